@@ -1,0 +1,1 @@
+"""The words every other package shares. Knows no models, no ray, no mlflow."""

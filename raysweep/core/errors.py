@@ -1,0 +1,32 @@
+"""Mistakes of a user, and how they are worded: the rule, the value received, the nearest valid name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """Something the user can mend. Command lines print its message without a traceback and exit with 2."""
+
+
+def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> UserError:
+    """The error for a name that does not exist: says the nearest valid ones, or all of them.
+
+    >>> print(unknown_name("study", "ablation_alhpa", ["ablation_alpha", "weighted_l2"]))
+    unknown study 'ablation_alhpa': did you mean 'ablation_alpha'?
+    >>> print(unknown_name("preset", "zzz", ["demo", "smoke"]))
+    unknown preset 'zzz': choose one of demo, smoke
+    """
+    choices = sorted(valid)
+    near = get_close_matches(name, choices, n=2, cutoff=0.6)
+    if not near:  # "alpha" for "labels.alpha", "ablation" for "ablation_alpha"
+        near = [choice for choice in choices if name and name in choice][:2]
+    advice = "did you mean " + " or ".join(repr(n) for n in near) + "?" if near else "choose one of " + ", ".join(choices)
+    return UserError(f"unknown {kind} {name!r}: {advice}{' ' + hint if hint else ''}")
+
+
+def describe(error: BaseException) -> str:
+    """One line for an exception: its type and the first line of what it says."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
