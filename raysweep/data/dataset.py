@@ -1,0 +1,56 @@
+"""`FaceData`: faces and everything people said about them, held in memory as plain tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+TRAIN, VALIDATION, TEST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class FaceData:
+    """One data set. N images, K expressions; every per-image tensor has N rows.
+
+    Shapes: `images` (N, 3, H, W) uint8; `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in
+    [-1, 1], valence first, NaN where not annotated; `votes` (N, K) float32 rows summing to 1 or
+    all NaN where nobody voted (the soft truth); `subjects` (N,) int64, -1 where unknown;
+    `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
+    `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    images: Tensor
+    labels: Tensor
+    va: Tensor
+    votes: Tensor
+    subjects: Tensor
+    splits: Tensor
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+    info: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def rows(self, split: int) -> Tensor:
+        """Indices of the images of one split, ascending. Shape (M,) int64."""
+        return torch.nonzero(self.splits == split).flatten()
+
+    def with_splits(self, splits: Tensor) -> FaceData:
+        """The same faces under another division into training, validation and test."""
+        return replace(self, splits=splits)
+
+    def take(self, rows: Tensor) -> FaceData:
+        """The images at `rows` only; per-image tensors of `info` follow."""
+        per_image = ("images", "labels", "va", "votes", "subjects", "splits")
+        info = {k: v[rows] if isinstance(v, Tensor) and len(v) == len(self) else v for k, v in self.info.items()}
+        return replace(self, info=info, **{name: getattr(self, name)[rows] for name in per_image})

@@ -1,0 +1,93 @@
+"""Where faces come from: a name in `SOURCES`, a class folder, or a CSV file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.experiment import Data
+
+from .class_folder import read_class_folder
+from .csv_table import read_csv
+from .dataset import TEST, TRAIN, VALIDATION, FaceData
+from .faces import FACES_VERSION, build_faces
+from .packed import load_packed, save_packed
+from .photographs import Record, assemble
+from .splits import subset, with_test_split
+
+FACES_TRAIN, FACES_TEST = 20_000, 1_600
+"""Built-in faces when no number is asked for."""
+
+
+def load_data(config: Data, cache: Path | None = None) -> FaceData:
+    """The data set an experiment asks for, with a test split.
+
+    Decoded images are kept below `cache` (when given) and memory-mapped from there the next time.
+
+    Raises:
+        UserError: an unknown name, a path that is not there, or data that cannot be used.
+    """
+    return _load(config, cache)
+
+
+@lru_cache(maxsize=2)
+def _load(config: Data, cache: Path | None) -> FaceData:
+    name, build = _resolve(config)
+    folder = cache / name if cache else None
+    data = load_packed(folder) if folder else None
+    if data is None:
+        data = build()
+        if folder:
+            save_packed(data, folder)
+    data = with_test_split(data)
+    return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
+
+
+def _resolve(config: Data) -> tuple[str, Callable[[], FaceData]]:
+    """A name for the cache that changes with the content, and what builds the data set."""
+    if config.source in SOURCES:
+        return SOURCES[config.source](config)
+    path = Path(config.source).expanduser()
+    if path.is_dir():
+        return _photographs(config, path, read_class_folder(path), ())
+    if path.is_file() and path.suffix.lower() == ".csv":
+        records, notes = read_csv(path)
+        return _photographs(config, path, records, notes)
+    if path.exists():
+        raise UserError(f"{path}: expected a folder with one folder an expression, or a .csv file")
+    if os.sep in config.source or path.suffix:
+        raise UserError(f"{path}: no such file or folder")
+    raise unknown_name("data set", config.source, SOURCES, "(or give a path to a class folder or a CSV file)")
+
+
+def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
+    size = config.image_size
+    train, test = config.train_images or FACES_TRAIN, config.test_images or FACES_TEST
+
+    def build() -> FaceData:
+        data = build_faces(size=size, train=train, validation=1, test=test, seed=0)
+        return data.with_splits(torch.where(data.splits == VALIDATION, TRAIN, data.splits))
+
+    return f"faces-v{FACES_VERSION}-{size}px-{train}-{test}", build
+
+
+def _photographs(
+    config: Data, path: Path, records: list[Record], notes: tuple[str, ...]
+) -> tuple[str, Callable[[], FaceData]]:
+    digest = hashlib.sha256(f"{config.image_size}{notes}".encode())
+    for record in records:
+        state = record.path.stat() if record.path.exists() else None
+        digest.update(f"{record}{state and (state.st_size, state.st_mtime_ns)}".encode())
+    name = path.stem if path.is_file() else path.resolve().name
+    return f"{name}-{digest.hexdigest()[:16]}", lambda: assemble(name, records, config.image_size, notes)
+
+
+SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {"faces": _faces}
+"""Data sets by name."""
+

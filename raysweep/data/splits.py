@@ -1,0 +1,80 @@
+"""Dividing images into training, validation and test, by subject where subjects are known."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from raysweep.core.experiment import Selection
+from raysweep.core.random import derive_key, permutation
+
+from .dataset import TEST, TRAIN, VALIDATION, FaceData
+
+TEST_SHARE = 0.2
+"""Held out once and for all from a data set that comes without a test split."""
+
+
+def with_test_split(data: FaceData) -> FaceData:
+    """The data set with a test split: its own, or a fixed fifth that no seed moves, with a note for captions."""
+    if len(data.rows(TEST)):
+        return data
+    splits = data.splits.clone()
+    splits[held_out(data, data.rows(TRAIN), derive_key("test split"), TEST_SHARE, None)] = TEST
+    how = "by subject" if (data.subjects >= 0).any() else "stratified by expression"
+    note = f"no test split came with the data: {TEST_SHARE:.0%} held out {how}"
+    return FaceData(**{**data.__dict__, "splits": splits, "notes": (*data.notes, note)})
+
+
+def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
+    """Splits as a selection protocol needs them.
+
+    `validation` and `select_then_retrain` use the data set's validation images, or hold out a part
+    of the training images drawn by `seed`; `last` and `best_on_test` train on both.
+    """
+    splits = data.splits.clone()
+    if selection.protocol in ("last", "best_on_test"):
+        splits[splits == VALIDATION] = TRAIN
+    elif not len(data.rows(VALIDATION)):
+        key = derive_key(seed, "validation split")
+        rows = held_out(data, data.rows(TRAIN), key, selection.validation_share, selection.validation_per_class)
+        splits[rows] = VALIDATION
+    return data.with_splits(splits)
+
+
+def subset(data: FaceData, split: int, count: int | None) -> FaceData:
+    """At most `count` images of one split, class shares kept, the same ones every time; the rest leave the set."""
+    rows = data.rows(split)
+    if count is None or count >= len(rows):
+        return data
+    kept = _per_class(data.labels[rows], rows, derive_key("subset", split), count / len(rows), None)
+    everything_else = torch.nonzero(data.splits != split).flatten()
+    return data.take(torch.sort(torch.cat([kept, everything_else])).values)
+
+
+def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:
+    """The part of `rows` to hold out, as indices.
+
+    Whole subjects until `share` of the images is reached, or, where subjects are unknown or a
+    count a class is asked for, that share or count of every class (at most half of it).
+    """
+    if per_class is None and bool((data.subjects[rows] >= 0).all()):
+        return _by_subject(data.subjects[rows], rows, key, share)
+    return _per_class(data.labels[rows], rows, key, share, per_class)
+
+
+def _by_subject(subjects: Tensor, rows: Tensor, key: int, share: float) -> Tensor:
+    names, position, counts = torch.unique(subjects, return_inverse=True, return_counts=True)
+    order = permutation(key, names)
+    before = torch.cumsum(counts[order], 0) - counts[order]
+    chosen = torch.zeros(len(names), dtype=torch.bool)
+    chosen[order[before < share * len(rows)]] = True
+    return rows[chosen[position]]
+
+
+def _per_class(labels: Tensor, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:
+    kept = []
+    for k in labels.unique():
+        members = rows[labels == k]
+        count = round(share * len(members)) if per_class is None else min(per_class, len(members) // 2)
+        kept.append(members[permutation(key, members)[: max(1, count)]])
+    return torch.cat(kept).sort().values

@@ -1,0 +1,121 @@
+"""Encoders: image in, feature vector out. One explicit dict, `BACKBONES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import ResNet18_Weights, resnet18  # type: ignore[import-untyped]
+
+from raysweep.core.errors import UserError
+from raysweep.core.keys import file_checksum
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How to build an encoder. `build()` gives a module from (N, 3, H, W) to (N, features)."""
+
+    features: int
+    build: Callable[[], nn.Module]
+    imagenet: Callable[[], dict[str, Tensor]] | None = None
+
+
+class SmallEncoder(nn.Sequential):
+    """Five strided convolutions for faces of 32 to 96 pixels: 98,448 parameters, 128 features."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__(
+            _conv(3, width, 5),
+            _conv(width, 2 * width, 3),
+            _conv(2 * width, 4 * width, 3),
+            _conv(4 * width, 8 * width, 3),
+            GlobalMean(),
+        )
+
+
+class GlobalMean(nn.Module):
+    """Mean over height and width; unlike AdaptiveAvgPool2d its backward is deterministic on a GPU."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.mean((2, 3))
+
+
+def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _resnet18() -> nn.Module:
+    network = resnet18(weights=None)
+    network.avgpool = GlobalMean()
+    network.fc = nn.Identity()
+    return network  # type: ignore[no-any-return]
+
+
+def _resnet18_imagenet() -> dict[str, Tensor]:
+    return ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)  # type: ignore[no-any-return]
+
+
+BACKBONES: dict[str, Backbone] = {
+    "small": Backbone(features=128, build=SmallEncoder),
+    "resnet18": Backbone(features=512, build=_resnet18, imagenet=_resnet18_imagenet),
+}
+
+
+def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> None:
+    """Fill an encoder from ImageNet or from a checkpoint file (a state dict, or one under "state_dict").
+
+    Raises:
+        UserError: the download fails, the file cannot be read safely, or its tensors do not fit.
+    """
+    state = _imagenet_state(backbone) if weights == "imagenet" else _file_state(Path(weights).expanduser())
+    state = {name.removeprefix("module.").removeprefix("encoder."): value for name, value in state.items()}
+    expected = encoder.state_dict()
+    fitting = {k: v for k, v in state.items() if k in expected and v.shape == expected[k].shape}
+    missing = [name for name in expected if name not in fitting and not name.endswith("num_batches_tracked")]
+    if missing:
+        raise UserError(
+            f"model.weights={weights}: the tensors must fit encoder {backbone!r}, "
+            f"but {len(missing)} of {len(expected)} are missing or of another shape, the first: {missing[0]}"
+        )
+    encoder.load_state_dict(fitting, strict=False)
+
+
+def weights_checksum(backbone: str, weights: str | None) -> str | None:
+    """What identifies initial weights in a key: a file's SHA-256, or torchvision's name for a download."""
+    if weights is None:
+        return None
+    if weights == "imagenet":
+        return f"torchvision:{backbone}:IMAGENET1K_V1"
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(f"model.weights: no such file: {path} (use imagenet, none, or the path of a checkpoint)")
+    return file_checksum(path)
+
+
+def _imagenet_state(backbone: str) -> dict[str, Tensor]:
+    download = BACKBONES[backbone].imagenet
+    if download is None:
+        raise UserError(f"encoder {backbone!r} has no ImageNet weights: use --set model.weights=none or a path")
+    try:
+        return download()
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"ImageNet weights of {backbone} could not be downloaded ({error}); "
+            "use --set model.weights=/path/to/weights.pth, or model.weights=none to start from random weights"
+        ) from error
+
+
+def _file_state(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises UnpicklingError, RuntimeError, OSError and others
+        raise UserError(f"model.weights: {path} cannot be read as a checkpoint of tensors: {error}") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    return {name: value for name, value in state.items() if isinstance(value, Tensor)}

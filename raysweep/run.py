@@ -1,0 +1,136 @@
+"""`python -m raysweep.run STUDY`: plan, train what is missing, show progress, print the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from raysweep.core.errors import UserError
+from raysweep.core.experiment import field_choices, field_paths
+from raysweep.core.words import parse_assignment, parse_seeds, parse_value
+
+EXAMPLES = """examples:
+  python -m raysweep.run --list
+  python -m raysweep.run ablation_alpha
+  python -m raysweep.run ablation_alpha --on /data/my_faces --seeds 5
+  python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
+  python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(
+        prog="python -m raysweep.run",
+        description="Run a study: train every cell that is not in the store yet, track it in MLflow, print the table.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = words.add_argument
+    add("study", nargs="?", help="name of a study (see --list), or the path of a study file")
+    add("--list", action="store_true", help="list the studies and presets")
+    add("--fields", action="store_true", help="list every field that --set and --axis accept")
+    add("--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo")
+    add("--on", metavar="DATA", help="data set: a name, a folder with one folder an expression, or a CSV file")
+    add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
+    add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
+    add("--axis", metavar="FIELD=V,V,...", action="append", default=[], help="replace, narrow or add an axis; repeatable")
+    add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
+    add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
+    add("--plan", action="store_true", help="show what would be trained and stop")
+    add("--json", action="store_true", help="print one JSON object instead of text")
+    add("--store", default=".raysweep", help="where finished cells are kept; default .raysweep")
+    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
+    add("--out", metavar="FOLDER", help="where the report goes; default reports/STUDY")
+    return words
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 some cells failed, 2 a mistake in what was asked, 130 stopped by Ctrl-C."""
+    asked = parser().parse_args(argv)
+    try:
+        if asked.list:
+            return _list()
+        if asked.fields:
+            return _fields()
+        if not asked.study:
+            parser().print_usage(sys.stderr)
+            raise UserError("name a study, for example ablation_alpha (`--list` shows them)")
+        return _run(asked)
+    except UserError as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped before anything was trained", file=sys.stderr)
+        return 130
+
+
+def _run(asked: argparse.Namespace) -> int:
+    from raysweep.session import Session  # ray and mlflow take seconds to import; mistakes above should not wait
+
+    session = Session.prepare(
+        study=asked.study,
+        preset=asked.preset,
+        on=asked.on,
+        seeds=parse_seeds(asked.seeds) if asked.seeds else None,
+        changes=dict(parse_assignment("--set", text) for text in asked.set),
+        axes=[_axis(text) for text in asked.axis],
+        store=Path(asked.store),
+    )
+    if asked.plan:
+        print(json.dumps(session.plan_json(), indent=1) if asked.json else session.plan_text())
+        return 0
+    return session.run(
+        address=asked.address,
+        devices_per_trial=asked.devices_per_trial,
+        tracking=asked.tracking,
+        out=Path(asked.out) if asked.out else None,
+        command=_command(),
+        as_json=asked.json,
+    )
+
+
+def _axis(text: str) -> tuple[str, list[str], list[Any]]:
+    name, separator, values = text.partition("=")
+    words = [word.strip() for word in values.split(",") if word.strip()]
+    if not separator or not words:
+        raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
+    return name.strip(), words, [parse_value(word) for word in words]
+
+
+def _command() -> str:
+    return "python -m raysweep.run " + shlex.join(sys.argv[1:])
+
+
+def _list() -> int:
+    from raysweep.study import PRESETS, find_study, list_studies
+
+    for name in list_studies():
+        study = find_study(name)[1]
+        arms = len(study.arms())
+        print(f"{name:24} {study.title} ({study.source + '; ' if study.source else ''}{arms} arms)")
+    print()
+    for name, preset in PRESETS.items():
+        print(f"--preset {name:15} {preset.about}; {preset.seeds} replicate{'s' if preset.seeds > 1 else ''}")
+    return 0
+
+
+def _fields() -> int:
+    from raysweep.core.experiment import Experiment
+
+    defaults = Experiment().model_dump()
+    for path, about in field_paths().items():
+        section, field = path.split(".")
+        choices = field_choices(path)
+        print(f"{path:32} {about} [{defaults[section][field]}]" + (f" ({', '.join(choices)})" if choices else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    sys.exit(main())

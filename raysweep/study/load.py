@@ -1,0 +1,59 @@
+"""Finding studies: one Python file each, below `search_spaces/`, or any file by path."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import raysweep
+from raysweep.core.errors import UserError, describe, unknown_name
+
+from .study import Study
+
+FOLDER = "search_spaces"
+
+
+def study_folders() -> list[Path]:
+    """`search_spaces/` of the working folder first, then the one beside the package."""
+    candidates = [Path.cwd() / FOLDER, Path(raysweep.__file__).resolve().parent.parent / FOLDER]
+    return list(dict.fromkeys(folder for folder in candidates if folder.is_dir()))
+
+
+def list_studies() -> dict[str, Path]:
+    """Study name to file. A file in the working folder hides one of the same name beside the package."""
+    files = [file for folder in reversed(study_folders()) for file in sorted(folder.glob("[a-z]*.py"))]
+    return dict(sorted({file.stem: file for file in files}.items()))
+
+
+def find_study(name: str) -> tuple[str, Study]:
+    """A study by name or by the path of its file: (name, study).
+
+    Raises:
+        UserError: no such study (says the nearest), or a file that does not define one.
+    """
+    if name.endswith(".py"):
+        file = Path(name).expanduser()
+        if not file.is_file():
+            raise UserError(f"no such study file: {file}")
+        return file.stem, load_study(file)
+    studies = list_studies()
+    if name not in studies:
+        raise unknown_name("study", name, studies, "(`--list` shows them)")
+    return name, load_study(studies[name])
+
+
+def load_study(file: Path) -> Study:
+    """Run a study file and return its `study`."""
+    spec = importlib.util.spec_from_file_location(f"raysweep_study_{file.stem}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(f"{file.name}: {error}") from None
+    except Exception as error:
+        raise UserError(f"{file.name} cannot be run: {describe(error)}") from error
+    study = getattr(module, "study", None)
+    if not isinstance(study, Study):
+        raise UserError(f"{file.name} must define `study = Study(...)`, but `study` is {type(study).__name__}")
+    return study

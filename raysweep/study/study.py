@@ -1,0 +1,124 @@
+"""`Study` and its axes. A study file declares one; a researcher can read and change it in a minute."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.experiment import Experiment
+from raysweep.metrics import HIGHER_IS_BETTER
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One thing that is varied: a name, and by level what is changed in the experiment.
+
+    Two ways to write one:
+
+        Axis.of("labels.alpha", [0, 0.3, 0.5, 0.7, 1])
+        Axis("method", {"one-hot": {"labels.method": "one_hot"}, "Gaussian": {"labels.method": "gaussian"}})
+    """
+
+    name: str
+    levels: Mapping[str, Mapping[str, Any]]
+
+    def __post_init__(self) -> None:
+        if not self.levels:
+            raise UserError(f"axis {self.name!r} needs at least one level")
+
+    @classmethod
+    def of(cls, path: str, values: Sequence[Any], name: str | None = None) -> Axis:
+        """An axis over the values of one field; its name is the field's last word."""
+        return cls(name or path.split(".")[-1], {level_name(value): {path: value} for value in values})
+
+    def sets(self, path: str) -> bool:
+        """Whether any level changes this field."""
+        return any(path in changes for changes in self.levels.values())
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One combination of levels. `coordinates` by axis name; `changes` by field path."""
+
+    coordinates: Mapping[str, str]
+    changes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """For example "noise=0.3, method=Gaussian"."""
+        return ", ".join(f"{axis}={level}" for axis, level in self.coordinates.items())
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question and everything needed to answer it.
+
+    Args:
+        title: what a reader sees above the table.
+        source: the published table it reproduces, for example "DDAF, Table 4".
+        axes: what is varied; the arms are all combinations.
+        reference: axis name to level: every arm is compared with the one that has this level there
+            and is equal elsewhere.
+        base: fields that differ from the preset for every arm.
+        metric: the headline score, a name of `raysweep.metrics.HIGHER_IS_BETTER`.
+        published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
+        columns: scores the table shows, the headline's among them.
+        notes: sentences for the caption.
+    """
+
+    title: str
+    axes: Sequence[Axis]
+    reference: Mapping[str, str]
+    source: str = ""
+    base: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = "macro_f1"
+    published: str | None = None
+    columns: Sequence[str] = ("rmse_valence", "rmse_arousal", "accuracy", "macro_f1", "ece")
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        names = [axis.name for axis in self.axes]
+        if len(set(names)) < len(names):
+            raise UserError(f"axes need different names, but they are {', '.join(names)}")
+        for column in (self.metric, *self.columns):
+            if column not in HIGHER_IS_BETTER:
+                raise unknown_name("score", column, HIGHER_IS_BETTER)
+        for name, level in self.reference.items():
+            axis = self.axis(name)
+            if level not in axis.levels:
+                raise unknown_name(f"level of axis {name!r} in the study's reference:", level, axis.levels)
+        for arm in self.arms():
+            Experiment().with_changes({**self.base, **arm.changes})
+
+    def axis(self, name: str) -> Axis:
+        """The axis of that name. Raises UserError with the nearest name."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        raise unknown_name("axis", name, [axis.name for axis in self.axes])
+
+    def arms(self) -> list[Arm]:
+        """Every combination of levels, the last axis varying fastest."""
+        combinations = itertools.product(*(axis.levels.items() for axis in self.axes))
+        return [self._arm(combination) for combination in combinations]
+
+    def reference_of(self, coordinates: Mapping[str, str]) -> dict[str, str]:
+        """The coordinates of the arm this one is compared with (its own, for a reference arm)."""
+        return {**coordinates, **self.reference}
+
+    def _arm(self, combination: Sequence[tuple[str, Mapping[str, Any]]]) -> Arm:
+        coordinates = {axis.name: level for axis, (level, _) in zip(self.axes, combination, strict=True)}
+        changes: dict[str, Any] = {}
+        for _, level_changes in combination:
+            changes |= level_changes
+        return Arm(coordinates, changes)
+
+
+def level_name(value: Any) -> str:
+    """How a value is written in tables: 0.30 as "0.3", None as "none", True as "true"."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

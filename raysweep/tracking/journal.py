@@ -1,0 +1,95 @@
+"""The launch's journal: one JSON object a line, on disk before anything goes to the server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """An append-only file of events and, beside it, how many of its bytes the server has.
+
+    The writer appends; one reader takes events in order and marks them as published. Both are
+    crash-safe: a torn last line is ignored, an event published twice is harmless to the reader.
+    The file is locked by its process, so that a later launch adopts only the journals of dead ones.
+
+    Raises:
+        BlockingIOError: a living process holds this journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.mark = path.with_suffix(".published")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = path.open("ab")
+        try:
+            fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._stream.close()
+            raise
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Write one event; it survives the death of this process."""
+        self._stream.write(json.dumps(event).encode() + b"\n")
+        self._stream.flush()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Everything written so far."""
+        return [event for _, event in self._read(0)]
+
+    def unpublished(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Events the server does not have yet: (end offset, event)."""
+        return self._read(self._published())
+
+    def _read(self, offset: int) -> Iterator[tuple[int, dict[str, Any]]]:
+        with self.path.open("rb") as stream:
+            stream.seek(offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    return
+                offset += len(line)
+                yield offset, json.loads(line)
+
+    def mark_published(self, offset: int) -> None:
+        """Everything up to `offset` has arrived."""
+        draft = self.mark.with_suffix(".tmp")
+        draft.write_text(str(offset))
+        os.replace(draft, self.mark)
+
+    def complete(self) -> bool:
+        """Whether the server has every event."""
+        return self._published() >= self.path.stat().st_size
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _published(self) -> int:
+        try:
+            return int(self.mark.read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+
+
+def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The end of a launch that did not live to write it: an "end" event, unless there is one."""
+    if not events or events[-1]["event"] == "end":
+        return []
+    cells: dict[str, dict[str, Any]] = {}
+    for event in events:
+        name = f"{event['cell']['arm']}#{event['cell']['replicate']}" if "cell" in event else ""
+        if event["event"] == "start":
+            cells[name] = event["cell"]
+        elif event["event"] in ("complete", "failed"):
+            cells.pop(name, None)
+    words = {name: events[-1][name] for name in ("time", "study", "launch")}
+    return [{**words, "event": "end", "status": "KILLED", "stopped": list(cells.values())}]
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, as MLflow counts."""
+    return time.time_ns() // 1_000_000

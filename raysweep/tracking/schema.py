@@ -1,0 +1,32 @@
+"""What is written where in MLflow: names of tags, parameters and artifacts. The report reads by the same names."""
+
+KIND = "raysweep.kind"  # "launch" or "cell"
+STUDY = "raysweep.study"
+LAUNCH = "raysweep.launch"
+ARM = "raysweep.arm"
+COORDINATES = "raysweep.coordinates"  # JSON object, axis name to level
+REPLICATE = "raysweep.replicate"
+KEY = "raysweep.key"
+STATE = "raysweep.state"  # "running", "complete" or "failed"
+CAUSE = "raysweep.cause"  # why a cell failed
+DEGENERATE = "raysweep.degenerate"  # "true" when the model predicts one class only
+PRESET = "raysweep.preset"
+CODE_VERSION = "raysweep.code_version"
+DATA = "raysweep.data"
+DATA_FINGERPRINT = "raysweep.data_fingerprint"
+NOISE_HASH = "raysweep.noise_hash"
+WEIGHTS_HASH = "raysweep.weights_hash"
+DEVICE = "raysweep.device"
+
+PARENT_RUN = "mlflow.parentRunId"
+RUN_NAME = "mlflow.runName"
+NOTE = "mlflow.note.content"
+
+PLAN_FILE = "plan.json"
+RESULT_FILE = "result.json"
+CONFIG_FILE = "config.json"
+PREDICTIONS_FILE = "predictions.npz"
+
+MAX_PARAM_LENGTH = 6000
+MAX_PARAMS_A_BATCH = 100
+MAX_METRICS_A_BATCH = 1000

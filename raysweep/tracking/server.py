@@ -1,0 +1,83 @@
+"""Reaching the MLflow tracking store, and saying clearly when it cannot be reached or written."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import urlparse
+
+from mlflow import MlflowClient
+
+from raysweep.core.errors import UserError, describe
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+
+
+def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
+    """A client on `uri`, `MLFLOW_TRACKING_URI`, or `sqlite:///mlflow.db`; the schema is migrated here, once.
+
+    Raises:
+        UserError: the store cannot be reached, or not be written when `writable` is asked for.
+    """
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    _quiet_libraries()
+    _check_uri(uri, writable)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        client.search_experiments(max_results=1)
+    except Exception as error:  # noqa: BLE001  SQLAlchemy, requests, alembic and MLflow each raise their own
+        raise UserError(f"tracking: cannot use {uri} ({describe(error)}); set MLFLOW_TRACKING_URI or --tracking") from None
+    return client
+
+
+def ui_command(uri: str | None = None) -> str:
+    """What to type to look at the runs."""
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+
+
+def _check_uri(uri: str, writable: bool) -> None:
+    scheme = urlparse(uri).scheme
+    if scheme == "sqlite":
+        _check_sqlite(uri, Path(uri.removeprefix("sqlite:///")), writable)
+    elif scheme in ("", "file"):
+        raise UserError(f"tracking: MLflow no longer keeps runs in a folder ({uri}); use sqlite:///{uri.rstrip('/')}/mlflow.db")
+    elif scheme not in ("http", "https", "postgresql", "mysql", "mssql", "databricks") and "+" not in scheme:
+        raise UserError(f"tracking: expected sqlite:///FILE or http://HOST:PORT, but got {uri!r}")
+    if scheme in ("http", "https"):
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+
+
+def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
+    """SQLite opens a read-only file happily and fails at the first write: try one now, and undo it."""
+    if not file.exists() and not writable:
+        raise UserError(f"tracking: {uri} does not exist; run a study first, or set MLFLOW_TRACKING_URI or --tracking")
+    if not file.parent.is_dir():
+        raise UserError(f"tracking: the folder of {uri} does not exist: {file.parent}")
+    if not writable:
+        return
+    fresh = not file.exists()
+    try:
+        connection = sqlite3.connect(file, timeout=20, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("CREATE TABLE raysweep_write_check (x INTEGER)")
+            connection.execute("ROLLBACK")
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise UserError(f"tracking: cannot write {uri} ({error}); set MLFLOW_TRACKING_URI or --tracking") from None
+    if fresh:
+        file.unlink(missing_ok=True)
+
+
+def _quiet_libraries() -> None:
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
