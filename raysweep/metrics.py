@@ -17,21 +17,6 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
-HIGHER_IS_BETTER = {
-    "accuracy": True,
-    "macro_f1": True,
-    "rmse_valence": False,
-    "rmse_arousal": False,
-    "ccc_valence": True,
-    "ccc_arousal": True,
-    "ece": False,
-    "nll": False,
-    "brier": False,
-    "kl_votes": False,
-}
-"""Every score by name, and which way is better."""
-
-
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     """accuracy, macro_f1, ece (15 equal-width bins), nll (nats), brier (sum over classes, in [0, 2]).
 
@@ -75,7 +60,7 @@ def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:
 
 
 def all_scores(probs_NK: Tensor, affect_N2: Tensor, labels_N: Tensor, va_N2: Tensor, votes_NK: Tensor) -> dict[str, float]:
-    """Every score that the data allow, by the names of `HIGHER_IS_BETTER`."""
+    """Every score that the data allow, by the names of `raysweep.core.scores.HIGHER_IS_BETTER`."""
     scores = expression_scores(probs_NK, labels_N)
     return scores | affect_scores(affect_N2, va_N2) | vote_scores(probs_NK, votes_NK)
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.errors import UserError
-from raysweep.core.experiment import field_choices, field_paths
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.experiment import Experiment, field_choices, field_paths
 from raysweep.core.words import parse_assignment, parse_seeds, parse_value
+from raysweep.study import PRESETS, find_study, list_studies, make_cells, with_axis
 
 EXAMPLES = """examples:
   python -m raysweep.run --list
@@ -71,17 +72,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    from raysweep.session import Session  # ray and mlflow take seconds to import; mistakes above should not wait
+    name, study = find_study(asked.study)
+    for text in asked.axis:
+        study = with_axis(study, *_axis(text))
+    if asked.preset not in PRESETS:
+        raise unknown_name("preset", asked.preset, PRESETS)
+    changes = dict(parse_assignment("--set", text) for text in asked.set)
+    if asked.on:
+        changes["data.source"] = str(Path(asked.on).resolve()) if Path(asked.on).exists() else asked.on
+    replicates = parse_seeds(asked.seeds) if asked.seeds else range(PRESETS[asked.preset].seeds)
+    cells = make_cells(study, asked.preset, replicates, changes)
 
-    session = Session.prepare(
-        study=asked.study,
-        preset=asked.preset,
-        on=asked.on,
-        seeds=parse_seeds(asked.seeds) if asked.seeds else None,
-        changes=dict(parse_assignment("--set", text) for text in asked.set),
-        axes=[_axis(text) for text in asked.axis],
-        store=Path(asked.store),
-    )
+    from raysweep.session import Session  # torch, ray and mlflow take seconds to import: mistakes above need not wait
+
+    session = Session.prepare(name, study, asked.preset, cells, Path(asked.store))
     if asked.plan:
         print(json.dumps(session.plan_json(), indent=1) if asked.json else session.plan_text())
         return 0
@@ -108,8 +112,6 @@ def _command() -> str:
 
 
 def _list() -> int:
-    from raysweep.study import PRESETS, find_study, list_studies
-
     for name in list_studies():
         study = find_study(name)[1]
         arms = len(study.arms())
@@ -121,8 +123,6 @@ def _list() -> int:
 
 
 def _fields() -> int:
-    from raysweep.core.experiment import Experiment
-
     defaults = Experiment().model_dump()
     for path, about in field_paths().items():
         section, field = path.split(".")

@@ -20,8 +20,8 @@ from raysweep.data.dataset import FaceData
 from raysweep.data.sources import load_data
 from raysweep.engine import Listener, Options, Outcome, Progress, Recorder, cluster, launch
 from raysweep.report import build_report
-from raysweep.study import PRESETS, Cell, Plan, find_study, make_plan
-from raysweep.study.plan import make_cells, with_axis
+from raysweep.study import Cell, Study
+from raysweep.study.plan import Plan, make_plan
 from raysweep.tracking import Journal, Publisher, Writer, adopt_journals, connect, schema, ui_command
 
 DRAIN_SECONDS = 60.0
@@ -38,31 +38,16 @@ class Session:
     cache: Path
 
     @classmethod
-    def prepare(
-        cls,
-        study: str,
-        preset: str,
-        on: str | None,
-        seeds: Sequence[int] | None,
-        changes: Mapping[str, Any],
-        axes: Sequence[tuple[str, list[str], list[Any]]],
-        store: Path,
-    ) -> Session:
-        """Resolve names, read the data and look into the store. Writes nothing but decoded images.
+    def prepare(cls, name: str, study: Study, preset: str, cells: Sequence[Cell], store: Path) -> Session:
+        """Read the data and look into the store. Writes nothing but decoded images.
 
         Raises:
-            UserError: anything in the user's words that cannot be.
+            UserError: data that cannot be read or used.
         """
-        name, definition = find_study(study)
-        for axis in axes:
-            definition = with_axis(definition, *axis)
-        changes = dict(changes) | ({"data.source": str(Path(on).resolve()) if Path(on).exists() else on} if on else {})
-        replicates = seeds if seeds is not None else range(PRESETS[preset].seeds if preset in PRESETS else 0)
-        cells = make_cells(definition, preset, replicates, changes)
         cache = store.resolve() / "data"
         data = _one_data_set(cells, cache)
         kept = Store(store)
-        return cls(make_plan(name, definition, preset, cells, data, kept), data, kept, cache)
+        return cls(make_plan(name, study, preset, cells, data, kept), data, kept, cache)
 
     def plan_json(self) -> dict[str, Any]:
         """What a launch would do, as plain values."""

@@ -19,10 +19,10 @@ def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> 
     unknown preset 'zzz': choose one of demo, smoke
     """
     choices = sorted(valid)
-    near = get_close_matches(name, choices, n=2, cutoff=0.6)
+    near = get_close_matches(name, choices, n=1, cutoff=0.6)
     if not near:  # "alpha" for "labels.alpha", "ablation" for "ablation_alpha"
-        near = [choice for choice in choices if name and name in choice][:2]
-    advice = "did you mean " + " or ".join(repr(n) for n in near) + "?" if near else "choose one of " + ", ".join(choices)
+        near = [choice for choice in choices if name and name in choice][:1]
+    advice = f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(choices)
     return UserError(f"unknown {kind} {name!r}: {advice}{' ' + hint if hint else ''}")
 
 

@@ -58,6 +58,7 @@ def assemble(name: str, records: Sequence[Record], image_size: int, notes: tuple
     Raises:
         UserError: no records, one class only, or more than 5 % of the photographs unreadable.
     """
+    _check_splits(records)  # before the slow part
     images, problems = _decode_all(records, image_size)
     kept = [i for i, image in enumerate(images) if image is not None]
     if not kept or len(problems) > MAX_BAD_SHARE * len(records):
@@ -81,7 +82,7 @@ def assemble(name: str, records: Sequence[Record], image_size: int, notes: tuple
         va=torch.tensor([record.va for record in records], dtype=torch.float32),
         votes=torch.full((len(records), len(classes)), math.nan),
         subjects=_subject_ids(records),
-        splits=_given_splits(records),
+        splits=torch.tensor([SPLITS.get(record.split, TRAIN) for record in records]),
         fingerprint=fingerprint(pixels, records),
         notes=notes,
         info={"problems": problems},
@@ -127,8 +128,7 @@ def _subject_ids(records: Sequence[Record]) -> torch.Tensor:
     return torch.tensor([number(record.subject) if record.subject else -1 for record in records])
 
 
-def _given_splits(records: Sequence[Record]) -> torch.Tensor:
+def _check_splits(records: Sequence[Record]) -> None:
     for record in records:
         if record.split and record.split not in SPLITS:
             raise UserError(f"{record.where}: `split` must be train, validation or test, but got {record.split!r}")
-    return torch.tensor([SPLITS.get(record.split, TRAIN) for record in records])

@@ -22,7 +22,8 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from raysweep.core.errors import UserError, describe
-from raysweep.study import Cell, Plan
+from raysweep.study import Cell
+from raysweep.study.plan import Plan
 
 from .resources import Allotment, allot
 from .trial import train_cell

@@ -12,8 +12,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.study import Cell, Plan
-from raysweep.study.plan import cell_epochs
+from raysweep.study import Cell
+from raysweep.study.cells import cell_epochs
+from raysweep.study.plan import Plan
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines when the output is not a terminal."""

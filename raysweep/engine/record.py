@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.study import Cell, Plan
+from raysweep.study import Cell
+from raysweep.study.plan import Plan
 from raysweep.tracking import Journal, Publisher
 from raysweep.tracking.journal import now_ms
 

@@ -1,33 +1,18 @@
-"""From a study to cells: which experiments, under which keys, and which of them are done."""
+"""From cells to a plan: keys, and which of them the store has."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import Experiment, flat_words
+from raysweep.core.experiment import flat_words
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.recipes import experiment_key
 
-from .presets import PRESETS
-from .study import Arm, Axis, Study
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One arm of one replicate: what is trained and scored."""
-
-    arm: Arm
-    replicate: int
-    experiment: Experiment
-    key: str = ""
-
-    @property
-    def name(self) -> str:
-        return f"{self.arm.name} #{self.replicate}"
+from .cells import Cell, cell_epochs
+from .study import Study
 
 
 @dataclass(frozen=True)
@@ -87,63 +72,6 @@ class Plan:
             ],
             "command": command,
         }
-
-
-def cell_epochs(cell: Cell) -> int:
-    """Epochs a cell trains (an upper bound where validation chooses the length of a retraining)."""
-    twice = cell.experiment.selection.protocol == "select_then_retrain"
-    return cell.experiment.train.epochs * (2 if twice else 1)
-
-
-def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[Any]) -> Study:
-    """The study with one axis replaced, narrowed or added.
-
-    `name` is a field path: the axis over it is replaced, or a new one added. Or it is an axis's
-    name: `words` choose among its levels, or are values of its field when it has just one.
-    """
-    for i, axis in enumerate(study.axes):
-        if name != axis.name and not axis.sets(name):
-            continue
-        axes = list(study.axes)
-        axes[i] = _changed_axis(axis, name, words, values)
-        reference = dict(study.reference)
-        if axis.name in reference and reference[axis.name] not in axes[i].levels:
-            raise UserError(
-                f"--axis {name}: the study compares with {axis.name}={reference[axis.name]}, "
-                f"so that level must stay among {', '.join(axes[i].levels)}"
-            )
-        return replace(study, axes=axes)
-    if "." not in name:
-        raise unknown_name("axis", name, [axis.name for axis in study.axes], "(or name a field, such as train.epochs)")
-    return replace(study, axes=[*study.axes, Axis.of(name, values)])
-
-
-def _changed_axis(axis: Axis, name: str, words: Sequence[str], values: Sequence[Any]) -> Axis:
-    if all(word in axis.levels for word in words):
-        return Axis(axis.name, {word: axis.levels[word] for word in words})
-    paths = {path for changes in axis.levels.values() for path in changes}
-    if len(paths) > 1:
-        wrong = next(word for word in words if word not in axis.levels)
-        raise unknown_name(f"level of axis {axis.name!r}:", wrong, axis.levels)
-    return Axis.of(paths.pop(), values, axis.name)
-
-
-def make_cells(
-    study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]
-) -> list[Cell]:
-    """Cells without keys. Order of precedence: preset, the study's base, `changes`, the arm."""
-    if preset not in PRESETS:
-        raise unknown_name("preset", preset, PRESETS)
-    swept = {path for arm in study.arms() for path in arm.changes}
-    for path in changes:
-        if path in swept:
-            raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
-    base = Experiment().with_changes({**PRESETS[preset].changes, **study.base, **changes})
-    return [
-        Cell(arm, number, base.with_changes(arm.changes).with_replicate(number))
-        for arm in study.arms()
-        for number in replicates
-    ]
 
 
 def make_plan(name: str, study: Study, preset: str, cells: Sequence[Cell], data: FaceData, store: Store) -> Plan:

@@ -9,7 +9,7 @@ from typing import Any
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment
-from raysweep.metrics import HIGHER_IS_BETTER
+from raysweep.core.scores import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Study:
         reference: axis name to level: every arm is compared with the one that has this level there
             and is equal elsewhere.
         base: fields that differ from the preset for every arm.
-        metric: the headline score, a name of `raysweep.metrics.HIGHER_IS_BETTER`.
+        metric: the headline score, a name of `raysweep.core.scores.HIGHER_IS_BETTER`.
         published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
         columns: scores the table shows, the headline's among them.
         notes: sentences for the caption.

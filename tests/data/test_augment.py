@@ -1,0 +1,83 @@
+"""Augmentation: addressed draws, identity when switched off, ranges kept, each operation visible."""
+
+import torch
+
+from raysweep.core.experiment import Augment
+from raysweep.data.augment import MEAN, STD, augment, normalise
+
+OFF = Augment(flip=0, rotate=0, translate=0, scale_min=1, scale_max=1, brightness=0, contrast=0, erase=0)
+
+
+def pictures(count=6, size=32):
+    return torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def only(**changes):
+    return OFF.model_copy(update=changes)
+
+
+def test_switched_off_is_normalisation():
+    images, ids = pictures(), torch.arange(6)
+    assert torch.allclose(augment(images, ids, 0, 1, OFF), normalise(images), atol=1e-6)
+
+
+def test_normalisation_by_hand():
+    grey = torch.full((1, 3, 2, 2), 51, dtype=torch.uint8)
+    expected = [(0.2 - mean) / std for mean, std in zip(MEAN, STD, strict=True)]
+    assert torch.allclose(normalise(grey)[0, :, 0, 0], torch.tensor(expected), atol=1e-6)
+
+
+def test_an_image_is_changed_the_same_way_in_any_batch():
+    images, ids = pictures(), torch.tensor([10, 4, 7, 99, 3, 5])
+    whole = augment(images, ids, seed=3, epoch=2, config=Augment())
+    part = augment(images[[4, 1]], ids[[4, 1]], seed=3, epoch=2, config=Augment())
+    assert torch.equal(part, whole[[4, 1]])
+
+
+def test_epoch_and_seed_matter():
+    images, ids = pictures(), torch.arange(6)
+    first = augment(images, ids, 0, 1, Augment())
+    assert not torch.equal(first, augment(images, ids, 0, 2, Augment()))
+    assert not torch.equal(first, augment(images, ids, 1, 1, Augment()))
+
+
+def test_flip_mirrors():
+    images = pictures()
+    flipped = augment(images, torch.arange(6), 0, 1, only(flip=1))
+    assert torch.allclose(flipped, normalise(images.flip(3)), atol=1e-5)
+
+
+def test_flip_inside_the_affine_mirrors_too():
+    images = pictures()
+    flipped = augment(images, torch.arange(6), 0, 1, only(flip=1, scale_max=1.0 + 1e-7))
+    assert torch.allclose(flipped, normalise(images.flip(3)), atol=1e-3)
+
+
+def test_flips_happen_as_often_as_asked():
+    images = pictures(1, 32).expand(2000, -1, -1, -1)
+    same = augment(images, torch.arange(2000), 0, 1, only(flip=0.3)) == normalise(images[:1])
+    share = 1 - same.flatten(1).all(1).float().mean()
+    assert abs(float(share) - 0.3) < 0.04
+
+
+def test_a_constant_picture_survives_geometry():
+    images = torch.full((4, 3, 32, 32), 120, dtype=torch.uint8)
+    turned = augment(images, torch.arange(4), 0, 1, only(rotate=30, translate=0.1, scale_max=1.25))
+    assert torch.allclose(turned, normalise(images), atol=1e-5)
+
+
+def test_zoom_enlarges():
+    images = torch.zeros(200, 3, 32, 32, dtype=torch.uint8)
+    images[:, :, 12:20, 12:20] = 255
+    zoomed = augment(images, torch.arange(200), 0, 1, only(scale_min=1.5, scale_max=1.5))
+    lit = (zoomed[:, 0] > normalise(torch.full((1, 3, 1, 1), 128, dtype=torch.uint8))[0, 0]).float().mean()
+    assert abs(float(lit) - 144 / 1024) < 0.01  # 8 x 1.5 = 12 pixels a side
+
+
+def test_erasing_covers_the_asked_area():
+    images = torch.full((500, 3, 64, 64), 255, dtype=torch.uint8)
+    erased = augment(images, torch.arange(500), 0, 1, only(erase=1.0, erase_min=0.1, erase_max=0.1)) == 0
+    share = erased.all(1).flatten(1).float().mean(1)
+    assert abs(float(share.mean()) - 0.1) < 0.01
+    none = augment(images, torch.arange(500), 0, 1, only(erase=0.5)) == 0
+    assert 0.4 < float(none.flatten(1).any(1).float().mean()) < 0.6

@@ -1,0 +1,170 @@
+"""Photographs from folders and CSV files: what is read, what is refused, and with which words."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from raysweep.core.errors import UserError
+from raysweep.core.experiment import Data, Selection
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION
+from raysweep.data.packed import load_packed, save_packed
+from raysweep.data.photographs import canonical_expression, decode_image
+from raysweep.data.sources import load_data
+from raysweep.data.splits import for_protocol, subset
+from tests.conftest import make_squares
+
+
+def picture(path: Path, value: int, size=(40, 60)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((size[1], size[0], 3), value, dtype=np.uint8)).save(path)
+
+
+def folder_of(root: Path, splits=("train", "test"), count=10):
+    for split in splits:
+        for name, value in (("Happy", 200), ("neutral", 100), ("Sad", 30)):
+            for i in range(count):
+                picture(root / split / name / f"{i}.png", value + i)
+    return root
+
+
+def load(path, **fields):
+    return load_data(Data(source=str(path), image_size=32, **fields))
+
+
+def test_a_class_folder(tmp_path):
+    data = load(folder_of(tmp_path / "faces"))
+    assert data.classes == ("neutral", "happiness", "sadness")
+    assert [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)] == [30, 0, 30]
+    assert data.images.shape == (60, 3, 32, 32)
+    for k, value in enumerate((100, 200, 30)):
+        assert int(data.images[data.labels == k].float().mean()) in range(value, value + 10)
+    assert not data.va.isfinite().any()
+
+
+def test_a_folder_without_splits_gets_a_fixed_test_part(tmp_path):
+    data = load(folder_of(tmp_path / "faces", splits=("",)))
+    assert len(data.rows(TEST)) == 6
+    assert "no test split came with the data" in data.notes[0]
+    assert torch.bincount(data.labels[data.rows(TEST)]).tolist() == [2, 2, 2]
+
+
+def csv_of(root: Path, header: str, *rows: str):
+    for i in range(8):
+        picture(root / f"{i}.png", 20 * i + 40)
+    table = root / "faces.csv"
+    table.write_text("\n".join([header, *rows]) + "\n")
+    return table
+
+
+def test_a_csv_with_everything(tmp_path):
+    rows = [f"{i}.png,{'fear' if i % 2 else 'Angry'},0.{i},-0.5,s{i // 2},{'test' if i > 5 else 'train'}" for i in range(8)]
+    rows[0] = "0.png,Angry,-2,-2,s0,train"
+    table = csv_of(tmp_path, "# derived VA, no claim\npath,expression,valence,arousal,subject,split", *rows)
+    data = load(table)
+    assert data.classes == ("fear", "anger")
+    assert data.notes == ("derived VA, no claim",)
+    assert data.va[0].isnan().all()
+    assert data.va[3].tolist() == pytest.approx([0.3, -0.5])
+    assert data.subjects.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert data.splits.tolist() == [TRAIN] * 6 + [TEST] * 2
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "words"),
+    [
+        ("path,emotion", "0.png,fear", "column 'expression' is missing"),
+        ("path,expression,valense,arousal", "0.png,fear,0,0", "did you mean 'valence'"),
+        ("path,expression,valence", "0.png,fear,0", "come together"),
+        ("path,expression,valence,arousal", "0.png,fear,1.5,0", "faces.csv:2: `-1 <= valence <= 1`"),
+        ("path,expression,valence,arousal", "0.png,fear,x,0", "got 'x'"),
+        ("path,expression", "0.png,", "faces.csv:2: path and expression must not be empty"),
+        ("path,expression,split", "0.png,fear,trian", "`split` must be train, validation or test"),
+        ("path,expression", "none.png,fear", "unreadable photographs"),
+        ("path,expression", "0.png,fear", "at least two expressions"),
+        ("", "", "has no rows"),
+    ],
+)
+def test_a_bad_csv_says_file_row_and_rule(tmp_path, header, row, words):
+    with pytest.raises(UserError) as error:
+        load(csv_of(tmp_path, header, row))
+    assert words in str(error.value)
+
+
+def test_few_broken_pictures_are_listed_many_refused(tmp_path):
+    root = folder_of(tmp_path / "faces", count=12)
+    (root / "train" / "Sad" / "0.png").write_bytes(b"not a picture")
+    data = load(root)
+    assert len(data) == 71
+    assert len(data.info["problems"]) == 1
+    for i in range(8):
+        (root / "train" / "Happy" / f"{i}.png").write_bytes(b"")
+    with pytest.raises(UserError, match="but 9 of 72 are"):
+        load(root, train_images=30)
+
+
+@pytest.mark.parametrize("name", ["facs", "/no/such/folder", "missing.csv"])
+def test_a_source_that_is_not_there(name):
+    with pytest.raises(UserError, match=r"did you mean 'faces'|no such file or folder"):
+        load(name)
+
+
+def test_an_empty_folder_says_what_was_expected(tmp_path):
+    with pytest.raises(UserError, match="expected one folder an expression"):
+        load(tmp_path)
+
+
+def test_decoding_takes_the_central_square(tmp_path):
+    pixels = np.zeros((40, 80, 3), dtype=np.uint8)
+    pixels[:, 20:60] = 255
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    square = decode_image(tmp_path / "wide.png", 16)
+    assert square.shape == (3, 16, 16)
+    assert (square > 200).mean() > 0.95
+
+
+def test_names_of_expressions():
+    assert [canonical_expression(word) for word in ("Happy", " ANGRY ", "fear", "calm")] == ["happiness", "anger", "fear", "calm"]
+
+
+def test_packing_keeps_everything(tmp_path):
+    data = make_squares()
+    save_packed(data, tmp_path / "squares")
+    back = load_packed(tmp_path / "squares")
+    for name in ("images", "labels", "va", "votes", "subjects", "splits"):
+        assert torch.equal(getattr(back, name), getattr(data, name))
+    assert (back.name, back.classes, back.fingerprint) == (data.name, data.classes, data.fingerprint)
+    assert load_packed(tmp_path / "nothing") is None
+
+
+def test_the_fingerprint_follows_pixels_and_labels(tmp_path):
+    root = folder_of(tmp_path / "faces")
+    before = load(root).fingerprint
+    picture(root / "train" / "Sad" / "0.png", 99)
+    assert load(root, test_images=20).fingerprint != before
+
+
+def test_a_subset_keeps_class_shares_and_is_the_same_every_time():
+    data = make_squares(400)
+    some = subset(data, TRAIN, 100)
+    assert torch.bincount(some.labels[some.rows(TRAIN)]).tolist() == [25] * 4
+    assert torch.equal(some.images, subset(data, TRAIN, 100).images)
+    assert len(some.rows(TEST)) == len(data.rows(TEST))
+    assert subset(data, TRAIN, 10_000) is data
+
+
+def test_validation_by_count_a_class():
+    data = make_squares(400)
+    split = for_protocol(data, Selection(validation_per_class=7), seed=0)
+    assert torch.bincount(split.labels[split.rows(VALIDATION)]).tolist() == [7] * 4
+
+
+def test_a_given_validation_part_is_used_or_trained_on():
+    data = make_squares(400)
+    splits = data.splits.clone()
+    splits[:40] = VALIDATION
+    data = data.with_splits(splits)
+    assert torch.equal(for_protocol(data, Selection(), 5).splits, splits)
+    assert len(for_protocol(data, Selection(protocol="last", weights="last"), 5).rows(VALIDATION)) == 0

@@ -1,0 +1,88 @@
+"""Scores against scikit-learn, hand-computed values and definitions."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
+
+from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.metrics import affect_scores, all_scores, confusion, expression_scores, one_class_only, vote_scores
+
+
+@pytest.fixture
+def guesses():
+    generator = torch.Generator().manual_seed(0)
+    probs = torch.softmax(2 * torch.randn(300, 8, generator=generator), 1)
+    return probs, torch.randint(0, 8, (300,), generator=generator)
+
+
+def test_expression_scores_agree_with_scikit_learn(guesses):
+    probs, labels = guesses
+    scores, said = expression_scores(probs, labels), probs.argmax(1)
+    assert scores["accuracy"] == pytest.approx(accuracy_score(labels, said))
+    assert scores["macro_f1"] == pytest.approx(f1_score(labels, said, average="macro"))
+    rows = probs.double() / probs.double().sum(1, keepdim=True)
+    assert scores["nll"] == pytest.approx(log_loss(labels, rows.numpy()), rel=1e-5)
+    assert scores["brier"] == pytest.approx(brier_score_loss(labels, rows.numpy(), labels=range(8), scale_by_half=False), rel=1e-5)
+    assert np.array_equal(confusion(probs, labels).numpy(), confusion_matrix(labels, said, labels=range(8)))
+
+
+def test_ece_by_hand():
+    # two bins: confidence .9 right 1 of 2, confidence .65 right 2 of 2
+    probs = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.65, 0.35], [0.35, 0.65]])
+    labels = torch.tensor([0, 1, 0, 1])
+    assert expression_scores(probs, labels)["ece"] == pytest.approx(0.5 * abs(0.5 - 0.9) + 0.5 * abs(1 - 0.65))
+
+
+def test_ccc_and_rmse_by_definition():
+    generator = torch.Generator().manual_seed(3)
+    truth = torch.rand(200, 2, generator=generator) * 2 - 1
+    said = 0.5 * truth + 0.2 + 0.1 * torch.randn(200, 2, generator=generator)
+    scores = affect_scores(said, truth)
+    for column, name in enumerate(("valence", "arousal")):
+        x, y = said[:, column].double().numpy(), truth[:, column].double().numpy()
+        ccc = 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
+        assert scores[f"ccc_{name}"] == pytest.approx(ccc, rel=1e-2)  # torchmetrics uses N - 1
+        assert scores[f"rmse_{name}"] == pytest.approx(math.sqrt(np.mean((x - y) ** 2)))
+
+
+def test_a_perfect_and_a_constant_affect_prediction():
+    truth = torch.linspace(-1, 1, 40).repeat(2, 1).T
+    perfect = affect_scores(truth, truth)
+    assert perfect["ccc_valence"] == pytest.approx(1)
+    assert perfect["rmse_arousal"] == 0
+    assert affect_scores(torch.zeros(40, 2), truth)["ccc_valence"] == 0
+
+
+def test_missing_affect_and_votes_are_left_out(guesses):
+    probs, labels = guesses
+    va = torch.full((300, 2), math.nan)
+    assert affect_scores(torch.zeros(300, 2), va) == {}
+    assert vote_scores(probs, torch.full((300, 8), math.nan)) == {}
+    va[:10] = 0.5
+    assert affect_scores(torch.zeros(300, 2), va)["rmse_valence"] == pytest.approx(0.5)
+
+
+def test_kl_is_zero_for_the_votes_themselves_and_finite_for_a_sure_mistake():
+    votes = torch.tensor([[0.7, 0.3, 0.0], [1.0, 0.0, 0.0]])
+    assert vote_scores(votes, votes)["kl_votes"] == pytest.approx(0, abs=1e-12)
+    wrong = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    assert math.isfinite(vote_scores(wrong, votes)["kl_votes"])
+
+
+def test_macro_f1_counts_classes_that_occur():
+    probs = torch.tensor([[0.9, 0.1, 0.0], [0.9, 0.1, 0.0], [0.1, 0.9, 0.0]])
+    assert expression_scores(probs, torch.tensor([0, 0, 1]))["macro_f1"] == 1
+
+
+def test_one_class_only():
+    assert one_class_only(torch.tensor([[0.9, 0.1], [0.6, 0.4]]))
+    assert not one_class_only(torch.tensor([[0.9, 0.1], [0.4, 0.6]]))
+
+
+def test_every_score_has_a_direction(guesses):
+    probs, labels = guesses
+    scores = all_scores(probs, torch.rand(300, 2), labels, torch.rand(300, 2), probs)
+    assert set(scores) == set(HIGHER_IS_BETTER)

@@ -1,0 +1,85 @@
+"""The journal: everything arrives, in order, once; dead launches are adopted, living ones left alone."""
+
+import pytest
+
+from raysweep.tracking.journal import Journal, events_of_a_death
+from raysweep.tracking.publisher import Publisher, adopt_journals
+
+CELL = {"key": "k", "arm": "alpha=0", "replicate": 0}
+
+
+class Server:
+    """A stand-in for the writer that can be down."""
+
+    def __init__(self):
+        self.events, self.down = [], 0
+
+    def write(self, event):
+        if self.down:
+            self.down -= 1
+            raise ConnectionError("no answer")
+        self.events.append(event)
+
+
+def event(kind, number=0, **facts):
+    return {"event": kind, "time": number, "study": "s", "launch": "l", **facts}
+
+
+def test_events_arrive_in_order_although_the_server_is_down_for_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr("raysweep.tracking.publisher.PATIENCE", (0.01,))
+    server, journal = Server(), Journal(tmp_path / "a.jsonl")
+    server.down = 3
+    publisher = Publisher(journal, server)
+    publisher.start()
+    for number in range(20):
+        journal.append(event("epoch", number))
+        publisher.wake()
+    assert publisher.close(20)
+    assert [e["time"] for e in server.events] == list(range(20))
+
+
+def test_a_torn_last_line_is_ignored(tmp_path):
+    journal = Journal(tmp_path / "a.jsonl")
+    journal.append(event("start"))
+    with (tmp_path / "a.jsonl").open("ab") as stream:
+        stream.write(b'{"event": "epo')
+    assert [e["event"] for e in journal.events()] == ["start"]
+
+
+def test_published_events_are_not_told_again(tmp_path):
+    journal = Journal(tmp_path / "a.jsonl")
+    for number in range(3):
+        journal.append(event("epoch", number))
+    offset, first = next(journal.unpublished())
+    assert first["time"] == 0
+    journal.mark_published(offset)
+    assert [e["time"] for _, e in journal.unpublished()] == [1, 2]
+    assert not journal.complete()
+
+
+def test_a_dead_launch_is_adopted_and_closed(tmp_path):
+    journal = Journal(tmp_path / "dead.jsonl")
+    for kind in ("launch", "start", "epoch"):
+        journal.append(event(kind, cell=CELL) if kind != "launch" else event(kind))
+    journal.close()
+    server = Server()
+    assert adopt_journals(tmp_path, server) == 1
+    assert [e["event"] for e in server.events] == ["launch", "start", "epoch", "end"]
+    assert server.events[-1]["status"] == "KILLED"
+    assert server.events[-1]["stopped"] == [CELL]
+    assert adopt_journals(tmp_path, server) == 0
+
+
+def test_a_living_launch_is_left_alone(tmp_path):
+    journal = Journal(tmp_path / "alive.jsonl")
+    journal.append(event("launch"))
+    assert adopt_journals(tmp_path, Server()) == 0
+    with pytest.raises(BlockingIOError):
+        Journal(tmp_path / "alive.jsonl")
+
+
+def test_a_launch_that_ended_needs_no_second_end():
+    assert events_of_a_death([event("launch"), event("end")]) == []
+    assert events_of_a_death([]) == []
+    done = [event("launch"), event("start", cell=CELL), event("complete", cell=CELL)]
+    assert events_of_a_death(done)[0]["stopped"] == []
