@@ -114,6 +114,7 @@ class Session:
         if not arrived:
             console.print(f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {journal.path} "
                           "and published by the next launch", markup=False, soft_wrap=True)  # fmt: skip
+        journal.close()
         return self._tell(console, outcome, name, tracking, out, command, as_json)
 
     def _tell(

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights, resnet18  # type: ignore[import-untyped]
 
-from raysweep.core.errors import UserError
+from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.keys import file_checksum
 
 
@@ -24,7 +25,12 @@ class Backbone:
 
 
 class SmallEncoder(nn.Sequential):
-    """Five strided convolutions for faces of 32 to 96 pixels: 98,448 parameters, 128 features."""
+    """For faces of 32 to 96 pixels: four strided convolutions, then one that sees the whole face.
+
+    246,160 parameters, 128 features. The last convolution has no padding: at 48 pixels its kernel
+    covers the map exactly, so it knows where on the face a feature is, which a mean would forget
+    (FERPlus, 3,000 images, 12 epochs: macro-F1 0.37 against 0.30).
+    """
 
     def __init__(self, width: int = 16) -> None:
         super().__init__(
@@ -32,8 +38,24 @@ class SmallEncoder(nn.Sequential):
             _conv(width, 2 * width, 3),
             _conv(2 * width, 4 * width, 3),
             _conv(4 * width, 8 * width, 3),
+            AtLeast(3),
+            nn.Conv2d(8 * width, 8 * width, 3, bias=False),
+            nn.BatchNorm2d(8 * width),
+            nn.ReLU(inplace=True),
             GlobalMean(),
         )
+
+
+class AtLeast(nn.Module):
+    """Pads maps smaller than `side` with zeros, below and to the right."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, maps: Tensor) -> Tensor:
+        low, wide = (max(0, self.side - size) for size in maps.shape[2:])
+        return F.pad(maps, (0, wide, 0, low)) if low or wide else maps
 
 
 class GlobalMean(nn.Module):
@@ -68,6 +90,13 @@ BACKBONES: dict[str, Backbone] = {
 }
 
 
+def find_backbone(name: str) -> Backbone:
+    """The backbone of that name. Raises UserError with the nearest name."""
+    if name not in BACKBONES:
+        raise unknown_name("backbone", name, BACKBONES)
+    return BACKBONES[name]
+
+
 def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> None:
     """Fill an encoder from ImageNet or from a checkpoint file (a state dict, or one under "state_dict").
 
@@ -88,7 +117,12 @@ def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> Non
 
 
 def weights_checksum(backbone: str, weights: str | None) -> str | None:
-    """What identifies initial weights in a key: a file's SHA-256, or torchvision's name for a download."""
+    """What identifies initial weights in a key: a file's SHA-256, or torchvision's name for a download.
+
+    Raises:
+        UserError: an unknown backbone, or a file that is not there.
+    """
+    find_backbone(backbone)
     if weights is None:
         return None
     if weights == "imagenet":

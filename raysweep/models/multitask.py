@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from raysweep.core.errors import unknown_name
 from raysweep.core.experiment import Model
 
-from .backbones import BACKBONES, load_encoder_weights
+from .backbones import find_backbone, load_encoder_weights
 
 
 class MultiTaskModel(nn.Module):
@@ -32,9 +31,7 @@ def build_model(config: Model, num_classes: int, seed: int) -> MultiTaskModel:
     Raises:
         UserError: unknown backbone, or weights that cannot be had (see `load_encoder_weights`).
     """
-    if config.backbone not in BACKBONES:
-        raise unknown_name("backbone", config.backbone, BACKBONES)
-    backbone = BACKBONES[config.backbone]
+    backbone = find_backbone(config.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = MultiTaskModel(backbone.build(), backbone.features, num_classes)

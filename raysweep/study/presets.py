@@ -19,8 +19,8 @@ class Preset:
 _SMALL = {
     "model.backbone": "small",
     "model.weights": None,
-    "augment.rotate": 10.0,
-    "augment.translate": 0.05,
+    "augment.rotate": 5.0,
+    "augment.translate": 0.03,
     "augment.scale_min": 0.95,
     "augment.scale_max": 1.1,
     "augment.brightness": 0.25,

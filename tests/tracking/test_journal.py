@@ -1,9 +1,17 @@
 """The journal: everything arrives, in order, once; dead launches are adopted, living ones left alone."""
 
+from contextlib import closing
+
 import pytest
 
 from raysweep.tracking.journal import Journal, events_of_a_death
 from raysweep.tracking.publisher import Publisher, adopt_journals
+
+@pytest.fixture
+def journal(tmp_path):
+    with closing(Journal(tmp_path / "a.jsonl")) as journal:
+        yield journal
+
 
 CELL = {"key": "k", "arm": "alpha=0", "replicate": 0}
 
@@ -25,9 +33,9 @@ def event(kind, number=0, **facts):
     return {"event": kind, "time": number, "study": "s", "launch": "l", **facts}
 
 
-def test_events_arrive_in_order_although_the_server_is_down_for_a_while(tmp_path, monkeypatch):
+def test_events_arrive_in_order_although_the_server_is_down_for_a_while(journal, monkeypatch):
     monkeypatch.setattr("raysweep.tracking.publisher.PATIENCE", (0.01,))
-    server, journal = Server(), Journal(tmp_path / "a.jsonl")
+    server = Server()
     server.down = 3
     publisher = Publisher(journal, server)
     publisher.start()
@@ -38,16 +46,14 @@ def test_events_arrive_in_order_although_the_server_is_down_for_a_while(tmp_path
     assert [e["time"] for e in server.events] == list(range(20))
 
 
-def test_a_torn_last_line_is_ignored(tmp_path):
-    journal = Journal(tmp_path / "a.jsonl")
+def test_a_torn_last_line_is_ignored(journal, tmp_path):
     journal.append(event("start"))
     with (tmp_path / "a.jsonl").open("ab") as stream:
         stream.write(b'{"event": "epo')
     assert [e["event"] for e in journal.events()] == ["start"]
 
 
-def test_published_events_are_not_told_again(tmp_path):
-    journal = Journal(tmp_path / "a.jsonl")
+def test_published_events_are_not_told_again(journal):
     for number in range(3):
         journal.append(event("epoch", number))
     offset, first = next(journal.unpublished())
@@ -70,12 +76,11 @@ def test_a_dead_launch_is_adopted_and_closed(tmp_path):
     assert adopt_journals(tmp_path, server) == 0
 
 
-def test_a_living_launch_is_left_alone(tmp_path):
-    journal = Journal(tmp_path / "alive.jsonl")
+def test_a_living_launch_is_left_alone(journal, tmp_path):
     journal.append(event("launch"))
     assert adopt_journals(tmp_path, Server()) == 0
     with pytest.raises(BlockingIOError):
-        Journal(tmp_path / "alive.jsonl")
+        Journal(tmp_path / "a.jsonl")
 
 
 def test_a_launch_that_ended_needs_no_second_end():

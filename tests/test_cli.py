@@ -1,0 +1,101 @@
+"""What a person gets for a mistake: one line, the rule, the nearest name, exit code 2. Nothing is written."""
+
+
+import pytest
+
+from raysweep.run import main
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("ablation_alhpa", "unknown study 'ablation_alhpa': did you mean 'ablation_alpha'?"),
+        ("alpha", "did you mean 'ablation_alpha'?"),
+        ("none.py", "no such study file: none.py"),
+        ("ablation_alpha --preset dmo", "unknown preset 'dmo': did you mean 'demo'?"),
+        ("ablation_alpha --set train.epoch=3", "unknown field 'train.epoch': did you mean 'train.epochs'?"),
+        ("ablation_alpha --set train.epochs", "--set expects FIELD=VALUE, but got 'train.epochs'"),
+        ("ablation_alpha --set train.epochs=0", "`train.epochs >= 1` must hold, but got 0"),
+        ("ablation_alpha --set labels.noise_rate=-0.1", "`labels.noise_rate >= 0` must hold, but got -0.1"),
+        ("ablation_alpha --set labels.alpha=0.2", "the study sweeps this field; use --axis labels.alpha=..."),
+        ("ablation_alpha --axis labels.alpha=0,1.2,1", "`labels.alpha <= 1` must hold, but got 1.2"),
+        ("ablation_alpha --axis alhpa=0,1", "unknown axis 'alhpa': did you mean 'alpha'?"),
+        ("ablation_alpha --axis labels.alpha=0,0.5", "that level must stay among 0, 0.5"),
+        ("ablation_alpha --axis labels.alpha", "--axis expects FIELD=VALUE,VALUE,..."),
+        ("ablation_label_method --axis labels=Gausian,one-hot", "did you mean 'Gaussian'?"),
+        ("ablation_alpha --seeds few", "--seeds expects a count such as 3, or a range such as 100:105, but got 'few'"),
+        ("ablation_alpha --seeds 0", "--seeds expects a count"),
+        ("ablation_alpha --on facs", "unknown data set 'facs': did you mean 'faces'?"),
+        ("ablation_alpha --on /no/such/place", "/no/such/place: no such file or folder"),
+        ("ablation_alpha --set model.backbone=resnt18", "unknown backbone 'resnt18': did you mean 'resnet18'?"),
+        ("ablation_alpha --set model.weights=/no/weights.pth", "no such file: /no/weights.pth"),
+        ("ablation_alpha --axis data.image_size=32,48", "cannot sweep data.* fields"),
+        ("", "name a study"),
+    ],
+)
+def test_mistakes(words, message, capsys, empty_folder):
+    plan = ["--plan"] if words else []
+    preset = [] if "--preset" in words else ["--preset", "smoke"]
+    assert main([*words.split(), *preset, *plan]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert message in said[-1]
+    assert "Traceback" not in said[-1]
+    assert not list(empty_folder.glob("mlflow.db*"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("sqlite:////no/such/folder/mlflow.db", "the folder of sqlite:////no/such/folder/mlflow.db does not exist"),
+        ("mlruns", "MLflow no longer keeps runs in a folder"),
+        ("ftp://host", "expected sqlite:///FILE or http://HOST:PORT, but got 'ftp://host'"),
+        ("http://127.0.0.1:9", "cannot use http://127.0.0.1:9"),
+    ],
+)
+def test_a_tracking_store_that_cannot_be_used_is_said_before_training(uri, message, capsys, empty_folder):
+    assert main(["ablation_alpha", "--preset", "smoke", "--tracking", uri]) == 2
+    said = capsys.readouterr().err.strip()
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert not (empty_folder / ".raysweep" / "cells").exists()
+
+
+def test_a_file_that_is_no_database_is_refused(capsys, empty_folder):
+    (empty_folder / "mlflow.db").write_text("this is a poem, not a database\n" * 50)
+    assert main(["ablation_alpha", "--preset", "smoke"]) == 2
+    assert "cannot write sqlite:///mlflow.db" in capsys.readouterr().err
+
+
+def test_lists(capsys):
+    assert main(["--list"]) == 0
+    assert "ablation_noise_rate" in capsys.readouterr().out
+    assert main(["--fields"]) == 0
+    assert "labels.alpha" in capsys.readouterr().out
+
+
+def test_a_plan_trains_nothing(capsys, empty_folder):
+    assert main(["ablation_alpha", "--preset", "smoke", "--seeds", "2", "--plan"]) == 0
+    assert "5 arms x 2 replicates = 10" in capsys.readouterr().out
+    assert not (empty_folder / ".raysweep" / "cells").exists()
+
+
+def test_an_own_study_by_path(capsys, empty_folder):
+    (empty_folder / "mine.py").write_text(
+        "from raysweep.study import Axis, Study\n"
+        "study = Study(title='Batch size', axes=[Axis.of('train.batch_size', [32, 64])], reference={'batch_size': '64'})\n"
+    )
+    assert main(["mine.py", "--preset", "smoke", "--plan"]) == 0
+    assert "batch_size=32" in capsys.readouterr().out
+    (empty_folder / "mine.py").write_text("study = 3\n")
+    assert main(["mine.py", "--plan"]) == 2
+    assert "must define `study = Study(...)`, but `study` is int" in capsys.readouterr().err
+    (empty_folder / "mine.py").write_text("1 / 0\n")
+    assert main(["mine.py", "--plan"]) == 2
+    assert "mine.py cannot be run: ZeroDivisionError" in capsys.readouterr().err

@@ -1,0 +1,28 @@
+"""On a GPU machine without ray and mlflow the trainer imports and trains."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("ray", "mlflow", "optuna"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocked())
+import raysweep.training
+from raysweep.core.experiment import Experiment
+from tests.conftest import make_squares
+changes = {"model.backbone": "small", "model.weights": None, "train.epochs": 1, "train.swa_start": 0}
+trainer = raysweep.training.Trainer(Experiment().with_changes(changes), make_squares())
+result = next(iter(trainer.epochs()))
+assert result.metrics["train/loss"] > 0
+import raysweep.recipes, raysweep.data.sources
+print("trained")
+"""
+
+
+def test_the_trainer_needs_neither():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "trained"
