@@ -8,14 +8,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data
 
 from .class_folder import read_class_folder
 from .csv_table import read_csv
-from .dataset import TEST, TRAIN, VALIDATION, FaceData
+from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, build_faces
 from .packed import load_packed, save_packed
 from .photographs import Record, assemble
@@ -71,8 +69,8 @@ def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
     train, test = config.train_images or FACES_TRAIN, config.test_images or FACES_TEST
 
     def build() -> FaceData:
-        data = build_faces(size=size, train=train, validation=1, test=test, seed=0)
-        return data.with_splits(torch.where(data.splits == VALIDATION, TRAIN, data.splits))
+        # no validation split: the split seed of a replicate holds validation subjects out
+        return build_faces(size=size, train=train, validation=0, test=test, seed=0)
 
     return f"faces-v{FACES_VERSION}-{size}px-{train}-{test}", build
 

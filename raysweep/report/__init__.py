@@ -1,0 +1,23 @@
+"""From MLflow to the paper's table: means, honest statistics, Markdown, LaTeX, CSV and figures.
+
+Reads the tracking store alone; never imports the engine.
+"""
+
+from .aggregate import Summary, summarise
+from .build import ReportFiles, build_report, stale_files, summary_rows, summary_text, write_report
+from .load import list_results, load_results
+from .records import Results
+
+__all__ = [
+    "ReportFiles",
+    "Results",
+    "Summary",
+    "build_report",
+    "list_results",
+    "load_results",
+    "stale_files",
+    "summarise",
+    "summary_rows",
+    "summary_text",
+    "write_report",
+]

@@ -1,0 +1,153 @@
+"""From cells to arms: means over complete cells, what is not complete, and comparisons with the reference.
+
+Nothing is averaged over silently: an arm counts its cells by state, a degenerate cell is kept and
+flagged, and cells that differ in code, data or device give a remark.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from raysweep.core.scores import HIGHER_IS_BETTER
+
+from .records import CellRecord, Results, StudyRecord, arm_words
+from .statistics import Comparison, Spread, judged, paired, spread
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """One score of one arm. `values` by replicate; `runs` are the MLflow runs they come from."""
+
+    values: Mapping[int, float]
+    spread: Spread | None
+    runs: tuple[str, ...]
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm: its cells and, by score, their summary."""
+
+    coordinates: Mapping[str, str]
+    cells: tuple[CellRecord, ...]
+    is_reference: bool
+    scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return arm_words(self.coordinates)
+
+    @property
+    def complete(self) -> int:
+        return sum(cell.complete for cell in self.cells)
+
+    @property
+    def planned(self) -> int:
+        return len(self.cells)
+
+    @property
+    def degenerate(self) -> int:
+        return sum(cell.degenerate for cell in self.cells if cell.complete)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether a reader must be told of missing or degenerate cells."""
+        return self.complete < self.planned or self.degenerate > 0
+
+    @property
+    def absent(self) -> dict[str, int]:
+        """Cells that are not complete, by state."""
+        return dict(sorted(Counter(cell.state for cell in self.cells if not cell.complete).items()))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study's arms in order, the scores that exist, and remarks on how the cells came about."""
+
+    study: StudyRecord
+    arms: tuple[ArmSummary, ...]
+    columns: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def incomplete(self) -> bool:
+        return any(arm.complete < arm.planned for arm in self.arms)
+
+    def arm(self, coordinates: Mapping[str, str]) -> ArmSummary | None:
+        return next((arm for arm in self.arms if arm.coordinates == coordinates), None)
+
+
+def summarise(results: Results) -> Summary:
+    """Every arm that has a planned cell, with each of the study's scores compared with its reference arm."""
+    study = results.study
+    cells = {str(coordinates): tuple(results.of(coordinates)) for coordinates in study.arms}
+    arms = [
+        ArmSummary(coordinates, cells[str(coordinates)], study.is_reference(coordinates))
+        for coordinates in study.arms
+        if cells[str(coordinates)]
+    ]
+    summaries = {score: _one_score(study, arms, score) for score in study.columns}
+    present = [score for score in study.columns if any(s.spread for s in summaries[score].values())]
+    some = any(cell.complete for cell in results.cells)
+    shown = tuple(s for s in study.columns if s in present or s == study.metric) if some else study.columns
+    filled = (
+        ArmSummary(a.coordinates, a.cells, a.is_reference, {score: summaries[score][a.name] for score in shown})
+        for a in arms
+    )
+    hidden = tuple(score for score in study.columns if score not in shown)
+    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)))
+
+
+def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[str, ScoreSummary]:
+    """The score of every arm by name, each compared with its reference; Holm over arms that share one."""
+    plain = {arm.name: _summary(arm, score) for arm in arms}
+    families: dict[str, dict[str, Comparison]] = {}
+    for arm in arms:
+        reference = arm_words(study.reference_of(arm.coordinates))
+        if not study.reference or arm.is_reference or reference not in plain:
+            continue
+        comparison = paired(plain[arm.name].values, plain[reference].values)
+        if comparison is not None:
+            families.setdefault(reference, {})[arm.name] = comparison
+    compared: dict[str, Comparison] = {}
+    for family in families.values():
+        compared |= judged(family, HIGHER_IS_BETTER[score])
+    return {name: ScoreSummary(s.values, s.spread, s.runs, compared.get(name)) for name, s in plain.items()}
+
+
+def _summary(arm: ArmSummary, score: str) -> ScoreSummary:
+    cells = [cell for cell in arm.cells if cell.complete and score in cell.scores]
+    values = {cell.replicate: cell.scores[score] for cell in cells}
+    return ScoreSummary(values, spread(list(values.values())), tuple(cell.run_id or "" for cell in cells))
+
+
+def _remarks(results: Results) -> list[str]:
+    """Sentences on cells that are not alike, or that are doubtful in another way."""
+    complete = [cell for cell in results.cells if cell.complete]
+    remarks = []
+    for what, values in (
+        ("versions of the code", [cell.code_version for cell in complete]),
+        ("data fingerprints", [cell.data_fingerprint for cell in complete]),
+        ("kinds of device", [cell.device for cell in complete]),
+    ):
+        counts = Counter(value or "unknown" for value in values)
+        if len(counts) > 1:
+            parts = ", ".join(f"{value} ({count} cells)" for value, count in sorted(counts.items()))
+            remarks.append(f"Mixed: the cells come from {len(counts)} {what}: {parts}.")
+    dirty = sum(cell.code_version.endswith(".dirty") for cell in complete)
+    if dirty:
+        remarks.append(f"{dirty} of {len(complete)} complete cells were computed by code with uncommitted changes.")
+    foreign = {c.data_fingerprint for c in complete} - {"", results.study.data.fingerprint}
+    if foreign:
+        remarks.append("Some cells were computed on other data than the launch describes.")
+    twins = sum(cell.twins > 0 for cell in results.cells)
+    if twins:
+        remarks.append(f"{twins} cells have several runs; the newest complete one is read.")
+    for score in results.study.columns:
+        lacking = sum(score not in cell.scores for cell in complete)
+        if 0 < lacking < len(complete):
+            remarks.append(f"{lacking} complete cells have no finite {score} and are left out of its mean.")
+    return remarks

@@ -1,0 +1,145 @@
+"""From a study's name to the files of its report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raysweep.core.errors import UserError
+
+from .aggregate import Summary, summarise
+from .csv_files import cells_csv, scores_csv
+from .latex import standalone_latex, table_latex
+from .load import load_results
+from .markdown import table_markdown
+from .page import Page, page_html, page_markdown
+from .pictures import NAMES, draw_pictures, save_pictures
+from .reading import question, reading
+from .records import Results
+from .tables import compact_table, pivot_table, results_table
+from .words import file_stem
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """What was written. `table_markdown` is the short table for a terminal, `reading` the result in words."""
+
+    paths: tuple[Path, ...]
+    table_markdown: str
+    incomplete: bool
+    reading: tuple[str, ...]
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def build_report(
+    study_name: str, out: Path | str, tracking_uri: str | None = None, launch: str | None = None
+) -> ReportFiles:
+    """Read a study from MLflow and write its tables, figures and page into the folder `out`.
+
+    Args:
+        study_name: name of the study, which is the name of its MLflow experiment.
+        out: folder, created when it does not exist. Files of an earlier report are replaced.
+        tracking_uri: MLflow store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db.
+        launch: name or run id of a launch; default the newest.
+
+    Raises:
+        UserError: no such study or launch, no readable plan, or `out` cannot be written.
+    """
+    return write_report(load_results(study_name, tracking_uri, launch), Path(out))
+
+
+def write_report(results: Results, out: Path) -> ReportFiles:
+    """Write the report of loaded results. It is drafted beside `out` first: a failure leaves nothing half-written."""
+    summary = summarise(results)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".draft-") as draft:
+            paths = [out / path.relative_to(draft) for path in _write(results, summary, Path(draft))]
+            for path in paths:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(Path(draft) / path.relative_to(out), path)
+            _drop_stale(out, paths, file_stem(results.study.name))
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot write the report there ({error.strerror or error})") from None
+    header, rows = summary_rows(summary)
+    return ReportFiles(
+        tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
+        tuple(header), tuple(tuple(row) for row in rows),
+    )  # fmt: skip
+
+
+def stale_files(results: Results, out: Path) -> list[str]:
+    """Files in `out` that are absent, and text files (Markdown, LaTeX, CSV) that differ from a fresh report.
+
+    Pictures are not compared: their bytes depend on the version of the font library.
+    """
+    page = _page(results, summarise(results))
+    fresh = _texts(page, summarise(results))
+    names = [*fresh, f"{file_stem(results.study.name)}.html"]
+    names += [f"figures/{picture.stem}.{kind}" for picture in page.pictures for kind in ("png", "pdf")]
+    stale = [f"{name} (missing)" for name in names if not (out / name).is_file()]
+    return stale + [
+        f"{name} (differs)"
+        for name, text in fresh.items()
+        if (out / name).is_file() and (out / name).read_bytes() != text.encode()
+    ]
+
+
+def summary_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the short table as plain words, for `rich` or anything else."""
+    table = compact_table(summary)
+    rows = [[f"{entry.plain} {entry.marks}".strip() for entry in row] for row in table.rows]
+    return [column.full_title for column in table.columns], rows
+
+
+def summary_text(summary: Summary) -> str:
+    """The short table as aligned text, its notes, and the reading."""
+    header, rows = summary_rows(summary)
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    lines = [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    ]
+    lines += [f"{mark} {text}" for mark, text in compact_table(summary).notes]
+    return "\n".join([*lines, "", *reading(summary)])
+
+
+def _write(results: Results, summary: Summary, out: Path) -> list[Path]:
+    """Every file of the report, in the order in which a reader should hear of them."""
+    page = _page(results, summary)
+    drawn = save_pictures(page.pictures, out / "figures")
+    texts = _texts(page, summary) | {f"{file_stem(results.study.name)}.html": page_html(page, out / "figures")}
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    return [*(out / name for name in texts), *drawn]
+
+
+def _page(results: Results, summary: Summary) -> Page:
+    study = results.study
+    pivot = pivot_table(summary)
+    command = shlex.join(["python", "-m", "raysweep.report", study.name, "--launch", study.launch])
+    pictures = draw_pictures(summary, file_stem(study.name))
+    tables = [results_table(summary), *([pivot] if pivot else [])]
+    return Page(results, question(summary), reading(summary), tables, pictures, command)
+
+
+def _texts(page: Page, summary: Summary) -> dict[str, str]:
+    """Name to content of every file that is plain text."""
+    stem = file_stem(page.results.study.name)
+    texts = {f"{stem}.md": page_markdown(page)}
+    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
+    texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in page.tables])
+    return texts | {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
+
+
+def _drop_stale(out: Path, kept: Sequence[Path], stem: str) -> None:
+    """Remove what an earlier report of this study wrote and this one did not."""
+    names = [f"figures/{stem}_{name}.{kind}" for name in NAMES for kind in ("png", "pdf")]
+    for path in (out / name for name in [*names, f"{stem}_pivot.tex"]):
+        if path not in kept:
+            path.unlink(missing_ok=True)

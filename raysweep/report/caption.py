@@ -1,0 +1,144 @@
+"""What a reader must know to judge a table: data, recipe, selection, statistics; and what is wrong with it."""
+
+from __future__ import annotations
+
+from .aggregate import Summary
+from .published import PUBLISHED
+from .records import StudyRecord
+from .statistics import MIN_REPLICATES
+from .table import DEGENERATE, INCOMPLETE
+from .words import DASH, file_stem, listed, one_line, plural, title
+
+PROTOCOLS = {
+    "validation": "validation images are held out of training and the test images are read once",
+    "select_then_retrain": "validation images choose, the model is retrained on all training images, "
+    "the test images are read once",
+    "last": "all images are trained on for a fixed number of epochs, the test images are read once",
+    "best_on_test": "BEST ON TEST: the epoch was chosen on the test images themselves, so these scores are optimistic "
+    "and not comparable with scores selected by validation",
+}
+
+WEIGHTS = {
+    "swa": "the stochastic weight average (SWA)",
+    "best": "the weights of the chosen epoch",
+    "last": "the weights of the last epoch",
+}
+
+
+def caption(summary: Summary) -> tuple[str, ...]:
+    """The sentences above a table."""
+    study = summary.study
+    return (
+        f"{study.title}{f' ({study.source})' if study.source else ''}.",
+        f"Data: {_data(study)}.",
+        *(f"Data note: {sentence(note)}" for note in study.data.notes),
+        _recipe(study),
+        _label_statistics(study),
+        _statistics(summary),
+        *(sentence(note) for note in study.notes),
+    )
+
+
+def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
+    """The sentences below a table, each with the mark it explains or none."""
+    lines: list[tuple[str, str]] = []
+    if summary.incomplete:
+        lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
+    degenerate = [f"{a.name} ({a.degenerate} of {a.complete})" for a in summary.arms if a.degenerate]
+    if degenerate:
+        words = f"Degenerate: predicts one class for every test image: {listed(degenerate)}. Kept in the means."
+        lines.append((DEGENERATE, words))
+    if summary.unavailable:
+        names = listed([title(score) for score in summary.unavailable])
+        lines.append(("", f"Not shown, because no cell has it with these data: {names}."))
+    lines += [("", remark) for remark in summary.remarks]
+    table = PUBLISHED.get(summary.study.published or "")
+    if table is not None:
+        lines.append(("", f"Columns of the paper: {table.source}, as printed. {_comparability(summary.study)}"))
+        lines += [("", note) for note in table.notes]
+    elif summary.study.published:
+        lines.append(("", f"No published numbers are known under the name {summary.study.published!r}."))
+    return tuple(lines)
+
+
+def incomplete_words(summary: Summary) -> str:
+    """For example "noise=0.3, method=one-hot: 1 failed (the loss became nan), 1 missing"."""
+    parts = []
+    for arm in summary.arms:
+        words = []
+        for state, count in arm.absent.items():
+            causes = sorted({one_line(c.cause, 80) for c in arm.cells if c.state == state and c.cause})
+            words.append(f"{count} {state}" + (f" ({'; '.join(causes)})" if causes and state == "failed" else ""))
+        if words:
+            parts.append(f"{arm.name}: {', '.join(words)}")
+    return "; ".join(parts)
+
+
+def replicate_range(summary: Summary) -> str:
+    """How many replicates the arms have: "5 replicates", or "3 to 5 replicates"."""
+    counts = sorted({arm.complete for arm in summary.arms})
+    if len(counts) == 1:
+        return plural(counts[0], "replicate")
+    return f"{counts[0]} to {counts[-1]} replicates"
+
+
+def sentence(text: str) -> str:
+    """Foreign words on one line, with a full stop."""
+    flat = one_line(text, 600).rstrip(".")
+    return f"{flat}." if flat else DASH
+
+
+def label_of(study: StudyRecord) -> str:
+    """The LaTeX label of a study's table."""
+    return file_stem(study.name)
+
+
+def _data(study: StudyRecord) -> str:
+    train, validation, test = study.data.counts
+    per_class, share = (study.recipe.get(f"selection.validation_{name}", "none") for name in ("per_class", "share"))
+    words = f"{study.data.name}, {len(study.data.classes)} expressions; "
+    if study.protocol in ("last", "best_on_test"):
+        words += f"{train + validation:,} training"
+    elif validation:
+        words += f"{train:,} training, {validation:,} validation"
+    elif per_class != "none":
+        words += f"{train:,} training ({per_class} a class of them held out for validation)"
+    else:
+        words += f"{train:,} training ({float(share):.0%} of them held out for validation)".replace("%", " %")
+    return f"{words} and {test:,} test images"
+
+
+def _recipe(study: StudyRecord) -> str:
+    model, size, epochs = (study.recipe.get(n, "?") for n in ("model.backbone", "data.image_size", "train.epochs"))
+    return (
+        f"Preset `{study.preset}` (encoder {model}, {size} pixels, {epochs} epochs, "
+        f"{plural(len(study.replicates), 'replicate')}); "
+        f"protocol `{study.protocol}`: {PROTOCOLS.get(study.protocol, study.protocol)}; "
+        f"scored: {WEIGHTS.get(study.weights, study.weights)}."
+    )
+
+
+def _label_statistics(study: StudyRecord) -> str:
+    labels = study.recipe.get("labels.statistics", "clean")
+    if labels == "clean":
+        return "Class means, Gaussians and class weights come from the clean labels, as in the authors' code."
+    return f"Class means, Gaussians and class weights come from the {labels} labels, which is what a user has."
+
+
+def _statistics(summary: Summary) -> str:
+    words = "Mean ± standard deviation over replicates."
+    if not summary.study.reference:
+        return words
+    reference = ", ".join(f"{axis}={level}" for axis, level in summary.study.reference.items())
+    claim = max((s.comparison.n for a in summary.arms for s in a.scores.values() if s.comparison), default=0)
+    words += f" Differences are paired by replicate with the arm at {reference}, with 95 % t-intervals"
+    words += " and Holm's correction over the arms compared with the same reference, score by score."
+    if claim < MIN_REPLICATES:
+        return f"{words} Fewer than {MIN_REPLICATES} shared replicates allow no claim, so nothing is bold."
+    return f"{words} Bold: better beyond noise (at least {MIN_REPLICATES} shared replicates and corrected p < 0.05)."
+
+
+def _comparability(study: StudyRecord) -> str:
+    if study.preset == "paper":
+        return "Compare them only with the same data set."
+    return f"They are not comparable with ours: other images and another recipe (preset `{study.preset}`)."

@@ -1,0 +1,70 @@
+"""Everything as CSV: one line an arm and score, and one line a cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from .aggregate import ArmSummary, Summary
+from .published import PUBLISHED
+from .records import Results
+from .statistics import Comparison
+
+
+def scores_csv(summary: Summary) -> str:
+    """Long format: coordinates, score, mean, std, n, comparison with the reference, published values, run ids."""
+    study = summary.study
+    table = PUBLISHED.get(study.published or "")
+    datasets = table.datasets if table else ()
+    head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
+    head += ["shared", "difference", "low", "high", "p", "p_holm", "verdict"]
+    lines = [[*head, *(f"published {dataset}" for dataset in datasets), "runs"]]
+    for arm in summary.arms:
+        for score in summary.columns:
+            printed = [table.printed(d, arm.coordinates, score) or "" for d in datasets] if table else []
+            lines.append([*_numbers(summary, arm, score), *printed, " ".join(arm.scores[score].runs)])
+    return _text(lines)
+
+
+def cells_csv(results: Results) -> str:
+    """Every planned cell: where it stands, what it scored, and the run it is."""
+    study = results.study
+    head = [*(axis.name for axis in study.axes), "replicate", "state", "cause", "degenerate", *study.columns]
+    lines = [[*head, "code_version", "data_fingerprint", "device", "key", "run"]]
+    for cell in results.cells:
+        words = [*cell.coordinates.values(), str(cell.replicate), cell.state, " ".join(cell.cause.split())]
+        words += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
+        lines.append([*words, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
+    return _text(lines)
+
+
+def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:
+    values = arm.scores[score]
+    spread = values.spread
+    words = [*arm.coordinates.values(), score]
+    words += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
+    words += [str(arm.planned), str(arm.degenerate)]
+    reference = "" if not summary.study.reference or arm.is_reference else _reference_words(summary, arm)
+    return [*words, reference, *_comparison(values.comparison)]
+
+
+def _reference_words(summary: Summary, arm: ArmSummary) -> str:
+    return ", ".join(f"{a}={level}" for a, level in summary.study.reference_of(arm.coordinates).items())
+
+
+def _comparison(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return [""] * 7
+    c = comparison
+    return [str(c.n), *map(_digits, (c.difference, c.low, c.high, c.p, c.p_holm)), c.verdict]
+
+
+def _digits(value: float | None) -> str:
+    """Six significant digits: the last bits of a mean differ between machines."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def _text(lines: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()

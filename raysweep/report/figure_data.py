@@ -1,0 +1,221 @@
+"""What the figures show, as plain values. Drawing is in `figures`; tests look here."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from .aggregate import ArmSummary, Summary
+from .published import PUBLISHED, same_setting
+from .records import AxisRecord, CellRecord, StudyRecord, arm_words
+from .statistics import Comparison, Spread
+
+MOST_PANELS = 6
+MORE_SCORES = 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm on a numeric axis."""
+
+    x: float
+    values: Mapping[int, float]  # by replicate
+    spread: Spread
+    is_reference: bool
+    flagged: bool = False  # some cells are not complete, or degenerate
+
+
+@dataclass(frozen=True)
+class Line:
+    """Arms that differ in the numeric axis only. `name` is empty when there is just one line."""
+
+    name: str
+    points: tuple[Point, ...]
+    is_reference: bool
+
+
+@dataclass(frozen=True)
+class PaperLine:
+    """Published values along the numeric axis."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class ScorePanel:
+    """One score against the numeric axis; `paper` shares the axes only where the setting is the same."""
+
+    score: str
+    lines: tuple[Line, ...]
+    paper: tuple[PaperLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class PaperPanel:
+    """The paper's values of the headline score on a data set that is not ours."""
+
+    dataset: str
+    lines: tuple[PaperLine, ...]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How scores depend on a numeric axis: our panels, the headline first, then the paper's."""
+
+    axis: AxisRecord
+    panels: tuple[ScorePanel, ...]
+    paper: tuple[PaperPanel, ...]
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One paired difference to a reference arm."""
+
+    name: str
+    group: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean over replicates of a metric by epoch."""
+
+    name: str
+    is_reference: bool
+    epochs: tuple[int, ...]
+    means: tuple[float, ...]
+    each: tuple[tuple[float, ...], ...]  # one a replicate
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """Curves of the compared arms where the other axes are equal. `group` says where; empty for one axis."""
+
+    group: str
+    curves: tuple[Curve, ...]
+
+
+def numeric_axis(study: StudyRecord) -> AxisRecord | None:
+    """The axis to draw along: the first numeric one that is not the compared axis, else the first numeric one."""
+    numeric = [axis for axis in study.axes if axis.numeric]
+    return next((axis for axis in numeric if axis != study.compared_axis), numeric[0] if numeric else None)
+
+
+def dependence(summary: Summary) -> Dependence | None:
+    """The headline and up to three more scores along the numeric axis; None without such an axis or any score."""
+    study = summary.study
+    axis = numeric_axis(study)
+    if axis is None:
+        return None
+    others = [score for score in summary.columns if score != study.metric][:MORE_SCORES]
+    panels = tuple(
+        ScorePanel(s, _lines(summary, axis, s), _shared_paper(summary, axis, s)) for s in (study.metric, *others)
+    )
+    if not panels[0].lines:
+        return None
+    return Dependence(axis, tuple(panel for panel in panels if panel.lines), _paper_panels(summary, axis))
+
+
+def forest(summary: Summary) -> list[ForestRow]:
+    """Headline differences of every compared arm, grouped by the levels of the axes that are equal."""
+    study = summary.study
+    rows = []
+    for arm in summary.arms:
+        comparison = arm.scores[study.metric].comparison
+        if comparison is None:
+            continue
+        compared = {a: level for a, level in arm.coordinates.items() if a in study.reference}
+        rest = {a: level for a, level in arm.coordinates.items() if a not in study.reference}
+        name = next(iter(compared.values())) if len(compared) == 1 else arm_words(compared)
+        rows.append(ForestRow(name, arm_words(rest), comparison))
+    return rows
+
+
+def curves(summary: Summary, metric: str, least: int = 2) -> list[CurvePanel]:
+    """A metric's curves over epochs, complete cells only, at most `MOST_PANELS` panels.
+
+    A cell without the metric has no curve; panels with curves of fewer than `least` epochs are left
+    out. After `select_then_retrain` the curves of `fit/*` are those of the second training.
+    """
+    groups: dict[str, list[Curve]] = {}
+    compared = summary.study.compared_axis.name
+    for arm in summary.arms:
+        series = [points for cell in arm.cells if cell.complete and (points := _series(cell, metric, summary.study))]
+        curve = _curve(arm, compared, series)
+        if curve is not None and len(curve.epochs) >= least:
+            rest = {a: level for a, level in arm.coordinates.items() if a != compared}
+            groups.setdefault(arm_words(rest), []).append(curve)
+    return [CurvePanel(group, tuple(lines)) for group, lines in itertools.islice(groups.items(), MOST_PANELS)]
+
+
+def monitored(study: StudyRecord) -> str:
+    """The metric that was watched while training."""
+    return "test/macro_f1" if study.protocol == "best_on_test" else "val/macro_f1"
+
+
+def _series(cell: CellRecord, metric: str, study: StudyRecord) -> dict[int, float]:
+    points = dict(cell.history(metric))
+    if study.protocol == "select_then_retrain" and metric.startswith("fit/"):
+        first = max((step for step, _ in cell.history("val/macro_f1")), default=0)
+        return {step - first: value for step, value in points.items() if step > first}
+    return points
+
+
+def _curve(arm: ArmSummary, compared: str, series: Sequence[Mapping[int, float]]) -> Curve | None:
+    if not series:
+        return None
+    epochs = sorted(set.intersection(*(set(points) for points in series)))
+    each = tuple(tuple(points[e] for e in epochs) for points in series)
+    means = tuple(sum(values) / len(values) for values in zip(*each, strict=True))
+    return Curve(arm.coordinates[compared], arm.is_reference, tuple(epochs), means, each)
+
+
+def _lines(summary: Summary, axis: AxisRecord, score: str) -> tuple[Line, ...]:
+    grouped: dict[str, list[tuple[ArmSummary, Point]]] = {}
+    for arm in summary.arms:
+        values = arm.scores[score]
+        if values.spread is None:
+            continue
+        point = Point(float(arm.coordinates[axis.name]), values.values, values.spread, arm.is_reference, arm.flagged)
+        grouped.setdefault(_rest(arm.coordinates, axis), []).append((arm, point))
+    return tuple(
+        Line(name, tuple(sorted((p for _, p in members), key=lambda p: p.x)), all(a.is_reference for a, _ in members))
+        for name, members in grouped.items()
+    )
+
+
+def _rest(coordinates: Mapping[str, str], axis: AxisRecord) -> str:
+    """Name of the line an arm lies on: its other levels."""
+    rest = {a: level for a, level in coordinates.items() if a != axis.name}
+    return next(iter(rest.values())) if len(rest) == 1 else arm_words(rest)
+
+
+def _shared_paper(summary: Summary, axis: AxisRecord, score: str) -> tuple[PaperLine, ...]:
+    """Published lines of the data set and recipe that are ours too."""
+    table = PUBLISHED.get(summary.study.published or "")
+    if table is None:
+        return ()
+    datasets = [d for d in table.datasets if same_setting(d, summary.study.data.name, summary.study.preset)]
+    return tuple(line for dataset in datasets for line in _paper_lines(summary, axis, score, dataset))
+
+
+def _paper_panels(summary: Summary, axis: AxisRecord) -> tuple[PaperPanel, ...]:
+    table = PUBLISHED.get(summary.study.published or "")
+    if table is None:
+        return ()
+    study = summary.study
+    datasets = [d for d in table.datasets if not same_setting(d, study.data.name, study.preset)]
+    panels = (PaperPanel(d, _paper_lines(summary, axis, study.metric, d)) for d in datasets)
+    return tuple(panel for panel in panels if panel.lines)
+
+
+def _paper_lines(summary: Summary, axis: AxisRecord, score: str, dataset: str) -> tuple[PaperLine, ...]:
+    table = PUBLISHED[summary.study.published or ""]
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for arm in summary.arms:
+        value = table.value(dataset, arm.coordinates, score)
+        if value is not None:
+            lines.setdefault(_rest(arm.coordinates, axis), []).append((float(arm.coordinates[axis.name]), value))
+    return tuple(PaperLine(name, tuple(sorted(points))) for name, points in lines.items())

@@ -1,0 +1,223 @@
+"""Reading a study from MLflow. The only module of the report that talks to the server."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.tracking import schema
+from raysweep.tracking.server import connect
+
+from .records import CellRecord, PlannedCell, Results, State, StudyRecord
+
+PAGE = 1000
+"""Runs a request. `search_runs` without a token stops here silently."""
+
+_STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
+_OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One study of a tracking store, for `--list`."""
+
+    name: str
+    launches: int
+    newest: str
+    cells: int
+    complete: int
+
+
+def load_results(study: str, tracking_uri: str | None = None, launch: str | None = None, page: int = PAGE) -> Results:
+    """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
+
+    Cells are found by key, arm and replicate, whichever launch computed them.
+
+    Raises:
+        UserError: no such study or launch (says the nearest), never launched, or no readable plan.
+    """
+    client = connect(tracking_uri, writable=False)
+    experiment = _experiment(client, study)
+    launch_run = _launch_run(client, experiment, study, launch, page)
+    record = _plan(client, launch_run, study)
+    runs: dict[tuple[str, str, str], list[Any]] = {}
+    for run in _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
+        tags = run.data.tags
+        identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
+        runs.setdefault(identity, []).append(run)
+    cells = (_cell(client, c, runs.get((c.key, c.arm, str(c.replicate)), []), record) for c in record.cells)
+    return Results(record, tuple(cells))
+
+
+def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
+    """Every study that has been launched, by name."""
+    client = connect(tracking_uri, writable=False)
+    listed = []
+    for name, experiment in sorted(_experiments(client).items()):
+        launches = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
+        if not launches:
+            continue
+        cells = _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page)
+        complete = sum(run.data.tags.get(schema.STATE) == "complete" for run in cells)
+        newest = launches[0].data.tags.get(schema.LAUNCH, launches[0].info.run_id)
+        listed.append(Listed(name, len(launches), newest, len(cells), complete))
+    return listed
+
+
+def _experiments(client: MlflowClient) -> dict[str, str]:
+    """Name to id of every experiment that is not deleted."""
+    found: dict[str, str] = {}
+    token = None
+    while True:
+        batch = client.search_experiments(max_results=PAGE, page_token=token)
+        found |= {str(e.name): str(e.experiment_id) for e in batch}
+        token = batch.token
+        if not token:
+            return found
+
+
+def _experiment(client: MlflowClient, study: str) -> str:
+    experiments = _experiments(client)
+    if study in experiments:
+        return experiments[study]
+    hint = f"(or run it first: python -m raysweep.run {study})"
+    names = [name for name in experiments if name != "Default"]
+    if not names:
+        raise UserError(f"study {study!r}: the tracking store has no study yet; run: python -m raysweep.run {study}")
+    raise unknown_name("study", study, names, hint)
+
+
+def _launch_run(client: MlflowClient, experiment: str, study: str, launch: str | None, page: int) -> Any:
+    runs = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
+    if not runs:
+        raise UserError(f"study {study!r} has not been launched yet; run: python -m raysweep.run {study}")
+    if launch is None:
+        return runs[0]
+    for run in runs:
+        if launch in (run.info.run_id, run.data.tags.get(schema.LAUNCH)):
+            return run
+    raise unknown_name("launch", launch, [run.data.tags.get(schema.LAUNCH, run.info.run_id) for run in runs])
+
+
+def _search(client: MlflowClient, experiment: str, words: str, page: int) -> list[Any]:
+    """Every run that matches, newest first, read page by page.
+
+    Pages are read oldest first, so that runs which start meanwhile come at the end and shift nothing.
+
+    Raises:
+        UserError: the pages do not fit together, so some runs may be absent.
+    """
+    found: dict[str, Any] = {}
+    token = None
+    while True:
+        batch = client.search_runs(
+            [experiment], words, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        count = len(found)
+        found |= {run.info.run_id: run for run in batch}
+        if len(found) != count + len(batch):
+            raise UserError("tracking: the list of runs changed while it was read; ask for the report again")
+        token = batch.token
+        if not token:
+            return list(reversed(found.values()))
+
+
+def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
+    launch = str(run.data.tags.get(schema.LAUNCH, run.info.run_id))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = client.download_artifacts(run.info.run_id, schema.PLAN_FILE, folder)
+            plan = json.loads(Path(file).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError) as error:
+            raise UserError(
+                f"study {study!r}: launch {launch} has no readable {schema.PLAN_FILE} ({type(error).__name__}); "
+                f"its artifacts must be reachable from here ({run.info.artifact_uri}), or choose another with --launch"
+            ) from None
+    try:
+        return _checked(StudyRecord.from_plan(plan, launch))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"study {study!r}: {schema.PLAN_FILE} of launch {launch} is not as expected ({error})"
+        ) from None
+
+
+def _checked(record: StudyRecord) -> StudyRecord:
+    """Refuses a plan that no table can be built from."""
+    unknown = [name for name in record.columns if name not in HIGHER_IS_BETTER]
+    if unknown:
+        raise ValueError(f"unknown score {unknown[0]!r}")
+    if not record.axes or not record.cells:
+        raise ValueError("it has no axes or no cells")
+    names = [axis.name for axis in record.axes]
+    for cell in record.cells:
+        if list(cell.coordinates) != names:
+            raise ValueError(f"cell {cell.arm!r} does not lie on the axes {', '.join(names)}")
+    return record
+
+
+def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: StudyRecord) -> CellRecord:
+    """A planned cell with what its run holds; of several runs the newest complete one, else the newest."""
+    empty = CellRecord(planned.coordinates, planned.arm, planned.replicate, planned.key)
+    if not runs:
+        return empty
+    run = next((r for r in runs if _state(r) == "complete"), runs[0])
+    tags = run.data.tags
+    return replace(
+        empty,
+        run_id=str(run.info.run_id),
+        state=_state(run),
+        scores=headline_scores(run.data.metrics, study.protocol),
+        cause=str(tags.get(schema.CAUSE, "")),
+        degenerate=tags.get(schema.DEGENERATE) == "true",
+        code_version=str(tags.get(schema.CODE_VERSION, "")),
+        data_fingerprint=str(tags.get(schema.DATA_FINGERPRINT, "")),
+        device=str(tags.get(schema.DEVICE, "")),
+        twins=len(runs) - 1,
+        history=_history(client, str(run.info.run_id)),
+    )
+
+
+def _state(run: Any) -> State:
+    tag = run.data.tags.get(schema.STATE)
+    return _STATES[tag] if tag in _STATES else _OF_STATUS.get(run.info.status, "running")
+
+
+def headline_scores(metrics: Mapping[str, float], protocol: str) -> dict[str, float]:
+    """Finite headline scores by plain name.
+
+    Under `best_on_test` the curves are logged as `test/...` too, and MLflow's latest value of a name
+    need not be the headline: the scores of the best epoch are read under `test_best/` instead.
+
+    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3}, "validation")
+    {'ece': 0.1}
+    """
+    prefix = "test_best/" if protocol == "best_on_test" else "test/"
+    found = {name: metrics[prefix + name] for name in HIGHER_IS_BETTER if prefix + name in metrics}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _history(client: MlflowClient, run: str) -> Any:
+    """A reader of one run's curves: one request a metric, at most once."""
+
+    @cache
+    def read(name: str) -> tuple[tuple[int, float], ...]:
+        latest: dict[int, tuple[int, float]] = {}  # a resumed cell may have reported an epoch twice
+        for metric in client.get_metric_history(run, name):
+            if metric.step not in latest or metric.timestamp >= latest[metric.step][0]:
+                latest[metric.step] = (metric.timestamp, metric.value)
+        return tuple((step, value) for step, (_, value) in sorted(latest.items()))
+
+    return read

@@ -1,0 +1,107 @@
+"""Which figures a study gets, and what is written below each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .aggregate import Summary
+from .drawing import save, style
+from .figure_curves import FIT_TITLES, draw_learning, draw_memorisation
+from .figure_data import MOST_PANELS, CurvePanel, Dependence, curves, dependence, forest, monitored
+from .figure_forest import draw_forest
+from .figure_scores import draw_dependence
+from .records import arm_words
+from .words import title
+
+NAMES = ("scores", "differences", "memorisation", "learning")
+"""Every figure there can be: `figures/<study>_<name>.png` and `.pdf`."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that is drawn but not saved, the name of its files without ending, what a reader should know."""
+
+    stem: str
+    figure: Figure
+    caption: str
+
+
+def draw_pictures(summary: Summary, stem: str) -> list[Picture]:
+    """Every figure that axes, scores and curves allow."""
+    with style():
+        return [Picture(f"{stem}_{name}", figure, words) for name, figure, words in _figures(summary)]
+
+
+def save_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
+    """Write each as PNG and PDF. Returns the files."""
+    with style():
+        return [path for picture in pictures for path in save(picture.figure, folder, picture.stem)]
+
+
+def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
+    study = summary.study
+    along = dependence(summary)
+    if along is not None:
+        yield "scores", draw_dependence(along, study.source), _scores_words(summary, along)
+    rows = forest(summary)
+    if rows and not all(axis.numeric for axis in study.axes if axis.name in study.reference):
+        figure = draw_forest(rows, study.metric, arm_words(study.reference))
+        yield "differences", figure, _differences_words(summary)
+    fits = {name: curves(summary, name) for name in FIT_TITLES}
+    if fits["fit/flipped"]:
+        groups = {panel.group for panel in fits["fit/flipped"]}
+        fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
+        words = _memorisation_words(summary, fits["fit/flipped"])
+        yield "memorisation", draw_memorisation(fits, study.compared_axis), words
+    learning = curves(summary, monitored(study))
+    if learning:
+        images = "test" if study.protocol == "best_on_test" else "validation"
+        figure = draw_learning(learning, f"{images} macro-F1", study.compared_axis)
+        yield "learning", figure, _learning_words(summary, learning, images)
+
+
+def _scores_words(summary: Summary, along: Dependence) -> str:
+    words = (
+        f"{title(along.panels[0].score)} and other scores along {along.axis.name}: mean, 95 % t-interval of the mean, "
+        "and each replicate (faint). Arms share splits, flipped labels and initial weights, so paired differences are "
+        "known better than these intervals suggest."
+    )
+    if any(point.flagged for line in along.panels[0].lines for point in line.points):
+        words += " Open markers: some cells are missing or degenerate."
+    if along.paper:
+        words += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
+    if any(panel.paper for panel in along.panels):
+        words += " Dashed: the paper's numbers."
+    return words
+
+
+def _differences_words(summary: Summary) -> str:
+    return (
+        f"Paired differences in {title(summary.study.metric)} from {arm_words(summary.study.reference)} with 95 % "
+        "t-intervals, not corrected. Filled and coloured: beyond noise after Holm's correction, blue better, red worse."
+    )
+
+
+def _memorisation_words(summary: Summary, panels: Sequence[CurvePanel]) -> str:
+    second = " Second training, on all images." if summary.study.protocol == "select_then_retrain" else ""
+    return (
+        "Memorisation: share of training labels that the model predicts while it trains. Flipped labels that are "
+        "predicted as given are memorised noise. Bold: mean over replicates; thin: each replicate."
+        f"{second}{_cut(panels)}"
+    )
+
+
+def _learning_words(summary: Summary, panels: Sequence[CurvePanel], images: str) -> str:
+    first = " First training, which chooses the epoch." if summary.study.protocol == "select_then_retrain" else ""
+    return (
+        f"Learning curves: macro-F1 on {images} images. Bold: mean over replicates; thin: each replicate."
+        f"{first}{_cut(panels)}"
+    )
+
+
+def _cut(panels: Sequence[CurvePanel]) -> str:
+    return f" The first {MOST_PANELS} panels." if len(panels) == MOST_PANELS else ""

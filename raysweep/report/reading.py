@@ -1,0 +1,148 @@
+"""The result in plain words, generated from the statistics and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raysweep.core.scores import HIGHER_IS_BETTER
+
+from .aggregate import ArmSummary, Summary
+from .caption import incomplete_words, replicate_range
+from .records import arm_words
+from .statistics import MIN_REPLICATES, Comparison
+from .tables import difference_words
+from .words import listed, number, p_value, plural, title
+
+
+def reading(summary: Summary) -> list[str]:
+    """Sentences: what is beyond noise in the headline score, then in the others, then what limits the result."""
+    if not any(arm.complete for arm in summary.arms):
+        return [f"No cell is complete yet ({incomplete_words(summary)}): there is nothing to read."]
+    return [*_headline(summary), *_other_scores(summary), *_limits(summary)]
+
+
+def question(summary: Summary) -> str:
+    """What the study asks, from its axes and reference."""
+    study = summary.study
+    axes = listed([f"{axis.name} ({', '.join(axis.levels)})" for axis in study.axes])
+    words = f"How does {title(study.metric)} on the test images depend on {axes}?"
+    if study.reference:
+        words += f" Every arm is compared with the one at {arm_words(study.reference)} that is equal elsewhere."
+    return words
+
+
+def _headline(summary: Summary) -> list[str]:
+    study = summary.study
+    if not study.reference:
+        return [_largest_mean(summary), "The study names no reference arm, so no differences are tested."]
+    compared = _compared(summary, study.metric)
+    if not compared:
+        return [
+            _largest_mean(summary),
+            "No arm shares a complete replicate with its reference: no difference can be computed.",
+        ]
+    if max(comparison.n for _, comparison in compared) < MIN_REPLICATES:
+        return [
+            f"{replicate_range(summary).capitalize()}: fewer than {MIN_REPLICATES} allow no claim about any arm.",
+            _largest_mean(summary),
+            _widest(compared, study.metric),
+        ]
+    claims = [_claim(summary, arm, c) for arm, c in compared if c.verdict in ("better", "worse")]
+    if claims:
+        return [*claims, *_without_claim(compared)]
+    return [
+        f"No arm differs from {arm_words(study.reference)} in {title(study.metric)} beyond noise at "
+        f"{replicate_range(summary)} (paired t, Holm-corrected).",
+        _widest(compared, study.metric),
+    ]
+
+
+def _without_claim(compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
+    """What to think of the arms of which nothing is said."""
+    sentences = []
+    alike = [arm.name for arm, c in compared if c.verdict == "not distinguishable"]
+    if alike:
+        sentences.append(f"Not to be told from the reference: {'; '.join(alike)}.")
+    few = [f"{arm.name} (n = {c.n})" for arm, c in compared if c.verdict == "no claim"]
+    if few:
+        sentences.append(f"No claim, for want of {MIN_REPLICATES} replicates that vary: {'; '.join(few)}.")
+    return sentences
+
+
+def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
+    study = summary.study
+    compared, rest = _split(summary, arm)
+    where = f" at {rest}" if rest else ""
+    assert comparison.p_holm is not None
+    p = p_value(comparison.p_holm)
+    lower = "" if HIGHER_IS_BETTER[study.metric] else ", lower is better"
+    reference = summary.arm(study.reference_of(arm.coordinates))
+    spoilt = ", degenerate cells among them" if arm.degenerate or (reference and reference.degenerate) else ""
+    return (
+        f"{compared} is {comparison.verdict} than {arm_words(study.reference)}{where} by "
+        f"{difference_words(comparison)} in {title(study.metric)} "
+        f"(Holm p {p if p.startswith('<') else '= ' + p}, {comparison.n} replicates{spoilt}{lower})."
+    )
+
+
+def _widest(compared: Sequence[tuple[ArmSummary, Comparison]], metric: str) -> str:
+    arm, comparison = max(compared, key=lambda pair: abs(pair[1].difference))
+    words = f"The largest difference in {title(metric)} is {difference_words(comparison)} at {arm.name}"
+    return (
+        f"{words}; the interval in brackets is what the data leave open." if comparison.low is not None else f"{words}."
+    )
+
+
+def _largest_mean(summary: Summary) -> str:
+    metric = summary.study.metric
+    means = [(arm, s.spread) for arm in summary.arms if (s := arm.scores[metric]).spread is not None]
+    if not means:
+        return f"No complete cell has {title(metric)}."
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    arm, spread = max(means, key=lambda pair: sign * (pair[1].mean if pair[1] else 0.0))
+    assert spread is not None
+    std = f" ± {number(spread.std)}" if spread.std is not None else ""
+    return f"The best mean {title(metric)} is {number(spread.mean)}{std}, at {arm.name}."
+
+
+def _other_scores(summary: Summary) -> list[str]:
+    """One sentence a score that has a claim."""
+    sentences = []
+    for score in summary.columns:
+        if score == summary.study.metric:
+            continue
+        found = [(arm, c) for arm, c in _compared(summary, score) if c.verdict in ("better", "worse")]
+        if found:
+            parts = [f"{arm.name} is {c.verdict} by {difference_words(c)}" for arm, c in found]
+            sentences.append(f"{title(score)}: {'; '.join(parts)}.")
+    if sentences:
+        sentences.append("Each score is corrected by itself, not for the number of scores looked at.")
+    return sentences
+
+
+def _limits(summary: Summary) -> list[str]:
+    study = summary.study
+    sentences = []
+    if summary.incomplete:
+        sentences.append(f"The table is incomplete: {incomplete_words(summary)}.")
+    degenerate = sum(arm.degenerate for arm in summary.arms)
+    if degenerate:
+        predict = "predicts" if degenerate == 1 else "predict"
+        words = f"{plural(degenerate, 'cell')} {predict} one class for every test image (degenerate)"
+        sentences.append(f"{words}; the means keep {'it' if degenerate == 1 else 'them'}.")
+    if study.protocol == "best_on_test":
+        sentences.append("The epoch was chosen on the test images (best on test): the scores are optimistic.")
+    sentences += [note.rstrip(".") + "." for note in study.data.notes]
+    return sentences
+
+
+def _compared(summary: Summary, score: str) -> list[tuple[ArmSummary, Comparison]]:
+    pairs = ((arm, arm.scores[score].comparison) for arm in summary.arms)
+    return [(arm, comparison) for arm, comparison in pairs if comparison is not None]
+
+
+def _split(summary: Summary, arm: ArmSummary) -> tuple[str, str]:
+    """The levels that are compared, and the ones that are equal."""
+    reference = summary.study.reference
+    compared = {a: level for a, level in arm.coordinates.items() if a in reference}
+    return arm_words(compared), arm_words({a: level for a, level in arm.coordinates.items() if a not in reference})

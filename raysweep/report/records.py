@@ -1,0 +1,193 @@
+"""What a report is made of: a study as its launch planned it, and its cells as MLflow has them. Plain values only."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["complete", "failed", "running", "stopped", "missing"]
+History = Callable[[str], Sequence[tuple[int, float]]]
+"""Name of a metric to its (step, value) pairs, steps ascending. Reads the store when called."""
+
+
+def no_history(name: str) -> Sequence[tuple[int, float]]:
+    """The history of a cell without a run."""
+    return ()
+
+
+@dataclass(frozen=True)
+class AxisRecord:
+    """One thing that is varied, its levels in the study's order."""
+
+    name: str
+    levels: tuple[str, ...]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether there are at least two levels and every one is a finite number."""
+        return len(self.levels) > 1 and all(_is_number(level) for level in self.levels)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The data set of a launch. `counts` are training, validation and test images as they came."""
+
+    name: str
+    fingerprint: str
+    classes: tuple[str, ...]
+    counts: tuple[int, int, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell that the launch asked for."""
+
+    coordinates: Mapping[str, str]
+    arm: str
+    replicate: int
+    key: str
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as one launch planned it: the content of `plan.json`, typed."""
+
+    name: str
+    title: str
+    source: str
+    metric: str
+    published: str | None
+    columns: tuple[str, ...]
+    notes: tuple[str, ...]
+    reference: Mapping[str, str]
+    axes: tuple[AxisRecord, ...]
+    preset: str
+    replicates: tuple[int, ...]
+    protocol: str
+    weights: str
+    data: DataRecord
+    recipe: Mapping[str, str]
+    cells: tuple[PlannedCell, ...]
+    command: str
+    launch: str
+
+    @classmethod
+    def from_plan(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:
+        """From the parsed `plan.json` of the launch `launch`.
+
+        Raises:
+            KeyError, TypeError, ValueError: the file does not follow the contract.
+        """
+        study, data = plan["study"], plan["data"]
+        train, validation, test = (int(count) for count in data["counts"])
+        return cls(
+            name=str(study["name"]),
+            title=str(study["title"]),
+            source=str(study["source"]),
+            metric=str(study["metric"]),
+            published=study["published"],
+            columns=_with_headline(study["metric"], study["columns"]),
+            notes=tuple(study["notes"]),
+            reference=dict(study["reference"]),
+            axes=tuple(AxisRecord(str(a["name"]), tuple(a["levels"])) for a in study["axes"]),
+            preset=str(plan["preset"]),
+            replicates=tuple(int(r) for r in plan["replicates"]),
+            protocol=str(plan["protocol"]),
+            weights=str(plan["weights"]),
+            data=DataRecord(
+                data["name"],
+                data["fingerprint"],
+                tuple(data["classes"]),
+                (train, validation, test),
+                tuple(data["notes"]),
+            ),
+            recipe=dict(plan["recipe"]),
+            cells=tuple(
+                PlannedCell(dict(c["coordinates"]), str(c["arm"]), int(c["replicate"]), str(c["key"]))
+                for c in plan["cells"]
+            ),
+            command=str(plan["command"]),
+            launch=launch,
+        )
+
+    @property
+    def arms(self) -> list[dict[str, str]]:
+        """Coordinates of every arm, the last axis varying fastest."""
+        names = [axis.name for axis in self.axes]
+        return [dict(zip(names, levels, strict=True)) for levels in itertools.product(*(a.levels for a in self.axes))]
+
+    def reference_of(self, coordinates: Mapping[str, str]) -> dict[str, str]:
+        """The coordinates of the arm this one is compared with (its own, for a reference arm)."""
+        return {**coordinates, **self.reference}
+
+    def is_reference(self, coordinates: Mapping[str, str]) -> bool:
+        return bool(self.reference) and self.reference_of(coordinates) == dict(coordinates)
+
+    @property
+    def compared_axis(self) -> AxisRecord:
+        """The axis whose levels are compared with each other: the reference's first, else the last."""
+        return next((axis for axis in self.axes if axis.name in self.reference), self.axes[-1])
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """One cell as MLflow has it. `scores` by plain name ("macro_f1"), finite values of the headline weights only."""
+
+    coordinates: Mapping[str, str]
+    arm: str
+    replicate: int
+    key: str
+    run_id: str | None = None
+    state: State = "missing"
+    scores: Mapping[str, float] = field(default_factory=dict)
+    cause: str = ""
+    degenerate: bool = False
+    code_version: str = ""
+    data_fingerprint: str = ""
+    device: str = ""
+    twins: int = 0  # further runs of the same cell; the newest complete one is read
+    history: History = field(default=no_history, repr=False, compare=False)
+
+    @property
+    def complete(self) -> bool:
+        return self.state == "complete"
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm} #{self.replicate}"
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study and its cells, in the order of the plan."""
+
+    study: StudyRecord
+    cells: tuple[CellRecord, ...]
+
+    def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
+        """The cells of one arm, by replicate."""
+        return sorted((c for c in self.cells if c.coordinates == coordinates), key=lambda cell: cell.replicate)
+
+    @property
+    def incomplete(self) -> bool:
+        return not all(cell.complete for cell in self.cells)
+
+
+def arm_words(coordinates: Mapping[str, str]) -> str:
+    """For example "noise=0.3, method=Gaussian"."""
+    return ", ".join(f"{axis}={level}" for axis, level in coordinates.items())
+
+
+def _with_headline(metric: str, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(columns) if metric in columns else (metric, *columns)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

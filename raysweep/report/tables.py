@@ -1,0 +1,127 @@
+"""A study's tables: one row an arm, and for two axes the pivot of the headline score."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .aggregate import ArmSummary, ScoreSummary, Summary
+from .caption import caption, label_of, notes
+from .published import PUBLISHED, PublishedTable
+from .records import AxisRecord, arm_words
+from .statistics import Comparison
+from .table import DEGENERATE, INCOMPLETE, Column, Entry, Table
+from .words import DASH, number, p_value, title
+
+
+def results_table(summary: Summary, published: bool = True) -> Table:
+    """One row an arm: coordinates, n, scores, headline difference, and the paper's numbers beside them."""
+    study = summary.study
+    printed = _printed_columns(summary) if published else []
+    columns = [Column(axis.name, left=True) for axis in study.axes]
+    columns += [Column("n"), *(Column(title(score, arrow=True)) for score in summary.columns)]
+    if study.reference:
+        group = f"{title(study.metric)} against {arm_words(study.reference)}"
+        columns += [Column("difference [95 %]", group), Column("Holm p", group)]
+    columns += [Column(title(score), f"paper, {dataset}") for dataset, score in printed]
+    rows = tuple(_row(summary, arm, printed) for arm in summary.arms)
+    rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
+    return Table(label_of(study), tuple(columns), rows, caption(summary), notes(summary), frozenset(rules))
+
+
+def pivot_table(summary: Summary) -> Table | None:
+    """The headline score, one axis down and the compared one across; None unless there are two axes."""
+    study = summary.study
+    if len(study.axes) != 2:
+        return None
+    across = study.compared_axis
+    down = next(axis for axis in study.axes if axis != across)
+    table = PUBLISHED.get(study.published or "")
+    datasets = [d for d in table.datasets if study.metric in table.scores(d)] if table else []
+    columns = [Column(down.name, left=True), *(Column(level, f"ours, {study.data.name}") for level in across.levels)]
+    columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
+    rows = []
+    for level in down.levels:
+        row = [Entry(level), *_pivot_entries(summary, down, level, across)]
+        for dataset in datasets:
+            assert table is not None
+            places = ({down.name: level, across.name: other} for other in across.levels)
+            row += [Entry(table.printed(dataset, place, study.metric) or DASH) for place in places]
+        rows.append(tuple(row))
+    head, *rest = caption(summary)
+    above = (f"{title(study.metric)}: {head}", *rest)
+    return Table(f"{label_of(study)}_pivot", tuple(columns), tuple(rows), above, notes(summary))
+
+
+def compact_table(summary: Summary) -> Table:
+    """The results without the paper's columns and with short notes: for a terminal."""
+    study, table = summary.study, results_table(summary, published=False)
+    titles = {"difference [95 %]": f"Δ {title(study.metric)} [95 %]"}
+    columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
+    notes_here = [note for note in table.notes if note[0]]
+    if study.reference:
+        notes_here.insert(0, ("Δ", f"Paired difference from {arm_words(study.reference)}, 95 % t-interval."))
+    return replace(table, columns=columns, caption=(), notes=tuple(notes_here))
+
+
+def difference_words(comparison: Comparison) -> str:
+    """For example "+0.041 [+0.012, +0.070]"."""
+    words = number(comparison.difference, signed=True)
+    if comparison.low is None or comparison.high is None:
+        return words
+    return f"{words} [{number(comparison.low, signed=True)}, {number(comparison.high, signed=True)}]"
+
+
+def _row(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> tuple[Entry, ...]:
+    study = summary.study
+    entries = [Entry(level) for level in arm.coordinates.values()]
+    entries.append(_count(arm))
+    entries += [_score(arm, arm.scores[score]) for score in summary.columns]
+    if study.reference:
+        entries += _difference(arm, arm.scores[study.metric])
+    table = PUBLISHED.get(study.published or "")
+    if table is not None:
+        entries += [Entry(table.printed(dataset, arm.coordinates, score) or DASH) for dataset, score in printed]
+    return tuple(entries)
+
+
+def _count(arm: ArmSummary) -> Entry:
+    short = arm.complete < arm.planned
+    return Entry(f"{arm.complete} of {arm.planned}" if short else str(arm.complete), marks=_marks(arm))
+
+
+def _marks(arm: ArmSummary) -> str:
+    return (INCOMPLETE if arm.complete < arm.planned else "") + (DEGENERATE if arm.degenerate else "")
+
+
+def _score(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
+    shown = _marks(arm) if marks else ""
+    if score.spread is None:
+        return Entry(DASH, marks=shown)
+    better = score.comparison is not None and score.comparison.verdict == "better"
+    return Entry(value=score.spread.mean, std=score.spread.std, marks=shown, bold=better, runs=score.runs)
+
+
+def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
+    if arm.is_reference:
+        return [Entry("reference"), Entry(DASH)]
+    if score.comparison is None:
+        return [Entry(DASH), Entry(DASH)]
+    corrected = score.comparison.p_holm
+    p = Entry(DASH if corrected is None else p_value(corrected))
+    return [Entry(difference_words(score.comparison), runs=score.runs), p]
+
+
+def _pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRecord) -> list[Entry]:
+    entries = []
+    for other in across.levels:
+        arm = summary.arm({down.name: level, across.name: other})
+        entries.append(_score(arm, arm.scores[summary.study.metric], marks=True) if arm else Entry(DASH))
+    return entries
+
+
+def _printed_columns(summary: Summary) -> list[tuple[str, str]]:
+    """(data set, score) of every printed number that stands beside one of ours."""
+    table: PublishedTable | None = PUBLISHED.get(summary.study.published or "")
+    if table is None:
+        return []
+    return [(d, score) for d in table.datasets for score in summary.columns if score in table.scores(d)]

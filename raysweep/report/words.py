@@ -1,0 +1,89 @@
+"""How scores, numbers and names are written, in every format alike."""
+
+from __future__ import annotations
+
+import re
+
+from raysweep.core.scores import HIGHER_IS_BETTER
+
+DASH = "–"
+MINUS = "−"
+PLUS_MINUS = "±"
+
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "rmse_valence": "RMSE V",
+    "rmse_arousal": "RMSE A",
+    "ccc_valence": "CCC V",
+    "ccc_arousal": "CCC A",
+    "ece": "ECE",
+    "nll": "NLL",
+    "brier": "Brier",
+    "kl_votes": "KL to votes",
+}
+"""What a score is called in a table. Rates are fractions of 1, never percent, ours and the papers' alike."""
+
+
+def title(score: str, arrow: bool = False) -> str:
+    """Name of a score, with an arrow that points to better.
+
+    >>> title("rmse_valence", arrow=True)
+    'RMSE V ↓'
+    """
+    name = TITLES.get(score, score)
+    return f"{name} {'↑' if HIGHER_IS_BETTER[score] else '↓'}" if arrow else name
+
+
+def number(value: float, signed: bool = False) -> str:
+    """Three decimals, a real minus sign, no negative zero.
+
+    >>> number(-0.0004), number(0.0412, signed=True), number(-1.5)
+    ('0.000', '+0.041', '−1.500')
+    """
+    text = f"{value:.3f}"
+    if float(text) == 0:
+        return "0.000"
+    return MINUS + text[1:] if text.startswith("-") else f"{'+' if signed else ''}{text}"
+
+
+def p_value(p: float) -> str:
+    """Three decimals, never 0.
+
+    >>> p_value(0.00001), p_value(0.0312)
+    ('< 0.001', '0.031')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "cell"), plural(2000, "image")
+    ('1 cell', '2,000 images')
+    """
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(words: list[str]) -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def file_stem(name: str) -> str:
+    """A name that is safe as part of a file name, whatever the tracking server calls its studies.
+
+    >>> file_stem("../ablation alpha")
+    'ablation_alpha'
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-") or "study"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """Foreign text on one line of bounded length."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

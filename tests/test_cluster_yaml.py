@@ -1,0 +1,424 @@
+"""`cluster.yaml` against Ray's own code: its schema, its launcher with the machines replaced, its token check."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+jsonschema = pytest.importorskip("jsonschema")
+
+from ray.autoscaler._private.command_runner import _with_interactive  # noqa: E402
+from ray.autoscaler._private.commands import get_or_create_head_node  # noqa: E402
+from ray.autoscaler._private.util import prepare_config, validate_config  # noqa: E402
+from ray.autoscaler.node_provider import NodeProvider  # noqa: E402
+from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig  # noqa: E402
+from ray.autoscaler.v2.instance_manager.ray_installer import RayInstaller  # noqa: E402
+from ray.core.generated.instance_manager_pb2 import Instance  # noqa: E402
+
+from raysweep.core.errors import UserError  # noqa: E402
+from raysweep.engine.resources import allot  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
+            "head_start_ray_commands", "worker_start_ray_commands")  # fmt: skip
+TOKEN = "0123456789abcdef" * 4
+
+
+def read() -> dict[str, Any]:
+    config: dict[str, Any] = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    return config
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    return read()
+
+
+@pytest.fixture
+def prepared(config: dict[str, Any]) -> dict[str, Any]:
+    """As `ray up` and the autoscaler see it: AWS defaults filled in, setup commands merged."""
+    return prepare_config(config)  # type: ignore[no-any-return]
+
+
+def start_command(config: dict[str, Any], kind: str) -> str:
+    found = [c for c in config[f"{kind}_start_ray_commands"] if "bin/ray start" in c]
+    assert len(found) == 1
+    return str(found[0])
+
+
+class TestSchema:
+    def test_ray_accepts_it(self, prepared: dict[str, Any]) -> None:
+        validate_config(prepared)
+
+    @pytest.mark.parametrize(
+        ("path", "value", "error"),
+        [
+            (("max_worker",), 8, jsonschema.ValidationError),
+            (("idle_timeout_minutes",), "ten", jsonschema.ValidationError),
+            (("setup_commands",), "one string", jsonschema.ValidationError),
+            (("available_node_types", "gpu_worker", "resources", "GPU"), 0.5, jsonschema.ValidationError),
+            (("head_node_type",), "nobody", ValueError),
+            (("available_node_types", "gpu_worker", "min_workers"), 9, ValueError),
+        ],
+    )
+    def test_ray_refuses_a_broken_copy(
+        self, prepared: dict[str, Any], path: tuple[str, ...], value: Any, error: type[Exception]
+    ) -> None:
+        place = prepared
+        for name in path[:-1]:
+            place = place[name]
+        place[path[-1]] = value
+        with pytest.raises(error):
+            validate_config(prepared)
+
+    def test_the_lines_to_change_are_few_and_marked(self) -> None:
+        text = (ROOT / "cluster.yaml").read_text()
+        assert text.count("# CHANGE:") == 6
+        assert set(re.findall(r"\S+-CHANGE-ME", text.replace("'", " "))) == {"ami-CHANGE-ME", "fs-CHANGE-ME"}
+        assert (ROOT / "docs" / "cluster.md").read_text().count("CHANGE") >= 1
+
+
+class TestSafety:
+    def test_ray_and_mlflow_listen_on_loopback_only(self, config: dict[str, Any]) -> None:
+        (server,) = [c for c in config["head_start_ray_commands"] if "mlflow server" in c]
+        assert "--host 127.0.0.1 --port 5000" in server
+        assert "--dashboard-host=127.0.0.1" in start_command(config, "head")
+        assert "0.0.0.0" not in (ROOT / "cluster.yaml").read_text()
+
+    def test_no_port_is_opened_and_no_secret_is_in_the_file(self, config: dict[str, Any]) -> None:
+        text = (ROOT / "cluster.yaml").read_text()
+        assert "security_group" not in config["provider"]
+        assert "RAY_AUTH_TOKEN=" not in text  # the value travels as a file, never as a word of a command
+        assert not re.search(r"AKIA|aws_secret|aws_access|[0-9a-f]{32}", text)
+
+    def test_every_process_that_talks_to_ray_asks_for_the_token(self, config: dict[str, Any]) -> None:
+        assert start_command(config, "head").startswith("export RAY_AUTH_MODE=token;")
+        assert start_command(config, "worker").startswith("export RAY_AUTH_MODE=token;")
+        assert config["head_start_ray_commands"][-1].startswith("export RAY_AUTH_MODE=token;")
+        assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+        assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"][0]
+
+    def test_a_shell_on_a_node_asks_for_the_token(self, config: dict[str, Any], tmp_path: Path) -> None:
+        (words,) = [c for c in config["setup_commands"] if "RAY_AUTH_MODE" in c]
+        home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+        for _ in range(2):  # a second `ray up` must not add the line again
+            subprocess.run(["bash", "-c", words], env=home, check=True)
+        subprocess.run(["bash", "-c", config["head_setup_commands"][-1]], env=home, check=True)
+        assert (tmp_path / ".bashrc").read_text() == ". ~/.raysweep_env\n"
+        asked = "source ~/.bashrc; echo $RAY_AUTH_MODE $MLFLOW_TRACKING_URI $PATH"
+        said = subprocess.run(["bash", "-c", asked], env=home, check=True, capture_output=True, text=True).stdout
+        assert said.startswith(f"token http://127.0.0.1:5000 {tmp_path}/raysweep-venv/bin:")
+
+
+class TestCommands:
+    @pytest.mark.parametrize("kind", COMMANDS)
+    def test_bash_can_read_them_inside_rays_wrapper(self, prepared: dict[str, Any], kind: str) -> None:
+        for command in prepared[kind]:
+            *_, quoted = _with_interactive("export RAY_HEAD_IP=10.0.0.1; " + command)
+            (wrapped,) = shlex.split(quoted)
+            for text in (command, wrapped):
+                done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True)
+                assert (done.returncode, done.stderr) == (0, ""), command
+
+    def test_bash_refuses_a_broken_one(self) -> None:
+        assert subprocess.run(["bash", "-n"], input="(mountpoint -q x", text=True, capture_output=True).returncode
+
+    def test_what_is_installed_is_mounted_and_here(self, config: dict[str, Any]) -> None:
+        mounts = {remote: local for remote, local in config["file_mounts"].items() if remote.startswith("~/raysweep/")}
+        assert mounts == {f"~/raysweep/{local}": local for local in mounts.values()}
+        assert all((ROOT / local).exists() for local in mounts.values())
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        needed = {"pyproject.toml", "raysweep", "search_spaces", project["readme"], *project["license-files"]}
+        for command in config["setup_commands"] + config["head_setup_commands"]:
+            needed |= set(re.findall(r"--(?:constraint|requirement) (\S+)", command))
+        assert "constraints.txt" in needed
+        assert needed <= set(mounts.values())
+
+    def test_rsync_excludes_what_git_ignores(self, config: dict[str, Any]) -> None:
+        ignored = {line.lstrip("/") for line in (ROOT / ".gitignore").read_text().split() if not line.startswith("#")}
+        assert ignored - set(config["rsync_exclude"]) == set()
+
+    def test_the_shared_folder_is_there_before_ray_is(self, config: dict[str, Any]) -> None:
+        for kind in ("head", "worker"):  # a node that was stopped runs its start commands only
+            assert config[f"{kind}_start_ray_commands"][0] == "mountpoint -q /mnt/shared || sudo mount /mnt/shared"
+
+
+class TestCapacity:
+    def test_gpu_workers_come_and_go(self, config: dict[str, Any]) -> None:
+        worker = config["available_node_types"]["gpu_worker"]
+        assert (worker["min_workers"], worker["max_workers"], config["max_workers"]) == (0, 8, 8)
+        assert config["idle_timeout_minutes"] == 10
+        assert config["provider"]["cache_stopped_nodes"]  # MLflow's database is on the head's disk
+
+    def test_head_has_room_for_the_drivers_of_groups_and_none_for_gpu_cells(self, config: dict[str, Any]) -> None:
+        head = config["available_node_types"]["head"]["resources"]
+        groups = allot(head, {"GPU": 8}, per_cell=2, cells=100)
+        assert groups.concurrency * groups.trial_resources["CPU"] <= head["CPU"]
+        assert head["GPU"] == 0
+        assert "GPU" in allot(head, {"GPU": 8}, per_cell=1, cells=1).trial_resources
+
+
+class Machines(NodeProvider):  # type: ignore[misc]
+    """EC2 as far as the launcher looks at it: nodes are names with tags, and have an address at once."""
+
+    def __init__(self) -> None:
+        super().__init__({"type": "external"}, "raysweep")
+        self.tags: dict[str, dict[str, str]] = {}
+
+    def non_terminated_nodes(self, tag_filters: dict[str, str]) -> list[str]:
+        return [name for name, tags in self.tags.items() if tag_filters.items() <= tags.items()]
+
+    def is_terminated(self, node_id: str) -> bool:
+        return False
+
+    def node_tags(self, node_id: str) -> dict[str, str]:
+        return self.tags[node_id]
+
+    def set_node_tags(self, node_id: str, tags: dict[str, str]) -> None:
+        self.tags[node_id].update(tags)
+
+    def external_ip(self, node_id: str) -> str:
+        return node_id
+
+    internal_ip = external_ip
+
+    def create_node(self, node_config: dict[str, Any], tags: dict[str, str], count: int) -> None:
+        self.tags["head"] = dict(tags)
+
+
+class Shell:
+    """Ray's process runner: writes down what would run over ssh, and does for rsync what rsync would do."""
+
+    DEVNULL = subprocess.DEVNULL
+
+    def __init__(self, homes: Path) -> None:
+        self.homes = homes
+        self.said: list[tuple[str, str]] = []
+
+    def check_call(self, words: list[str], **how: Any) -> None:
+        node = next(word for word in words if word.startswith("ubuntu@")).removeprefix("ubuntu@").partition(":")[0]
+        if words[0] == "rsync":
+            self._copy(words[-2], self.homes / node / words[-1].partition(":~/")[2])
+        self.said.append((node, " ".join(words)))
+
+    check_output = call = check_call
+
+    def _copy(self, source: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if Path(source).is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target)
+
+    def order(self, node: str, *parts: str) -> list[int]:
+        lines = [line for who, line in self.said if who == node]
+        return [next(i for i, line in enumerate(lines) if part in line) for part in parts]
+
+
+@pytest.mark.filterwarnings("ignore:.*ray-bootstrap:ResourceWarning")  # Ray leaves its temporary file to the collector
+class TestLauncher:
+    """`ray up`, and then the autoscaler adding a worker, with Ray's code and no machine."""
+
+    @pytest.fixture
+    def laptop(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        home = tmp_path / "laptop"
+        (home / ".ray").mkdir(parents=True)
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        monkeypatch.setenv("RAY_UP_enable_autoscaler_v2", "1")
+        monkeypatch.setattr("ray.autoscaler._private.util._hash_cache", {})  # each `ray up` is a process of its own
+        monkeypatch.chdir(ROOT)
+        return home
+
+    def up(self, prepared: dict[str, Any], shell: Shell, machines: Machines) -> None:
+        prepared["provider"] = {"type": "external"}  # what is AWS's own needs boto3 and an account
+        get_or_create_head_node(prepared, "cluster.yaml", False, False, True, None, _provider=machines, _runner=shell)
+
+    def test_the_token_is_on_every_node_before_ray_starts(
+        self, prepared: dict[str, Any], laptop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shell, machines = Shell(tmp_path), Machines()
+        (laptop / ".ray/auth_token").write_text(TOKEN)
+        self.up(prepared, shell, machines)
+        head = tmp_path / "head"
+        assert (head / ".ray/auth_token").read_text() == TOKEN
+        places = shell.order("head", "/.ray/auth_token", "chmod 600", "--editable", "mlflow server", "ray start --head")
+        assert places == sorted(places)
+        assert TOKEN not in "".join(line for _, line in shell.said)
+
+        monkeypatch.setenv("HOME", str(head))  # from here on the head speaks: its autoscaler starts a worker
+        machines.tags["worker"] = {}
+        asked = json.loads((head / "ray_bootstrap_config.yaml").read_text())
+        installer = RayInstaller(machines, AutoscalingConfig(asked), process_runner=shell)
+        installer.install_ray(Instance(cloud_instance_id="worker", instance_type="gpu_worker"), "10.0.0.1")
+        assert (tmp_path / "worker/.ray/auth_token").read_text() == TOKEN
+        assert (tmp_path / "worker/raysweep/raysweep/run.py").exists()
+        places = shell.order("worker", "/.ray/auth_token", "chmod 600", "--editable", "ray start --address=")
+        assert places == sorted(places)
+        start = next(line for who, line in shell.said if who == "worker" and "ray start --address=" in line)
+        assert all(part in start for part in ("RAY_AUTH_MODE=token", "RAY_HEAD_IP=10.0.0.1", '{"CPU":4,"GPU":1}'))
+
+    def test_without_a_token_nothing_is_sent(self, prepared: dict[str, Any], laptop: Path, tmp_path: Path) -> None:
+        shell = Shell(tmp_path)
+        with pytest.raises(FileNotFoundError, match="auth_token"):
+            self.up(prepared, shell, Machines())
+        assert shell.said == []
+
+
+def free_port() -> int:
+    """A free one below 10002, where Ray's range for worker processes begins."""
+    for port in range(7000 + os.getpid() % 2000, 10000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no free port")
+
+
+class LocalRay:
+    """A real Ray of this test's own, on this machine: `ray start --block` in a session that we alone end."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.port = home, free_port()
+        self.started: list[subprocess.Popen[bytes]] = []
+        (home / ".ray").mkdir()
+        token = home / ".ray/auth_token"
+        token.write_text(TOKEN)
+        token.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        (home / "raysweep-venv").symlink_to(Path(sys.executable).parent.parent)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+        self.env = {**kept, "HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+
+    def start(self, resources: dict[str, int], *words: str) -> None:
+        env = {**self.env, "RAY_OVERRIDE_RESOURCES": json.dumps(resources)}
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *words]
+        log = self.home / f"node{len(self.started)}.log"
+        with log.open("wb") as out:
+            self.started.append(subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True))
+        deadline = time.monotonic() + 60
+        while "Ray runtime started" not in log.read_text():
+            assert self.started[-1].poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+            time.sleep(0.2)
+
+    def run(self, words: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+        """Run with the cluster's address; `env` on top."""
+        there = {**self.env, "RAY_ADDRESS": f"127.0.0.1:{self.port}", **env}
+        return subprocess.run(words, env=there, capture_output=True, text=True, timeout=60)
+
+    def stop(self) -> None:
+        """Ends the processes of the sessions started here. Never `ray stop`, which ends everybody's."""
+        for process in reversed(self.started):
+            for sign in (signal.SIGTERM, signal.SIGKILL):
+                for pid in _session(process.pid):
+                    _signal(pid, sign)
+                deadline = time.monotonic() + 5
+                while _session(process.pid) - {process.pid} and time.monotonic() < deadline:
+                    time.sleep(0.1)
+            process.wait(timeout=10)
+
+
+def _signal(pid: int, sign: signal.Signals) -> None:
+    try:
+        os.kill(pid, sign)
+    except ProcessLookupError:
+        return
+
+
+def _session(leader: int) -> set[int]:
+    """Processes of the session, from /proc: the sixth field of stat, after the name in parentheses."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z" and int(fields[3]) == leader:
+            found.add(int(entry.parent.name))
+    return found
+
+
+ASK = """
+from ray._private.services import canonicalize_bootstrap_address_or_die
+from ray._raylet import GcsClient
+client = GcsClient(address=canonicalize_bootstrap_address_or_die("auto"))
+assert client.internal_kv_get(b"session_name", b"session", timeout=20)
+"""
+"""What every Ray process does first. A refused `ray start` or `ray.init` asks again for 20 s, this asks once."""
+
+JOIN = """
+import json, ray
+ray.init("auto", logging_level="ERROR", log_to_driver=False)
+from ray._private.state import state
+print(json.dumps([ray.cluster_resources(), state.get_max_resources_from_cluster_config()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def ray_here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRay]:
+    here = LocalRay(tmp_path_factory.mktemp("h"))
+    short = Path("/tmp") / f"rs{os.getpid()}"  # Ray's sockets must have short paths
+    quiet = ("--include-dashboard=false", "--object-store-memory=80000000", "--disable-usage-stats")
+    try:
+        here.start({"CPU": 1}, "--head", f"--port={here.port}", f"--temp-dir={short}", *quiet)
+        yield here
+    finally:
+        here.stop()
+        shutil.rmtree(short, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def capacity_told(ray_here: LocalRay) -> LocalRay:
+    """The head's last start command, word for word, has told Ray how large the cluster may grow."""
+    asked = prepare_config(copy.deepcopy(read()))
+    (ray_here.home / "ray_bootstrap_config.yaml").write_text(json.dumps(asked))
+    done = ray_here.run(["bash", "-c", asked["head_start_ray_commands"][-1]])
+    assert done.returncode == 0, done.stderr
+    return ray_here
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="stops its processes through /proc")
+class TestRealRay:
+    """One machine, real processes: who has the token is let in, who has not is refused."""
+
+    def test_a_cluster_without_a_gpu_yet_accepts_a_gpu_plan(self, capacity_told: LocalRay) -> None:
+        done = capacity_told.run([sys.executable, "-c", JOIN])
+        assert done.returncode == 0, done.stderr
+        now, later = json.loads(done.stdout.splitlines()[-1])
+        assert now["CPU"] == 1
+        assert "GPU" not in now
+        assert later == {"CPU": 33, "GPU": 8}
+        assert allot(now, later, per_cell=1, cells=100).concurrency == 8
+        assert allot(now, later, per_cell=4, cells=100).device == "GPU"
+        with pytest.raises(UserError, match="8 GPUs"):
+            allot(now, later, per_cell=9, cells=1)
+
+    @pytest.mark.parametrize(
+        "how", [{"RAY_AUTH_TOKEN": "f" * 64}, {"RAY_AUTH_MODE": "disabled"}], ids=["wrong", "none"]
+    )
+    def test_who_has_not_the_token_is_refused(self, ray_here: LocalRay, how: dict[str, str]) -> None:
+        done = ray_here.run([sys.executable, "-c", ASK], **how)
+        assert done.returncode != 0
+        assert "InvalidAuthToken" in done.stderr
+        assert ray_here.run([sys.executable, "-c", ASK]).returncode == 0
+
+    def test_a_worker_with_the_token_joins(self, ray_here: LocalRay) -> None:
+        ray_here.start({"CPU": 4, "GPU": 1}, f"--address=127.0.0.1:{ray_here.port}", "--object-store-memory=80000000")
+        now = json.loads(ray_here.run([sys.executable, "-c", JOIN]).stdout.splitlines()[-1])[0]
+        assert (now["CPU"], now["GPU"]) == (5, 1)
