@@ -17,6 +17,7 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
+
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     """accuracy, macro_f1, ece (15 equal-width bins), nll (nats), brier (sum over classes, in [0, 2]).
 
@@ -35,7 +36,7 @@ def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
 
 
 def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
-    """RMSE and CCC (Lin, 1989; biased moments) of valence and arousal over the rows that have both; {} without such rows."""
+    """RMSE and CCC (Lin, 1989) of valence and arousal over the rows that have both; {} without two such rows."""
     known = va_N2.isfinite().all(1)
     if int(known.sum()) < 2:
         return {}
@@ -59,7 +60,9 @@ def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:
     return {"kl_votes": float(kl_divergence(votes_NK[known].double(), probs))}
 
 
-def all_scores(probs_NK: Tensor, affect_N2: Tensor, labels_N: Tensor, va_N2: Tensor, votes_NK: Tensor) -> dict[str, float]:
+def all_scores(
+    probs_NK: Tensor, affect_N2: Tensor, labels_N: Tensor, va_N2: Tensor, votes_NK: Tensor
+) -> dict[str, float]:
     """Every score that the data allow, by the names of `raysweep.core.scores.HIGHER_IS_BETTER`."""
     scores = expression_scores(probs_NK, labels_N)
     return scores | affect_scores(affect_N2, va_N2) | vote_scores(probs_NK, votes_NK)
@@ -67,7 +70,8 @@ def all_scores(probs_NK: Tensor, affect_N2: Tensor, labels_N: Tensor, va_N2: Ten
 
 def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
     """Counts (K, K): row = label, column = prediction."""
-    return multiclass_confusion_matrix(probs_NK, labels_N, probs_NK.shape[1])
+    counts: Tensor = multiclass_confusion_matrix(probs_NK, labels_N, probs_NK.shape[1])
+    return counts
 
 
 def one_class_only(probs_NK: Tensor) -> bool:

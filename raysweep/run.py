@@ -36,11 +36,19 @@ def parser() -> argparse.ArgumentParser:
     add("study", nargs="?", help="name of a study (see --list), or the path of a study file")
     add("--list", action="store_true", help="list the studies and presets")
     add("--fields", action="store_true", help="list every field that --set and --axis accept")
-    add("--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo")
+    add(
+        "--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo"
+    )
     add("--on", metavar="DATA", help="data set: a name, a folder with one folder an expression, or a CSV file")
     add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
     add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
-    add("--axis", metavar="FIELD=V,V,...", action="append", default=[], help="replace, narrow or add an axis; repeatable")
+    add(
+        "--axis",
+        metavar="FIELD=V,V,...",
+        action="append",
+        default=[],
+        help="replace, narrow or add an axis; repeatable",
+    )
     add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
     add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
     add("--plan", action="store_true", help="show what would be trained and stop")

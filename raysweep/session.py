@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
 from raysweep.core.errors import UserError
 from raysweep.core.store import Store
@@ -19,7 +22,7 @@ from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.data.sources import load_data
 from raysweep.engine import Listener, Options, Outcome, Progress, Recorder, cluster, launch
-from raysweep.report import build_report
+from raysweep.report import ReportFiles, build_report
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
 from raysweep.tracking import Journal, Publisher, Writer, adopt_journals, connect, schema, ui_command
@@ -125,21 +128,29 @@ class Session:
         done = len(outcome.completed) + len(self.plan.done)
         words = f"{done} of {len({c.key for c in self.plan.cells})} trainings done in {outcome.seconds:.0f} s"
         if outcome.interrupted:
-            console.print(f"\nstopped: {words}; finished cells are kept. To go on:\n  {command}", markup=False, soft_wrap=True)
+            console.print(
+                f"\nstopped: {words}; finished cells are kept. To go on:\n  {command}", markup=False, soft_wrap=True
+            )
             return 130
-        report = build_report(self.plan.study_name, out or Path("reports") / self.plan.study_name, tracking, launch_name)
+        report = build_report(
+            self.plan.study_name, out or Path("reports") / self.plan.study_name, tracking, launch_name
+        )
         causes = {cell.name: outcome.failed[cell.key] for cell in self.plan.cells if cell.key in outcome.failed}
         if as_json:
-            print(json.dumps({**self.plan_json(), "done": done, "failed": causes, "seconds": round(outcome.seconds, 1),
-                              "launch": launch_name, "files": [str(path) for path in report.paths]}, indent=1))  # fmt: skip
+            facts = {"done": done, "failed": causes, "seconds": round(outcome.seconds, 1), "launch": launch_name}
+            files = [str(path) for path in report.paths]
+            sys.stdout.write(json.dumps({**self.plan_json(), **facts, "files": files}, indent=1) + "\n")
             return 1 if causes else 0
-        console.print(f"\n{report.table_markdown}\n", markup=False, soft_wrap=True)
+        console.print(_table(report))
+        say = partial(console.print, markup=False, soft_wrap=True)
+        for sentence in report.reading:
+            say(sentence)
         for cell, cause in causes.items():
-            console.print(f"FAILED {cell}: {cause}", markup=False, soft_wrap=True)
-        console.print(f"{words}{f' on {outcome.devices}' if outcome.devices else ''}. Written:", markup=False)
-        for path in report.paths:
-            console.print(f"  {path}", markup=False, soft_wrap=True)
-        console.print(f"compare trials:  {ui_command(tracking)}", markup=False, soft_wrap=True)
+            say(f"FAILED {cell}: {cause}")
+        say(f"\n{words}{f' on {outcome.devices}' if outcome.devices else ''}.")
+        say(f"report           {next(path for path in report.paths if path.suffix == '.html')}, and "
+            f"{len(report.paths) - 1} more files (Markdown, LaTeX, CSV, figures) beside it")  # fmt: skip
+        say(f"compare trials   {ui_command(tracking)}")
         return 1 if causes else 0
 
     def _tags(self) -> dict[str, str]:
@@ -172,6 +183,15 @@ class Both:
     def failed(self, cell: Cell, cause: str) -> None:
         for listener in self.listeners:
             listener.failed(cell, cause)
+
+
+def _table(report: ReportFiles) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for i, title in enumerate(report.header):
+        table.add_column(title, justify="right" if i else "left")
+    for row in report.rows:
+        table.add_row(*row)
+    return table
 
 
 def _one_data_set(cells: Sequence[Cell], cache: Path) -> FaceData:

@@ -3,7 +3,7 @@
 Five values of alpha (Eq. 4) with Euclidean labels (Eq. 3); alpha = 1 is the plain one-hot label.
 That the paper's table uses Euclidean labels is inferred: its alpha = 0.5 row equals Table 3's.
 
-    python -m raysweep.run ablation_alpha                  # about 2 minutes on 2 cores
+    python -m raysweep.run ablation_alpha                  # under 3 minutes on 2 cores
     python -m raysweep.run ablation_alpha --preset paper   # needs a GPU
 """
 

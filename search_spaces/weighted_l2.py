@@ -1,6 +1,6 @@
 """Does weighting the regression loss by class help rare expressions? DDAF, Figure 5.
 
-    python -m raysweep.run weighted_l2
+python -m raysweep.run weighted_l2
 """
 
 from raysweep.study import Axis, Study
@@ -9,7 +9,11 @@ study = Study(
     title="Plain and class-weighted regression loss",
     source="DDAF, Figure 5",
     base={"labels.method": "euclidean", "labels.alpha": 0.5},
-    axes=[Axis("regression", {"plain L2": {"objective.weighted_va": False}, "weighted L2": {"objective.weighted_va": True}})],
+    axes=[
+        Axis(
+            "regression", {"plain L2": {"objective.weighted_va": False}, "weighted L2": {"objective.weighted_va": True}}
+        )
+    ],
     reference={"regression": "plain L2"},
     metric="rmse_valence",
     published="ddaf_figure5",

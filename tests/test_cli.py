@@ -1,6 +1,5 @@
 """What a person gets for a mistake: one line, the rule, the nearest name, exit code 2. Nothing is written."""
 
-
 import pytest
 
 from raysweep.run import main
@@ -89,7 +88,8 @@ def test_a_plan_trains_nothing(capsys, empty_folder):
 def test_an_own_study_by_path(capsys, empty_folder):
     (empty_folder / "mine.py").write_text(
         "from raysweep.study import Axis, Study\n"
-        "study = Study(title='Batch size', axes=[Axis.of('train.batch_size', [32, 64])], reference={'batch_size': '64'})\n"
+        "axis = Axis.of('train.batch_size', [32, 64])\n"
+        "study = Study(title='Batch size', axes=[axis], reference={'batch_size': '64'})\n"
     )
     assert main(["mine.py", "--preset", "smoke", "--plan"]) == 0
     assert "batch_size=32" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def test_a_failing_cell_is_told_with_its_cause_and_the_others_finish(swept):
     folder, _, done = swept
     assert done.stdout.count("the loss became") >= 2
     assert "2 of 4 trainings done" in done.stdout
-    client, runs = runs_of(folder, "ablation_alpha")
+    _, runs = runs_of(folder, "ablation_alpha")
     assert runs["alpha=1, learning_rate=0.003 #0"].info.status == "FINISHED"
     failed = runs["alpha=1, learning_rate=1e+30 #0"]
     assert failed.info.status == "FAILED"
@@ -114,7 +114,12 @@ def test_a_cell_on_two_devices_trains_in_a_worker_group(tmp_path):
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):
     words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0,1", "--set", "train.epochs=60"]
     process = subprocess.Popen(
-        [*RUN, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        [*RUN, *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     partial = tmp_path / ".raysweep" / "partial"
     deadline = time.monotonic() + 120
@@ -137,7 +142,8 @@ def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):
     assert set(keys) == set(json.loads(undisturbed.stdout)["cell_keys"].values())
     for key in keys:
         ours, theirs = (
-            json.loads((tmp_path / store / "cells" / key / "result.json").read_text()) for store in (".raysweep", "fresh")
+            json.loads((tmp_path / store / "cells" / key / "result.json").read_text())
+            for store in (".raysweep", "fresh")
         )
         assert ours["facts"]["weights_hash"] == theirs["facts"]["weights_hash"]
     assert {r.info.status for name, r in runs_of(tmp_path, "ablation_alpha")[1].items() if "#" in name} == {"FINISHED"}

@@ -25,7 +25,9 @@ def test_expression_scores_agree_with_scikit_learn(guesses):
     assert scores["macro_f1"] == pytest.approx(f1_score(labels, said, average="macro"))
     rows = probs.double() / probs.double().sum(1, keepdim=True)
     assert scores["nll"] == pytest.approx(log_loss(labels, rows.numpy()), rel=1e-5)
-    assert scores["brier"] == pytest.approx(brier_score_loss(labels, rows.numpy(), labels=range(8), scale_by_half=False), rel=1e-5)
+    assert scores["brier"] == pytest.approx(
+        brier_score_loss(labels, rows.numpy(), labels=range(8), scale_by_half=False), rel=1e-5
+    )
     assert np.array_equal(confusion(probs, labels).numpy(), confusion_matrix(labels, said, labels=range(8)))
 
 
@@ -57,7 +59,7 @@ def test_a_perfect_and_a_constant_affect_prediction():
 
 
 def test_missing_affect_and_votes_are_left_out(guesses):
-    probs, labels = guesses
+    probs, _ = guesses
     va = torch.full((300, 2), math.nan)
     assert affect_scores(torch.zeros(300, 2), va) == {}
     assert vote_scores(probs, torch.full((300, 8), math.nan)) == {}

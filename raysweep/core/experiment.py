@@ -43,7 +43,9 @@ class Labels(Section):
     method: LabelMethod = Field("euclidean", description="where the mixed label comes from")
     alpha: float = Field(0.5, ge=0, le=1, description="Eq. 4: share of the one-hot label; 1 = one-hot")
     squared: bool = Field(True, description="Euclidean: squared distances (paper) or not (the authors' code)")
-    within_std: float | None = Field(1.0, gt=0, description="class means and Gaussians: box in std (paper: 1), none = all points")
+    within_std: float | None = Field(
+        1.0, gt=0, description="class means and Gaussians: box in std (paper: 1), none = all points"
+    )
     statistics: Literal["clean", "noisy"] = Field("clean", description="labels that means and weights come from")
     noise_rate: float = Field(0.0, ge=0, lt=1, description="share of training labels flipped")
     noise_kind: NoiseKind = Field("symmetric", description="how they are flipped")
@@ -206,7 +208,8 @@ def field_paths() -> dict[str, str]:
     """Every dotted path of an Experiment with its description, in order of declaration."""
     paths = {}
     for section, info in Experiment.model_fields.items():
-        assert isinstance(info.annotation, type) and issubclass(info.annotation, Section)
+        assert isinstance(info.annotation, type)
+        assert issubclass(info.annotation, Section)
         for field, spec in info.annotation.model_fields.items():
             paths[f"{section}.{field}"] = spec.description or ""
     return paths

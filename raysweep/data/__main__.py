@@ -62,7 +62,9 @@ def describe(data: FaceData) -> list[str]:
         va = torch.nanmean(data.va[data.labels == k], 0).tolist()
         lines.append(f"{name:12}" + "".join(f"{n:>11}" for n in counts) + "".join(f"{x:>11.2f}" for x in va))
     known = data.va.isfinite().all(1).float().mean()
-    lines.append(f"valence and arousal known for {float(known):.0%}; subjects: {len(data.subjects[data.subjects >= 0].unique())}")
+    lines.append(
+        f"valence and arousal known for {float(known):.0%}; subjects: {len(data.subjects[data.subjects >= 0].unique())}"
+    )
     if "rater_probs" in data.info:
         ceiling = bayes_ceiling(data)
         agreement = (data.votes[data.rows(TRAIN)].max(1).values).mean()

@@ -22,7 +22,14 @@ from .dataset import TEST, TRAIN, VALIDATION, FaceData
 from .expressions import EXPRESSIONS
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-SPLITS = {"train": TRAIN, "training": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+SPLITS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+}
 MAX_BAD_SHARE = 0.05
 """A data set with more unreadable images than this is refused."""
 

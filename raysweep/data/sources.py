@@ -88,4 +88,3 @@ def _photographs(
 
 SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {"faces": _faces}
 """Data sets by name."""
-

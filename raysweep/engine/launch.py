@@ -182,7 +182,8 @@ class _Watch(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         key = self._key(trial)
         if key in self.causes:
-            return self._fail(trial, self.causes[key])
+            self._fail(trial, self.causes[key])
+            return
         self.outcome.completed.add(key)
         for cell in self._of(trial):
             self.listener.completed(cell)

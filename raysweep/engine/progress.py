@@ -82,7 +82,7 @@ class Progress:
         running = self.running.get(cell.key)
         if running is None:
             return cell.name
-        score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test/{self.metric}"))
+        score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test_epoch/{self.metric}"))
         shown = f"  val {self.metric} {score:.3f}" if score is not None else ""
         return f"{cell.name}{shown}  {time.monotonic() - running.began:.0f} s"
 

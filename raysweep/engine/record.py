@@ -15,7 +15,9 @@ from raysweep.tracking.journal import now_ms
 class Recorder:
     """Turns what happens to cells into journal events (see `raysweep.tracking.writer.Writer`)."""
 
-    def __init__(self, plan: Plan, launch: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher) -> None:
+    def __init__(
+        self, plan: Plan, launch: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher
+    ) -> None:
         self.plan, self.launch, self.tags = plan, launch, dict(tags)
         self.journal, self.publisher = journal, publisher
         self.unfinished: dict[str, Cell] = {}

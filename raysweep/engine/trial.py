@@ -38,9 +38,7 @@ def _in_process(config: dict[str, Any]) -> None:
 
 def _train_in_group(config: dict[str, Any]) -> None:
     gpu = config["device"] == "GPU"
-    scaling = ScalingConfig(
-        num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"]
-    )
+    scaling = ScalingConfig(num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"])
     folder = str(Path(config["store"]) / "tune" / "groups")
     run = RunConfig(storage_path=folder, name=config["key"][:16], callbacks=[TuneReportCallback()])
     TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()

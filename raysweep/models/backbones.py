@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, resnet18  # type: ignore[import-untyped]
+from torchvision.models import ResNet18_Weights, resnet18
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.keys import file_checksum

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from raysweep.core.version import code_version
 from raysweep.core.experiment import Experiment
 from raysweep.core.keys import cell_key
 from raysweep.core.store import Store
+from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.metrics import confusion, one_class_only
 from raysweep.models.backbones import weights_checksum

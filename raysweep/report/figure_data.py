@@ -152,7 +152,7 @@ def curves(summary: Summary, metric: str, least: int = 2) -> list[CurvePanel]:
 
 def monitored(study: StudyRecord) -> str:
     """The metric that was watched while training."""
-    return "test/macro_f1" if study.protocol == "best_on_test" else "val/macro_f1"
+    return "test_epoch/macro_f1" if study.protocol == "best_on_test" else "val/macro_f1"
 
 
 def _series(cell: CellRecord, metric: str, study: StudyRecord) -> dict[int, float]:

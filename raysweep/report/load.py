@@ -179,7 +179,7 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         empty,
         run_id=str(run.info.run_id),
         state=_state(run),
-        scores=headline_scores(run.data.metrics, study.protocol),
+        scores=headline_scores(run.data.metrics),
         cause=str(tags.get(schema.CAUSE, "")),
         degenerate=tags.get(schema.DEGENERATE) == "true",
         code_version=str(tags.get(schema.CODE_VERSION, "")),
@@ -195,17 +195,13 @@ def _state(run: Any) -> State:
     return _STATES[tag] if tag in _STATES else _OF_STATUS.get(run.info.status, "running")
 
 
-def headline_scores(metrics: Mapping[str, float], protocol: str) -> dict[str, float]:
+def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
     """Finite headline scores by plain name.
 
-    Under `best_on_test` the curves are logged as `test/...` too, and MLflow's latest value of a name
-    need not be the headline: the scores of the best epoch are read under `test_best/` instead.
-
-    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3}, "validation")
+    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3})
     {'ece': 0.1}
     """
-    prefix = "test_best/" if protocol == "best_on_test" else "test/"
-    found = {name: metrics[prefix + name] for name in HIGHER_IS_BETTER if prefix + name in metrics}
+    found = {name: metrics[f"test/{name}"] for name in HIGHER_IS_BETTER if f"test/{name}" in metrics}
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 

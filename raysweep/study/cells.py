@@ -66,9 +66,7 @@ def _changed_axis(axis: Axis, name: str, words: Sequence[str], values: Sequence[
     return Axis.of(paths.pop(), values, axis.name)
 
 
-def make_cells(
-    study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]
-) -> list[Cell]:
+def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
     """Cells without keys. Order of precedence: preset, the study's base, `changes`, the arm."""
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)

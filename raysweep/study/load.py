@@ -45,7 +45,8 @@ def find_study(name: str) -> tuple[str, Study]:
 def load_study(file: Path) -> Study:
     """Run a study file and return its `study`."""
     spec = importlib.util.spec_from_file_location(f"raysweep_study_{file.stem}", file)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

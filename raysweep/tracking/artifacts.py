@@ -48,6 +48,10 @@ def _scatter(result: CellResult) -> Figure:
             axes.scatter(result.arrays["va"][rows, column], result.arrays["affect"][rows, column], s=6, alpha=0.6,
                          color=f"C{k}", label=label, linewidths=0)  # fmt: skip
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel=f"annotated {name}", ylabel=f"predicted {name}")
-        axes.set_title(f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", fontsize=8, markerscale=2, frameon=False)
+        axes.set_title(
+            f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11
+        )
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside right center", fontsize=8, markerscale=2, frameon=False
+    )
     return figure

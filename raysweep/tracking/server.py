@@ -28,7 +28,9 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except Exception as error:  # noqa: BLE001  SQLAlchemy, requests, alembic and MLflow each raise their own
-        raise UserError(f"tracking: cannot use {uri} ({describe(error)}); set MLFLOW_TRACKING_URI or --tracking") from None
+        raise UserError(
+            f"tracking: cannot use {uri} ({describe(error)}); set MLFLOW_TRACKING_URI or --tracking"
+        ) from None
     return client
 
 
@@ -43,7 +45,9 @@ def _check_uri(uri: str, writable: bool) -> None:
     if scheme == "sqlite":
         _check_sqlite(uri, Path(uri.removeprefix("sqlite:///")), writable)
     elif scheme in ("", "file"):
-        raise UserError(f"tracking: MLflow no longer keeps runs in a folder ({uri}); use sqlite:///{uri.rstrip('/')}/mlflow.db")
+        raise UserError(
+            f"tracking: MLflow no longer keeps runs in a folder ({uri}); use sqlite:///{uri.rstrip('/')}/mlflow.db"
+        )
     elif scheme not in ("http", "https", "postgresql", "mysql", "mssql", "databricks") and "+" not in scheme:
         raise UserError(f"tracking: expected sqlite:///FILE or http://HOST:PORT, but got {uri!r}")
     if scheme in ("http", "https"):
@@ -79,5 +83,3 @@ def _quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-

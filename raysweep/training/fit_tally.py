@@ -23,7 +23,15 @@ class FitTally:
         self.counts = torch.zeros(len(_COUNTS), dtype=torch.float64, device=device)
         self.samples = 0
 
-    def add(self, terms: dict[str, Tensor], count: int, logits_NK: Tensor, given_N: Tensor, true_N: Tensor, flipped_N: Tensor) -> None:
+    def add(
+        self,
+        terms: dict[str, Tensor],
+        count: int,
+        logits_NK: Tensor,
+        given_N: Tensor,
+        true_N: Tensor,
+        flipped_N: Tensor,
+    ) -> None:
         """Add a batch of `count` samples (over all ranks); tensors are this rank's part."""
         self.samples += count
         for name, value in terms.items():

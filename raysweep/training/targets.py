@@ -95,7 +95,9 @@ def _mixed_labels(config: Labels, va: Tensor, believed: Tensor, classes: int) ->
     if config.method == "gaussian":
         return gaussian_labels(va.double(), class_gaussians(va.double(), believed, classes, config.within_std))
     if config.method == "euclidean":
-        return euclidean_labels(va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared)
+        return euclidean_labels(
+            va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared
+        )
     if config.method == "uniform":
         return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)
     return torch.full((len(va), classes), math.nan, dtype=torch.float64)  # fusion keeps one-hot where this is NaN

@@ -42,7 +42,7 @@ class DegenerateLoss(FloatingPointError):
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch. `metrics` by name: train/*, fit/*, val/* (or test/* under best_on_test), learning_rate, seconds."""
+    """One epoch. `metrics`: train/*, fit/*, val/* (test_epoch/* under best_on_test), learning_rate, seconds."""
 
     epoch: int
     metrics: dict[str, float]
@@ -79,10 +79,10 @@ class Trainer:
         self._set_device_mode()
         train = experiment.train
         model = build_model(experiment.model, data.num_classes, experiment.seeds.init).to(self.device)
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(memory_format=torch.channels_last)
         self.step_model = self.ranks.wrap(self.model, self.device)
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay
+            self.model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
         )
         self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, train.decay_epochs, train.decay_factor)
         self.average = AveragedModel(self.model) if train.swa_epoch else None
@@ -95,7 +95,7 @@ class Trainer:
         while self.epoch < self.experiment.train.epochs:
             began = time.perf_counter()
             self.epoch += 1
-            metrics = {"learning_rate": self.scheduler.get_last_lr()[0]}
+            metrics = {"learning_rate": float(self.scheduler.get_last_lr()[0])}
             metrics |= self._fit_one_epoch()
             self.scheduler.step()
             if self.average is not None and self.epoch >= (self.experiment.train.swa_epoch or 0):
@@ -155,7 +155,9 @@ class Trainer:
             self.optimizer.zero_grad(set_to_none=True)
             (terms["loss"] * self.ranks.size).backward()  # gradients are averaged over ranks, the loss is the batch's
             self.optimizer.step()
-            tally.add(terms, len(batch), logits.detach(), faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows])
+            tally.add(
+                terms, len(batch), logits.detach(), faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows]
+            )
         metrics = tally.metrics()
         if not math.isfinite(metrics["train/loss"]):
             raise DegenerateLoss(f"the loss became {metrics['train/loss']} in epoch {self.epoch}")
@@ -164,13 +166,15 @@ class Trainer:
     def _batches(self, epoch: int) -> list[Tensor]:
         train = self.experiment.train
         rows = self.data.rows(TRAIN)
-        batches = epoch_batches(rows, train.batch_size, self.experiment.seeds.order, epoch, at_least=2 * self.ranks.size)
+        batches = epoch_batches(
+            rows, train.batch_size, self.experiment.seeds.order, epoch, at_least=2 * self.ranks.size
+        )
         return [batch.to(self.device) for batch in batches]
 
     def _monitor(self) -> dict[str, float]:
         """Scores that choose the best epoch: validation, or test when the protocol is best_on_test."""
         watch_test = self.experiment.selection.protocol == "best_on_test"
-        split, prefix = (TEST, "test") if watch_test else (VALIDATION, "val")
+        split, prefix = (TEST, "test_epoch") if watch_test else (VALIDATION, "val")
         if not len(self.data.rows(split)):
             return {}
         scores = self.score(self._predict(self.model, split))
@@ -183,7 +187,9 @@ class Trainer:
         """Every score of predictions against the data set's labels, affect and votes."""
         rows = predictions.rows
         data = self.data
-        return all_scores(predictions.probs_NK, predictions.affect_N2, data.labels[rows], data.va[rows], data.votes[rows])
+        return all_scores(
+            predictions.probs_NK, predictions.affect_N2, data.labels[rows], data.va[rows], data.votes[rows]
+        )
 
     def _ready_average(self) -> nn.Module:
         """The SWA model with batch-norm statistics of its own, from one pass over augmented training images."""

@@ -60,7 +60,9 @@ def csv_of(root: Path, header: str, *rows: str):
 
 
 def test_a_csv_with_everything(tmp_path):
-    rows = [f"{i}.png,{'fear' if i % 2 else 'Angry'},0.{i},-0.5,s{i // 2},{'test' if i > 5 else 'train'}" for i in range(8)]
+    rows = [
+        f"{i}.png,{'fear' if i % 2 else 'Angry'},0.{i},-0.5,s{i // 2},{'test' if i > 5 else 'train'}" for i in range(8)
+    ]
     rows[0] = "0.png,Angry,-2,-2,s0,train"
     table = csv_of(tmp_path, "# derived VA, no claim\npath,expression,valence,arousal,subject,split", *rows)
     data = load(table)
@@ -126,7 +128,12 @@ def test_decoding_takes_the_central_square(tmp_path):
 
 
 def test_names_of_expressions():
-    assert [canonical_expression(word) for word in ("Happy", " ANGRY ", "fear", "calm")] == ["happiness", "anger", "fear", "calm"]
+    assert [canonical_expression(word) for word in ("Happy", " ANGRY ", "fear", "calm")] == [
+        "happiness",
+        "anger",
+        "fear",
+        "calm",
+    ]
 
 
 def test_packing_keeps_everything(tmp_path):

@@ -120,7 +120,7 @@ class TestCurves:
         assert curve.means == pytest.approx((3.4, 3.4))
 
     def test_best_on_test_watched_the_test_images(self, alpha):
-        assert monitored(replace(alpha.study, protocol="best_on_test")) == "test/macro_f1"
+        assert monitored(replace(alpha.study, protocol="best_on_test")) == "test_epoch/macro_f1"
 
 
 def test_files_carry_no_date(tmp_path, monkeypatch):

@@ -152,16 +152,8 @@ class TestMistakes:
             tracking.load("small")
 
 
-def test_best_on_test_reads_the_best_epoch_not_the_last_curve_point():
-    """Curves under `test/` share the headline's names; MLflow then shows whichever it deems latest."""
-    metrics = {"test/rmse_valence": 0.9, "test_best/rmse_valence": 0.3}
-    assert headline_scores(metrics, "best_on_test") == {"rmse_valence": 0.3}
-
-
 def test_scores_that_are_not_finite_are_no_scores():
-    assert headline_scores({"test/ece": float("nan"), "test/nll": float("inf"), "test/brier": 0.1}, "last") == {
-        "brier": 0.1
-    }
+    assert headline_scores({"test/ece": float("nan"), "test/nll": float("inf"), "test/brier": 0.1}) == {"brier": 0.1}
 
 
 def test_a_plan_of_the_real_study_is_read(squares):

@@ -7,6 +7,7 @@ import pytest
 from raysweep.tracking.journal import Journal, events_of_a_death
 from raysweep.tracking.publisher import Publisher, adopt_journals
 
+
 @pytest.fixture
 def journal(tmp_path):
     with closing(Journal(tmp_path / "a.jsonl")) as journal:

@@ -22,7 +22,10 @@ def terms(config=None, va=VA, **changes):
 def test_every_term_by_hand():
     p = torch.softmax(LOGITS, 1).tolist()
     ce = [-math.log(p[0][0]), -(0.25 * math.log(p[1][0]) + 0.75 * math.log(p[1][1]))]
-    cosine = [p[0][0] / math.hypot(*p[0]), (0.25 * p[1][0] + 0.75 * p[1][1]) / math.hypot(*p[1]) / math.hypot(0.25, 0.75)]
+    cosine = [
+        p[0][0] / math.hypot(*p[0]),
+        (0.25 * p[1][0] + 0.75 * p[1][1]) / math.hypot(*p[1]) / math.hypot(0.25, 0.75),
+    ]
     found = terms()
     assert float(found["ce"]) == pytest.approx((ce[0] + 3 * ce[1]) / 2)
     assert float(found["cs"]) == pytest.approx((1 - cosine[0] + 3 * (1 - cosine[1])) / 2, abs=1e-7)
@@ -63,7 +66,15 @@ def test_a_perfect_prediction_costs_nothing():
 def test_parts_of_a_batch_add_up():
     whole = terms()
     parts = [
-        loss_terms(LOGITS[i : i + 1], AFFECT[i : i + 1], SOFT[i : i + 1], VA[i : i + 1], WEIGHTS[i : i + 1], Objective(), count=2)
+        loss_terms(
+            LOGITS[i : i + 1],
+            AFFECT[i : i + 1],
+            SOFT[i : i + 1],
+            VA[i : i + 1],
+            WEIGHTS[i : i + 1],
+            Objective(),
+            count=2,
+        )
         for i in range(2)
     ]
     for name, value in whole.items():
