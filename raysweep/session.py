@@ -25,7 +25,11 @@ from raysweep.engine import Listener, Options, Outcome, Progress, Recorder, clus
 from raysweep.report import ReportFiles, build_report
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
-from raysweep.tracking import Journal, Publisher, Writer, adopt_journals, connect, schema, ui_command
+from raysweep.tracking import schema
+from raysweep.tracking.journal import Journal
+from raysweep.tracking.publisher import Publisher, adopt_journals
+from raysweep.tracking.server import connect, ui_command
+from raysweep.tracking.writer import Writer
 
 DRAIN_SECONDS = 60.0
 """How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from raysweep.study import Cell
 from raysweep.study.plan import Plan
-from raysweep.tracking import Journal, Publisher
-from raysweep.tracking.journal import now_ms
+from raysweep.tracking.journal import Journal, now_ms
+from raysweep.tracking.publisher import Publisher
 
 
 class Recorder:

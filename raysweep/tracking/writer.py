@@ -56,7 +56,8 @@ class Writer:
 
     def _on_complete(self, event: Mapping[str, Any]) -> None:
         run, last = self._cell_run(event)
-        if self.client.get_run(run).data.tags.get(schema.STATE) == "complete":
+        tags_before = self.client.get_run(run).data.tags
+        if tags_before.get(schema.STATE) == "complete":
             return
         folder = self.store.folder(event["cell"]["key"])
         result = CellResult.read(folder)
@@ -76,6 +77,8 @@ class Writer:
             schema.CODE_VERSION: facts["code_version"],
             schema.STATE: "complete",
         }
+        if schema.CAUSE in tags_before:  # it failed in an earlier launch
+            self.client.delete_tag(run, schema.CAUSE)
         self.client.log_batch(run, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.set_terminated(run, "FINISHED", event["time"])
 

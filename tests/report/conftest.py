@@ -15,8 +15,8 @@ from raysweep.recipes import CellResult
 from raysweep.report import build_report
 from raysweep.report.load import load_results
 from raysweep.study import Axis, Study
-from raysweep.tracking import connect
 from raysweep.tracking import writer as writer_module
+from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
 
 MLFLOW_NOISE = "ignore:The ``noload`` loader strategy is deprecated"
