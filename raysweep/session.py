@@ -22,6 +22,7 @@ from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.data.sources import load_data
 from raysweep.engine import Listener, Options, Outcome, Progress, Recorder, cluster, launch
+from raysweep.models.backbones import check_weights
 from raysweep.report import ReportFiles, build_report
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
@@ -102,6 +103,8 @@ class Session:
     ) -> int:
         """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C."""
         console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+        for model in {cell.experiment.model for cell in self.plan.to_train}:
+            check_weights(model.backbone, model.weights)
         client = connect(tracking)  # before any training: a store that cannot be written is found out now
         options = Options(self.store.root, self.cache, address, devices_per_trial)
         console.print(self.plan_text().split("\n    ")[0], markup=False, soft_wrap=True)

@@ -1,7 +1,12 @@
 """What a person gets for a mistake: one line, the rule, the nearest name, exit code 2. Nothing is written."""
 
-import pytest
+from dataclasses import replace
+from urllib.error import URLError
 
+import pytest
+import torch
+
+from raysweep.models import BACKBONES
 from raysweep.run import main
 
 
@@ -70,6 +75,32 @@ def test_a_file_that_is_no_database_is_refused(capsys, empty_folder):
     (empty_folder / "mlflow.db").write_text("this is a poem, not a database\n" * 50)
     assert main(["ablation_alpha", "--preset", "smoke"]) == 2
     assert "cannot write sqlite:///mlflow.db" in capsys.readouterr().err
+
+
+def test_weights_that_cannot_be_had_are_said_before_training(capsys, monkeypatch, empty_folder):
+    def no_network():
+        raise URLError("name or service not known")
+
+    monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], imagenet=no_network))
+    words = [
+        "ablation_alpha",
+        "--preset",
+        "smoke",
+        "--set",
+        "model.backbone=resnet18",
+        "--set",
+        "model.weights=imagenet",
+    ]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert "ImageNet weights of resnet18 could not be downloaded" in said
+    assert "--set model.weights=/path/to/weights.pth" in said
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(3)}}, empty_folder / "wrong.pth")
+    assert main([*words[:-1], "model.weights=wrong.pth"]) == 2
+    assert "must fit encoder 'resnet18'" in capsys.readouterr().err
+    (empty_folder / "poem.pth").write_text("not a checkpoint")
+    assert main([*words[:-1], "model.weights=poem.pth"]) == 2
+    assert "cannot be read as a checkpoint of tensors" in capsys.readouterr().err
 
 
 def test_lists(capsys):

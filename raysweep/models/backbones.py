@@ -97,6 +97,16 @@ def find_backbone(name: str) -> Backbone:
     return BACKBONES[name]
 
 
+def check_weights(backbone: str, weights: str | None) -> None:
+    """Download or read initial weights once and see that they fit, before many cells would each find out.
+
+    Raises:
+        UserError: as `load_encoder_weights`.
+    """
+    if weights is not None:
+        load_encoder_weights(find_backbone(backbone).build(), backbone, weights)
+
+
 def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> None:
     """Fill an encoder from ImageNet or from a checkpoint file (a state dict, or one under "state_dict").
 
