@@ -27,8 +27,8 @@ def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     observed = torch.nn.functional.one_hot(labels_N, num_classes).to(probs_NK.dtype)
     chosen = probs_NK.gather(1, labels_N[:, None]).squeeze(1)
     return {
-        "accuracy": float(multiclass_accuracy(probs_NK, labels_N, num_classes, average="micro")),
         "macro_f1": float(multiclass_f1_score(probs_NK, labels_N, num_classes, average="macro")),
+        "accuracy": float(multiclass_accuracy(probs_NK, labels_N, num_classes, average="micro")),
         "ece": float(multiclass_calibration_error(probs_NK, labels_N, num_classes, n_bins=15, norm="l1")),
         "nll": float(-chosen.clamp_min(torch.finfo(probs_NK.dtype).tiny).log().mean()),
         "brier": float((probs_NK - observed).square().sum(1).mean()),

@@ -20,7 +20,7 @@ DEVICE = "raysweep.device"
 
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
-NOTE = "mlflow.note.content"
+EXPERIMENT_KIND = "mlflow.experimentKind"
 
 PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"

@@ -149,7 +149,9 @@ class Writer:
     def _experiment(self, study: str) -> str:
         if study not in self._experiments:
             found = self.client.get_experiment_by_name(study)
-            self._experiments[study] = str(found.experiment_id) if found else str(self.client.create_experiment(study))
+            kind = {schema.EXPERIMENT_KIND: "custom_model_development"}  # the UI then opens on runs, not on traces
+            identity = found.experiment_id if found else self.client.create_experiment(study, tags=kind)
+            self._experiments[study] = str(identity)
         return self._experiments[study]
 
     def _log_metrics(self, run: str, steps: Iterable[tuple[int, Mapping[str, float]]], when: int) -> None:

@@ -95,13 +95,13 @@ class Trainer:
         while self.epoch < self.experiment.train.epochs:
             began = time.perf_counter()
             self.epoch += 1
-            metrics = {"learning_rate": float(self.scheduler.get_last_lr()[0])}
-            metrics |= self._fit_one_epoch()
+            rate = float(self.scheduler.get_last_lr()[0])
+            fit = self._fit_one_epoch()
             self.scheduler.step()
             if self.average is not None and self.epoch >= (self.experiment.train.swa_epoch or 0):
                 self.average.update_parameters(self.model)
-            metrics |= self._monitor()
-            metrics["seconds"] = time.perf_counter() - began
+            metrics = self._monitor() | fit  # the headline first: MLflow's comparison opens on the first metric
+            metrics |= {"learning_rate": rate, "seconds": time.perf_counter() - began}
             self.history.append(metrics)
             yield EpochResult(self.epoch, metrics)
 
