@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"raysweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped before anything was trained", file=sys.stderr)
+        print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)
         return 130
 
 
@@ -87,24 +87,20 @@ def _run(asked: argparse.Namespace) -> int:
         raise unknown_name("preset", asked.preset, PRESETS)
     changes = dict(parse_assignment("--set", text) for text in asked.set)
     if asked.on:
-        changes["data.source"] = str(Path(asked.on).resolve()) if Path(asked.on).exists() else asked.on
+        changes["data.source"] = asked.on
     replicates = parse_seeds(asked.seeds) if asked.seeds else range(PRESETS[asked.preset].seeds)
     cells = make_cells(study, asked.preset, replicates, changes)
 
+    from raysweep.ending import Wishes
     from raysweep.session import Session  # torch, ray and mlflow take seconds to import: mistakes above need not wait
 
     session = Session.prepare(name, study, asked.preset, cells, Path(asked.store))
     if asked.plan:
         print(json.dumps(session.plan_json(), indent=1) if asked.json else session.plan_text())
         return 0
-    return session.run(
-        address=asked.address,
-        devices_per_trial=asked.devices_per_trial,
-        tracking=asked.tracking,
-        out=Path(asked.out) if asked.out else None,
-        command=_command(),
-        as_json=asked.json,
-    )
+    out = Path(asked.out) if asked.out else None
+    wishes = Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
+    return session.run(wishes, as_json=asked.json)
 
 
 def _axis(text: str) -> tuple[str, list[str], list[Any]]:

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from raysweep.core.errors import UserError
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.data.sources import load_data
-from raysweep.engine import Listener, Options, Outcome, Progress, Recorder, cluster, launch
+from raysweep.data.splits import for_protocol
+from raysweep.ending import Ending, Wishes
+from raysweep.engine import Listener, Options, Progress, Recorder, cluster, launch
 from raysweep.models.backbones import check_weights
-from raysweep.report import ReportFiles, build_report
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
 from raysweep.tracking import schema
 from raysweep.tracking.journal import Journal
 from raysweep.tracking.publisher import Publisher, adopt_journals
-from raysweep.tracking.server import connect, ui_command
+from raysweep.tracking.server import connect, tracking_uri
 from raysweep.tracking.writer import Writer
-
-DRAIN_SECONDS = 60.0
-"""How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
+from raysweep.training import prepare_targets
 
 
 @dataclass(frozen=True)
@@ -92,73 +88,46 @@ class Session:
         width = max(len(name) for name in marks)
         return "\n".join([*lines, *(f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items())])
 
-    def run(
-        self,
-        address: str | None,
-        devices_per_trial: int,
-        tracking: str | None,
-        out: Path | None,
-        command: str,
-        as_json: bool,
-    ) -> int:
-        """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C."""
+    def run(self, wishes: Wishes, as_json: bool) -> int:
+        """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
+
+        Raises:
+            UserError: something that would fail every cell, found before the first; nothing is written then.
+        """
         console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
-        for model in {cell.experiment.model for cell in self.plan.to_train}:
-            check_weights(model.backbone, model.weights)
-        client = connect(tracking)  # before any training: a store that cannot be written is found out now
-        options = Options(self.store.root, self.cache, address, devices_per_trial)
+        self._try_inputs()
+        client = connect(wishes.tracking)  # before any training: a store that cannot be written is found out now
         console.print(self.plan_text().split("\n    ")[0], markup=False, soft_wrap=True)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        folder, uri = self.store.root / "journal", tracking_uri(wishes.tracking)
         writer = Writer(client, self.store)
-        adopt_journals(self.store.root / "journal", writer)
-        with cluster(options, len(self.plan.to_train)) as allotment:
-            journal = Journal(self.store.root / "journal" / f"{name}.jsonl")
+        for trouble in adopt_journals(folder, writer, uri):
+            console.print(trouble, markup=False, soft_wrap=True)
+        options = Options(self.store.root, self.cache, wishes.address, wishes.devices_per_trial)
+        with (
+            cluster(options, len(self.plan.to_train)) as allotment,
+            closing_journal(folder / f"{name}.jsonl") as journal,
+        ):
             publisher = Publisher(journal, writer)
             publisher.start()
-            recorder = Recorder(self.plan, name, self._tags(), journal, publisher)
-            recorder.launched(self.plan.describe(self.data, command))
+            recorder = Recorder(self.plan, name, uri, self._tags(), journal, publisher)
+            recorder.launched(self.plan.describe(self.data, wishes.command))
             with Progress(self.plan, console, self.plan.study.metric) as progress:
                 outcome = launch(self.plan, options, allotment, Both(progress, recorder))
-        recorder.ended("KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED")
-        arrived = publisher.close(10.0 if outcome.interrupted else DRAIN_SECONDS)
-        if not arrived:
-            console.print(f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {journal.path} "
-                          "and published by the next launch", markup=False, soft_wrap=True)  # fmt: skip
-        journal.close()
-        return self._tell(console, outcome, name, tracking, out, command, as_json)
+            recorder.ended("KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED")
+            ending = Ending(self.plan, outcome, name, wishes, console)
+            return ending.tell(publisher, self.plan_json() if as_json else None)
 
-    def _tell(
-        self, console: Console, outcome: Outcome, launch_name: str, tracking: str | None, out: Path | None,
-        command: str, as_json: bool,
-    ) -> int:  # fmt: skip
-        """The end of a launch: table, files, what failed, what to type next."""
-        done = len(outcome.completed) + len(self.plan.done)
-        words = f"{done} of {len({c.key for c in self.plan.cells})} trainings done in {outcome.seconds:.0f} s"
-        if outcome.interrupted:
-            console.print(
-                f"\nstopped: {words}; finished cells are kept. To go on:\n  {command}", markup=False, soft_wrap=True
-            )
-            return 130
-        report = build_report(
-            self.plan.study_name, out or Path("reports") / self.plan.study_name, tracking, launch_name
-        )
-        causes = {cell.name: outcome.failed[cell.key] for cell in self.plan.cells if cell.key in outcome.failed}
-        if as_json:
-            facts = {"done": done, "failed": causes, "seconds": round(outcome.seconds, 1), "launch": launch_name}
-            files = [str(path) for path in report.paths]
-            sys.stdout.write(json.dumps({**self.plan_json(), **facts, "files": files}, indent=1) + "\n")
-            return 1 if causes else 0
-        console.print(_table(report))
-        say = partial(console.print, markup=False, soft_wrap=True)
-        for sentence in report.reading:
-            say(sentence)
-        for cell, cause in causes.items():
-            say(f"FAILED {cell}: {cause}")
-        say(f"\n{words}{f' on {outcome.devices}' if outcome.devices else ''}.")
-        say(f"report           {next(path for path in report.paths if path.suffix == '.html')}, and "
-            f"{len(report.paths) - 1} more files (Markdown, LaTeX, CSV, figures) beside it")  # fmt: skip
-        say(f"compare trials   {ui_command(tracking)}")
-        return 1 if causes else 0
+    def _try_inputs(self) -> None:
+        """Whatever would fail every cell of an arm: initial weights, and labels that the data cannot give."""
+        for model in {cell.experiment.model for cell in self.plan.to_train}:
+            check_weights(model.backbone, model.weights)
+        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
+        for experiment in arms.values():
+            try:
+                prepare_targets(experiment, for_protocol(self.data, experiment.selection, experiment.seeds.split))
+            except ValueError as error:
+                raise UserError(str(error)) from None
 
     def _tags(self) -> dict[str, str]:
         return {
@@ -192,13 +161,14 @@ class Both:
             listener.failed(cell, cause)
 
 
-def _table(report: ReportFiles) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
-    for i, title in enumerate(report.header):
-        table.add_column(title, justify="right" if i else "left")
-    for row in report.rows:
-        table.add_row(*row)
-    return table
+@contextmanager
+def closing_journal(path: Path) -> Iterator[Journal]:
+    """A journal that is unlocked and closed at the end."""
+    journal = Journal(path)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
 def _one_data_set(cells: Sequence[Cell], cache: Path) -> FaceData:

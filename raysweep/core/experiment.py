@@ -154,6 +154,10 @@ class Experiment(Section):
             raise ValueError("`selection.weights=swa` needs `train.swa_start`, but it is none")
         if weights == "best" and protocol == "last":
             raise ValueError("`selection.weights=best` needs a protocol that scores every epoch, but it is 'last'")
+        if weights != "best" and protocol == "select_then_retrain":
+            raise ValueError(
+                f"`selection.protocol={protocol}` chooses the epoch: weights must be best, not {weights!r}"
+            )
         if weights != "best" and protocol == "best_on_test":
             raise ValueError(f"`selection.protocol=best_on_test` reports the best epoch, but weights is {weights!r}")
         return self
@@ -166,7 +170,7 @@ class Experiment(Section):
         """
         tree = self.model_dump()
         for path, value in changes.items():
-            _check_path(path)
+            check_path(path)
             section, field = path.split(".")
             tree[section][field] = value
         try:
@@ -239,7 +243,8 @@ def field_choices(path: str) -> tuple[str, ...]:
     return choices if choices and all(isinstance(c, str) for c in choices) else ()
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Raises UserError, with the nearest path, unless an Experiment has this field."""
     if path not in field_paths():
         raise unknown_name("field", path, field_paths(), "`--fields` lists them all")
 

@@ -7,6 +7,7 @@ truncated or altered product counts as missing and is computed again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -57,10 +58,23 @@ class Store:
             write(draft)
             files = {str(p.relative_to(draft)): file_checksum(p) for p in sorted(draft.rglob("*")) if p.is_file()}
             (draft / MANIFEST).write_text(json.dumps({**facts, "key": key, "files": files}, indent=1))
-            if self.get(key) is None:
-                shutil.rmtree(final, ignore_errors=True)  # a broken product
-                os.replace(draft, final)
+            self._move_in(key, draft)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         shutil.rmtree(self.root / "partial" / key, ignore_errors=True)
         return final
+
+    def _move_in(self, key: str, draft: Path) -> None:
+        """Rename a draft into place, unless an intact product is there or another process is quicker."""
+        final = self.folder(key)
+        if final.exists():
+            if self.get(key) is not None:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(final, draft.with_suffix(".broken"))
+                shutil.rmtree(draft.with_suffix(".broken"), ignore_errors=True)
+        try:
+            os.replace(draft, final)
+        except OSError:
+            if self.get(key) is None:
+                raise

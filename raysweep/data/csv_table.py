@@ -12,28 +12,36 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
 
-from .photographs import Record, canonical_expression
+from .photographs import SPLITS, Record, canonical_expression
 
 REQUIRED = ("path", "expression")
 COLUMNS = (*REQUIRED, "valence", "arousal", "subject", "split")
 
 
-def read_csv(path: Path) -> tuple[list[Record], tuple[str, ...]]:
-    """Records and notes of a CSV file.
+def read_csv(path: Path) -> tuple[list[Record], tuple[str, ...], list[str]]:
+    """Records, notes and bad rows (file, row and rule) of a CSV file.
 
     Raises:
-        UserError: a column is missing or unknown, a valence or arousal is no number in [-1, 1],
-            or a row lacks its path or expression. Names file and row.
+        UserError: no CSV in UTF-8, or a column is missing or unknown.
     """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: the file must be in UTF-8, but byte {error.start} is not") from None
     notes = tuple(line.lstrip("# ").strip() for line in lines if line.startswith("#"))
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not rows:
         raise UserError(f"{path}: the file has no rows; its first line must be {','.join(REQUIRED)}[,...]")
-    reader = csv.DictReader((line for _, line in rows), skipinitialspace=True)
-    _check_header(path, [name.strip() for name in reader.fieldnames or []])
-    numbers = [number for number, _ in rows[1:]]
-    return [_record(path, number, row) for number, row in zip(numbers, reader, strict=True)], notes
+    header = [name.strip() for name in next(csv.reader([rows[0][1]]))]
+    _check_header(path, header)
+    records: list[Record] = []
+    problems: list[str] = []
+    for number, line in rows[1:]:
+        try:
+            records.append(_record(path, number, header, line))
+        except UserError as problem:
+            problems.append(str(problem))
+    return records, notes, problems
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -47,23 +55,29 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise UserError(f"{path}: valence and arousal come together, but only one of them is there")
 
 
-def _record(table: Path, number: int, row: dict[str, str]) -> Record:
+def _record(table: Path, number: int, header: list[str], line: str) -> Record:
     where = f"{table.name}:{number}"
-    if not (row["path"] or "").strip() or not (row["expression"] or "").strip():
+    values = [value.strip() for value in next(csv.reader([line], skipinitialspace=True))]
+    if len(values) != len(header):
+        raise UserError(f"{where}: a row needs {len(header)} values, one a column, but has {len(values)}")
+    row = dict(zip(header, values, strict=True))
+    if not row["path"] or not row["expression"]:
         raise UserError(f"{where}: path and expression must not be empty")
+    if row.get("split", "").lower() not in ("", *SPLITS):
+        raise UserError(f"{where}: `split` must be train, validation or test, but got {row['split']!r}")
     return Record(
-        path=table.parent / row["path"].strip(),
+        path=table.parent / row["path"],
         expression=canonical_expression(row["expression"]),
         where=where,
         va=(_affect(where, "valence", row), _affect(where, "arousal", row)),
-        subject=(row.get("subject") or "").strip(),
-        split=(row.get("split") or "").strip().lower(),
+        subject=row.get("subject", ""),
+        split=row.get("split", "").lower(),
     )
 
 
 def _affect(where: str, column: str, row: dict[str, str]) -> float:
     """A number in [-1, 1]; NaN where empty or -2, AffectNet's mark for missing."""
-    text = (row.get(column) or "").strip()
+    text = row.get(column, "")
     if not text:
         return math.nan
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -28,7 +29,7 @@ def save_packed(data: FaceData, folder: Path) -> None:
             np.save(draft / f"info-{key}.npy", data.info[key].numpy(), allow_pickle=False)
         words = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
         (draft / "data.json").write_text(json.dumps({**words, "notes": data.notes, "info": facts}))
-        if not (folder / "data.json").exists():
+        with contextlib.suppress(OSError):  # another process was quicker
             os.replace(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from raysweep.core.errors import UserError
 
@@ -55,24 +55,30 @@ def canonical_expression(name: str) -> str:
     return _SYNONYMS.get(word, word)
 
 
-def assemble(name: str, records: Sequence[Record], image_size: int, notes: tuple[str, ...] = ()) -> FaceData:
+def assemble(
+    name: str,
+    records: Sequence[Record],
+    image_size: int,
+    notes: tuple[str, ...] = (),
+    bad_rows: Sequence[str] = (),
+) -> FaceData:
     """Decode every record to (3, image_size, image_size) and build the data set.
 
     Classes are AffectNet's eight in canonical order as far as present; other names follow in
     alphabetical order. A photograph that cannot be read is left out and listed in
-    `info["problems"]`.
+    `info["problems"]`, beside the `bad_rows` of a list that never became records.
 
     Raises:
-        UserError: no records, one class only, or more than 5 % of the photographs unreadable.
+        UserError: no records, one class only, or more than 5 % of the rows or photographs are bad.
     """
-    _check_splits(records)  # before the slow part
-    images, problems = _decode_all(records, image_size)
+    images, unreadable = _decode_all(records, image_size)
     kept = [i for i, image in enumerate(images) if image is not None]
-    if not kept or len(problems) > MAX_BAD_SHARE * len(records):
+    problems, rows = [*bad_rows, *unreadable], len(records) + len(bad_rows)
+    if not kept or len(problems) > MAX_BAD_SHARE * rows:
         first = problems[0] if problems else "there are no records"
         raise UserError(
-            f"{name}: at most {MAX_BAD_SHARE:.0%} unreadable photographs are allowed, "
-            f"but {len(problems)} of {len(records)} are; the first: {first}"
+            f"{name}: at most {MAX_BAD_SHARE:.0%} bad rows or unreadable photographs are allowed, "
+            f"but {len(problems)} of {rows} are; the first: {first}"
         )
     records = [records[i] for i in kept]
     present = {record.expression for record in records}
@@ -122,7 +128,7 @@ def _decode_all(records: Sequence[Record], image_size: int) -> tuple[list[np.nda
 def decode_image(path: Path, image_size: int) -> np.ndarray:
     """An RGB uint8 array (3, S, S): the central square of the photograph, resized with antialiasing."""
     with Image.open(path) as photo:
-        rgb = photo.convert("RGB")
+        rgb = ImageOps.exif_transpose(photo).convert("RGB")
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     square = rgb.resize((image_size, image_size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
@@ -133,9 +139,3 @@ def _subject_ids(records: Sequence[Record]) -> torch.Tensor:
     names = sorted({record.subject for record in records if record.subject})
     number: Callable[[str], int] = {name: i for i, name in enumerate(names)}.__getitem__
     return torch.tensor([number(record.subject) if record.subject else -1 for record in records])
-
-
-def _check_splits(records: Sequence[Record]) -> None:
-    for record in records:
-        if record.split and record.split not in SPLITS:
-            raise UserError(f"{record.where}: `split` must be train, validation or test, but got {record.split!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,10 +53,9 @@ def _resolve(config: Data) -> tuple[str, Callable[[], FaceData]]:
         return SOURCES[config.source](config)
     path = Path(config.source).expanduser()
     if path.is_dir():
-        return _photographs(config, path, read_class_folder(path), ())
+        return _photographs(config, path, read_class_folder(path))
     if path.is_file() and path.suffix.lower() == ".csv":
-        records, notes = read_csv(path)
-        return _photographs(config, path, records, notes)
+        return _photographs(config, path, *read_csv(path))
     if path.exists():
         raise UserError(f"{path}: expected a folder with one folder an expression, or a .csv file")
     if os.sep in config.source or path.suffix:
@@ -76,14 +75,15 @@ def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
 
 
 def _photographs(
-    config: Data, path: Path, records: list[Record], notes: tuple[str, ...]
+    config: Data, path: Path, records: list[Record], notes: tuple[str, ...] = (), bad_rows: Sequence[str] = ()
 ) -> tuple[str, Callable[[], FaceData]]:
-    digest = hashlib.sha256(f"{config.image_size}{notes}".encode())
+    digest = hashlib.sha256(f"{config.image_size}{notes}{bad_rows}".encode())
     for record in records:
         state = record.path.stat() if record.path.exists() else None
         digest.update(f"{record}{state and (state.st_size, state.st_mtime_ns)}".encode())
     name = path.stem if path.is_file() else path.resolve().name
-    return f"{name}-{digest.hexdigest()[:16]}", lambda: assemble(name, records, config.image_size, notes)
+    cache_name = f"{name}-{digest.hexdigest()[:16]}"
+    return cache_name, lambda: assemble(name, records, config.image_size, notes, bad_rows)
 
 
 SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {"faces": _faces}

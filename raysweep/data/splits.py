@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from raysweep.core.errors import UserError
 from raysweep.core.experiment import Selection
 from raysweep.core.random import derive_key, permutation
 
@@ -19,8 +20,9 @@ def with_test_split(data: FaceData) -> FaceData:
     if len(data.rows(TEST)):
         return data
     splits = data.splits.clone()
-    splits[held_out(data, data.rows(TRAIN), derive_key("test split"), TEST_SHARE, None)] = TEST
-    how = "by subject" if (data.subjects >= 0).any() else "stratified by expression"
+    rows = data.rows(TRAIN)
+    splits[held_out(data, rows, derive_key("test split"), TEST_SHARE, None)] = TEST
+    how = "by subject" if _knows_subjects(data, rows) else "stratified by expression"
     note = f"no test split came with the data: {TEST_SHARE:.0%} held out {how}"
     return FaceData(**{**data.__dict__, "splits": splits, "notes": (*data.notes, note)})
 
@@ -42,7 +44,7 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
 
 
 def subset(data: FaceData, split: int, count: int | None) -> FaceData:
-    """At most `count` images of one split, class shares kept, the same ones every time; the rest leave the set."""
+    """About `count` images of one split, class shares kept, the same ones every time; the rest leave the set."""
     rows = data.rows(split)
     if count is None or count >= len(rows):
         return data
@@ -54,12 +56,26 @@ def subset(data: FaceData, split: int, count: int | None) -> FaceData:
 def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:
     """The part of `rows` to hold out, as indices.
 
-    Whole subjects until `share` of the images is reached, or, where subjects are unknown or a
-    count a class is asked for, that share or count of every class (at most half of it).
+    Where any subject is known: whole subjects until `share` of the images is reached (an image
+    without one is a subject of its own). Else that share, or `per_class` images, of every class
+    (at most half of it).
+
+    Raises:
+        UserError: a count a class asked of data with subjects, or nothing would be left to train on.
     """
-    if per_class is None and bool((data.subjects[rows] >= 0).all()):
-        return _by_subject(data.subjects[rows], rows, key, share)
-    return _per_class(data.labels[rows], rows, key, share, per_class)
+    if not _knows_subjects(data, rows):
+        return _per_class(data.labels[rows], rows, key, share, per_class)
+    if per_class is not None:
+        raise UserError(f"`selection.validation_per_class` would split subjects, and {data.name} has them: use a share")
+    alone = data.subjects[rows] < 0
+    chosen = _by_subject(torch.where(alone, -1 - rows, data.subjects[rows]), rows, key, share)
+    if len(chosen) == len(rows):
+        raise UserError(f"{data.name}: holding out whole subjects needs at least two, but there is one")
+    return chosen
+
+
+def _knows_subjects(data: FaceData, rows: Tensor) -> bool:
+    return bool((data.subjects[rows] >= 0).any())
 
 
 def _by_subject(subjects: Tensor, rows: Tensor, key: int, share: float) -> Tensor:

@@ -16,15 +16,15 @@ class Recorder:
     """Turns what happens to cells into journal events (see `raysweep.tracking.writer.Writer`)."""
 
     def __init__(
-        self, plan: Plan, launch: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher
+        self, plan: Plan, launch: str, tracking: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher
     ) -> None:
-        self.plan, self.launch, self.tags = plan, launch, dict(tags)
+        self.plan, self.launch, self.tracking, self.tags = plan, launch, tracking, dict(tags)
         self.journal, self.publisher = journal, publisher
         self.unfinished: dict[str, Cell] = {}
 
     def launched(self, description: dict[str, Any]) -> None:
         """The launch begins; cells that the store has already are published from there."""
-        self._tell("launch", plan=description, tags=self.tags)
+        self._tell("launch", plan=description, tags=self.tags, tracking=self.tracking)
         for cell in self.plan.cells:
             if cell.key in self.plan.done:
                 self._tell("complete", cell=self._cell(cell))

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from ray import train, tune
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from raysweep.core.errors import describe
+from raysweep.core.errors import UserError, describe
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
 from raysweep.data.sources import load_data
-from raysweep.recipes import run_cell
+from raysweep.recipes import experiment_key, run_cell
 from raysweep.training import EpochResult
 
 
 def train_cell(config: dict[str, Any]) -> None:
-    """The Tune trainable. `config`: experiment (nested values), store, cache, workers, resources, device.
+    """The Tune trainable. `config`: key, experiment (nested values), store, cache, device, workers, worker_resources.
 
     A cell that cannot be trained reports {"failed": cause} and ends well: the process stays for the
     next cell. A process that dies is Tune's to restart; the cell goes on from its checkpoint.
     """
-    if config["workers"] > 1:
-        _train_in_group(config)
-    else:  # Train's in-process mode: no worker group to start; callbacks do not run in it
-        TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
+    try:
+        if config["workers"] > 1:
+            _train_in_group(config)
+        else:  # Train's in-process mode: no worker group to start; callbacks do not run in it
+            TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
+    except Exception as error:
+        if _device_is_lost(error):
+            raise  # a new process for the next cell
+        tune.report({"failed": describe(_root(error))})
 
 
 def _in_process(config: dict[str, Any]) -> None:
-    device = "cuda" if config["device"] == "GPU" else "cpu"
-    _run(config, device, tune.report)
+    _run(config, "cuda" if config["device"] == "GPU" else "cpu", tune.report)
 
 
 def _train_in_group(config: dict[str, Any]) -> None:
@@ -45,16 +49,30 @@ def _train_in_group(config: dict[str, Any]) -> None:
 
 
 def _in_worker(config: dict[str, Any]) -> None:
-    _run(config, str(get_device()), train.report)
+    _run(config, str(get_device()), train.report)  # an error stops the whole group and comes out of fit()
 
 
 def _run(config: dict[str, Any], device: str, report: Any) -> None:
     def report_epoch(result: EpochResult) -> None:
-        report({"epoch": result.epoch, "scores": result.metrics, "pid": os.getpid()})
+        report({"epoch": result.epoch, "scores": result.metrics})
 
-    try:
-        experiment = Experiment.model_validate(config["experiment"])
-        data = load_data(experiment.data, Path(config["cache"]))
-        run_cell(experiment, data, Store(config["store"]), device, report_epoch)
-    except Exception as error:  # noqa: BLE001  one cell's failure is recorded with its cause, the others go on
-        report({"failed": describe(error), "pid": os.getpid()})
+    experiment = Experiment.model_validate(config["experiment"])
+    data = load_data(experiment.data, Path(config["cache"]))
+    if experiment_key(experiment, data.fingerprint) != config["key"]:
+        raise UserError("the data or the initial weights changed since the launch was planned: run the command again")
+    run_cell(experiment, data, Store(config["store"]), device, report_epoch)
+
+
+def _root(error: BaseException) -> BaseException:
+    """The first cause of an error that Ray has wrapped."""
+    failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
+    if failures:
+        return _root(next(iter(failures.values())))
+    inner = getattr(error, "cause", None) or error.__cause__
+    return _root(inner) if isinstance(inner, BaseException) else error
+
+
+def _device_is_lost(error: BaseException) -> bool:
+    """Whether the GPU's context is broken, so that no later cell can use it from this process."""
+    root = _root(error)
+    return isinstance(root, torch.AcceleratorError) and not isinstance(root, torch.OutOfMemoryError)

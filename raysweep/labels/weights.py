@@ -13,7 +13,7 @@ from torch import Tensor
 
 from raysweep.labels.checks import check_distributions, check_labels, check_shape
 
-DEFAULT_CAP = 10.0
+DEFAULT_CAP = 5.0
 
 
 def class_weights(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -157,11 +157,18 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
         "classes": list(data.classes),
         "class_weights": trainer.targets.class_weights_K.tolist(),
         "data_fingerprint": data.fingerprint,
-        "device": torch.cuda.get_device_name(trainer.device) if trainer.device.type == "cuda" else platform.machine(),
+        "device": _device_words(trainer),
         "threads": torch.get_num_threads(),
         "code_version": code_version(),
         "torch_version": torch.__version__,
     }
+
+
+def _device_words(trainer: Trainer) -> str:
+    """The kind of device, and how many when there are several: a report flags cells of different ones."""
+    gpu = trainer.device.type == "cuda"
+    kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()
+    return kind if trainer.ranks.size == 1 else f"{kind} x{trainer.ranks.size}"
 
 
 def _arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from raysweep.core.errors import UserError, unknown_name
@@ -71,12 +72,31 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
     swept = {path for arm in study.arms() for path in arm.changes}
+    _check_paths(swept, {*changes, *study.base})
     for path in changes:
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
-    base = Experiment().with_changes({**PRESETS[preset].changes, **study.base, **changes})
+    base = {**PRESETS[preset].changes, **study.base, **changes}
     return [
-        Cell(arm, number, base.with_changes(arm.changes).with_replicate(number))
+        Cell(arm, number, Experiment().with_changes(_absolute({**base, **arm.changes})).with_replicate(number))
         for arm in study.arms()
         for number in replicates
     ]
+
+
+def _check_paths(swept: set[str], fixed: set[str]) -> None:
+    for path in sorted(swept | fixed):
+        if path.startswith("seeds."):
+            raise UserError(f"{path} is set by the replicate: choose replicates with --seeds, for example 100:105")
+    if "selection.protocol" in swept:
+        raise UserError("a table has one selection protocol: use --set selection.protocol=..., once a protocol")
+
+
+def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Paths of files that exist, made absolute: trials run in other folders."""
+    return {
+        path: str(Path(value).expanduser().resolve())
+        if path in ("data.source", "model.weights") and isinstance(value, str) and Path(value).expanduser().exists()
+        else value
+        for path, value in changes.items()
+    }

@@ -57,7 +57,7 @@ class Plan:
             "preset": self.preset,
             "replicates": sorted({cell.replicate for cell in self.cells}),
             "protocol": base.selection.protocol,
-            "weights": base.selection.weights,
+            "weights": " or ".join(sorted({c.experiment.selection.weights for c in self.cells})),
             "data": {
                 "name": data.name,
                 "fingerprint": data.fingerprint,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import Experiment
+from raysweep.core.experiment import check_path
 from raysweep.core.scores import HIGHER_IS_BETTER
 
 
@@ -90,8 +90,8 @@ class Study:
             axis = self.axis(name)
             if level not in axis.levels:
                 raise unknown_name(f"level of axis {name!r} in the study's reference:", level, axis.levels)
-        for arm in self.arms():
-            Experiment().with_changes({**self.base, **arm.changes})
+        for path in {*self.base, *(path for arm in self.arms() for path in arm.changes)}:
+            check_path(path)
 
     def axis(self, name: str) -> Axis:
         """The axis of that name. Raises UserError with the nearest name."""

@@ -26,12 +26,13 @@ class Journal:
         self.path = path
         self.mark = path.with_suffix(".published")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = path.open("ab")
+        self._stream = path.open("ab+")
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._stream.close()
             raise
+        self._drop_torn_line()
 
     def append(self, event: dict[str, Any]) -> None:
         """Write one event; it survives the death of this process."""
@@ -67,6 +68,13 @@ class Journal:
 
     def close(self) -> None:
         self._stream.close()
+
+    def _drop_torn_line(self) -> None:
+        """A process that died while writing leaves half a line: the next event must not be glued to it."""
+        self._stream.seek(0)
+        whole = self._stream.read().rfind(b"\n") + 1
+        self._stream.truncate(whole)
+        self._stream.seek(0, os.SEEK_END)
 
     def _published(self) -> int:
         try:

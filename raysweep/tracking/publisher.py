@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -64,26 +65,31 @@ class Publisher(threading.Thread):
         return True
 
 
-def adopt_journals(folder: Path, writer: Writer) -> int:
-    """Publish what dead launches left behind in `folder`, and close their runs. Returns how many there were.
+def adopt_journals(folder: Path, writer: Writer, tracking: str) -> list[str]:
+    """Publish what dead launches left behind in `folder`, and close their runs.
 
-    Raises whatever the client raises; what has not arrived stays for the next time.
+    Only journals that were meant for the same `tracking` store. What cannot be published stays for
+    the next time.
+
+    Returns:
+        One sentence for each journal that could not be published.
     """
-    adopted = 0
+    troubles = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             journal = Journal(path)
         except BlockingIOError:
             continue  # its launch lives
-        try:
-            if journal.complete() and not events_of_a_death(journal.events()):
+        with contextlib.closing(journal):
+            events = journal.events()
+            if not events or events[0].get("tracking") != tracking:
                 continue
-            for event in events_of_a_death(journal.events()):
+            for event in events_of_a_death(events):
                 journal.append(event)
-            for offset, event in journal.unpublished():
-                writer.write(event)
-                journal.mark_published(offset)
-            adopted += 1
-        finally:
-            journal.close()
-    return adopted
+            try:
+                for offset, event in journal.unpublished():
+                    writer.write(event)
+                    journal.mark_published(offset)
+            except Exception as error:  # noqa: BLE001  whatever the client raises
+                troubles.append(f"tracking: {path} could not be published yet ({describe(error)})")
+    return troubles

@@ -21,7 +21,7 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
     Raises:
         UserError: the store cannot be reached, or not be written when `writable` is asked for.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    uri = tracking_uri(uri)
     _quiet_libraries()
     _check_uri(uri, writable)
     try:
@@ -34,9 +34,14 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
     return client
 
 
+def tracking_uri(uri: str | None = None) -> str:
+    """Where runs go: `uri`, else MLFLOW_TRACKING_URI, else a SQLite file in this folder."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
 def ui_command(uri: str | None = None) -> str:
     """What to type to look at the runs."""
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    uri = tracking_uri(uri)
     return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 

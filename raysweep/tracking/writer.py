@@ -60,6 +60,9 @@ class Writer:
         if tags_before.get(schema.STATE) == "complete":
             return
         folder = self.store.folder(event["cell"]["key"])
+        if self.store.get(event["cell"]["key"]) is None:  # removed since; a later launch trains it again
+            self._stop(run, event["time"])
+            return
         result = CellResult.read(folder)
         rest = [(number, metrics) for number, metrics in enumerate(result.history, 1) if number > last]
         self._log_metrics(run, [*rest, (len(result.history), result.scores)], event["time"])
@@ -91,9 +94,12 @@ class Writer:
     def _on_end(self, event: Mapping[str, Any]) -> None:
         for cell in event.get("stopped", ()):
             run, _ = self._cell_run({**event, "cell": cell})
-            self.client.set_tag(run, schema.STATE, "stopped")
-            self.client.set_terminated(run, "KILLED", event["time"])
+            self._stop(run, event["time"])
         self.client.set_terminated(self._launch_run(event), event["status"], event["time"])
+
+    def _stop(self, run: str, when: int) -> None:
+        self.client.set_tag(run, schema.STATE, "stopped")
+        self.client.set_terminated(run, "KILLED", when)
 
     def _launch_run(self, event: Mapping[str, Any]) -> str:
         name = event["launch"]
@@ -112,6 +118,7 @@ class Writer:
             experiment = self._experiment(event["study"])
             wanted = {schema.KEY: cell["key"], schema.ARM: cell["arm"], schema.REPLICATE: str(cell["replicate"])}
             run = self._find(experiment, wanted) or self._create_cell(experiment, event, wanted)
+            self._describe_cell(run, cell)
             step = max((m.step for m in self.client.get_metric_history(run, "train/loss")), default=0)
             self._cells[identity] = (run, step)
         return self._cells[identity]
@@ -131,12 +138,16 @@ class Writer:
             **identity,
             **cell["tags"],
         }
-        run = self._create(experiment, f"{cell['arm']} #{cell['replicate']}", tags, event["time"])
+        return self._create(experiment, f"{cell['arm']} #{cell['replicate']}", tags, event["time"])
+
+    def _describe_cell(self, run: str, cell: Mapping[str, Any]) -> None:
+        """Parameters and configuration, also where a server died between creating a run and these."""
+        if self.client.get_run(run).data.params:
+            return
+        self.client.log_dict(run, cell["config"], schema.CONFIG_FILE)
         params = [Param(k, v[: schema.MAX_PARAM_LENGTH]) for k, v in flat_words(cell["config"]).items()]
         for start in range(0, len(params), schema.MAX_PARAMS_A_BATCH):
             self.client.log_batch(run, params=params[start : start + schema.MAX_PARAMS_A_BATCH])
-        self.client.log_dict(run, cell["config"], schema.CONFIG_FILE)
-        return run
 
     def _create(self, experiment: str, name: str, tags: Mapping[str, str], when: int) -> str:
         return str(self.client.create_run(experiment, start_time=when, tags=dict(tags), run_name=name).info.run_id)
@@ -149,6 +160,8 @@ class Writer:
     def _experiment(self, study: str) -> str:
         if study not in self._experiments:
             found = self.client.get_experiment_by_name(study)
+            if found and found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
             kind = {schema.EXPERIMENT_KIND: "custom_model_development"}  # the UI then opens on runs, not on traces
             identity = found.experiment_id if found else self.client.create_experiment(study, tags=kind)
             self._experiments[study] = str(identity)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write tensors and plain values to `path` atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)  # another launch that finished the same work has removed it
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
         torch.save(state, draft)

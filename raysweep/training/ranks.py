@@ -25,6 +25,14 @@ class Ranks:
         """This rank's part of a batch of indices."""
         return batch[self.rank :: self.size]
 
+    def agree(self, scores: dict[str, float]) -> dict[str, float]:
+        """The first rank's scores: ranks normalise different parts of a batch and may differ in the last digits."""
+        if self.size == 1:
+            return scores
+        box = [scores]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model whose backward pass averages gradients over ranks.
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
 from raysweep.data.batches import epoch_batches
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
@@ -165,10 +166,12 @@ class Trainer:
 
     def _batches(self, epoch: int) -> list[Tensor]:
         train = self.experiment.train
-        rows = self.data.rows(TRAIN)
-        batches = epoch_batches(
-            rows, train.batch_size, self.experiment.seeds.order, epoch, at_least=2 * self.ranks.size
-        )
+        rows, least = self.data.rows(TRAIN), 2 * self.ranks.size
+        if min(len(rows), train.batch_size) < least:
+            raise UserError(
+                f"a batch needs {least} images (two a device), but {min(len(rows), train.batch_size)} are there"
+            )
+        batches = epoch_batches(rows, train.batch_size, self.experiment.seeds.order, epoch, at_least=least)
         return [batch.to(self.device) for batch in batches]
 
     def _monitor(self) -> dict[str, float]:
@@ -177,7 +180,7 @@ class Trainer:
         split, prefix = (TEST, "test_epoch") if watch_test else (VALIDATION, "val")
         if not len(self.data.rows(split)):
             return {}
-        scores = self.score(self._predict(self.model, split))
+        scores = self.ranks.agree(self.score(self._predict(self.model, split)))
         if scores["macro_f1"] > self.best["score"]:
             weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             self.best = {"epoch": self.epoch, "score": scores["macro_f1"], "weights": weights}

@@ -1,5 +1,6 @@
 """Photographs from folders and CSV files: what is read, what is refused, and with which words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.packed import load_packed, save_packed
 from raysweep.data.photographs import canonical_expression, decode_image
 from raysweep.data.sources import load_data
-from raysweep.data.splits import for_protocol, subset
+from raysweep.data.splits import for_protocol, subset, with_test_split
 from tests.conftest import make_squares
 
 
@@ -84,8 +85,9 @@ def test_a_csv_with_everything(tmp_path):
         ("path,expression,valence,arousal", "0.png,fear,x,0", "got 'x'"),
         ("path,expression", "0.png,", "faces.csv:2: path and expression must not be empty"),
         ("path,expression,split", "0.png,fear,trian", "`split` must be train, validation or test"),
-        ("path,expression", "none.png,fear", "unreadable photographs"),
+        ("path,expression", "none.png,fear", "bad rows or unreadable photographs"),
         ("path,expression", "0.png,fear", "at least two expressions"),
+        ("path,expression", "0.png,fear,0", "faces.csv:2: a row needs 2 values, one a column, but has 3"),
         ("", "", "has no rows"),
     ],
 )
@@ -93,6 +95,51 @@ def test_a_bad_csv_says_file_row_and_rule(tmp_path, header, row, words):
     with pytest.raises(UserError) as error:
         load(csv_of(tmp_path, header, row))
     assert words in str(error.value)
+
+
+def test_few_bad_rows_are_listed(tmp_path):
+    rows = [f"{i % 8}.png,{'fear' if i % 2 else 'anger'},0.1,0.1" for i in range(40)]
+    data = load(csv_of(tmp_path, " path , expression,valence,arousal", *rows, "0.png,fear,7,0"))
+    assert len(data) == 40
+    assert data.info["problems"] == ["faces.csv:42: `-1 <= valence <= 1` must hold (or -2 for missing), but got '7'"]
+
+
+def test_a_file_in_another_encoding(tmp_path):
+    (tmp_path / "faces.csv").write_bytes("path,expression\n0.png,dégoût\n".encode("latin-1"))
+    with pytest.raises(UserError, match="must be in UTF-8"):
+        load(tmp_path / "faces.csv")
+
+
+def test_a_photograph_that_lies_on_its_side_is_turned(tmp_path):
+    pixels = np.zeros((40, 40, 3), dtype=np.uint8)
+    pixels[:20] = 255  # bright above
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned clockwise by a quarter
+    Image.fromarray(pixels).save(tmp_path / "side.jpg", exif=exif)
+    upright = decode_image(tmp_path / "side.jpg", 16)
+    assert upright[:, :, 10:].mean() > 200 > 55 > upright[:, :, :6].mean()
+
+
+def test_subjects_never_straddle_splits_even_when_some_are_unknown():
+    data = make_squares(400)
+    subjects = data.subjects.clone()
+    subjects[::50] = -1
+    data = with_test_split(replace(data, subjects=subjects, splits=torch.zeros(400, dtype=torch.int64)))
+    split = for_protocol(data, Selection(), seed=0)
+    assert "by subject" in split.notes[0]
+    sets = [set(split.subjects[split.rows(s)].tolist()) - {-1} for s in (TRAIN, VALIDATION, TEST)]
+    assert all(sets)
+    assert not sets[0] & sets[1]
+    assert not sets[0] & sets[2]
+    assert not sets[1] & sets[2]
+
+
+def test_holding_out_subjects_needs_two():
+    data = make_squares(40)
+    with pytest.raises(UserError, match="needs at least two, but there is one"):
+        for_protocol(replace(data, subjects=torch.zeros(40, dtype=torch.int64)), Selection(), seed=0)
+    with pytest.raises(UserError, match="would split subjects"):
+        for_protocol(data, Selection(validation_per_class=2), seed=0)
 
 
 def test_few_broken_pictures_are_listed_many_refused(tmp_path):
@@ -164,6 +211,7 @@ def test_a_subset_keeps_class_shares_and_is_the_same_every_time():
 
 def test_validation_by_count_a_class():
     data = make_squares(400)
+    data = replace(data, subjects=torch.full((400,), -1))
     split = for_protocol(data, Selection(validation_per_class=7), seed=0)
     assert torch.bincount(split.labels[split.rows(VALIDATION)]).tolist() == [7] * 4
 

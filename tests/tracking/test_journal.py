@@ -67,19 +67,46 @@ def test_published_events_are_not_told_again(journal):
 def test_a_dead_launch_is_adopted_and_closed(tmp_path):
     journal = Journal(tmp_path / "dead.jsonl")
     for kind in ("launch", "start", "epoch"):
-        journal.append(event(kind, cell=CELL) if kind != "launch" else event(kind))
+        journal.append(event(kind, cell=CELL) if kind != "launch" else event(kind, tracking="here"))
     journal.close()
     server = Server()
-    assert adopt_journals(tmp_path, server) == 1
+    assert adopt_journals(tmp_path, server, "elsewhere") == []
+    assert server.events == []
+    assert adopt_journals(tmp_path, server, "here") == []
     assert [e["event"] for e in server.events] == ["launch", "start", "epoch", "end"]
     assert server.events[-1]["status"] == "KILLED"
     assert server.events[-1]["stopped"] == [CELL]
-    assert adopt_journals(tmp_path, server) == 0
+    assert adopt_journals(tmp_path, server, "here") == []
+    assert len(server.events) == 4
+
+
+def test_a_death_in_the_middle_of_a_line_does_not_spoil_the_journal(tmp_path):
+    journal = Journal(tmp_path / "dead.jsonl")
+    journal.append(event("launch", tracking="here"))
+    journal.close()
+    with (tmp_path / "dead.jsonl").open("ab") as stream:
+        stream.write(b'{"event": "epo')
+    server = Server()
+    assert adopt_journals(tmp_path, server, "here") == []
+    assert [e["event"] for e in server.events] == ["launch", "end"]
+
+
+def test_what_cannot_be_published_is_said_and_kept(tmp_path):
+    journal = Journal(tmp_path / "dead.jsonl")
+    journal.append(event("launch", tracking="here"))
+    journal.close()
+    server = Server()
+    server.down = 1
+    assert "could not be published yet (ConnectionError: no answer)" in adopt_journals(tmp_path, server, "here")[0]
+    assert adopt_journals(tmp_path, server, "here") == []
+    assert [e["event"] for e in server.events] == ["launch", "end"]
 
 
 def test_a_living_launch_is_left_alone(journal, tmp_path):
-    journal.append(event("launch"))
-    assert adopt_journals(tmp_path, Server()) == 0
+    journal.append(event("launch", tracking="here"))
+    server = Server()
+    assert adopt_journals(tmp_path, server, "here") == []
+    assert server.events == []
     with pytest.raises(BlockingIOError):
         Journal(tmp_path / "a.jsonl")
 

@@ -1,0 +1,126 @@
+"""What is said at the end of a launch: the table, what failed, what to type next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from raysweep.core.errors import UserError
+from raysweep.engine import Outcome
+from raysweep.report import ReportFiles, build_report
+from raysweep.study.plan import Plan
+from raysweep.tracking.publisher import Publisher
+from raysweep.tracking.server import ui_command
+
+DRAIN_SECONDS = 60.0
+"""How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
+
+DRAIN_SECONDS_INTERRUPTED = 5.0
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported."""
+
+    command: str
+    address: str | None = None
+    devices_per_trial: int = 1
+    tracking: str | None = None
+    out: Path | None = None
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of one launch."""
+
+    plan: Plan
+    outcome: Outcome
+    launch: str
+    wishes: Wishes
+    console: Console
+
+    def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
+        """Wait for the tracking server, report, print. Returns the exit code: 0, 1 or 130.
+
+        `plan_json`: print one JSON object with these facts on stdout instead of the table.
+        """
+        if self.outcome.interrupted:
+            publisher.close(DRAIN_SECONDS_INTERRUPTED)
+            self._say(f"\nstopped: {self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}")
+            return 130
+        if not publisher.close(DRAIN_SECONDS):
+            self._say(
+                f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
+                "and published by the next launch"
+            )
+        report = self._report()
+        if plan_json is not None:
+            self._tell_json(plan_json, report)
+        else:
+            self._tell_people(report)
+        return 1 if self.outcome.failed else 0
+
+    def _report(self) -> ReportFiles | None:
+        name = self.plan.study_name
+        try:
+            return build_report(name, self.wishes.out or Path("reports") / name, self.wishes.tracking, self.launch)
+        except UserError as error:  # the cells are trained all the same
+            self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
+            return None
+
+    def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
+        told = {
+            **facts,
+            "done": self._done(),
+            "failed": self._causes(),
+            "seconds": round(self.outcome.seconds, 1),
+            "launch": self.launch,
+            "files": [str(path) for path in report.paths] if report else [],
+        }
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+    def _tell_people(self, report: ReportFiles | None) -> None:
+        if report is not None:
+            wide = Console(file=self.console.file, width=max(self.console.width, 140), highlight=False)
+            wide.print(_table(report))  # a wrapped table cannot be read; a terminal wraps whole lines
+            for sentence in report.reading:
+                self._say(sentence)
+        for cell, cause in self._causes().items():
+            self._say(f"FAILED {cell}: {cause}")
+        self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
+        if report is not None:
+            page = next(path for path in report.paths if path.suffix == ".html")
+            self._say(f"report           {page} and {len(report.paths) - 1} more files (Markdown, LaTeX, CSV, figures)")
+        self._say(f"compare trials   {ui_command(self.wishes.tracking)}")
+
+    def _done(self) -> int:
+        return len(self.outcome.completed) + len(self.plan.done)
+
+    def _done_words(self) -> str:
+        trainings = len({cell.key for cell in self.plan.cells})
+        return f"{self._done()} of {trainings} trainings done in {self.outcome.seconds:.0f} s"
+
+    def _causes(self) -> dict[str, str]:
+        failed = self.outcome.failed
+        return {cell.name: failed[cell.key] for cell in self.plan.cells if cell.key in failed}
+
+    @property
+    def _say(self) -> Any:
+        return partial(self.console.print, markup=False, soft_wrap=True)
+
+
+def _table(report: ReportFiles) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for i, title in enumerate(report.header):
+        table.add_column(title, justify="right" if i else "left", no_wrap=True)
+    for row in report.rows:
+        table.add_row(*row)
+    return table
