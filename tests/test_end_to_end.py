@@ -105,10 +105,14 @@ def test_more_devices_than_there_are_is_refused_before_launch(tmp_path):
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
-def test_a_cell_on_two_devices_trains_in_a_worker_group(tmp_path):
-    run(tmp_path, "ablation_alpha", "--preset", "smoke", "--axis", "alpha=1", "--devices-per-trial", "2")
+def test_cells_on_two_devices_train_in_worker_groups_and_fail_with_their_cause(tmp_path):
+    words = ["--preset", "smoke", "--axis", "alpha=1", "--axis", "train.learning_rate=0.003,1e30"]
+    done = run(tmp_path, "ablation_alpha", *words, "--devices-per-trial", "2", check=1)
+    assert "FAILED alpha=1, learning_rate=1e+30 #0: DegenerateLoss: the loss became" in done.stdout
     _, runs = runs_of(tmp_path, "ablation_alpha")
-    assert runs["alpha=1 #0"].data.tags["raysweep.state"] == "complete"
+    cell = runs["alpha=1, learning_rate=0.003 #0"]
+    assert cell.data.tags["raysweep.state"] == "complete"
+    assert cell.data.tags["raysweep.device"].endswith(" x2")
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):

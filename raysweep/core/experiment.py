@@ -172,7 +172,7 @@ class Experiment(Section):
         for path, value in changes.items():
             check_path(path)
             section, field = path.split(".")
-            tree[section][field] = value
+            tree[section][field] = "none" if value is None and "none" in field_choices(path) else value
         try:
             return Experiment.model_validate(tree)
         except ValidationError as error:

@@ -32,6 +32,11 @@ def test_mistakes_state_rule_and_value(changes, words):
     assert "\n" not in str(error.value)
 
 
+def test_the_word_none_is_a_choice_where_there_is_one():
+    off = Experiment().with_changes({"objective.class_weights": None, "labels.within_std": None})
+    assert (off.objective.class_weights, off.labels.within_std) == ("none", None)
+
+
 def test_changes_leave_the_original_alone():
     base = Experiment()
     assert base.with_changes({"labels.alpha": 0.3}).labels.alpha == 0.3
