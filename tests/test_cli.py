@@ -3,8 +3,10 @@
 from dataclasses import replace
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from raysweep.models import BACKBONES
 from raysweep.run import main
@@ -41,6 +43,9 @@ def empty_folder(tmp_path, monkeypatch):
         ("ablation_alpha --set model.backbone=resnt18", "unknown backbone 'resnt18': did you mean 'resnet18'?"),
         ("ablation_alpha --set model.weights=/no/weights.pth", "no such file: /no/weights.pth"),
         ("ablation_alpha --axis data.image_size=32,48", "cannot sweep data.* fields"),
+        ("ablation_alpha --set seeds.noise=7", "seeds.noise is set by the replicate"),
+        ("ablation_alpha --axis seeds.init=1,2", "seeds.init is set by the replicate"),
+        ("ablation_alpha --axis selection.protocol=last,validation", "a table has one selection protocol"),
         ("", "name a study"),
     ],
 )
@@ -101,6 +106,17 @@ def test_weights_that_cannot_be_had_are_said_before_training(capsys, monkeypatch
     (empty_folder / "poem.pth").write_text("not a checkpoint")
     assert main([*words[:-1], "model.weights=poem.pth"]) == 2
     assert "cannot be read as a checkpoint of tensors" in capsys.readouterr().err
+
+
+def test_labels_that_the_data_cannot_give_are_found_before_training(capsys, empty_folder):
+    for name, value in (("fear", 40), ("anger", 200)):
+        for i in range(20):
+            (empty_folder / "mine" / name).mkdir(parents=True, exist_ok=True)
+            picture = np.full((32, 32, 3), value + i, dtype=np.uint8)
+            Image.fromarray(picture).save(empty_folder / "mine" / name / f"{i}.png")
+    assert main(["ablation_alpha", "--preset", "smoke", "--on", str(empty_folder / "mine")]) == 2
+    assert "needs valence and arousal, but mine has none" in capsys.readouterr().err
+    assert not (empty_folder / ".raysweep" / "journal").exists()
 
 
 def test_lists(capsys):

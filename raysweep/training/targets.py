@@ -91,16 +91,16 @@ def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tu
 
 
 def _mixed_labels(config: Labels, va: Tensor, believed: Tensor, classes: int) -> Tensor:
-    """p(y|x) from the dimensional domain, (N, K) float64."""
+    """p(y|x) from the dimensional domain, (N, K) float64; NaN rows where fusion is to keep the one-hot label."""
+    if config.alpha == 1 or config.method == "one_hot":
+        return torch.full((len(va), classes), math.nan, dtype=torch.float64)
     if config.method == "gaussian":
         return gaussian_labels(va.double(), class_gaussians(va.double(), believed, classes, config.within_std))
     if config.method == "euclidean":
         return euclidean_labels(
             va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared
         )
-    if config.method == "uniform":
-        return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)
-    return torch.full((len(va), classes), math.nan, dtype=torch.float64)  # fusion keeps one-hot where this is NaN
+    return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)  # uniform
 
 
 def _check_usable(config: Labels, data: FaceData, rows: Tensor) -> None:
