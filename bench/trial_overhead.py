@@ -9,6 +9,7 @@ trial, so that starting Ray and the first processes does not count. Prints one J
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -81,18 +82,25 @@ def marginal(trainable: Any, reuse: bool, resources: dict[str, float], folder: s
     return costs
 
 
+def measure(repeats: int, documented_repeats: int) -> tuple[list[float], list[float], int]:
+    """Marginal seconds a trial of ours and of the documented pattern, and the machine's CPUs."""
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with tempfile.TemporaryDirectory() as folder:
+        seconds(ours, FEW, True, {"CPU": 1}, folder)  # the first processes import torch
+        mine = marginal(ours, True, {"CPU": 1}, folder, repeats)
+        theirs = marginal(documented, False, {"CPU": 0.01}, folder, documented_repeats)
+        cpus = ray_cpus()
+        ray.shutdown()
+    return mine, theirs, cpus
+
+
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     words.add_argument("--repeats", type=int, default=7, help="measurements of ours; default 7")
     words.add_argument("--documented-repeats", type=int, default=1, help="of the slow pattern, minutes each; default 1")
     asked = words.parse_args()
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    with tempfile.TemporaryDirectory() as folder:
-        seconds(ours, FEW, True, {"CPU": 1}, folder)  # the first processes import torch
-        mine = marginal(ours, True, {"CPU": 1}, folder, asked.repeats)
-        theirs = marginal(documented, False, {"CPU": 0.01}, folder, asked.documented_repeats)
-        cpus = ray_cpus()
-        ray.shutdown()
+    with contextlib.redirect_stdout(sys.stderr):  # Ray's warnings: stdout is for the JSON line
+        mine, theirs, cpus = measure(asked.repeats, asked.documented_repeats)
     mine_s, theirs_s = statistics.median(mine), statistics.median(theirs)
     figures = {
         "bench": "trial_overhead",
