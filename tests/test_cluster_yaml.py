@@ -152,7 +152,8 @@ class TestCommands:
         assert needed <= set(mounts.values())
 
     def test_rsync_excludes_what_git_ignores(self, config: dict[str, Any]) -> None:
-        ignored = {line.lstrip("/") for line in (ROOT / ".gitignore").read_text().split() if not line.startswith("#")}
+        lines = (ROOT / ".gitignore").read_text().splitlines()
+        ignored = {line.lstrip("/") for line in lines if line and line[0] not in "#!"}
         assert ignored - set(config["rsync_exclude"]) == set()
 
     def test_the_shared_folder_is_there_before_ray_is(self, config: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ def sample_weights(
         >>> hard, soft = torch.tensor([0, 1]), torch.tensor([[0.75, 0.25], [0.5, 0.5]])
         >>> weights = torch.tensor([1.0, 20.0])
         >>> {rule: sample_weights(rule, weights, hard, soft).tolist() for rule in WEIGHT_RULES}
-        {'hard': [1.0, 20.0], 'soft': [5.75, 10.5], 'capped': [1.0, 10.0], 'none': [1.0, 1.0]}
+        {'hard': [1.0, 20.0], 'soft': [5.75, 10.5], 'capped': [1.0, 5.0], 'none': [1.0, 1.0]}
     """
     if rule not in WEIGHT_RULES:
         raise ValueError(f"rule must be one of {', '.join(WEIGHT_RULES)}, but got {rule!r}")

@@ -2,6 +2,7 @@
 
 import html.parser
 import re
+import subprocess
 import sys
 
 import pytest
@@ -204,4 +205,9 @@ class TestCommandLine:
         assert "python -m raysweep.report ablation_alpha" in capsys.readouterr().out
 
     def test_report_never_imports_the_engine(self):
-        assert not any(name == "ray" or name.startswith(("ray.", "raysweep.engine")) for name in sys.modules)
+        script = (
+            "import sys, raysweep.report.__main__\n"
+            "print([m for m in sys.modules if m == 'ray' or m.startswith(('ray.', 'raysweep.engine'))])"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
