@@ -20,7 +20,6 @@ DEVICE = "raysweep.device"
 
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
-EXPERIMENT_KIND = "mlflow.experimentKind"
 
 PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"

@@ -162,8 +162,7 @@ class Writer:
             found = self.client.get_experiment_by_name(study)
             if found and found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(found.experiment_id)
-            kind = {schema.EXPERIMENT_KIND: "custom_model_development"}  # the UI then opens on runs, not on traces
-            identity = found.experiment_id if found else self.client.create_experiment(study, tags=kind)
+            identity = found.experiment_id if found else self.client.create_experiment(study)
             self._experiments[study] = str(identity)
         return self._experiments[study]
 
