@@ -38,7 +38,6 @@ class Progress:
         self.total, self.done, self.lost = len(self.left), 0, 0
         self.running: dict[str, _Running] = {}
         self.first_epoch_at: float | None = None
-        self.note = ""
         self._last_line = 0.0
         self._live = Live(console=console, get_renderable=self._screen, refresh_per_second=4, transient=True)
 
@@ -97,7 +96,7 @@ class Progress:
         remaining = self._seconds_left()
         if remaining is not None:
             words.append(f"about {_duration(remaining)} left")
-        return ", ".join([*words, self.note] if self.note else words)
+        return ", ".join(words)
 
     def _seconds_left(self) -> float | None:
         """From the speed so far of all devices together; None before the first epochs are in."""

@@ -18,13 +18,11 @@ from raysweep.recipes import CellResult
 from . import schema
 from .artifacts import draw_artifacts
 
-EVENT_KINDS = ("launch", "start", "epoch", "complete", "failed", "end")
-
 
 class Writer:
     """Writes one study's launches and cells through an `MlflowClient`.
 
-    Events are plain dicts: {"event": one of EVENT_KINDS, "time": ms since 1970, ...}; a cell event
+    Events are plain dicts: {"event": the word of an `_on_` method below, "time": ms since 1970, ...}; a cell event
     carries "cell": {"key", "arm", "coordinates", "replicate", "config", "tags"}.
     """
 
