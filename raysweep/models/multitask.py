@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -10,19 +12,49 @@ from raysweep.core.experiment import Model
 from .backbones import find_backbone, load_encoder_weights
 
 
-class MultiTaskModel(nn.Module):
-    """Shared encoder, Linear(F, K) for expressions, Linear(F, 2) and tanh for valence and arousal."""
+class Outputs(NamedTuple):
+    """What the model says about N images: (N, K) scores, (N, 2) valence/arousal, (N,) in (0, 1) or None."""
 
-    def __init__(self, encoder: nn.Module, features: int, num_classes: int) -> None:
+    logits: Tensor
+    affect: Tensor
+    importance: Tensor | None
+
+
+class MultiTaskModel(nn.Module):
+    """Shared encoder, a classifier of K expressions and a head for valence and arousal.
+
+    Args:
+        encoder: from (N, 3, H, W) to (N, features).
+        affect: the head's end: "tanh" (DDAF), or "linear" for nothing, as in DCJT's code.
+        head: "plain" has logits W x + b. "scn" (Wang et al., "Suppressing uncertainties for large-scale
+            facial expression recognition", CVPR 2020) has importance a = sigmoid(u x + c) and logits
+            a * (W x + b), in evaluation too; valence and arousal are not weighted.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        features: int,
+        num_classes: int,
+        affect: Literal["tanh", "linear"] = "tanh",
+        head: Literal["plain", "scn"] = "plain",
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.classifier = nn.Linear(features, num_classes)
         self.affect = nn.Linear(features, 2)
+        self.affect_end = nn.Tanh() if affect == "tanh" else nn.Identity()
+        # last, so that the layers above have the same initial values with either head
+        self.importance = nn.Linear(features, 1) if head == "scn" else None
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) float to logits (N, K) and valence/arousal (N, 2) in (-1, 1)."""
+    def forward(self, images: Tensor) -> Outputs:
+        """(N, 3, H, W) float to `Outputs`; importance is None unless the head is "scn"."""
         features = self.encoder(images)
-        return self.classifier(features), torch.tanh(self.affect(features))
+        logits, affect = self.classifier(features), self.affect_end(self.affect(features))
+        if self.importance is None:
+            return Outputs(logits, affect, None)
+        importance_N1 = torch.sigmoid(self.importance(features))
+        return Outputs(importance_N1 * logits, affect, importance_N1[:, 0])
 
 
 def build_model(config: Model, num_classes: int, seed: int) -> MultiTaskModel:
@@ -34,7 +66,7 @@ def build_model(config: Model, num_classes: int, seed: int) -> MultiTaskModel:
     backbone = find_backbone(config.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = MultiTaskModel(backbone.build(), backbone.features, num_classes)
-    if config.weights is not None:
-        load_encoder_weights(model.encoder, config.backbone, config.weights)
+        model = MultiTaskModel(backbone.build(), backbone.features, num_classes, config.affect, config.head)
+        if config.weights is not None:  # in here too: timm builds a model of its own to hold a download
+            load_encoder_weights(model.encoder, config.backbone, config.weights)
     return model

@@ -1,34 +1,88 @@
-"""Encoders and the multi-task model: shapes, parameter counts, seeds, and weights by path."""
+"""Encoders and the multi-task model: shapes, parameter counts, gradients, seeds, heads."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 
-from raysweep.core.errors import UserError
 from raysweep.core.experiment import Model
-from raysweep.models import BACKBONES, build_model
-from raysweep.models.backbones import weights_checksum
+from raysweep.models import BACKBONES, Outputs, build_model
 from raysweep.training import weights_hash
 
 SMALL = Model(backbone="small", weights=None)
+SIZES = {"small": 48, "resnet18": 64, "resnet50": 64, "res2net50": 64, "arm": 224}
+
+COUNTS = {
+    "small": 246_160,
+    "resnet18": 11_689_512 - 513_000,  # torchvision's less its classifier
+    "resnet50": 25_557_032 - 2_049_000,
+    "res2net50": 25_699_120 - 2_049_000,  # timm's less its classifier
+    "arm": 11_176_512 + 1024 + 4 + 1,
+}
+
+PLAIN_SEED_0 = {  # as they were before there were other heads: products in stores depend on them
+    "small": "d0d1c8a41fd512d355741dc36e7f5a19b8d78596482e89a2beeaecb319ed1ffe",
+    "resnet18": "7209353b850655006a7ded60b3592587af3f92a6da45a83d400ccf12088f0e83",
+}
 
 
-@pytest.mark.parametrize(("name", "count"), [("small", 246_160), ("resnet18", 11_176_512)])
-def test_parameter_counts(name, count):
-    # resnet18: torchvision's 11,689,512 less the 513,000 of its classifier
-    assert sum(p.numel() for p in BACKBONES[name].build().parameters()) == count
+@pytest.fixture(params=sorted(BACKBONES))
+def backbone(request):
+    return request.param
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("small", 32), ("small", 48), ("small", 64), ("small", 97), ("resnet18", 64)]
-)
-def test_shapes_and_ranges(name, size):
-    model = build_model(Model(backbone=name, weights=None), 8, seed=0)
-    logits, affect = model(torch.randn(3, 3, size, size))
-    assert logits.shape == (3, 8)
-    assert affect.shape == (3, 2)
-    assert (affect.detach().abs() < 1).all()
-    (logits.sum() + affect.sum()).backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+def faces(name, count=2):
+    return torch.randn(count, 3, SIZES[name], SIZES[name], generator=torch.Generator().manual_seed(3))
+
+
+class TestEveryBackbone:
+    def test_count_of_parameters(self, backbone):
+        assert sum(p.numel() for p in BACKBONES[backbone].build().parameters()) == COUNTS[backbone]
+
+    def test_shapes_and_gradients(self, backbone):
+        model = build_model(Model(backbone=backbone, weights=None, head="scn"), 8, seed=0)
+        for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+            torch.nn.init.ones_(norm.weight)  # timm starts the last norm of a block at 0: no gradient behind it yet
+        features = []
+        model.encoder.register_forward_hook(lambda module, inputs, output: features.append(output.shape))
+        logits, affect, importance = model(faces(backbone))
+        assert features == [(2, BACKBONES[backbone].features)]
+        assert (logits.shape, affect.shape, importance.shape) == ((2, 8), (2, 2), (2,))
+        (logits.square().sum() + affect.square().sum()).backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+        assert all(p.grad.count_nonzero() for name, p in model.named_parameters() if name.startswith("encoder"))
+
+    def test_deterministic_algorithms_are_enough(self, backbone):
+        model, images = build_model(Model(backbone=backbone, weights=None), 4, seed=0), faces(backbone)
+        torch.use_deterministic_algorithms(True)
+        try:
+            model(images).logits.square().sum().backward()
+        finally:
+            torch.use_deterministic_algorithms(False)
+
+    def test_a_prediction_does_not_depend_on_its_neighbours(self, backbone):
+        model = build_model(Model(backbone=backbone, weights=None), 4, seed=0)
+        images = faces(backbone, count=3)
+        model(images)  # one training step's worth of running statistics
+        model.eval()
+        with torch.inference_mode():
+            alone = model(images[:1])
+            for others in ([0, 1], [0, 1, 2], [0, 2, 2]):
+                together = model(images[others])
+                torch.testing.assert_close(together.logits[:1], alone.logits, rtol=1e-5, atol=1e-5)
+                torch.testing.assert_close(together.affect[:1], alone.affect, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [32, 48, 64, 97])
+def test_the_small_encoder_takes_many_sizes(size):
+    assert BACKBONES["small"].build()(torch.randn(2, 3, size, size)).shape == (2, 128)
+
+
+def test_importing_models_does_not_import_timm():
+    words = "import sys, raysweep.models; sys.exit('timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", words], check=False).returncode == 0
 
 
 def test_initial_weights_follow_the_seed_alone():
@@ -42,31 +96,51 @@ def test_initial_weights_follow_the_seed_alone():
     assert weights_hash(one.state_dict()) != weights_hash(build_model(SMALL, 8, seed=6).state_dict())
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "encoder.", "module.encoder."])
-def test_a_checkpoint_by_path(tmp_path, prefix):
-    source = build_model(SMALL, 8, seed=9).encoder.state_dict()
-    path = tmp_path / "encoder.pth"
-    torch.save({"state_dict": {prefix + name: value for name, value in source.items()}}, path)
-    model = build_model(Model(backbone="small", weights=str(path)), 8, seed=0)
-    assert weights_hash(model.encoder.state_dict()) == weights_hash(source)
+@pytest.mark.parametrize("name", sorted(PLAIN_SEED_0))
+@pytest.mark.parametrize("affect", ["tanh", "linear"])
+def test_initial_weights_of_the_plain_model_have_not_moved(name, affect):
+    state = build_model(Model(backbone=name, weights=None, affect=affect), 8, seed=0).state_dict()
+    assert weights_hash(state) == PLAIN_SEED_0[name]
 
 
-def test_the_checksum_follows_the_file(tmp_path):
-    path = tmp_path / "encoder.pth"
-    path.write_bytes(b"one")
-    first = weights_checksum("small", str(path))
-    path.write_bytes(b"two")
-    assert weights_checksum("small", str(path)) != first
-    assert weights_checksum("small", None) is None
-    with pytest.raises(UserError, match="did you mean 'resnet18'"):
-        weights_checksum("resnet", None)
+class TestHeads:
+    def test_plain_has_no_importance(self):
+        out = build_model(SMALL, 8, seed=0)(faces("small"))
+        assert isinstance(out, Outputs)
+        assert out.importance is None
 
+    def test_affect_ends_with_tanh_or_with_nothing(self):
+        images = faces("small")
+        tanh, linear = (
+            build_model(SMALL.model_copy(update={"affect": end}), 8, seed=0).eval() for end in ("tanh", "linear")
+        )
+        with torch.no_grad():
+            linear.affect.bias += 2
+            tanh.affect.bias += 2
+            torch.testing.assert_close(tanh(images).affect, torch.tanh(linear(images).affect))
+            assert (linear(images).affect > 1).any()
+            torch.testing.assert_close(linear(images).affect, linear.affect(linear.encoder(images)))
 
-def test_a_pickle_of_code_is_refused(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return print, ("code ran",)
+    def test_scn_adds_one_layer_after_the_plain_ones(self):
+        plain = build_model(SMALL, 8, seed=0).state_dict()
+        scn = build_model(SMALL.model_copy(update={"head": "scn"}), 8, seed=0).state_dict()
+        added = {"importance.weight": (1, 128), "importance.bias": (1,)}
+        assert {name: tuple(scn[name].shape) for name in set(scn) - set(plain)} == added
+        assert weights_hash({name: scn[name] for name in plain}) == weights_hash(plain)
 
-    torch.save({"state_dict": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(UserError, match="cannot be read as a checkpoint of tensors"):
-        build_model(Model(backbone="small", weights=str(tmp_path / "evil.pth")), 8, seed=0)
+    @pytest.mark.parametrize("training", [True, False])
+    def test_scn_weighs_the_logits_and_not_the_affect(self, training):
+        model = build_model(SMALL.model_copy(update={"head": "scn"}), 8, seed=0).train(training)
+        seen = []
+        model.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        with torch.no_grad():
+            out = model(faces("small", count=5))
+        value = {name: parameter.detach().double().numpy() for name, parameter in model.named_parameters()}
+        for row, x in enumerate(seen[0].double().numpy()):
+            importance = 1 / (1 + np.exp(-(value["importance.weight"][0] @ x + value["importance.bias"][0])))
+            scores = value["classifier.weight"] @ x + value["classifier.bias"]
+            affect = np.tanh(value["affect.weight"] @ x + value["affect.bias"])
+            assert 0 < importance < 1
+            assert out.importance[row].item() == pytest.approx(importance, abs=1e-5)
+            assert out.logits[row].numpy() == pytest.approx(importance * scores, abs=1e-5)
+            assert out.affect[row].numpy() == pytest.approx(affect, abs=1e-5)
