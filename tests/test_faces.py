@@ -33,7 +33,7 @@ from raysweep.data.faces.actions import ACTION_UNITS, action_units
 from raysweep.data.faces.build import share_out
 from raysweep.data.faces.identity import draw_identity
 from raysweep.data.faces.mouth import MouthShape, shape_mouth
-from raysweep.data.faces.raters import cast_votes, rater_probabilities
+from raysweep.data.faces.raters import annotate_va, cast_votes, rater_probabilities
 
 INDICES = torch.arange(70)
 CLASSES = INDICES % len(EXPRESSIONS)
@@ -204,6 +204,24 @@ class TestAffect:
         plain, site = (sample_affect(INDICES, CLASSES, 0, raters).rater_probs for raters in (RaterModel(), biased))
         assert (site[:, 6] > plain[:, 6]).all()
 
+    def test_a_site_may_see_affect_elsewhere(self) -> None:
+        """Naming at a moved and scaled point is naming that point."""
+        affect = sample_affect(INDICES, CLASSES, 0)
+        habit = RaterModel(affect_offset=(-0.3, 0.1), affect_gain=0.8)
+        seen = 0.8 * affect.va + torch.tensor([-0.3, 0.1])
+        expected = rater_probabilities(CLASSES, seen, affect.intensity, RaterModel())
+        assert torch.equal(rater_probabilities(CLASSES, affect.va, affect.intensity, habit), expected)
+
+    def test_a_full_halo_writes_the_prototype(self) -> None:
+        habit = RaterModel(halo=1.0, va_gain=0.5, va_offset=(0.1, -0.1), va_std=0.0)
+        written = annotate_va(torch.zeros(70, 2), CLASSES, INDICES, 0, habit)
+        expected = 0.5 * torch.tensor(AFFECTNET_MEANS)[CLASSES] + torch.tensor([0.1, -0.1])
+        assert torch.allclose(written, expected)
+
+    def test_only_a_habit_enters_the_description(self) -> None:
+        assert "halo" not in RaterModel().described()
+        assert RaterModel(halo=0.5).described()["halo"] == 0.5
+
 
 class TestDataSet:
     def test_fields_are_consistent(self, faces: FaceData) -> None:
@@ -287,6 +305,17 @@ class TestFrozen:
         assert data.va.mean(0).tolist() == pytest.approx([-0.0847, 0.3063], abs=1e-3)
         assert data.images.float().mean((0, 2, 3)).tolist() == pytest.approx([147.09, 125.13, 105.44], abs=0.1)
         assert data.images.float().std((0, 2, 3)).tolist() == pytest.approx([52.52, 46.60, 45.09], abs=0.1)
+
+    def test_raters_with_habits_changed_nothing_here(self) -> None:
+        """Values written down before raters could have habits (see `sites.py`)."""
+        data = build_faces(size=32, train=32, validation=0, test=16, seed=0)
+        assert data.fingerprint == "6e3797c232f5100d6306614ee8e940e5bb2f811a1fe9887255b5d72236b66393"
+        drawn = {
+            name: sha256(getattr(data, name).numpy().tobytes()).hexdigest()[:16] for name in ("images", "labels", "va")
+        }
+        assert drawn["labels"] == "e993135b3936e14b"
+        assert drawn["va"] == "766dc2023b454026"
+        assert drawn["images"] == "83b9ab503bc42720"
 
 
 class TestDifficulty:

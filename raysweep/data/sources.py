@@ -14,7 +14,7 @@ from raysweep.core.experiment import Data
 from .class_folder import read_class_folder
 from .csv_table import read_csv
 from .dataset import TEST, TRAIN, FaceData
-from .faces import FACES_VERSION, build_faces
+from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .packed import load_packed, save_packed
 from .photographs import Record, assemble
 from .splits import subset, with_test_split
@@ -23,19 +23,19 @@ FACES_TRAIN, FACES_TEST = 20_000, 1_600
 """Built-in faces when no number is asked for."""
 
 
-def load_data(config: Data, cache: Path | None = None) -> FaceData:
-    """The data set an experiment asks for, with a test split.
+def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) -> FaceData:
+    """The data set an experiment asks for, with a test split (`hold_out` off: only when it came with one).
 
     Decoded images are kept below `cache` (when given) and memory-mapped from there the next time.
 
     Raises:
         UserError: an unknown name, a path that is not there, or data that cannot be used.
     """
-    return _load(config, cache)
+    return _load(config, cache, hold_out)
 
 
-@lru_cache(maxsize=2)
-def _load(config: Data, cache: Path | None) -> FaceData:
+@lru_cache(maxsize=8)
+def _load(config: Data, cache: Path | None, hold_out: bool) -> FaceData:
     name, build = _resolve(config)
     folder = cache / name if cache else None
     data = load_packed(folder) if folder else None
@@ -43,7 +43,7 @@ def _load(config: Data, cache: Path | None) -> FaceData:
         data = build()
         if folder:
             save_packed(data, folder)
-    data = with_test_split(data)
+    data = with_test_split(data) if hold_out else data
     return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
 
 
@@ -74,6 +74,13 @@ def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
     return f"faces-v{FACES_VERSION}-{size}px-{train}-{test}", build
 
 
+def _site(config: Data) -> tuple[str, Callable[[], FaceData]]:
+    site, size = SITES[config.source], config.image_size
+    train, test = config.train_images or site.train, config.test_images or site.test
+    cache_name = f"{site.name}-v{FACES_VERSION}.{SITES_VERSION}-{size}px-{train}-{test}"
+    return cache_name, lambda: build_site(site, size=size, train=train, validation=0, test=test)
+
+
 def _photographs(
     config: Data, path: Path, records: list[Record], notes: tuple[str, ...] = (), bad_rows: Sequence[str] = ()
 ) -> tuple[str, Callable[[], FaceData]]:
@@ -86,5 +93,13 @@ def _photographs(
     return cache_name, lambda: assemble(name, records, config.image_size, notes, bad_rows)
 
 
-SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {"faces": _faces}
+SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {
+    "faces": _faces,
+    "faces-a": _site,
+    "faces-b-none": _site,
+    "faces-b-moderate": _site,
+    "faces-b-strong": _site,
+    "faces-c": _site,
+    "faces-d": _site,
+}
 """Data sets by name."""

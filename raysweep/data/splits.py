@@ -27,6 +27,11 @@ def with_test_split(data: FaceData) -> FaceData:
     return FaceData(**{**data.__dict__, "splits": splits, "notes": (*data.notes, note)})
 
 
+def all_trained(data: FaceData) -> FaceData:
+    """The data set with its validation images among the training ones: for a set that nothing is chosen on."""
+    return data.with_splits(torch.where(data.splits == VALIDATION, TRAIN, data.splits))
+
+
 def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
     """Splits as a selection protocol needs them.
 

@@ -2,16 +2,25 @@
 
 from raysweep.data.faces.affect import Affect, affect_at, sample_affect
 from raysweep.data.faces.build import FACES_VERSION, bayes_ceiling, build_faces
+from raysweep.data.faces.criteria import Criteria, criteria_at, criteria_of
 from raysweep.data.faces.raters import RaterModel
 from raysweep.data.faces.render import render_actions, render_faces
+from raysweep.data.faces.sites import SITES, SITES_VERSION, Site, build_site
 
 __all__ = [
     "FACES_VERSION",
+    "SITES",
+    "SITES_VERSION",
     "Affect",
+    "Criteria",
     "RaterModel",
+    "Site",
     "affect_at",
     "bayes_ceiling",
     "build_faces",
+    "build_site",
+    "criteria_at",
+    "criteria_of",
     "render_actions",
     "render_faces",
     "sample_affect",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import torch
 from torch import Tensor
@@ -52,12 +51,8 @@ def build_faces(
         ValueError: if size or a count is out of range.
     """
     check_size(size)
-    counts = {"train": train, "validation": validation, "test": test}
-    for name, count in counts.items():
-        least = 0 if name == "validation" else 1
-        if count < least:
-            raise ValueError(f"`{name} >= {least}` must hold, but got {name}={count}")
-    indices, expressions, subjects, splits = _plan(counts, seed, raters)
+    counts = checked_counts(train, validation, test)
+    indices, expressions, subjects, splits = plan_faces(counts, seed, raters)
     affect = sample_affect(indices, expressions, seed, raters)
     votes, first = cast_votes(affect.rater_probs, indices, seed, raters)
     return FaceData(
@@ -65,11 +60,11 @@ def build_faces(
         classes=EXPRESSIONS,
         images=render_faces(indices, subjects, affect, size, seed),
         labels=torch.where(splits == TEST, votes.argmax(1), first),
-        va=annotate_va(affect.va, indices, seed, raters),
+        va=annotate_va(affect.va, first, indices, seed, raters),
         votes=votes,
         subjects=subjects,
         splits=splits,
-        fingerprint=_fingerprint(size=size, seed=seed, raters=asdict(raters), **counts),
+        fingerprint=faces_fingerprint(size=size, seed=seed, raters=raters.described(), **counts),
         info=_truth(affect),
     )
 
@@ -104,8 +99,21 @@ def share_out(total: int, weights: Sequence[float], floor: int = 0) -> Tensor:
     return counts + floor
 
 
-def _plan(counts: dict[str, int], seed: int, raters: RaterModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Sample number, true class, identity and split of every picture, each (N,) int64."""
+def checked_counts(train: int, validation: int, test: int) -> dict[str, int]:
+    """Images a split by name; ValueError where there are too few."""
+    counts = {"train": train, "validation": validation, "test": test}
+    for name, count in counts.items():
+        least = 0 if name == "validation" else 1
+        if count < least:
+            raise ValueError(f"`{name} >= {least}` must hold, but got {name}={count}")
+    return counts
+
+
+def plan_faces(counts: dict[str, int], seed: int, raters: RaterModel) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Sample number, true class, identity and split of every picture, each (N,) int64.
+
+    The test split holds as many of each expression by majority vote of `raters`.
+    """
     parts = {
         TRAIN: _imbalanced_samples(TRAIN, counts["train"], seed),
         VALIDATION: _imbalanced_samples(VALIDATION, counts["validation"], seed),
@@ -161,7 +169,7 @@ def _truth(affect: Affect) -> dict[str, Tensor | int]:
     }
 
 
-def _fingerprint(**arguments: object) -> str:
+def faces_fingerprint(**arguments: object) -> str:
     """SHA-256 over version and arguments, not pixels: machines may differ in the last bit of a float."""
     text = json.dumps({"faces": FACES_VERSION, **arguments}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -55,6 +55,10 @@ class RaterModel:
     the expression's own muscles; `bias` is added to the logits (one number an expression, empty for
     none); `lapse` is the share of random answers; `va_std` is the noise of an annotated affect
     point. Other sites are other values of these.
+
+    Habits, none by default. Naming: the affect point va is seen at `affect_gain` * va + `affect_offset`,
+    so class boundaries lie elsewhere. Writing: the annotator draws the point by `halo` (0 to 1) towards
+    AffectNet's mean of the expression this rater named, then writes `va_gain` times it + `va_offset`.
     """
 
     site: str = "home"
@@ -64,6 +68,17 @@ class RaterModel:
     bias: tuple[float, ...] = ()
     lapse: float = 0.02
     va_std: float = 0.08
+    affect_offset: tuple[float, float] = (0.0, 0.0)
+    affect_gain: float = 1.0
+    va_offset: tuple[float, float] = (0.0, 0.0)
+    va_gain: float = 1.0
+    halo: float = 0.0
+
+    def described(self) -> dict[str, object]:
+        """The fields for a fingerprint: a habit nobody has is left out, so that data sets older than it keep theirs."""
+        habits = ("affect_offset", "affect_gain", "va_offset", "va_gain", "halo")
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if name not in habits or value != default}
 
 
 def class_distributions() -> tuple[Tensor, Tensor]:
@@ -90,9 +105,11 @@ def class_log_likelihoods(va_N2: Tensor) -> Tensor:
 def rater_probabilities(expressions_N: Tensor, va_N2: Tensor, clarity_N: Tensor, model: RaterModel) -> Tensor:
     """Probability that a rater names each expression. Shape (N, K) float32, rows sum to 1.
 
-    softmax_k( log N(va; k) / temperature + evidence * clarity * likeness[c, k] + bias_k ), then lapses.
+    softmax_k( log N(seen; k) / temperature + evidence * clarity * likeness[c, k] + bias_k ), then lapses;
+    seen = affect_gain * va + affect_offset.
     """
-    logits = class_log_likelihoods(va_N2) / model.temperature
+    seen = model.affect_gain * va_N2 + torch.tensor(model.affect_offset)
+    logits = class_log_likelihoods(seen) / model.temperature
     logits = logits + model.evidence * clarity_N[:, None] * _likeness()[expressions_N]
     if model.bias:
         logits = logits + torch.tensor(model.bias)
@@ -116,12 +133,18 @@ def cast_votes(probabilities_NK: Tensor, indices_N: Tensor, seed: int, model: Ra
     return votes / model.count, answers[0]
 
 
-def annotate_va(va_N2: Tensor, indices_N: Tensor, seed: int, model: RaterModel) -> Tensor:
-    """The affect point as an annotator writes it down. Shape (N, 2) float32 in [-1, 1]."""
+def annotate_va(va_N2: Tensor, named_N: Tensor, indices_N: Tensor, seed: int, model: RaterModel) -> Tensor:
+    """The affect point as an annotator who named `named_N` writes it down. Shape (N, 2) float32 in [-1, 1].
+
+    va_gain * ((1 - halo) * va + halo * mean[named]) + va_offset + noise.
+    """
     noise = [
         normal(derive_key(seed, "faces", model.site, "annotator", axis), indices_N) for axis in ("valence", "arousal")
     ]
-    return (va_N2 + model.va_std * torch.stack(noise, 1).float()).clamp(-1, 1)
+    means, _ = class_distributions()
+    seen = torch.lerp(va_N2, means[named_N], model.halo)
+    written = model.va_gain * seen + torch.tensor(model.va_offset)
+    return (written + model.va_std * torch.stack(noise, 1).float()).clamp(-1, 1)
 
 
 def _likeness() -> Tensor:
