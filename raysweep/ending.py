@@ -81,6 +81,7 @@ class Ending:
             **facts,
             "done": self._done(),
             "failed": self._causes(),
+            "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
             "seconds": round(self.outcome.seconds, 1),
             "launch": self.launch,
             "files": [str(path) for path in report.paths] if report else [],
@@ -105,8 +106,11 @@ class Ending:
         return len(self.outcome.completed) + len(self.plan.done)
 
     def _done_words(self) -> str:
-        trainings = len({cell.key for cell in self.plan.cells})
-        return f"{self._done()} of {trainings} trainings done in {self.outcome.seconds:.0f} s"
+        trained = sum(epochs for _, epochs in self.outcome.trained.values())
+        return (
+            f"{self._done()} of {len(self.plan.by_key)} cells done, {trained} epochs trained "
+            f"in {self.outcome.seconds:.0f} s"
+        )
 
     def _causes(self) -> dict[str, str]:
         failed = self.outcome.failed

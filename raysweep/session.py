@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,16 @@ from typing import Any
 from rich.console import Console
 
 from raysweep.core.errors import UserError
+from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
-from raysweep.data.dataset import FaceData
-from raysweep.data.sources import load_data
+from raysweep.data.dataset import TRAIN
 from raysweep.data.splits import for_protocol
 from raysweep.ending import Ending, Wishes
 from raysweep.engine import Listener, Options, Progress, Recorder, cluster, launch
+from raysweep.models.arm import check_size
 from raysweep.models.backbones import check_weights
+from raysweep.recipes import FitEvent, Task, load_sets
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
 from raysweep.tracking import schema
@@ -29,15 +31,14 @@ from raysweep.tracking.journal import Journal
 from raysweep.tracking.publisher import Publisher, adopt_journals
 from raysweep.tracking.server import connect, tracking_uri
 from raysweep.tracking.writer import Writer
-from raysweep.training import prepare_targets
+from raysweep.training import check_every_class, given_labels, prepare_targets
 
 
 @dataclass(frozen=True)
 class Session:
-    """A planned launch: the cells, their data, and where results go."""
+    """A planned launch, and where its results go."""
 
     plan: Plan
-    data: FaceData
     store: Store
     cache: Path
 
@@ -48,45 +49,61 @@ class Session:
         Raises:
             UserError: data that cannot be read or used.
         """
-        cache = store.resolve() / "data"
-        data = _one_data_set(cells, cache)
-        kept = Store(store)
-        return cls(make_plan(name, study, preset, cells, data, kept), data, kept, cache)
+        cache, kept = store.resolve() / "data", Store(store)
+        return cls(make_plan(name, study, preset, cells, kept, cache), kept, cache)
 
     def plan_json(self) -> dict[str, Any]:
         """What a launch would do, as plain values."""
         plan = self.plan
-        keys = {cell.key for cell in plan.cells}
         return {
             "study": plan.study_name,
             "preset": plan.preset,
-            "data": self.data.name,
+            "data": plan.data.name,
             "cells": len(plan.cells),
-            "trainings": len(keys),
+            "distinct_cells": len(plan.by_key),
             "done": len(plan.done),
             "to_train": len(plan.to_train),
             "epochs_to_train": plan.epochs_to_train,
+            "epochs_unshared": plan.epochs_unshared,
+            "trainings": {title: {"pieces": n, "epochs": epochs} for title, (n, epochs) in plan.trainings.items()},
             "cell_keys": {cell.name: cell.key for cell in plan.cells},
         }
 
     def plan_text(self) -> str:
         """What a launch would do, for people."""
-        plan, counts = self.plan, [len(self.data.rows(split)) for split in (0, 1, 2)]
-        replicates = sorted({cell.replicate for cell in plan.cells})
-        shared = len(plan.cells) - len({cell.key for cell in plan.cells})
-        lines = [
-            f"{plan.study_name}: {plan.study.title}",
-            f"  data     {self.data.name}, {sum(counts[:2])} training and {counts[2]} test images, "
-            f"{self.data.num_classes} expressions, {self.data.images.shape[-1]} px",
-            f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
-            + (f", {shared} equal to another" if shared else ""),
-            f"  store    {len(plan.done)} done, {len(plan.to_train)} to train, {plan.epochs_to_train} epochs",
-        ]
+        plan = self.plan
         marks = {cell.arm.name: [] for cell in plan.cells}  # type: dict[str, list[str]]
         for cell in plan.cells:
             marks[cell.arm.name].append("done" if cell.key in plan.done else cell.key[:8])
         width = max(len(name) for name in marks)
-        return "\n".join([*lines, *(f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items())])
+        return "\n".join(
+            [self.headline(), *(f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items())]
+        )
+
+    def headline(self) -> str:
+        """The plan in a few lines."""
+        plan, data = self.plan, self.plan.data
+        counts = [len(data.rows(split)) for split in (0, 1, 2)]
+        replicates = sorted({cell.replicate for cell in plan.cells})
+        shared = len(plan.cells) - len(plan.by_key)
+        lines = [
+            f"{plan.study_name}: {plan.study.title}",
+            f"  data     {data.name}, {sum(counts[:2])} training and {counts[2]} test images, "
+            f"{data.num_classes} expressions, {data.images.shape[-1]} px",
+            *(f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images" for extra in plan.extras),
+            f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
+            + (f", {shared} equal to another" if shared else ""),
+            f"  store    {len(plan.done)} done, {len(plan.to_train)} to do",
+        ]
+        if plan.tasks:
+            saved = plan.epochs_unshared - plan.epochs_to_train
+            lines.append(
+                f"  train    {plan.epochs_to_train} epochs" + (f"; sharing saves {saved} more" if saved > 0 else "")
+            )
+            lines += [
+                f"           {title:24} {n:>4} x, {epochs} epochs" for title, (n, epochs) in plan.trainings.items()
+            ]
+        return "\n".join(lines)
 
     def run(self, wishes: Wishes, as_json: bool) -> int:
         """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
@@ -97,7 +114,7 @@ class Session:
         console = Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
         self._try_inputs()
         client = connect(wishes.tracking)  # before any training: a store that cannot be written is found out now
-        console.print(self.plan_text().split("\n    ")[0], markup=False, soft_wrap=True)
+        console.print(self.headline(), markup=False, soft_wrap=True)
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
         folder, uri = self.store.root / "journal", tracking_uri(wishes.tracking)
         writer = Writer(client, self.store)
@@ -105,13 +122,13 @@ class Session:
             console.print(trouble, markup=False, soft_wrap=True)
         options = Options(self.store.root, self.cache, wishes.address, wishes.devices_per_trial)
         with (
-            cluster(options, len(self.plan.to_train)) as allotment,
+            cluster(options, len(self.plan.tasks)) as allotment,
             closing_journal(folder / f"{name}.jsonl") as journal,
         ):
             publisher = Publisher(journal, writer)
             publisher.start()
             recorder = Recorder(self.plan, name, uri, self._tags(), journal, publisher)
-            recorder.launched(self.plan.describe(self.data, wishes.command))
+            recorder.launched(self.plan.describe(wishes.command))
             with Progress(self.plan, console, self.plan.study.metric) as progress:
                 outcome = launch(self.plan, options, allotment, Both(progress, recorder))
             recorder.ended("KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED")
@@ -125,15 +142,27 @@ class Session:
         arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
         for experiment in arms.values():
             try:
-                prepare_targets(experiment, for_protocol(self.data, experiment.selection, experiment.seeds.split))
+                self._try_arm(experiment)
             except ValueError as error:
                 raise UserError(str(error)) from None
+
+    def _try_arm(self, experiment: Experiment) -> None:
+        """Labels of the target and of the extra sets, as far as they can be made before any training."""
+        sets = load_sets(experiment, self.cache)
+        if experiment.model.backbone == "arm":
+            check_size(*sets.target.images.shape[2:])
+        for data in {id(data): data for data in (sets.target, sets.scored)}.values():
+            check_every_class(for_protocol(data, experiment.selection, experiment.seeds.split))
+        if experiment.joint.method == "target":
+            prepare_targets(experiment, for_protocol(sets.target, experiment.selection, experiment.seeds.split))
+        for extra in sets.extras:
+            given_labels(experiment.labels, extra, experiment.seeds.noise)
 
     def _tags(self) -> dict[str, str]:
         return {
             schema.PRESET: self.plan.preset,
-            schema.DATA: self.data.name,
-            schema.DATA_FINGERPRINT: self.data.fingerprint,
+            schema.DATA: self.plan.data.name,
+            schema.DATA_FINGERPRINT: self.plan.data.fingerprint,
             schema.CODE_VERSION: code_version(),
         }
 
@@ -144,21 +173,21 @@ class Both:
     def __init__(self, *listeners: Listener) -> None:
         self.listeners = listeners
 
-    def started(self, cell: Cell) -> None:
+    def started(self, task: Task) -> None:
         for listener in self.listeners:
-            listener.started(cell)
+            listener.started(task)
 
-    def epoch(self, cell: Cell, number: int, scores: Mapping[str, float]) -> None:
+    def epoch(self, task: Task, event: FitEvent) -> None:
         for listener in self.listeners:
-            listener.epoch(cell, number, scores)
+            listener.epoch(task, event)
 
-    def completed(self, cell: Cell) -> None:
+    def completed(self, task: Task) -> None:
         for listener in self.listeners:
-            listener.completed(cell)
+            listener.completed(task)
 
-    def failed(self, cell: Cell, cause: str) -> None:
+    def failed(self, task: Task, cause: str) -> None:
         for listener in self.listeners:
-            listener.failed(cell, cause)
+            listener.failed(task, cause)
 
 
 @contextmanager
@@ -169,11 +198,3 @@ def closing_journal(path: Path) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
-
-
-def _one_data_set(cells: Sequence[Cell], cache: Path) -> FaceData:
-    """The data set of all cells. A study over data sets or image sizes would need one a cell."""
-    wanted = {cell.experiment.data for cell in cells}
-    if len(wanted) > 1:
-        raise UserError("a study cannot sweep data.* fields yet: run it once a data set, with --set or --on")
-    return load_data(wanted.pop(), cache)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UserError, unknown_name
 
@@ -20,6 +20,27 @@ NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
 WeightRule = Literal["hard", "soft", "capped", "none"]
 Protocol = Literal["validation", "select_then_retrain", "last", "best_on_test"]
 WeightsOf = Literal["best", "swa", "last"]
+JointMethod = Literal["target", "extra", "combine", "dcjt"]
+PseudoVA = Literal["none", "own", "all", "subset"]
+ExtraPart = Literal["none", "subset", "all"]
+VAMapping = Literal["none", "global", "per_class"]
+
+
+def _names(value: Any) -> Any:
+    """ "a+b" as ("a", "b")."""
+    return tuple(word.strip() for word in value.split("+") if word.strip()) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+def epochs_of(value: float, epochs: int) -> float:
+    """A schedule value in epochs: below 1 it is a share of them.
+
+    >>> epochs_of(0.25, 20), epochs_of(30, 120)
+    (5.0, 30)
+    """
+    return value * epochs if value < 1 else value
 
 
 class Section(BaseModel):
@@ -51,12 +72,34 @@ class Labels(Section):
     noise_kind: NoiseKind = Field("symmetric", description="how they are flipped")
     va_noise: float = Field(0.0, ge=0, le=2, description="std of Gaussian noise on training valence and arousal")
 
+    def fusion(self) -> dict[str, Any]:
+        """What decides the fused labels, fields that cannot matter set to one value: alpha = 1 is one-hot."""
+        fused = self.method != "one_hot" and self.alpha < 1
+        from_va = fused and self.method != "uniform"
+        return {
+            "method": self.method if fused else "one_hot",
+            "alpha": self.alpha if fused else 1.0,
+            "squared": self.squared if fused and self.method == "euclidean" else None,
+            "within_std": self.within_std if from_va else None,
+            "statistics": self.statistics if self.noise_rate else None,
+        }
+
+    def noise(self) -> dict[str, Any]:
+        """What decides which labels are wrong."""
+        return {
+            "rate": self.noise_rate,
+            "kind": self.noise_kind if self.noise_rate else None,
+            "va": self.va_noise,
+        }
+
 
 class Model(Section):
     """Shared encoder and two heads."""
 
     backbone: str = Field("resnet18", description="name of an encoder")
     weights: str | None = Field("imagenet", description="imagenet, a path to a checkpoint, or none")
+    affect: Literal["tanh", "linear"] = Field("tanh", description="end of the VA head: tanh (DDAF) or nothing (DCJT)")
+    head: Literal["plain", "scn"] = Field("plain", description="classifier: plain, or SCN's with importance weights")
 
 
 class Objective(Section):
@@ -68,6 +111,17 @@ class Objective(Section):
     weighted_va: bool = Field(True, description="Eq. 8: weight the L2 term by class, or plain L2")
     weight_va: float = Field(1.0, ge=0, description="lambda: factor of the L2 term (paper: 1)")
     va_reduction: Literal["sum", "mean"] = Field("sum", description="over V and A: sum (DDAF) or mean (DCJT)")
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain values, fields that cannot matter set to none."""
+        values = self.model_dump()
+        if self.class_weights != "capped":
+            values["weight_cap"] = None
+        if self.class_weights == "none" or self.weight_va == 0:
+            values["weighted_va"] = None
+        if self.weight_va == 0:
+            values["va_reduction"] = None
+        return values
 
 
 class Augment(Section):
@@ -111,10 +165,67 @@ class Train(Section):
         every = self.decay_every * self.epochs if self.decay_every < 1 else self.decay_every
         return max(1, round(every))
 
+    def rate(self, epoch: int) -> float:
+        """Adam's learning rate in an epoch (1-based): a step down every `decay_epochs`."""
+        return self.learning_rate * self.decay_factor ** ((epoch - 1) // self.decay_epochs)
+
+    def averages(self, epoch: int) -> bool:
+        """Whether the weights after an epoch enter the SWA average."""
+        return self.swa_epoch is not None and epoch >= self.swa_epoch
+
     @property
     def swa_epoch(self) -> int | None:
         """First epoch (1-based) whose weights enter the average; None without SWA."""
         return None if self.swa_start is None else math.floor(self.swa_start * self.epochs) + 1
+
+
+class SelfCure(Section):
+    """SCN (Wang et al., 2020): what `model.head=scn` trains with."""
+
+    high_share: float = Field(0.7, gt=0, lt=1, description="share of a batch that counts as highly important")
+    margin: float = Field(0.15, ge=0, lt=1, description="of the rank loss between the two groups")
+    rank_weight: float = Field(1.0, ge=0, description="factor of the rank loss")
+    relabel_from: float | None = Field(10, ge=0, description="first epoch of relabelling; < 1 = share of epochs")
+    relabel_margin: float = Field(0.2, ge=0, lt=1, description="relabel where p_max - p_given exceeds this")
+
+    def relabels(self, epoch: int, epochs: int) -> bool:
+        """Whether labels change at the end of an epoch (1-based) of `epochs`."""
+        return self.relabel_from is not None and epoch >= max(1, round(epochs_of(self.relabel_from, epochs)))
+
+
+class Joint(Section):
+    """Training on a second data set whose labels follow other habits (DCJT). A is the target, B an extra set."""
+
+    method: JointMethod = Field("target", description="train on the target, an extra set, both as they are, or DCJT")
+    extra: Names = Field((), description="extra data sets: names or paths, joined by +")
+    extra_images: int | None = Field(None, ge=16, description="use this many training images of each extra set")
+    extra_share: float = Field(1.0, gt=0, le=1, description="then use this share of them (DCJT, Table 8)")
+    finetune: str | None = Field(None, description="fine-tune and score on this set afterwards; `target` = data.source")
+    finetune_rate: float = Field(1.0, gt=0, le=1, description="learning rate of fine-tuning, share of the first")
+    pseudo_va: PseudoVA = Field("subset", description="VA of A: none, its own, or from M_B trained on all or a subset")
+    labeller_weight_va: float = Field(15.0, ge=0, description="lambda of M_B, which gives the pseudo VA")
+    extra_part: ExtraPart = Field("all", description="what of B is trained on: none, what M_A agrees with, or all")
+    mapping: VAMapping = Field("per_class", description="VA of B: as it is, one Gaussian (GCLM), one a class (EDCLM)")
+    map_all: bool = Field(False, description="map all of B, not only what M_A disagrees with (section 3.3)")
+    relabel: bool = Field(True, description="name the mapped part of B by the nearest class centre of A (Eq. 2-3)")
+    schedule: Literal["joint", "concatenate"] = Field("joint", description="Algorithm 3, or A and B as one set")
+    warm_up: float = Field(30, ge=0, description="epochs on A alone; < 1 = share of epochs")
+    frequency: float | None = Field(10, gt=0, description="B joins every so many epochs; < 1 = share; none = never")
+    unit: Literal["epoch", "batch"] = Field("epoch", description="B joins as a pass after A's, or batch by batch")
+    draw: Literal["plain", "balanced"] = Field(
+        "plain", description="B's images: each once, or classes evenly (authors)"
+    )
+
+    def joins(self, epoch: int, epochs: int) -> bool:
+        """Whether B takes part in an epoch (1-based) of `epochs`.
+
+        After the warm-up, when the frequency divides the number of the epoch, as in the authors' code and
+        the text. Differs from the paper: Algorithm 3 prints >= for the end of the warm-up.
+        """
+        if self.frequency is None:
+            return False
+        every = max(1, round(epochs_of(self.frequency, epochs)))
+        return epoch > round(epochs_of(self.warm_up, epochs)) and epoch % every == 0
 
 
 class Selection(Section):
@@ -144,6 +255,8 @@ class Experiment(Section):
     objective: Objective = Objective()
     augment: Augment = Augment()
     train: Train = Train()
+    joint: Joint = Joint()
+    scn: SelfCure = SelfCure()
     selection: Selection = Selection()
     seeds: Seeds = Seeds()
 
@@ -161,6 +274,40 @@ class Experiment(Section):
         if weights != "best" and protocol == "best_on_test":
             raise ValueError(f"`selection.protocol=best_on_test` reports the best epoch, but weights is {weights!r}")
         return self
+
+    @model_validator(mode="after")
+    def _self_cure_is_one_hot(self) -> Experiment:
+        if self.model.head == "scn" and self.labels.fusion()["method"] != "one_hot":
+            raise ValueError("`model.head=scn` changes hard labels: set labels.method=one_hot or labels.alpha=1")
+        return self
+
+    @model_validator(mode="after")
+    def _joint_makes_sense(self) -> Experiment:
+        joint, epochs = self.joint, self.train.epochs
+        if joint.method != "target" and not joint.extra:
+            raise ValueError(f"`joint.method={joint.method}` needs `joint.extra`, the name of an extra data set")
+        if self.selection.protocol == "select_then_retrain" and (joint.method != "target" or joint.finetune):
+            raise ValueError("`selection.protocol=select_then_retrain` works with `joint.method=target` only")
+        if joint.method == "dcjt":
+            if joint.pseudo_va == "none" and joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel):
+                raise ValueError("`joint.mapping` and `joint.relabel` need VA of A, but `joint.pseudo_va` is none")
+            if joint.schedule == "joint" and joint.extra_part != "none":
+                self._schedule_fits(joint, epochs)
+        return self
+
+    @staticmethod
+    def _schedule_fits(joint: Joint, epochs: int) -> None:
+        if joint.warm_up >= epochs and joint.warm_up >= 1:
+            raise ValueError(f"`joint.warm_up < train.epochs` must hold, but got {joint.warm_up:g} >= {epochs}")
+        if joint.frequency is None:
+            return
+        if joint.frequency > epochs:
+            raise ValueError(f"`joint.frequency <= train.epochs` must hold, but got {joint.frequency:g} > {epochs}")
+        if not any(joint.joins(epoch, epochs) for epoch in range(1, epochs + 1)):
+            raise ValueError(
+                f"B must join at least one of {epochs} epochs, but with joint.warm_up={joint.warm_up:g} and "
+                f"joint.frequency={joint.frequency:g} it joins none; to leave it out, set joint.frequency=none"
+            )
 
     def with_changes(self, changes: Mapping[str, Any]) -> Experiment:
         """A copy with fields set by dotted path, validated as a whole.
@@ -181,31 +328,6 @@ class Experiment(Section):
     def with_replicate(self, number: int) -> Experiment:
         """All four seeds set to one replicate number."""
         return self.model_copy(update={"seeds": Seeds(split=number, noise=number, init=number, order=number)})
-
-    def canonical(self) -> dict[str, Any]:
-        """Nested plain values that are equal whenever the numbers must be equal.
-
-        Fields that cannot matter are set to one value: at alpha = 1 the mixed label is not used, so
-        Table 4's alpha = 1 and Table 3's one-hot are the same cell.
-        """
-        tree = self.model_dump()
-        labels, objective, train = tree["labels"], tree["objective"], tree["train"]
-        if labels["method"] == "one_hot" or labels["alpha"] == 1:
-            labels.update(method="one_hot", alpha=1.0)
-        if labels["method"] != "euclidean":
-            labels["squared"] = None
-        if labels["method"] not in ("euclidean", "gaussian"):
-            labels["within_std"] = None
-        if labels["noise_rate"] == 0:
-            labels["noise_kind"] = None
-            labels["statistics"] = None
-        if objective["class_weights"] != "capped":
-            objective["weight_cap"] = None
-        if objective["class_weights"] == "none":
-            objective["weighted_va"] = None
-        train["decay_every"] = self.train.decay_epochs
-        train["swa_start"] = self.train.swa_epoch
-        return tree
 
 
 def field_paths() -> dict[str, str]:
@@ -229,6 +351,8 @@ def flat_words(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     for name, value in tree.items():
         if isinstance(value, Mapping):
             flat |= flat_words(value, f"{prefix}{name}.")
+        elif isinstance(value, (tuple, list)):
+            flat[prefix + name] = "+".join(map(str, value)) or "none"
         else:
             flat[prefix + name] = str(value).lower() if value is None or isinstance(value, bool) else str(value)
     return flat

@@ -1,4 +1,23 @@
-"""Scores by name, and which way is better. `raysweep.metrics` computes them."""
+"""Scores by name, and which way is better. `raysweep.metrics` computes those of the test images."""
+
+LABEL_SCORES = {
+    "kept_share": True,
+    "given_right": True,
+    "kept_right": True,
+    "remainder_right": True,
+    "relabelled_right": True,
+    "relabel_agreement": True,
+    "pseudo_rmse": False,
+    "pseudo_ccc": True,
+    "given_va_rmse": False,
+    "mapped_va_rmse": False,
+}
+"""How good the labels are that DCJT makes, whatever is trained on them: MLflow's "labels/<name>".
+
+B is the extra set, A the target; M_A keeps of B what it agrees with, the rest is the remainder. "Right": the
+label is the truth by A's criteria, of all of B (`given`), of what is kept, of the remainder before and after
+relabelling. `pseudo_*`: VA given to A against the truth; `*_va_rmse`: B's remainder before and after mapping.
+"""
 
 HIGHER_IS_BETTER = {
     "accuracy": True,
@@ -11,4 +30,5 @@ HIGHER_IS_BETTER = {
     "nll": False,
     "brier": False,
     "kl_votes": False,
+    **LABEL_SCORES,
 }

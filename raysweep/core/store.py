@@ -22,13 +22,13 @@ MANIFEST = "manifest.json"
 
 
 class Store:
-    """Products under `root/cells/<key>`, unfinished work under `root/partial/<key>`. `root` is a local folder."""
+    """Products under `root/stages/<key>`, unfinished work under `root/partial/<key>`. `root` is a local folder."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).resolve()
 
     def folder(self, key: str) -> Path:
-        return self.root / "cells" / key
+        return self.root / "stages" / key
 
     def partial(self, key: str) -> Path:
         """Folder for checkpoints of unfinished work; created on first use."""

@@ -1,10 +1,10 @@
-"""Run a plan's missing cells under Ray Tune and tell a listener what happens."""
+"""Run a plan's tasks under Ray Tune and tell a listener what happens."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,16 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from raysweep.core.errors import UserError, describe
-from raysweep.study import Cell
+from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
 
+from .queue import TaskQueue
 from .resources import Allotment, allot
-from .trial import train_cell
+from .searcher import TaskSearcher
+from .trial import run_trial
 
 MAX_RETRIES = 2
-"""How often a cell whose process died is started again, from its last checkpoint."""
+"""How often a task whose process died is started again, from its last checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -45,38 +47,43 @@ class Options:
 class Listener(Protocol):
     """Whoever wants to know: the progress display, the journal."""
 
-    def started(self, cell: Cell) -> None: ...
-    def epoch(self, cell: Cell, number: int, scores: Mapping[str, float]) -> None: ...
-    def completed(self, cell: Cell) -> None: ...
-    def failed(self, cell: Cell, cause: str) -> None: ...
+    def started(self, task: Task) -> None: ...
+    def epoch(self, task: Task, event: FitEvent) -> None: ...
+    def completed(self, task: Task) -> None: ...
+    def failed(self, task: Task, cause: str) -> None: ...
 
 
 @dataclass
 class Outcome:
-    """How a launch ended. `failed` by key, with the cause; `interrupted` by Ctrl-C."""
+    """How a launch ended.
+
+    `completed`: keys of cells; `failed`: keys of cells with the cause; `trained`: epochs trained by title
+    of the training, and in how many pieces; `interrupted` by Ctrl-C.
+    """
 
     completed: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    trained: dict[str, tuple[int, int]] = field(default_factory=dict)
     interrupted: bool = False
     seconds: float = 0.0
     devices: str = ""
 
 
 @contextmanager
-def cluster(options: Options, cells: int) -> Iterator[Allotment | None]:
+def cluster(options: Options, tasks: int) -> Iterator[Allotment | None]:
     """Join the cluster at `options.address`, or start one on this machine; leave it at the end.
 
-    Yields what the cluster can carry; None, without starting anything, when there are no cells.
+    Yields what the cluster can carry; None, without starting anything, when there are no tasks.
 
     Raises:
         UserError: no cluster at that address, or a cell that could never run on it.
     """
-    if not cells:
+    if not tasks:
         yield None
         return
     _join(options.address)
     try:
-        yield allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, cells)
+        yield allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, tasks)
     finally:
         ray.shutdown()
 
@@ -93,9 +100,9 @@ def _join(address: str | None) -> None:
 
 
 def launch(plan: Plan, options: Options, allotment: Allotment | None, listener: Listener) -> Outcome:
-    """Train every cell of the plan that the store lacks, on a cluster from `cluster()`.
+    """Run the plan's tasks on a cluster from `cluster()`.
 
-    Ctrl-C stops at once; finished cells are kept, unfinished ones go on from their checkpoint next time.
+    Ctrl-C stops at once; finished stages are kept, unfinished ones go on from their checkpoint next time.
     """
     outcome = Outcome()
     if allotment is None:
@@ -103,14 +110,15 @@ def launch(plan: Plan, options: Options, allotment: Allotment | None, listener: 
     began = time.monotonic()
     outcome.devices = f"{allotment.total} {allotment.device}{'s' if allotment.total > 1 else ''}"
     try:
-        _tuner(plan.to_train, allotment, options, _Watch(plan, listener, outcome)).fit()
+        _tuner(plan, allotment, options, _Watch(plan, listener, outcome)).fit()
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-def _tuner(cells: list[Cell], allotment: Allotment, options: Options, watch: _Watch) -> tune.Tuner:
+def _tuner(plan: Plan, allotment: Allotment, options: Options, watch: _Watch) -> tune.Tuner:
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
     shared = {
         "store": str(options.store),
         "cache": str(options.cache),
@@ -118,11 +126,17 @@ def _tuner(cells: list[Cell], allotment: Allotment, options: Options, watch: _Wa
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,
     }
-    each = [{**shared, "key": cell.key, "experiment": cell.experiment.model_dump()} for cell in cells]
+
+    def configure(task: Task) -> dict[str, Any]:
+        cell = plan.by_key[min(task.cells)][0]
+        words = {"key": task.key, "keep": sorted(task.keep), "experiment": cell.experiment.model_dump()}
+        return {"task": {**shared, **words}}
+
     return tune.Tuner(
-        tune.with_resources(_cell_of, allotment.trial_resources),
-        param_space={"cell": tune.grid_search(each)},
+        tune.with_resources(_task_of, allotment.trial_resources),
         tune_config=tune.TuneConfig(
+            search_alg=TaskSearcher(TaskQueue(plan.tasks), configure),
+            num_samples=len(plan.tasks),
             reuse_actors=True,
             max_concurrent_trials=allotment.concurrency,
             trial_name_creator=_trial_name,
@@ -138,12 +152,12 @@ def _tuner(cells: list[Cell], allotment: Allotment, options: Options, watch: _Wa
     )
 
 
-def _cell_of(config: dict[str, Any]) -> None:
-    train_cell(config["cell"])
+def _task_of(config: dict[str, Any]) -> None:
+    run_trial(config["task"])
 
 
 def _trial_name(trial: Trial) -> str:
-    return f"{trial.config['cell']['key'][:16]}-{trial.trial_id}"
+    return f"{trial.config['task']['key'][:16]}-{trial.trial_id}"
 
 
 def _most_resources() -> dict[str, float]:
@@ -154,51 +168,58 @@ def _most_resources() -> dict[str, float]:
 
 
 class _Watch(tune.Callback):
-    """Turns Tune's callbacks into a listener's. One trained key may answer for several cells."""
+    """Turns Tune's callbacks into a listener's, and keeps count."""
 
     def __init__(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
         self.listener, self.outcome = listener, outcome
-        self.cells: dict[str, list[Cell]] = {}
-        for cell in plan.cells:
-            self.cells.setdefault(cell.key, []).append(cell)
+        self.tasks = {task.key: task for task in plan.tasks}
+        self.cells = frozenset(plan.by_key)
         self.causes: dict[str, str] = {}
+        self._pieces: set[tuple[str, str, str]] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks to restore a run; ours resume from the store instead
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        for cell in self._of(trial):
-            self.listener.started(cell)
+        self.listener.started(self._task(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
+        task = self._task(trial)
         if "failed" in result:
-            self.causes[self._key(trial)] = result["failed"]
-        elif "scores" in result:
-            for cell in self._of(trial):
-                self.listener.epoch(cell, result["epoch"], result["scores"])
+            self.causes[task.key] = result["failed"]
+        elif "event" in result:
+            event = FitEvent(**result["event"])
+            self._count(task, event)
+            self.listener.epoch(task, event)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        key = self._key(trial)
-        if key in self.causes:
-            self._fail(trial, self.causes[key])
+        task = self._task(trial)
+        if task.key in self.causes:
+            self._fail(task, self.causes[task.key])
             return
-        self.outcome.completed.add(key)
-        for cell in self._of(trial):
-            self.listener.completed(cell)
+        if task.key in self.cells:
+            self.outcome.completed.add(task.key)
+        self.listener.completed(task)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         error = trial.get_error()
-        self._fail(trial, describe(error) if error else "its process died")
+        self._fail(self._task(trial), describe(error) if error else "its process died")
 
-    def _fail(self, trial: Trial, cause: str) -> None:
-        self.outcome.failed[self._key(trial)] = cause
-        for cell in self._of(trial):
-            self.listener.failed(cell, cause)
+    def _fail(self, task: Task, cause: str) -> None:
+        for key in task.cells:
+            self.outcome.failed.setdefault(key, cause)
+        self.listener.failed(task, cause)
 
-    def _of(self, trial: Trial) -> list[Cell]:
-        return self.cells[self._key(trial)]
+    def _count(self, task: Task, event: FitEvent) -> None:
+        if event.replayed:
+            return
+        pieces, epochs = self.outcome.trained.get(event.title, (0, 0))
+        piece = (task.key, event.training, event.title)
+        new = piece not in self._pieces
+        self._pieces.add(piece)
+        self.outcome.trained[event.title] = (pieces + new, epochs + 1)
 
-    def _key(self, trial: Trial) -> str:
-        return str(trial.config["cell"]["key"])
+    def _task(self, trial: Trial) -> Task:
+        return self.tasks[str(trial.config["task"]["key"])]

@@ -12,8 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.study import Cell
-from raysweep.study.cells import cell_epochs
+from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
 
 PLAIN_EVERY = 15.0
@@ -22,20 +21,23 @@ PLAIN_EVERY = 15.0
 
 @dataclass
 class _Running:
-    cell: Cell
+    task: Task
     began: float
+    title: str = ""
     epoch: int = 0
+    epochs: int = 0
+    trained: int = 0
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
 class Progress:
-    """A launch listener that shows done, running and failed cells, and the time left."""
+    """A launch listener that shows done, running and failed work, and the time left."""
 
     def __init__(self, plan: Plan, console: Console, metric: str) -> None:
-        self.console, self.metric = console, metric
-        self.left = {cell.key: cell_epochs(cell) for cell in plan.to_train}
+        self.plan, self.console, self.metric = plan, console, metric
+        self.left = {task.key: task.epochs for task in plan.tasks}
         self.total_epochs = sum(self.left.values())
-        self.total, self.done, self.lost = len(self.left), 0, 0
+        self.total, self.done, self.lost = len(plan.to_train), 0, set[str]()
         self.running: dict[str, _Running] = {}
         self.first_epoch_at: float | None = None
         self._last_line = 0.0
@@ -50,40 +52,56 @@ class Progress:
         if self.console.is_terminal:
             self._live.stop()
 
-    def started(self, cell: Cell) -> None:
-        self.running.setdefault(cell.key, _Running(cell, time.monotonic()))
+    def started(self, task: Task) -> None:
+        self.running.setdefault(task.key, _Running(task, time.monotonic()))
 
-    def epoch(self, cell: Cell, number: int, scores: Mapping[str, float]) -> None:
-        running = self.running.setdefault(cell.key, _Running(cell, time.monotonic()))
-        if number <= running.epoch:
-            return  # an epoch told again after a resume, or the same training seen from another arm
-        running.epoch, running.scores = number, scores
-        self.left[cell.key] = max(0, cell_epochs(cell) - number)
+    def epoch(self, task: Task, event: FitEvent) -> None:
+        running = self.running.setdefault(task.key, _Running(task, time.monotonic()))
+        running.title, running.scores = event.title, event.metrics
+        running.epoch, running.epochs = event.epoch, event.epochs
+        if event.replayed:
+            return
+        running.trained += 1
+        self.left[task.key] = max(0, task.epochs - running.trained)
         self.first_epoch_at = self.first_epoch_at or time.monotonic()
         if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
             self._line(f"  {self._summary()}")
 
-    def completed(self, cell: Cell) -> None:
-        self._over(cell, f"done    {self._words(cell)}", failed=False)
+    def completed(self, task: Task) -> None:
+        cells = self.plan.by_key.get(task.key)
+        if cells:
+            self.done += 1
+            self._line(f"[{self.done + len(self.lost)}/{self.total}] done    {self._words(task)}")
+        elif task.epochs:
+            self._line(f"{' ' * len(f'[{self.total}/{self.total}]')} shared  {self._words(task)}")
+        self._over(task)
 
-    def failed(self, cell: Cell, cause: str) -> None:
-        self._over(cell, f"FAILED  {cell.name}: {cause}", failed=True)
+    def failed(self, task: Task, cause: str) -> None:
+        self.lost |= task.cells
+        also = f" (and with it {len(task.cells)} cells)" if len(task.cells) > 1 else ""
+        self._line(f"[{self.done + len(self.lost)}/{self.total}] FAILED  {self._name(task)}{also}: {cause}")
+        self._over(task)
 
-    def _over(self, cell: Cell, line: str, failed: bool) -> None:
-        if cell.key not in self.left:
-            return  # another arm with the same key told us already
-        self.left.pop(cell.key)
-        self.done, self.lost = self.done + (not failed), self.lost + failed
-        self._line(f"[{self.done + self.lost}/{self.total}] {line}")
-        self.running.pop(cell.key, None)
+    def _over(self, task: Task) -> None:
+        self.left.pop(task.key, None)
+        self.running.pop(task.key, None)
 
-    def _words(self, cell: Cell) -> str:
-        running = self.running.get(cell.key)
+    def _name(self, task: Task) -> str:
+        """A cell's name, or that of the shared training and its replicate."""
+        cells = self.plan.by_key.get(task.key)
+        if cells:
+            return cells[0].name
+        replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
+        title = task.fits[-1][0] if task.fits else task.stage.kind
+        return f"{title} #{replicate}, for {len(task.cells)} cells"
+
+    def _words(self, task: Task) -> str:
+        running = self.running.get(task.key)
         if running is None:
-            return cell.name
+            return self._name(task)
         score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test_epoch/{self.metric}"))
         shown = f"  val {self.metric} {score:.3f}" if score is not None else ""
-        return f"{cell.name}{shown}  {time.monotonic() - running.began:.0f} s"
+        return f"{self._name(task)}{shown}  {time.monotonic() - running.began:.0f} s"
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
@@ -92,7 +110,7 @@ class Progress:
     def _summary(self) -> str:
         words = [f"{self.done}/{self.total} cells done", f"{len(self.running)} running"]
         if self.lost:
-            words.append(f"{self.lost} failed")
+            words.append(f"{len(self.lost)} failed")
         remaining = self._seconds_left()
         if remaining is not None:
             words.append(f"about {_duration(remaining)} left")
@@ -112,8 +130,8 @@ class Progress:
         for running in list(self.running.values()):
             scores = running.scores
             table.add_row(
-                running.cell.name,
-                f"{running.epoch}/{cell_epochs(running.cell)}",
+                self._name(running.task),
+                f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else "",
                 _number(scores.get(f"val/{self.metric}")),
                 _number(scores.get("train/loss")),
                 _duration(time.monotonic() - running.began),

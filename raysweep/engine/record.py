@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from raysweep.recipes import FitEvent, Task
 from raysweep.study import Cell
 from raysweep.study.plan import Plan
 from raysweep.tracking.journal import Journal, now_ms
@@ -13,7 +14,7 @@ from raysweep.tracking.publisher import Publisher
 
 
 class Recorder:
-    """Turns what happens to cells into journal events (see `raysweep.tracking.writer.Writer`)."""
+    """Turns what happens to tasks into journal events (see `raysweep.tracking.writer.Writer`)."""
 
     def __init__(
         self, plan: Plan, launch: str, tracking: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher
@@ -29,21 +30,31 @@ class Recorder:
             if cell.key in self.plan.done:
                 self._tell("complete", cell=self._cell(cell))
 
-    def started(self, cell: Cell) -> None:
-        self.unfinished[cell.name] = cell
-        self._tell("start", cell=self._cell(cell))
+    def started(self, task: Task) -> None:
+        for cell in self.plan.by_key.get(task.key, ()):
+            self.unfinished[cell.name] = cell
+            self._tell("start", cell=self._cell(cell))
 
-    def epoch(self, cell: Cell, number: int, scores: Mapping[str, float]) -> None:
-        finite = {name: value for name, value in scores.items() if math.isfinite(value)}
-        self._tell("epoch", cell=self._cell(cell), epoch=number, metrics=finite)
+    def epoch(self, task: Task, event: FitEvent) -> None:
+        """An epoch belongs to the curves of cells, or to a training that cells are made from."""
+        finite = {name: value for name, value in event.metrics.items() if math.isfinite(value)}
+        cells = self.plan.watchers.get(event.key, ())
+        for cell in cells:
+            self.unfinished[cell.name] = cell
+            self._tell("epoch", cell=self._cell(cell), epoch=event.epoch, metrics=finite)
+        if not cells:
+            last = event.epoch == event.epochs
+            self._tell("training", training=self._training(task, event), epoch=event.epoch, metrics=finite, last=last)
 
-    def completed(self, cell: Cell) -> None:
-        self.unfinished.pop(cell.name, None)
-        self._tell("complete", cell=self._cell(cell))
+    def completed(self, task: Task) -> None:
+        for cell in self.plan.by_key.get(task.key, ()):
+            self.unfinished.pop(cell.name, None)
+            self._tell("complete", cell=self._cell(cell))
 
-    def failed(self, cell: Cell, cause: str) -> None:
-        self.unfinished.pop(cell.name, None)
-        self._tell("failed", cell=self._cell(cell), cause=cause)
+    def failed(self, task: Task, cause: str) -> None:
+        for cell in (cell for key in sorted(task.cells) for cell in self.plan.by_key[key]):
+            self.unfinished.pop(cell.name, None)
+            self._tell("failed", cell=self._cell(cell), cause=cause)
 
     def ended(self, status: str) -> None:
         """The launch is over: FINISHED, FAILED or KILLED (MLflow's words)."""
@@ -58,6 +69,10 @@ class Recorder:
             "config": cell.experiment.model_dump(),
             "tags": self.tags,
         }
+
+    def _training(self, task: Task, event: FitEvent) -> dict[str, Any]:
+        replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
+        return {"key": event.training, "title": event.title, "replicate": replicate, "tags": self.tags}
 
     def _tell(self, event: str, **facts: Any) -> None:
         words = {"event": event, "time": now_ms(), "study": self.plan.study_name, "launch": self.launch}

@@ -1,7 +1,8 @@
-"""What runs inside a Tune trial: one cell, in this process or on a group of Train workers."""
+"""What runs inside a Tune trial: one task, in this process or on a group of Train workers."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,19 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from raysweep.core.errors import UserError, describe
+from raysweep.core.errors import describe
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
-from raysweep.data.sources import load_data
-from raysweep.recipes import experiment_key, run_cell
-from raysweep.training import EpochResult
+from raysweep.recipes import FitEvent, load_sets
+from raysweep.recipes.run import run_task
 
 
-def train_cell(config: dict[str, Any]) -> None:
-    """The Tune trainable. `config`: key, experiment (nested values), store, cache, device, workers, worker_resources.
+def run_trial(config: dict[str, Any]) -> None:
+    """The Tune trainable. `config`: key and keep of the task, experiment of a cell that needs it (nested values),
+    store, cache, device, workers, worker_resources.
 
-    A cell that cannot be trained reports {"failed": cause} and ends well: the process stays for the
-    next cell. A process that dies is Tune's to restart; the cell goes on from its checkpoint.
+    A task that fails reports {"failed": cause} and ends well: the process stays for the next task. A
+    process that dies is Tune's to restart; the task goes on from its checkpoint.
     """
     try:
         if config["workers"] > 1:
@@ -32,7 +33,7 @@ def train_cell(config: dict[str, Any]) -> None:
             TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
     except Exception as error:
         if _device_is_lost(error):
-            raise  # a new process for the next cell
+            raise  # a new process for the next task
         tune.report({"failed": describe(_root(error))})
 
 
@@ -53,14 +54,12 @@ def _in_worker(config: dict[str, Any]) -> None:
 
 
 def _run(config: dict[str, Any], device: str, report: Any) -> None:
-    def report_epoch(result: EpochResult) -> None:
-        report({"epoch": result.epoch, "scores": result.metrics})
+    def report_epoch(event: FitEvent) -> None:
+        report({"event": {**asdict(event), "metrics": dict(event.metrics)}})
 
     experiment = Experiment.model_validate(config["experiment"])
-    data = load_data(experiment.data, Path(config["cache"]))
-    if experiment_key(experiment, data.fingerprint) != config["key"]:
-        raise UserError("the data or the initial weights changed since the launch was planned: run the command again")
-    run_cell(experiment, data, Store(config["store"]), device, report_epoch)
+    sets = load_sets(experiment, Path(config["cache"]))
+    run_task(experiment, sets, config["key"], config["keep"], Store(config["store"]), device, report_epoch)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -73,6 +72,6 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _device_is_lost(error: BaseException) -> bool:
-    """Whether the GPU's context is broken, so that no later cell can use it from this process."""
+    """Whether the GPU's context is broken, so that no later task can use it from this process."""
     root = _root(error)
     return isinstance(root, torch.AcceleratorError) and not isinstance(root, torch.OutOfMemoryError)

@@ -28,12 +28,6 @@ class Cell:
         return f"{self.arm.name} #{self.replicate}"
 
 
-def cell_epochs(cell: Cell) -> int:
-    """Epochs a cell trains (an upper bound where validation chooses the length of a retraining)."""
-    twice = cell.experiment.selection.protocol == "select_then_retrain"
-    return cell.experiment.train.epochs * (2 if twice else 1)
-
-
 def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[Any]) -> Study:
     """The study with one axis replaced, narrowed or added.
 
@@ -76,7 +70,8 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
     for path in changes:
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
-    base = {**PRESETS[preset].changes, **study.base, **changes}
+    target = {**study.base, **changes}.get("data.source", "")
+    base = {**PRESETS[preset].fields(study.paper, str(target)), **study.base, **changes}
     return [
         Cell(arm, number, Experiment().with_changes(_absolute({**base, **arm.changes})).with_replicate(number))
         for arm in study.arms()
@@ -95,8 +90,16 @@ def _check_paths(swept: set[str], fixed: set[str]) -> None:
 def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Paths of files that exist, made absolute: trials run in other folders."""
     return {
-        path: str(Path(value).expanduser().resolve())
-        if path in ("data.source", "model.weights") and isinstance(value, str) and Path(value).expanduser().exists()
+        path: _absolute_value(value)
+        if path in ("data.source", "model.weights", "joint.extra", "joint.finetune")
         else value
         for path, value in changes.items()
     }
+
+
+def _absolute_value(value: Any) -> Any:
+    if isinstance(value, str) and Path(value).expanduser().exists():
+        return str(Path(value).expanduser().resolve())
+    if isinstance(value, str) and "+" in value:
+        value = value.split("+")
+    return [_absolute_value(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import check_path
@@ -67,6 +67,7 @@ class Study:
         published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
         columns: scores the table shows, the headline's among them.
         notes: sentences for the caption.
+        paper: whose recipe a preset gives, "DDAF" or "DCJT".
     """
 
     title: str
@@ -78,6 +79,7 @@ class Study:
     published: str | None = None
     columns: Sequence[str] = ("rmse_valence", "rmse_arousal", "accuracy", "macro_f1", "ece")
     notes: Sequence[str] = ()
+    paper: Literal["DDAF", "DCJT"] = "DDAF"
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -121,4 +123,6 @@ def level_name(value: Any) -> str:
     """How a value is written in tables: 0.30 as "0.3", None as "none", True as "true"."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return "+".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)

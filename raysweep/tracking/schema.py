@@ -1,6 +1,7 @@
 """What is written where in MLflow: names of tags, parameters and artifacts. The report reads by the same names."""
 
-KIND = "raysweep.kind"  # "launch" or "cell"
+KIND = "raysweep.kind"  # "launch", "cell", or "training" (one that several cells are made from)
+TITLE = "raysweep.title"  # what a shared training is called: "M_A"
 STUDY = "raysweep.study"
 LAUNCH = "raysweep.launch"
 ARM = "raysweep.arm"
@@ -17,6 +18,7 @@ DATA_FINGERPRINT = "raysweep.data_fingerprint"
 NOISE_HASH = "raysweep.noise_hash"
 WEIGHTS_HASH = "raysweep.weights_hash"
 DEVICE = "raysweep.device"
+LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels came about
 
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
@@ -25,7 +27,9 @@ PLAN_FILE = "plan.json"
 RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"
 PREDICTIONS_FILE = "predictions.npz"
+LABELS_FILE = "labels.npz"  # only of cells that adapt the labels of an extra data set
 
 MAX_PARAM_LENGTH = 6000
+MAX_NOTES_LENGTH = 4000
 MAX_PARAMS_A_BATCH = 100
 MAX_METRICS_A_BATCH = 1000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from raysweep.recipes import CellResult
 
 from . import schema
 from .artifacts import draw_artifacts
+from .label_pictures import draw_labels
 
 
 class Writer:
@@ -31,6 +32,7 @@ class Writer:
         self._experiments: dict[str, str] = {}
         self._launches: dict[str, str] = {}
         self._cells: dict[tuple[str, str, int], tuple[str, int]] = {}
+        self._trainings: dict[tuple[str, str, str], tuple[str, int]] = {}
 
     def write(self, event: Mapping[str, Any]) -> None:
         """Write one event. Raises whatever the client raises; calling again is safe."""
@@ -64,11 +66,7 @@ class Writer:
         result = CellResult.read(folder)
         rest = [(number, metrics) for number, metrics in enumerate(result.history, 1) if number > last]
         self._log_metrics(run, [*rest, (len(result.history), result.scores)], event["time"])
-        with tempfile.TemporaryDirectory() as draft:
-            draw_artifacts(result, Path(draft))
-            self.client.log_artifacts(run, draft)
-        for name in (schema.RESULT_FILE, schema.PREDICTIONS_FILE):
-            self.client.log_artifact(run, str(folder / name))
+        self._log_artifacts(run, folder, result)
         facts = result.facts
         tags = {
             schema.DEGENERATE: str(facts["degenerate"]).lower(),
@@ -78,16 +76,60 @@ class Writer:
             schema.CODE_VERSION: facts["code_version"],
             schema.STATE: "complete",
         }
+        if facts.get("label_notes"):
+            tags[schema.LABEL_NOTES] = _json_within(facts["label_notes"], schema.MAX_NOTES_LENGTH)
         if schema.CAUSE in tags_before:  # it failed in an earlier launch
             self.client.delete_tag(run, schema.CAUSE)
         self.client.log_batch(run, tags=[RunTag(k, v) for k, v in tags.items()])
         self.client.set_terminated(run, "FINISHED", event["time"])
+
+    def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
+        """The cell's files, and pictures of them."""
+        labels = list(folder.glob(schema.LABELS_FILE))  # none, or the one
+        with tempfile.TemporaryDirectory() as draft:
+            draw_artifacts(result, Path(draft))
+            for file in labels:
+                draw_labels(file, result.facts["classes"], Path(draft))
+            self.client.log_artifacts(run, draft)
+        for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *labels):
+            self.client.log_artifact(run, str(file))
 
     def _on_failed(self, event: Mapping[str, Any]) -> None:
         run, _ = self._cell_run(event)
         tags = [RunTag(schema.STATE, "failed"), RunTag(schema.CAUSE, event["cause"])]
         self.client.log_batch(run, tags=tags)
         self.client.set_terminated(run, "FAILED", event["time"])
+
+    def _on_training(self, event: Mapping[str, Any]) -> None:
+        """An epoch of a training that belongs to no cell's own curve: M_A, M_B, a pre-training."""
+        training = event["training"]
+        identity = ("training", training["key"], training["title"])
+        if identity not in self._trainings:
+            self._trainings[identity] = self._training_run(event)
+        run, last = self._trainings[identity]
+        if event["epoch"] > last:
+            self._log_metrics(run, [(event["epoch"], event["metrics"])], event["time"])
+            self._trainings[identity] = (run, event["epoch"])
+        if event["last"]:
+            self.client.set_terminated(run, "FINISHED", event["time"])
+
+    def _training_run(self, event: Mapping[str, Any]) -> tuple[str, int]:
+        """Run id of a shared training and the last epoch the server has of it."""
+        training = event["training"]
+        experiment = self._experiment(event["study"])
+        wanted = {schema.KIND: "training", schema.KEY: training["key"], schema.TITLE: training["title"]}
+        tags = {
+            **wanted,
+            schema.STUDY: event["study"],
+            schema.LAUNCH: event["launch"],
+            schema.REPLICATE: str(training["replicate"]),
+            schema.PARENT_RUN: self._launch_run(event),
+            **training["tags"],
+        }
+        name = f"{training['title']} #{training['replicate']}"
+        run = self._find(experiment, wanted) or self._create(experiment, name, tags, event["time"])
+        step = max((m.step for m in self.client.get_metric_history(run, "train/loss")), default=0)
+        return run, step
 
     def _on_end(self, event: Mapping[str, Any]) -> None:
         for cell in event.get("stopped", ()):
@@ -168,6 +210,18 @@ class Writer:
         metrics = [Metric(name, value, when, step) for step, values in steps for name, value in values.items()]
         for start in range(0, len(metrics), schema.MAX_METRICS_A_BATCH):
             self.client.log_batch(run, metrics=metrics[start : start + schema.MAX_METRICS_A_BATCH])
+
+
+def _json_within(sentences: Sequence[str], length: int) -> str:
+    """A JSON list of as many of the sentences, from the first on, as fit into `length` characters.
+
+    >>> _json_within(["one", "two", "three"], 16)
+    '["one", "two"]'
+    """
+    fitting = list(sentences)
+    while len(json.dumps(fitting)) > length:
+        fitting.pop()
+    return json.dumps(fitting)
 
 
 def _quoted(value: str) -> str:

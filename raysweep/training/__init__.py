@@ -2,15 +2,20 @@
 
 from .checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from .objective import loss_terms
-from .targets import Targets, prepare_targets
+from .targets import Given, Part, Targets, build_targets, check_every_class, given_labels, prepare_targets
 from .trainer import DegenerateLoss, EpochResult, FinalResult, Trainer
 
 __all__ = [
     "DegenerateLoss",
     "EpochResult",
     "FinalResult",
+    "Given",
+    "Part",
     "Targets",
     "Trainer",
+    "build_targets",
+    "check_every_class",
+    "given_labels",
     "load_checkpoint",
     "loss_terms",
     "prepare_targets",

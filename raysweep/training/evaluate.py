@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from raysweep.models import Outputs
+
 EVALUATION_BATCH = 256
 
 
@@ -27,8 +29,8 @@ def predict(model: nn.Module, rows: Tensor, images: Callable[[Tensor], Tensor]) 
     model.eval()
     probs, affect = [], []
     for part in rows.split(EVALUATION_BATCH):
-        logits, va = model(images(part))
-        probs.append(torch.softmax(logits.float(), 1).cpu())
-        affect.append(va.float().cpu())
+        out: Outputs = model(images(part))
+        probs.append(torch.softmax(out.logits.float(), 1).cpu())
+        affect.append(out.affect.float().cpu())
     model.train(was_training)
     return Predictions(rows, torch.cat(probs), torch.cat(affect))

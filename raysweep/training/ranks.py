@@ -33,6 +33,12 @@ class Ranks:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over ranks."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model whose backward pass averages gradients over ranks.
 

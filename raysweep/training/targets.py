@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, Labels
+from raysweep.core.experiment import Experiment, Labels, Objective
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.labels import (
     class_gaussians,
@@ -29,8 +29,37 @@ from raysweep.labels import (
 
 
 @dataclass(frozen=True)
+class Given:
+    """What is said about the training images of a data set, before fusion; one row an image of the data set.
+
+    `labels_N` after noise (or relabelling), -1 outside the training split; `true_N` before noise;
+    `flipped_N` where noise changed them; `va_N2` NaN where unknown.
+    """
+
+    labels_N: Tensor
+    true_N: Tensor
+    flipped_N: Tensor
+    va_N2: Tensor
+
+    @property
+    def rows(self) -> Tensor:
+        """Images with a label, ascending. Shape (M,)."""
+        return torch.nonzero(self.labels_N >= 0).flatten()
+
+    @property
+    def knows_va(self) -> bool:
+        return bool(self.va_N2[self.rows].isfinite().any())
+
+    def only(self, rows: Tensor) -> Given:
+        """The same with the labels of every other image forgotten."""
+        kept = torch.zeros(len(self.labels_N), dtype=torch.bool)
+        kept[rows] = True
+        return replace(self, labels_N=torch.where(kept, self.labels_N, -1), flipped_N=self.flipped_N & kept)
+
+
+@dataclass(frozen=True)
 class Targets:
-    """Training targets, one row an image of the data set; rows outside the training split hold -1, False or NaN.
+    """Training targets, one row an image of the data set; rows that are not trained on hold -1, False or NaN.
 
     `given_N` labels after noise, `true_N` before, `flipped_N` where they were changed by noise,
     `soft_NK` fused labels (Eq. 4), `weights_N`, `va_N2`; `noise_hash` names the flips.
@@ -46,6 +75,19 @@ class Targets:
     noise_hash: str
 
 
+@dataclass(frozen=True)
+class Part:
+    """One data set's share of a training run: its images, and targets for those trained on."""
+
+    data: FaceData
+    targets: Targets
+
+    @property
+    def rows(self) -> Tensor:
+        """Images trained on, ascending. Shape (M,)."""
+        return torch.nonzero(self.targets.given_N >= 0).flatten()
+
+
 def prepare_targets(experiment: Experiment, data: FaceData) -> Targets:
     """Noise first, then mixed labels from VA, then fusion, then sample weights (DDAF Algorithm 1, section 5.1).
 
@@ -55,28 +97,64 @@ def prepare_targets(experiment: Experiment, data: FaceData) -> Targets:
     Raises:
         UserError: a training class without a single image, or mixed labels asked of data without VA.
     """
-    rows, classes = data.rows(TRAIN), data.num_classes
-    clean, seed = data.labels[rows], experiment.seeds.noise
-    _check_usable(experiment.labels, data, rows)
-    given, flipped = _noisy_labels(experiment.labels, data, rows, seed)
+    check_every_class(data)
+    given = given_labels(experiment.labels, data, experiment.seeds.noise)
+    return build_targets(experiment.labels, experiment.objective, data.classes, given, data.name)
+
+
+def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
+    """Labels and affect of the training split, after label noise and VA noise.
+
+    Raises:
+        UserError: noise in the manner of human confusion, asked of data without votes.
+    """
+    rows = data.rows(TRAIN)
+    clean = data.labels[rows]
+    noisy, flipped = _noisy_labels(config, data, rows, seed)
     va = data.va[rows]
-    if experiment.labels.va_noise:
-        va = perturb_va(va, experiment.labels.va_noise, seed, ids=rows)
-    believed = clean if experiment.labels.statistics == "clean" else given
-    soft = fuse_labels(given, _mixed_labels(experiment.labels, va, believed, classes), experiment.labels.alpha)
-    per_class = class_weights(believed, classes)
-    objective = experiment.objective
-    weights = sample_weights(objective.class_weights, per_class, given, soft, cap=objective.weight_cap)
-    return Targets(
-        given_N=_spread(data, rows, given, -1),
-        true_N=_spread(data, rows, clean, -1),
-        flipped_N=_spread(data, rows, flipped, False),
-        soft_NK=_spread(data, rows, soft.float(), math.nan),
-        weights_N=_spread(data, rows, weights.float(), math.nan),
-        va_N2=_spread(data, rows, va, math.nan),
-        class_weights_K=per_class,
-        noise_hash=hashlib.sha256(given.numpy().tobytes() + flipped.numpy().tobytes()).hexdigest()[:16],
+    if config.va_noise:
+        va = perturb_va(va, config.va_noise, seed, ids=rows)
+    count = len(data)
+    return Given(
+        _spread(count, rows, noisy, -1),
+        _spread(count, rows, clean, -1),
+        _spread(count, rows, flipped, False),
+        _spread(count, rows, va, math.nan),
     )
+
+
+def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...], given: Given, name: str) -> Targets:
+    """Mixed labels, fusion and sample weights for the images that `given` has a label for.
+
+    Raises:
+        UserError: mixed labels asked of images without VA.
+    """
+    rows, count = given.rows, len(given.labels_N)
+    _check_va(labels, given, name)
+    noisy, clean, va = given.labels_N[rows], given.true_N[rows], given.va_N2[rows]
+    believed = clean if labels.statistics == "clean" else noisy
+    soft = fuse_labels(noisy, _mixed_labels(labels, va, believed, len(classes)), labels.alpha)
+    per_class = class_weights(believed, len(classes))
+    weights = sample_weights(objective.class_weights, per_class, noisy, soft, cap=objective.weight_cap)
+    flipped = given.flipped_N[rows]
+    return Targets(
+        given_N=given.labels_N,
+        true_N=torch.where(given.labels_N >= 0, given.true_N, -1),
+        flipped_N=given.flipped_N,
+        soft_NK=_spread(count, rows, soft.float(), math.nan),
+        weights_N=_spread(count, rows, weights.float(), math.nan),
+        va_N2=_spread(count, rows, va, math.nan),
+        class_weights_K=per_class,
+        noise_hash=hashlib.sha256(noisy.numpy().tobytes() + flipped.numpy().tobytes()).hexdigest()[:16],
+    )
+
+
+def check_every_class(data: FaceData) -> None:
+    """Raises UserError unless every class has a training image."""
+    counts = torch.bincount(data.labels[data.rows(TRAIN)], minlength=data.num_classes)
+    if bool((counts == 0).any()):
+        absent = ", ".join(data.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist())
+        raise UserError(f"every class needs a training image, but {data.name} has none of: {absent}")
 
 
 def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
@@ -103,21 +181,17 @@ def _mixed_labels(config: Labels, va: Tensor, believed: Tensor, classes: int) ->
     return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)  # uniform
 
 
-def _check_usable(config: Labels, data: FaceData, rows: Tensor) -> None:
-    counts = torch.bincount(data.labels[rows], minlength=data.num_classes)
-    if bool((counts == 0).any()):
-        absent = ", ".join(data.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist())
-        raise UserError(f"every class needs a training image, but {data.name} has none of: {absent}")
+def _check_va(config: Labels, given: Given, name: str) -> None:
     mixed = config.method in ("euclidean", "gaussian") and config.alpha < 1
-    if mixed and not bool(data.va[rows].isfinite().any()):
+    if mixed and not given.knows_va:
         raise UserError(
-            f"`labels.method={config.method}` needs valence and arousal, but {data.name} has none: "
+            f"`labels.method={config.method}` needs valence and arousal, but {name} has none: "
             "add the columns to a CSV, or use --set labels.method=one_hot or uniform"
         )
 
 
-def _spread(data: FaceData, rows: Tensor, values: Tensor, empty: float | bool) -> Tensor:
-    """Values of the training rows laid out over all rows of the data set."""
-    full = torch.full((len(data), *values.shape[1:]), empty, dtype=values.dtype)
+def _spread(count: int, rows: Tensor, values: Tensor, empty: float | bool) -> Tensor:
+    """Values of some rows laid out over all `count` rows of the data set."""
+    full = torch.full((count, *values.shape[1:]), empty, dtype=values.dtype)
     full[rows] = values
     return full

@@ -10,31 +10,34 @@ group is there: every rank takes its share of each batch, gradients are averaged
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
-from raysweep.data.batches import epoch_batches
-from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
+from raysweep.data.batches import balanced_draw, epoch_batches, in_batches
+from raysweep.data.dataset import TEST, VALIDATION, FaceData
 from raysweep.data.splits import for_protocol
 from raysweep.metrics import all_scores
-from raysweep.models import build_model
+from raysweep.models import Outputs, build_model, fresh_affinity
 
-from .device_faces import DeviceFaces
+from .device_faces import DeviceFaces, DeviceImages
 from .evaluate import Predictions, predict
 from .fit_tally import FitTally
 from .objective import loss_terms
 from .ranks import Ranks
-from .targets import prepare_targets
+from .self_cure import rank_loss, relabelled
+from .targets import Part, prepare_targets
 
 
 class DegenerateLoss(FloatingPointError):
@@ -59,47 +62,69 @@ class FinalResult:
 
 
 class Trainer:
-    """One training run of an experiment on a data set.
+    """One training run.
+
+        Trainer(experiment, data)                                  # the target alone, as DDAF trains
+        Trainer(experiment, data, trained=[a, b])                  # two data sets as one
+        Trainer(experiment, data, trained=[a], extra=[b])          # DCJT's joint training (Algorithm 3)
 
     Args:
-        experiment: what to fit. Its selection protocol decides the splits.
-        data: faces with their official test split; validation images are held out here.
+        experiment: what to fit. Its selection protocol decides the splits of `data`.
+        data: the faces whose validation and test images are scored, with their official test split.
         device: "cpu" or a CUDA device.
+        trained: what every epoch passes over; default the training images of `data`.
+        extra: what joins by the schedule of `experiment.joint`, after the pass or batch by batch.
+        start: initial weights instead of random ones (a state dict of the model), for fine-tuning.
 
     Raises:
         UserError: the data cannot be used with this experiment.
     """
 
-    def __init__(self, experiment: Experiment, data: FaceData, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        data: FaceData,
+        device: str | torch.device = "cpu",
+        *,
+        trained: Sequence[Part] | None = None,
+        extra: Sequence[Part] = (),
+        start: dict[str, Tensor] | None = None,
+    ) -> None:
         self.experiment = experiment
         self.device = torch.device(device)
         self.data = for_protocol(data, experiment.selection, experiment.seeds.split)
-        self.targets = prepare_targets(experiment, self.data)
-        self.faces = DeviceFaces(self.data, self.targets, self.device, experiment.seeds.order, experiment.augment)
+        trained = trained if trained is not None else [Part(self.data, prepare_targets(experiment, self.data))]
+        self.parts, self.count = [*trained, *extra], len(trained)
+        self.targets = self.parts[0].targets
+        self.faces = DeviceFaces(self.parts, self.device, experiment.seeds.order, experiment.augment)
+        self.scored_images = self._scored_images()
         self.ranks = Ranks.current()
         self._set_device_mode()
         train = experiment.train
         model = build_model(experiment.model, data.num_classes, experiment.seeds.init).to(self.device)
+        if start is not None:
+            model.load_state_dict(start)
         self.model = model.to(memory_format=torch.channels_last)
         self.step_model = self.ranks.wrap(self.model, self.device)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=train.learning_rate, weight_decay=train.weight_decay, fused=True
         )
-        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, train.decay_epochs, train.decay_factor)
-        self.average = AveragedModel(self.model) if train.swa_epoch else None
+        self.average: AveragedModel | None = None
         self.epoch = 0
         self.best: dict[str, Any] = {"epoch": None, "score": -1.0, "weights": None}
         self.history: list[dict[str, float]] = []
 
-    def epochs(self) -> Iterator[EpochResult]:
-        """Train to the last epoch, from wherever the state stands. Raises DegenerateLoss."""
-        while self.epoch < self.experiment.train.epochs:
+    def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
+        """Train to epoch `until` (default the last), from wherever the state stands. Raises DegenerateLoss."""
+        while self.epoch < (until or self.experiment.train.epochs):
             began = time.perf_counter()
             self.epoch += 1
-            rate = float(self.scheduler.get_last_lr()[0])
+            rate = self.experiment.train.rate(self.epoch)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
             fit = self._fit_one_epoch()
-            self.scheduler.step()
-            if self.average is not None and self.epoch >= (self.experiment.train.swa_epoch or 0):
+            if self.experiment.train.averages(self.epoch):
+                self.average = self.average or AveragedModel(self.model)
                 self.average.update_parameters(self.model)
             metrics = self._monitor() | fit  # the headline first: MLflow's comparison opens on the first metric
             metrics |= {"learning_rate": rate, "seconds": time.perf_counter() - began}
@@ -108,71 +133,148 @@ class Trainer:
 
     def finish(self) -> FinalResult:
         """Predict the test images once with the last weights, the SWA average and the best epoch."""
-        predictions = {"last": self._predict(self.model, TEST)}
-        if self.average is not None:
-            predictions["swa"] = self._predict(self._ready_average(), TEST)
-        if self.best["weights"] is not None:
-            best = copy.deepcopy(self.model)
-            best.load_state_dict(self.best["weights"])
-            predictions["best"] = self._predict(best, TEST)
+        kinds = ["last", *(["swa"] if self.average is not None else []), *(["best"] if self.best["weights"] else [])]
+        predictions = {kind: self._predict(self.ready_model(kind), TEST) for kind in kinds}
         return FinalResult(self.experiment.selection.weights, predictions, self.best["epoch"])
+
+    def ready_model(self, kind: str | None = None) -> nn.Module:
+        """The model with the "last", "swa" or "best" weights (default: the headline's), ready to predict."""
+        kind = kind or self.experiment.selection.weights
+        if kind == "last":
+            return self.model
+        if kind == "swa":
+            return self._ready_average()
+        best = copy.deepcopy(self.model)
+        best.load_state_dict(self.best["weights"])
+        return best
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later `load_state_dict` needs to go on bit for bit. Tensors and plain values."""
+        relabels = self._relabels(self.epoch)
         return {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "best": self.best,
             "history": self.history,
+            "given": self.faces.given_N.cpu() if relabels else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.epoch, self.best, self.history = state["epoch"], state["best"], list(state["history"])
+        self.epoch, self.best, self.history = state["epoch"], dict(state["best"]), list(state["history"])
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        if self.average is not None:
+        self.average = None
+        if state["average"] is not None:
+            self.average = AveragedModel(self.model)
             self.average.load_state_dict(state["average"])
+        if state["given"] is not None:
+            self._give_labels(torch.arange(len(state["given"])), state["given"])
 
     def _fit_one_epoch(self) -> dict[str, float]:
         self.step_model.train()
-        tally, faces = FitTally(self.device), self.faces
-        for batch in self._batches(self.epoch):
+        tallies = {"train": FitTally(self.device), "extra": FitTally(self.device)}
+        news: list[tuple[Tensor, Tensor]] = []
+        for which, batch in self._steps():
             rows = self.ranks.share(batch)
-            with self._autocast():
-                logits, affect = self.step_model(faces.augmented(rows, self.epoch))
-            terms = loss_terms(
-                logits,
-                affect,
-                faces.soft_NK[rows],
-                faces.va_N2[rows],
-                faces.weights_N[rows],
-                self.experiment.objective,
-                count=len(batch),
+            out, terms = self._step(rows, len(batch))
+            faces, logits = self.faces, out.logits.detach()
+            tallies[which].add(
+                terms, len(batch), logits, faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows]
             )
-            self.optimizer.zero_grad(set_to_none=True)
-            (terms["loss"] * self.ranks.size).backward()  # gradients are averaged over ranks, the loss is the batch's
-            self.optimizer.step()
-            tally.add(
-                terms, len(batch), logits.detach(), faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows]
-            )
-        metrics = tally.metrics()
-        if not math.isfinite(metrics["train/loss"]):
+            if self._relabels(self.epoch):
+                given = faces.given_N[rows]
+                news.append((rows, relabelled(logits.float().softmax(1), given, self.experiment.scn.relabel_margin)))
+        metrics = tallies["train"].metrics()
+        if tallies["extra"].samples:
+            metrics |= {f"extra/{name.split('/')[1]}": v for name, v in tallies["extra"].metrics().items()}
+        metrics["images"] = float(sum(tally.samples for tally in tallies.values()))
+        if not math.isfinite(metrics["train/loss"]) or not math.isfinite(metrics.get("extra/loss", 0.0)):
             raise DegenerateLoss(f"the loss became {metrics['train/loss']} in epoch {self.epoch}")
+        if news:
+            metrics["fit/relabelled"] = self._apply_relabelling(news)
         return metrics
 
+    def _step(self, rows: Tensor, count: int) -> tuple[Outputs, dict[str, Tensor]]:
+        """Forward, backward and update on this rank's rows of a batch of `count`."""
+        faces = self.faces
+        with self._autocast():
+            out: Outputs = self.step_model(faces.augmented(rows, self.epoch))
+        soft, va, weights = faces.soft_NK[rows], faces.va_N2[rows], faces.weights_N[rows]
+        terms = loss_terms(out.logits, out.affect, soft, va, weights, self.experiment.objective, count=count)
+        if out.importance is not None:
+            scn = self.experiment.scn
+            terms["rank"] = rank_loss(out.importance.float(), scn.high_share, scn.margin)
+            terms["loss"] = terms["loss"] + scn.rank_weight * terms["rank"]
+        self.optimizer.zero_grad(set_to_none=True)
+        (terms["loss"] * self.ranks.size).backward()  # gradients are averaged over ranks, the loss is the batch's
+        self.optimizer.step()
+        return out, terms
+
+    def _relabels(self, epoch: int) -> bool:
+        """Whether SCN changes labels at the end of an epoch."""
+        config = self.experiment
+        return config.model.head == "scn" and config.scn.relabels(epoch, config.train.epochs)
+
+    def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> float:
+        """New labels from now on, on every rank; the share of this epoch's images whose label changed."""
+        before = self.faces.given_N
+        change = torch.zeros_like(before)
+        for rows, labels in news:
+            change[rows] = labels - before[rows]
+        change = self.ranks.total(change)
+        rows = torch.nonzero(change).flatten()
+        self._give_labels(rows.cpu(), (before + change)[rows].cpu())
+        return len(rows) / max(1, sum(len(r) for r in self.faces.rows))
+
+    def _give_labels(self, rows: Tensor, labels: Tensor) -> None:
+        """Change hard labels; SCN trains on one-hot ones."""
+        faces, known = self.faces, labels >= 0
+        rows, labels = rows[known].to(self.device), labels[known].to(self.device)
+        faces.given_N[rows] = labels
+        faces.soft_NK[rows] = F.one_hot(labels, faces.soft_NK.shape[1]).to(faces.soft_NK.dtype)
+
+    def _steps(self) -> Iterator[tuple[str, Tensor]]:
+        """The batches of this epoch in turn: ("train" or "extra", rows)."""
+        train, joint = self.experiment.train, self.experiment.joint
+        trained = self._batches(self.epoch)
+        if len(self.parts) == self.count or not joint.joins(self.epoch, train.epochs):
+            yield from (("train", batch) for batch in trained)
+            return
+        extra = self._extra_batches()
+        if joint.unit == "batch":
+            for ours, theirs in zip(trained, itertools.cycle(extra), strict=False):
+                yield "train", ours
+                yield "extra", theirs
+            return
+        yield from (("train", batch) for batch in trained)
+        yield from (("extra", batch) for batch in extra)
+
     def _batches(self, epoch: int) -> list[Tensor]:
-        train = self.experiment.train
-        rows, least = self.data.rows(TRAIN), 2 * self.ranks.size
-        if min(len(rows), train.batch_size) < least:
-            raise UserError(
-                f"a batch needs {least} images (two a device), but {min(len(rows), train.batch_size)} are there"
-            )
-        batches = epoch_batches(rows, train.batch_size, self.experiment.seeds.order, epoch, at_least=least)
+        rows = torch.cat(self.faces.rows[: self.count])
+        least = self._least(len(rows))
+        size = self.experiment.train.batch_size
+        batches = epoch_batches(rows, size, self.experiment.seeds.order, epoch, at_least=least)
         return [batch.to(self.device) for batch in batches]
+
+    def _extra_batches(self) -> list[Tensor]:
+        config, seed = self.experiment, self.experiment.seeds.order
+        rows = torch.cat(self.faces.rows[self.count :])
+        least = self._least(len(rows))
+        if config.joint.draw == "balanced":
+            order = balanced_draw(rows, self.faces.given_N[rows.to(self.device)].cpu(), seed, self.epoch)
+            batches = in_batches(order, config.train.batch_size, least)
+        else:
+            batches = epoch_batches(rows, config.train.batch_size, seed, self.epoch, least, stream="extra order")
+        return [batch.to(self.device) for batch in batches]
+
+    def _least(self, count: int) -> int:
+        """Images a batch needs. Raises UserError when none can have them."""
+        least, largest = 2 * self.ranks.size, min(count, self.experiment.train.batch_size)
+        if largest < least:
+            raise UserError(f"a batch needs {least} images (two a device), but {largest} are there")
+        return least
 
     def _monitor(self) -> dict[str, float]:
         """Scores that choose the best epoch: validation, or test when the protocol is best_on_test."""
@@ -198,13 +300,25 @@ class Trainer:
         """The SWA model with batch-norm statistics of its own, from one pass over augmented training images."""
         assert self.average is not None
         model = copy.deepcopy(self.average)
-        with self._autocast():
+        with self._autocast(), fresh_affinity(model):
             update_bn((self.faces.augmented(rows, epoch=0) for rows in self._batches(epoch=0)), model)
         return model
 
     def _predict(self, model: nn.Module, split: int) -> Predictions:
         with self._autocast():
-            return predict(model, self.data.rows(split), self.faces.plain)
+            return predict(model, self.data.rows(split), self.scored_images)
+
+    def predict(self, data: FaceData, rows: Tensor) -> Predictions:
+        """What the headline's weights say about images of any data set."""
+        with self._autocast():
+            return predict(self.ready_model(), rows, DeviceImages([data], self.device).plain)
+
+    def _scored_images(self) -> Callable[[Tensor], Tensor]:
+        """Rows of `data` to images; one copy on the device when they are trained on, too."""
+        for part, start in zip(self.parts, self.faces.starts, strict=False):
+            if part.data.images is self.data.images:
+                return lambda rows: self.faces.plain(rows + start)
+        return DeviceImages([self.data], self.device).plain
 
     def _autocast(self) -> torch.autocast:
         reduced = self.experiment.train.precision == "bfloat16"

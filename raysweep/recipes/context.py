@@ -1,0 +1,81 @@
+"""Running stages: from the store when they are there, else computed and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raysweep.core.stage import Stage
+from raysweep.core.store import Store
+from raysweep.core.version import code_version
+
+
+@dataclass(frozen=True)
+class FitEvent:
+    """An epoch of one training. `key` is that epoch's stage, `training` its first epoch's; `replayed`:
+    computed before, told again."""
+
+    key: str
+    title: str
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float]
+    replayed: bool = False
+    training: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of stage is run and, when it is kept, written and read.
+
+    `run(stage, context)` gives the product. Without `write` and `read` a product lives in memory only.
+    """
+
+    run: Callable[[Stage, Context], Any]
+    write: Callable[[Any, Path], None] | None = None
+    read: Callable[[Path], Any] | None = None
+
+
+@dataclass
+class Context:
+    """Where stages run: a store, a device, and who is told of epochs.
+
+    `keep`: keys of epochs to store in passing, because other work goes on from them.
+    """
+
+    kinds: Mapping[str, Kind]
+    store: Store
+    device: str = "cpu"
+    report: Callable[[FitEvent], None] = lambda event: None
+    keep: frozenset[str] = frozenset()
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def product(self, stage: Stage) -> Any:
+        """What the stage gives: remembered, read from the store, or computed (and then stored)."""
+        if stage.key not in self.memory:
+            self.memory[stage.key] = self._find(stage)
+        return self.memory[stage.key]
+
+    def _find(self, stage: Stage) -> Any:
+        kind = self.kinds[stage.kind]
+        if kind.read is not None and self.store.get(stage.key) is not None:
+            return kind.read(self.store.folder(stage.key))
+        product = kind.run(stage, self)
+        self.keep_product(stage, product)
+        return product
+
+    def keep_product(self, stage: Stage, product: Any) -> None:
+        """Store a product, when its kind is stored; one rank of a group does."""
+        write = self.kinds[stage.kind].write
+        if write is not None and is_first_rank():
+            facts = {"kind": stage.kind, "title": stage.aside.get("title", ""), "code_version": code_version()}
+            self.store.put(stage.key, lambda folder: write(product, folder), facts)
+
+
+def is_first_rank() -> bool:
+    distributed = torch.distributed
+    return not distributed.is_initialized() or distributed.get_rank() == 0

@@ -1,0 +1,206 @@
+"""The last stage of a cell: scores of the test images, and of the labels a method made where the truth is known."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysweep.core.experiment import Experiment
+from raysweep.core.stage import Stage
+from raysweep.core.version import code_version
+from raysweep.data.dataset import FaceData
+from raysweep.metrics import affect_scores, confusion, one_class_only
+from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
+
+from .context import Context, FitEvent, is_first_rank
+from .fit import trainer_after
+from .label_stages import Adapted
+from .result import CellResult
+
+
+def run_evaluate(stage: Stage, context: Context) -> CellResult:
+    """Score the test images with every kind of weights; the headline's stand under plain `test/`."""
+    trainer = trainer_after(stage.inputs["model"], context)
+    return _result(trainer, trainer, stage, context)
+
+
+def run_retrain(stage: Stage, context: Context) -> CellResult:
+    """`select_then_retrain` (DDAF 4.1): train again on all images, up to the epoch that validation chose."""
+    choice = trainer_after(stage.inputs["model"], context)
+    experiment = _retraining(stage.aside["experiment"], choice)
+    data, part = context.product(stage.inputs["scored"]), context.product(stage.inputs["all"])
+    trainer = Trainer(experiment, data, context.device, trained=[part])
+    checkpoint = context.store.partial(stage.key) / "retrain.pt"
+    state = load_checkpoint(checkpoint)
+    if state is not None:
+        trainer.load_state_dict(state)
+
+    def tell(result: EpochResult, replayed: bool) -> None:
+        epochs = choice.epoch + experiment.train.epochs
+        number = choice.epoch + result.epoch
+        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed))
+
+    for number, metrics in enumerate(trainer.history, 1):
+        tell(EpochResult(number, metrics), replayed=True)
+    for result in trainer.epochs():
+        if is_first_rank():
+            save_checkpoint(trainer.state_dict(), checkpoint)
+        tell(result, replayed=False)
+    return _result(trainer, choice, stage, context)
+
+
+def _retraining(experiment: Experiment, choice: Trainer) -> Experiment:
+    changes = {"train.epochs": choice.best["epoch"], "train.decay_every": experiment.train.decay_epochs}
+    return experiment.with_changes({**changes, "selection.weights": "last", "selection.protocol": "last"})
+
+
+def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -> CellResult:
+    final = trainer.finish()
+    scores: dict[str, float] = {}
+    for kind, predictions in final.predictions.items():
+        values = trainer.score(predictions)
+        scores |= {f"test_{kind}/{name}": value for name, value in values.items()}
+        if kind == final.headline:
+            scores |= {f"test/{name}": value for name, value in values.items()}
+    if choice.best["epoch"] is not None and trainer.experiment.selection.protocol != "best_on_test":
+        scores["val/best_macro_f1"] = choice.best["score"]
+        scores["val/best_epoch"] = float(choice.best["epoch"])
+    history = (choice.history if choice is not trainer else []) + trainer.history
+    labels = _shown_labels(stage, context)
+    scores |= {f"labels/{name}": value for name, value in label_scores(labels).items()}
+    facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
+    return CellResult(scores, facts, history, _arrays(trainer, final), labels)
+
+
+def label_scores(labels: dict[str, np.ndarray]) -> dict[str, float]:
+    """How good the labels are that a method made, as far as the truth is known; finite values only.
+
+    Args:
+        labels: as `CellResult.labels`.
+
+    Returns:
+        kept_share: share of B that M_A agrees with. given_right, kept_right, remainder_right: share of
+        given labels that are A's likeliest ones, over all of B, the kept and the remainder;
+        relabelled_right: of the remainder's new labels; relabel_agreement: share of the remainder that
+        keeps its label. pseudo_rmse, pseudo_ccc: A's pseudo VA against the truth (root of the mean over
+        points and both dimensions; mean of both CCC). given_va_rmse, mapped_va_rmse: the remainder's VA
+        against the truth, before and after mapping.
+    """
+    scores: dict[str, float] = {}
+    if "target_va" in labels and "target_truth_va" in labels:
+        scores |= _va_scores("pseudo", labels["target_va"], labels["target_truth_va"])
+    if "extra_selected" not in labels:
+        return scores
+    kept, given = labels["extra_selected"], labels["extra_labels_given"]
+    scores["kept_share"] = float(kept.mean())
+    rest = ~kept
+    truth = labels.get("extra_truth_labels")
+    if truth is not None:
+        right = given == truth
+        scores |= {"given_right": float(right.mean()), "kept_right": float(right[kept].mean())}
+        scores |= {"remainder_right": float(right[rest].mean())} if rest.any() else {}
+    if "extra_labels_new" in labels and rest.any():
+        new = labels["extra_labels_new"]
+        if (new != given).any():
+            scores["relabel_agreement"] = float((new == given)[rest].mean())
+            scores |= {"relabelled_right": float((new == truth)[rest].mean())} if truth is not None else {}
+        if "extra_truth_va" in labels:
+            where = labels["extra_truth_va"][rest]
+            scores["given_va_rmse"] = _rmse(labels["extra_va_given"][rest], where)
+            scores["mapped_va_rmse"] = _rmse(labels["extra_va_new"][rest], where)
+    return {name: value for name, value in scores.items() if np.isfinite(value)}
+
+
+def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
+    return {f"{name}_rmse": _rmse(va, truth), f"{name}_ccc": (scores["ccc_valence"] + scores["ccc_arousal"]) / 2}
+
+
+def _rmse(va: np.ndarray, truth: np.ndarray) -> float:
+    known = np.isfinite(va).all(1) & np.isfinite(truth).all(1)
+    return float(np.sqrt(np.square(va[known] - truth[known]).mean())) if known.any() else float("nan")
+
+
+def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
+    """What the method did to labels, for pictures and scores; see `CellResult`."""
+    shown = {name.removeprefix("shown_"): s for name, s in stage.inputs.items() if name.startswith("shown_")}
+    arrays: dict[str, Tensor] = {}
+    if "pseudo" in shown:
+        given: Given = context.product(shown["labels"])
+        data: FaceData = context.product(shown["labels"].inputs["data"])
+        rows = given.rows
+        arrays |= {"target_labels": given.labels_N[rows], "target_va": context.product(shown["pseudo"])[rows]}
+        if "truth_va" in data.info:
+            arrays["target_truth_va"] = data.info["truth_va"][rows]
+    if "extra" in shown:
+        arrays |= _extra_labels(shown, context)
+    return {name: value.numpy() for name, value in arrays.items()}
+
+
+def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor]:
+    given: Given = context.product(shown["extra"])
+    data: FaceData = context.product(shown["extra"].inputs["data"])
+    rows = given.rows
+    arrays = {
+        "extra_labels_given": given.labels_N[rows],
+        "extra_va_given": given.va_N2[rows],
+        "extra_selected": context.product(shown["chosen"])[rows],
+    }
+    if "adapted" in shown:
+        adapted: Adapted = context.product(shown["adapted"])
+        arrays |= {"extra_labels_new": adapted.labels_N[rows], "extra_va_new": adapted.va_N2[rows]}
+    if "target_probs" in data.info:
+        arrays["extra_truth_labels"] = data.info["target_probs"][rows].argmax(1)
+    if "truth_va" in data.info:
+        arrays["extra_truth_va"] = data.info["truth_va"][rows]
+    return arrays
+
+
+def _notes(stage: Stage, context: Context) -> list[str]:
+    adapted = stage.inputs.get("shown_adapted")
+    return [] if adapted is None else list(context.product(adapted).notes)
+
+
+def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
+    headline = final.predictions[final.headline]
+    data = trainer.data
+    return {
+        "degenerate": one_class_only(headline.probs_NK),
+        "weights_hash": weights_hash(trainer.model.state_dict()),
+        "noise_hash": trainer.targets.noise_hash,
+        "flipped": int(trainer.targets.flipped_N.sum()),
+        "images": [len(data.rows(split)) for split in (0, 1, 2)],
+        "trained_on": [len(part.rows) for part in trainer.parts],
+        "confusion": confusion(headline.probs_NK, data.labels[headline.rows]).tolist(),
+        "classes": list(data.classes),
+        "class_weights": trainer.targets.class_weights_K.tolist(),
+        "data_fingerprint": data.fingerprint,
+        "device": _device_words(trainer),
+        "threads": torch.get_num_threads(),
+        "code_version": code_version(),
+        "torch_version": torch.__version__,
+    }
+
+
+def _device_words(trainer: Trainer) -> str:
+    """The kind of device, and how many when there are several: a report flags cells of different ones."""
+    gpu = trainer.device.type == "cuda"
+    kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()
+    return kind if trainer.ranks.size == 1 else f"{kind} x{trainer.ranks.size}"
+
+
+def _arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:
+    """Per-image test predictions of the headline, for per-class scores, McNemar tests and ensembles."""
+    headline = final.predictions[final.headline]
+    rows, data = headline.rows, trainer.data
+    return {
+        "rows": rows.numpy(),
+        "probs": headline.probs_NK.numpy(),
+        "affect": headline.affect_N2.numpy(),
+        "labels": data.labels[rows].numpy(),
+        "va": data.va[rows].numpy(),
+    }

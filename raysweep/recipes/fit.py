@@ -1,0 +1,200 @@
+"""Training as a chain of one-epoch stages.
+
+The identity of a training is its chain: an epoch's key is made of the epoch before, the targets it
+reads and whatever its steps depend on (learning rate, whether B joins, ...). Two trainings share their
+epochs up to the first that differs, wherever either of them is cut. Work is done in longer runs: to
+reach an epoch, training goes on from the latest epoch of its chain that the store has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from raysweep.core.experiment import Experiment
+from raysweep.core.stage import Stage
+from raysweep.models.backbones import weights_checksum
+from raysweep.training import EpochResult, Trainer, load_checkpoint, save_checkpoint
+
+from .context import Context, FitEvent, is_first_rank
+
+State = dict[str, Any]
+
+
+def fit_chain(
+    experiment: Experiment,
+    scored: Stage,
+    trained: Sequence[Stage],
+    extra: Sequence[Stage] = (),
+    start: Stage | None = None,
+    title: str = "training",
+) -> Stage:
+    """The last epoch of a training.
+
+    Args:
+        experiment: what it does; its targets may come from other stages than it says.
+        scored: data set whose validation images are watched.
+        trained, extra: targets that every epoch passes over, and that join by the schedule.
+        start: stage of kind "start"; default random weights or `model.weights`.
+        title: what people call this training.
+    """
+    step = Stage("step", _step_params(experiment), {"scored": scored})
+    before = start or start_stage(experiment, len(scored.aside["data"].classes))
+    every = {f"trained{i}": stage for i, stage in enumerate(trained)}
+    joining = {f"extra{i}": stage for i, stage in enumerate(extra)}
+    epochs, joint = experiment.train.epochs, experiment.joint
+    joined_before = False
+    for epoch in range(1, epochs + 1):
+        joins = bool(extra) and joint.joins(epoch, epochs)
+        params = {
+            "rate": experiment.train.rate(epoch),
+            "join": [joint.unit, joint.draw] if joins else None,
+            "average": experiment.train.averages(epoch),
+            "relabel": experiment.model.head == "scn" and experiment.scn.relabels(epoch, epochs),
+        }
+        first_join = joins and not joined_before and epoch > 1
+        if first_join:
+            before.aside["cut"] = True  # type: ignore[index]
+        joined_before = joined_before or joins
+        inputs = {"before": before, "step": step, **every, **(joining if joins else {})}
+        before = Stage("fit", params, inputs, {"title": title, "epoch": epoch, "experiment": experiment})
+    return before
+
+
+def start_stage(experiment: Experiment, classes: int) -> Stage:
+    """Initial weights by seed or from a file."""
+    model = experiment.model
+    params = {
+        "backbone": model.backbone,
+        "affect": model.affect,
+        "head": model.head,
+        "weights": weights_checksum(model.backbone, model.weights) or "random",
+        "classes": classes,
+        "seed": experiment.seeds.init,
+    }
+    return Stage("start", params)
+
+
+def start_from(experiment: Experiment, model: Stage, same_classes: bool, classes: int) -> Stage:
+    """The headline's weights of another training; without the heads when the classes differ."""
+    fresh = start_stage(experiment, classes)
+    params = {"weights": experiment.selection.weights, "heads": same_classes}
+    return Stage("start", params, {"model": model, **({} if same_classes else {"heads": fresh})})
+
+
+def chain(stage: Stage) -> list[Stage]:
+    """The epochs that lead to this one, first to last."""
+    epochs = []
+    while stage.kind == "fit":
+        epochs.append(stage)
+        stage = stage.inputs["before"]
+    return epochs[::-1]
+
+
+def run_fit(stage: Stage, context: Context) -> State:
+    """Train from the latest stored epoch to this one. Raises DegenerateLoss, UserError."""
+    trainer = _at_latest(stage, context)
+    epochs = {epoch.aside["epoch"]: epoch for epoch in chain(stage)}
+    for number, metrics in enumerate(trainer.history, 1):
+        _tell(context, stage, epochs[number], EpochResult(number, metrics), replayed=True)
+    last = stage.aside["epoch"]
+    checkpoint = _checkpoint(context, stage)
+    for result in trainer.epochs(until=last):
+        here = epochs[result.epoch]
+        if result.epoch < last and here.key in context.keep:
+            context.keep_product(here, trainer.state_dict())
+        elif result.epoch < last and is_first_rank():
+            save_checkpoint(trainer.state_dict(), checkpoint)
+        _tell(context, stage, here, result, replayed=False)
+    return trainer.state_dict()
+
+
+def trainer_after(stage: Stage, context: Context) -> Trainer:
+    """A trainer in the state after this epoch, trained or read: for its weights and scores."""
+    return _trainer(stage, context, context.product(stage))
+
+
+def write_state(state: State, folder: Path) -> None:
+    torch.save(state, folder / "state.pt")
+
+
+def read_state(folder: Path) -> State:
+    state: State = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    return state
+
+
+def run_start(stage: Stage, context: Context) -> dict[str, torch.Tensor] | None:
+    """Weights to start from; None for those that the model's own seed or file gives."""
+    if "model" not in stage.inputs:
+        return None
+    weights = _plain_weights(trainer_after(stage.inputs["model"], context).ready_model())
+    if stage.params["heads"]:
+        return weights
+    return {name: value for name, value in weights.items() if name.startswith("encoder.")}
+
+
+def _plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A model's state without the names that averaging puts around it."""
+    state = {k.removeprefix("module."): v.detach().cpu() for k, v in model.state_dict().items()}
+    state.pop("n_averaged", None)
+    return state
+
+
+def _at_latest(stage: Stage, context: Context) -> Trainer:
+    """A trainer that stands where the checkpoint or the latest stored epoch left off."""
+    state = load_checkpoint(_checkpoint(context, stage))
+    reached = state["epoch"] if state else 0
+    for epoch in reversed(chain(stage)[:-1]):
+        if epoch.aside["epoch"] <= reached:
+            break
+        if context.store.get(epoch.key) is not None:
+            state = read_state(context.store.folder(epoch.key))
+            break
+    return _trainer(stage, context, state)
+
+
+def _checkpoint(context: Context, stage: Stage) -> Path:
+    return context.store.partial(stage.key) / "fit.pt"
+
+
+def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
+    epochs = chain(stage)
+    inputs = {name: source for epoch in epochs for name, source in epoch.inputs.items()}
+    parts = {
+        role: [context.product(inputs[name]) for name in sorted(inputs) if name.startswith(role)]
+        for role in ("trained", "extra")
+    }
+    experiment: Experiment = stage.aside["experiment"]
+    data = context.product(stage.inputs["step"].inputs["scored"])
+    start = context.product(epochs[0].inputs["before"]) if state is None else None
+    trainer = Trainer(experiment, data, context.device, trained=parts["trained"], extra=parts["extra"], start=start)
+    if state is not None:
+        trainer.load_state_dict(state)
+    return trainer
+
+
+def _tell(context: Context, stage: Stage, epoch: Stage, result: EpochResult, replayed: bool) -> None:
+    title, last = stage.aside["title"], stage.aside["experiment"].train.epochs
+    first = chain(stage)[0].key
+    context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, first))
+
+
+def _step_params(experiment: Experiment) -> dict[str, Any]:
+    """Everything besides targets and start that every step of a training depends on."""
+    train, selection = experiment.train, experiment.selection
+    watched = selection.protocol
+    held_out = [selection.validation_share, selection.validation_per_class, experiment.seeds.split]
+    return {
+        "objective": experiment.objective.canonical(),
+        "augment": experiment.augment.model_dump(),
+        "batch_size": train.batch_size,
+        "weight_decay": train.weight_decay,
+        "precision": train.precision,
+        "deterministic": train.deterministic,
+        "order": experiment.seeds.order,
+        "scn": experiment.scn.model_dump(exclude={"relabel_from"}) if experiment.model.head == "scn" else None,
+        "watch": "test" if watched == "best_on_test" else "none" if watched == "last" else held_out,
+    }

@@ -1,0 +1,236 @@
+"""Methods as graphs of stages, by `joint.method`. What a cell needs, from data to the model that is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from raysweep.core.experiment import Experiment
+from raysweep.core.stage import Stage
+
+from .fit import fit_chain, start_from
+from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
+from .sets import Sets, check_sets
+
+
+@dataclass(frozen=True)
+class Built:
+    """The last epoch of a method's final training, and the stages whose labels are worth showing."""
+
+    model: Stage
+    shown: dict[str, Stage]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """An experiment, its data, and the stages every method starts from."""
+
+    experiment: Experiment
+    sets: Sets
+
+    @cached_property
+    def a(self) -> Stage:
+        return data_stage(self.sets.target)
+
+    @cached_property
+    def labels_a(self) -> Stage:
+        return labels_stage(self.experiment, self.a)
+
+    @cached_property
+    def labels_b(self) -> list[Stage]:
+        return [labels_stage(self.experiment, data_stage(extra), every_image=True) for extra in self.sets.extras]
+
+    @cached_property
+    def targets_a(self) -> Stage:
+        """A as it came."""
+        return targets_stage(self.experiment, self.labels_a)
+
+    @cached_property
+    def targets_b(self) -> list[Stage]:
+        """The extra sets as they came."""
+        return [targets_stage(self.experiment, labels) for labels in self.labels_b]
+
+    def fit(self, title: str, trained: list[Stage], extra: list[Stage] | None = None, **changes: Any) -> Stage:
+        """Train on these targets, watching A. `changes`: fields by name with __ for the dot."""
+        fields = {name.replace("__", "."): value for name, value in changes.items()}
+        every = [*trained, *(extra or [])]
+        if not any(stage.aside["knows_va"] for stage in every):
+            fields["objective.weight_va"] = 0.0  # nothing to regress
+        return fit_chain(self.experiment.with_changes(fields), self.a, trained, extra or [], title=title)
+
+
+def target_only(ground: Ground) -> Built:
+    """The target alone, as DDAF trains: noise, fusion, weights."""
+    return Built(ground.fit("target", [ground.targets_a]), {"labels": ground.labels_a})
+
+
+def extra_only(ground: Ground) -> Built:
+    """The extra sets alone, scored on the target (DCJT, Figure 1)."""
+    return Built(ground.fit("extra", ground.targets_b), {})
+
+
+def combination(ground: Ground) -> Built:
+    """Target and extra sets as one set with the labels they have ("combination straightly", Tables 3 and 4)."""
+    return Built(ground.fit("combination", [ground.targets_a, *ground.targets_b]), {})
+
+
+def dcjt(ground: Ground) -> Built:
+    """Discrete and continuous joint training, section 3, with the ablation arms of Tables 1 and 2."""
+    steps = _Steps(ground)
+    joint, experiment = ground.experiment.joint, ground.experiment
+    ours = targets_stage(experiment, ground.labels_a, steps.pseudo_a)
+    theirs = steps.extra_targets
+    shown = steps.shown
+    if joint.extra_part == "none":
+        return Built(ground.fit("joint", [ours]), shown)
+    if joint.schedule == "concatenate":
+        return Built(ground.fit("joint", [ours, *theirs]), shown)
+    return Built(ground.fit("joint", [ours], theirs), shown)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Steps 1 to 3, each only as far as the arm needs it."""
+
+    ground: Ground
+
+    @cached_property
+    def model_a(self) -> Stage:
+        """M_A: a classifier on A."""
+        ground = self.ground
+        return ground.fit("M_A", [ground.targets_a], objective__weight_va=0.0)
+
+    @cached_property
+    def chosen(self) -> list[Stage]:
+        """What M_A agrees with, of every extra set."""
+        return [select_stage(self.ground.experiment, self.model_a, labels) for labels in self.ground.labels_b]
+
+    @cached_property
+    def model_b(self) -> Stage:
+        """M_B: expressions and VA, on the selected part of the extra sets that have VA, or on all of them."""
+        ground = self.ground
+        subset = ground.experiment.joint.pseudo_va == "subset"
+        trained = [
+            targets_stage(ground.experiment, labels, chosen=self.chosen[i] if subset else None)
+            for i, labels in enumerate(ground.labels_b)
+            if labels.aside["knows_va"]
+        ]
+        weight = ground.experiment.joint.labeller_weight_va
+        return ground.fit(f"M_B on {'the subset' if subset else 'all of B'}", trained, objective__weight_va=weight)
+
+    @cached_property
+    def pseudo_a(self) -> Stage | None:
+        """Pseudo VA of A, when M_B gives them."""
+        if self.ground.experiment.joint.pseudo_va in ("none", "own"):
+            return None
+        return pseudo_va_stage(self.ground.experiment, self.model_b, self.ground.a)
+
+    @cached_property
+    def pseudo_b(self) -> list[Stage | None]:
+        """Pseudo VA of the extra sets that have none."""
+        makes = self.ground.experiment.joint.pseudo_va in ("all", "subset")
+        return [
+            pseudo_va_stage(self.ground.experiment, self.model_b, labels.inputs["data"])
+            if makes and not labels.aside["knows_va"]
+            else None
+            for labels in self.ground.labels_b
+        ]
+
+    @cached_property
+    def adapted(self) -> list[Stage]:
+        """Every extra set after mapping and relabelling."""
+        ground = self.ground
+        return [
+            adapt_stage(ground.experiment, ground.labels_a, self.pseudo_a, labels, va, chosen)
+            for labels, va, chosen in zip(ground.labels_b, self.pseudo_b, self.chosen, strict=True)
+        ]
+
+    @property
+    def _adapts(self) -> bool:
+        joint = self.ground.experiment.joint
+        return joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel)
+
+    @cached_property
+    def extra_targets(self) -> list[Stage]:
+        """What the joint training sees of the extra sets."""
+        ground, part = self.ground, self.ground.experiment.joint.extra_part
+        if part == "none":
+            return []
+        return [
+            targets_stage(
+                ground.experiment,
+                labels,
+                self.pseudo_b[i],
+                chosen=self.chosen[i] if part == "subset" else None,
+                adapted=self.adapted[i] if self._adapts else None,
+            )
+            for i, labels in enumerate(ground.labels_b)
+        ]
+
+    @property
+    def shown(self) -> dict[str, Stage]:
+        ground, joint = self.ground, self.ground.experiment.joint
+        stages = {"labels": ground.labels_a}
+        if self.pseudo_a is not None:
+            stages["pseudo"] = self.pseudo_a
+        if joint.extra_part == "subset" or joint.pseudo_va == "subset" or self._adapts:
+            stages |= {"extra": ground.labels_b[0], "chosen": self.chosen[0]}
+        if self._adapts:
+            stages["adapted"] = self.adapted[0]
+        return stages
+
+
+METHODS: dict[str, Callable[[Ground], Built]] = {
+    "target": target_only,
+    "extra": extra_only,
+    "combine": combination,
+    "dcjt": dcjt,
+}
+"""By `joint.method`."""
+
+
+def build(experiment: Experiment, sets: Sets) -> Stage:
+    """The last stage of a cell: its scores. Everything it needs hangs on its inputs.
+
+    Raises:
+        UserError: data sets that do not go together, or that lack what the method needs.
+    """
+    check_sets(experiment, sets)
+    retrain = experiment.selection.protocol == "select_then_retrain"
+    chosen = experiment.with_changes({"selection.protocol": "validation"}) if retrain else experiment
+    ground = Ground(chosen, sets)
+    built = METHODS[experiment.joint.method](ground)
+    scored = ground.a
+    if sets.finetune is not None:
+        built, scored = _finetuned(ground, built)
+    shown = {f"shown_{role}": stage for role, stage in built.shown.items()}
+    aside = {"experiment": experiment}
+    inputs = {"model": built.model, "scored": scored, **shown}
+    if retrain:
+        labels = replace(ground, experiment=_without_validation(experiment)).targets_a
+        return Stage("retrain", {"weights": experiment.selection.weights}, {**inputs, "all": labels}, aside)
+    return Stage("evaluate", {"weights": experiment.selection.weights}, inputs, aside)
+
+
+def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
+    """A second training on another set, from the first one's weights (DCJT, Table 7)."""
+    experiment, finetune = ground.experiment, ground.sets.finetune
+    assert finetune is not None
+    data = data_stage(finetune)
+    labels = labels_stage(experiment, data)
+    targets = targets_stage(experiment, labels)
+    changes: dict[str, Any] = {
+        "train.learning_rate": experiment.train.learning_rate * experiment.joint.finetune_rate,
+    }
+    if not targets.aside["knows_va"]:
+        changes["objective.weight_va"] = 0.0
+    same = finetune.classes == ground.sets.target.classes
+    start = start_from(experiment, built.model, same, len(finetune.classes))
+    model = fit_chain(experiment.with_changes(changes), data, [targets], start=start, title="fine-tuning")
+    return Built(model, built.shown), data
+
+
+def _without_validation(experiment: Experiment) -> Experiment:
+    return experiment.with_changes({"selection.protocol": "last", "selection.weights": "last"})

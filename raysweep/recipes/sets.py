@@ -1,0 +1,93 @@
+"""The data sets of an experiment: the target, extra sets, and one to fine-tune on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from raysweep.core.errors import UserError
+from raysweep.core.experiment import Data, Experiment
+from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.data.sources import load_data
+from raysweep.data.splits import all_trained, subset
+
+
+@dataclass(frozen=True)
+class Sets:
+    """`target` is A of DCJT, `extras` are B and further sets (every image of them is for training)."""
+
+    target: FaceData
+    extras: tuple[FaceData, ...] = ()
+    finetune: FaceData | None = None
+
+    @property
+    def scored(self) -> FaceData:
+        """The set whose test images the cell is scored on."""
+        return self.finetune or self.target
+
+    @property
+    def all(self) -> tuple[FaceData, ...]:
+        return (self.target, *self.extras, *([self.finetune] if self.finetune else []))
+
+
+def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
+    """Read what an experiment names. Decoded images are kept below `cache`.
+
+    Raises:
+        UserError: a name or path that does not exist, or data that cannot be used.
+    """
+    joint = experiment.joint
+    extra = joint.extra if joint.method != "target" else ()
+    return _load(experiment.data, extra, joint.extra_images, joint.extra_share, joint.finetune, cache)
+
+
+@lru_cache(maxsize=16)
+def _load(
+    config: Data, extra: tuple[str, ...], images: int | None, share: float, finetune: str | None, cache: Path | None
+) -> Sets:
+    target = load_data(config, cache)
+    extras = []
+    for source in extra:
+        wanted = Data(source=source, image_size=config.image_size, train_images=images)
+        data = all_trained(load_data(wanted, cache, hold_out=False))
+        extras.append(subset(data, TRAIN, max(1, round(share * len(data.rows(TRAIN))))))
+    if finetune is None or finetune == "target":
+        return Sets(target, tuple(extras), target if finetune else None)
+    return Sets(target, tuple(extras), load_data(config.model_copy(update={"source": finetune}), cache))
+
+
+def check_sets(experiment: Experiment, sets: Sets) -> None:
+    """Raises UserError where data sets do not go together, or lack what the method needs."""
+    if experiment.joint.method == "target":
+        return
+    for extra in sets.extras:
+        if extra.classes != sets.target.classes:
+            raise UserError(
+                f"A and B must name the same expressions, but {sets.target.name} has {_listed(sets.target.classes)} "
+                f"and {extra.name} has {_listed(extra.classes)}: leave the others out of one of them"
+            )
+    if experiment.joint.method == "dcjt":
+        _check_affect(experiment, sets)
+
+
+def _check_affect(experiment: Experiment, sets: Sets) -> None:
+    joint = experiment.joint
+    needs = joint.pseudo_va in ("all", "subset")
+    if needs and not any(_knows_va(extra) for extra in sets.extras):
+        names = _listed([extra.name for extra in sets.extras])
+        raise UserError(
+            f"`joint.pseudo_va={joint.pseudo_va}` needs an extra set with valence and arousal, but {names} has none: "
+            "add the columns to its CSV, name another set, or use --set joint.pseudo_va=none"
+        )
+    if joint.pseudo_va == "own" and not _knows_va(sets.target):
+        raise UserError(f"`joint.pseudo_va=own` needs valence and arousal in {sets.target.name}, but it has none")
+
+
+def _knows_va(data: FaceData) -> bool:
+    return bool(data.va[data.rows(TRAIN)].isfinite().any())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

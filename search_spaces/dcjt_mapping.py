@@ -1,0 +1,33 @@
+"""How should the VA and labels of B's remainder be brought to A's criteria? DCJT, Table 2.
+
+Pseudo VA of A from all of B (CLE) or the selected subset (CLS) x original or nearest-centre labels for the
+remainder of B x its VA as it is, mapped by one Gaussian (GCLM) or by one an expression (EDCLM).
+M_A is trained once and M_B twice a replicate; the warm-up on A is shared.
+
+    python -m raysweep.run dcjt_mapping
+"""
+
+from raysweep.study import Axis, Study
+
+study = Study(
+    title="Mapping and relabelling the remainder of B",
+    source="DCJT, Table 2",
+    paper="DCJT",
+    base={"joint.method": "dcjt", "joint.extra": "faces-b-moderate"},
+    axes=[
+        Axis("pseudo VA", {"CLE": {"joint.pseudo_va": "all"}, "CLS": {"joint.pseudo_va": "subset"}}),
+        Axis("remainder", {"original": {"joint.relabel": False}, "relabelled": {"joint.relabel": True}}),
+        Axis(
+            "mapping",
+            {
+                "none": {"joint.mapping": "none"},
+                "GCLM": {"joint.mapping": "global"},
+                "EDCLM": {"joint.mapping": "per_class"},
+            },
+        ),
+    ],
+    reference={"pseudo VA": "CLE", "remainder": "original", "mapping": "none"},
+    metric="accuracy",
+    published="dcjt_table2",
+    columns=("accuracy", "macro_f1", "relabel_agreement", "relabelled_right", "given_va_rmse", "mapped_va_rmse"),
+)

@@ -1,0 +1,40 @@
+"""Which way of using B helps on A, as the labelling criteria of B drift away? DCJT, Tables 3 and 4, Figure 1.
+
+Seven methods at three strengths of shift between A's and B's criteria (built-in sites). On data of your own:
+
+    python -m raysweep.run dcjt_methods --seeds 5
+    python -m raysweep.run dcjt_methods --on A.csv --axis joint.extra=B.csv --preset paper
+"""
+
+from raysweep.study import Axis, Study
+
+DISCRETE = {"objective.weight_va": 0.0}
+SCN = {"model.head": "scn", **DISCRETE}
+
+study = Study(
+    title="Ways of training on two sets with different labelling criteria",
+    source="DCJT, Tables 3 and 4, Figure 1",
+    paper="DCJT",
+    axes=[
+        Axis(
+            "shift",
+            {strength: {"joint.extra": f"faces-b-{strength}"} for strength in ("none", "moderate", "strong")},
+        ),
+        Axis(
+            "method",
+            {
+                "target only": {"joint.method": "target", **DISCRETE},
+                "extra only": {"joint.method": "extra", **DISCRETE},
+                "combination": {"joint.method": "combine", **DISCRETE},
+                "pre-train, fine-tune": {"joint.method": "extra", "joint.finetune": "target", **DISCRETE},
+                "SCN, target": {"joint.method": "target", **SCN},
+                "SCN, joint": {"joint.method": "combine", **SCN},
+                "DCJT": {"joint.method": "dcjt"},
+            },
+        ),
+    ],
+    reference={"method": "target only"},
+    metric="accuracy",
+    published="dcjt_methods",
+    columns=("accuracy", "macro_f1", "kept_right", "pseudo_rmse", "relabelled_right"),
+)
