@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from raysweep.core.errors import UserError
+from raysweep.core.store import Store
 from raysweep.engine import Outcome
 from raysweep.report import ReportFiles, build_report
 from raysweep.study.plan import Plan
 from raysweep.tracking.publisher import Publisher
+from raysweep.tracking.schema import RESULT_FILE
 from raysweep.tracking.server import ui_command
 
 DRAIN_SECONDS = 60.0
@@ -42,6 +45,7 @@ class Ending:
     """The end of one launch."""
 
     plan: Plan
+    store: Store
     outcome: Outcome
     launch: str
     wishes: Wishes
@@ -82,6 +86,7 @@ class Ending:
             "done": self._done(),
             "failed": self._causes(),
             "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
+            "notes": self._notes(),
             "seconds": round(self.outcome.seconds, 1),
             "launch": self.launch,
             "files": [str(path) for path in report.paths] if report else [],
@@ -94,6 +99,8 @@ class Ending:
             wide.print(_table(report))  # a wrapped table cannot be read; a terminal wraps whole lines
             for sentence in report.reading:
                 self._say(sentence)
+        for note, count in self._notes().items():
+            self._say(f"note: {note} ({count} cell{'s' if count > 1 else ''})")
         for cell, cause in self._causes().items():
             self._say(f"FAILED {cell}: {cause}")
         self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
@@ -111,6 +118,15 @@ class Ending:
             f"{self._done()} of {len(self.plan.by_key)} cells done, {trained} epochs trained "
             f"in {self.outcome.seconds:.0f} s"
         )
+
+    def _notes(self) -> dict[str, int]:
+        """What methods had to do that a reader should know, with the number of cells."""
+        notes: Counter[str] = Counter()
+        for key in sorted(self.outcome.completed):
+            file = self.store.folder(key) / RESULT_FILE
+            if file.is_file():
+                notes.update(json.loads(file.read_text())["facts"].get("label_notes", []))
+        return dict(notes)
 
     def _causes(self) -> dict[str, str]:
         failed = self.outcome.failed

@@ -132,7 +132,7 @@ class Session:
             with Progress(self.plan, console, self.plan.study.metric) as progress:
                 outcome = launch(self.plan, options, allotment, Both(progress, recorder))
             recorder.ended("KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED")
-            ending = Ending(self.plan, outcome, name, wishes, console)
+            ending = Ending(self.plan, self.store, outcome, name, wishes, console)
             return ending.tell(publisher, self.plan_json() if as_json else None)
 
     def _try_inputs(self) -> None:

@@ -73,7 +73,7 @@ def test_a_tracking_store_that_cannot_be_used_is_said_before_training(uri, messa
     said = capsys.readouterr().err.strip()
     assert message in said
     assert len(said.splitlines()) == 1
-    assert not (empty_folder / ".raysweep" / "cells").exists()
+    assert not (empty_folder / ".raysweep" / "stages").exists()
 
 
 def test_a_file_that_is_no_database_is_refused(capsys, empty_folder):
@@ -129,7 +129,7 @@ def test_lists(capsys):
 def test_a_plan_trains_nothing(capsys, empty_folder):
     assert main(["ablation_alpha", "--preset", "smoke", "--seeds", "2", "--plan"]) == 0
     assert "5 arms x 2 replicates = 10" in capsys.readouterr().out
-    assert not (empty_folder / ".raysweep" / "cells").exists()
+    assert not (empty_folder / ".raysweep" / "stages").exists()
 
 
 def test_an_own_study_by_path(capsys, empty_folder):

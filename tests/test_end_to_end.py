@@ -41,7 +41,7 @@ def swept(tmp_path_factory):
 def test_a_failing_cell_is_told_with_its_cause_and_the_others_finish(swept):
     folder, _, done = swept
     assert done.stdout.count("the loss became") >= 2
-    assert "2 of 4 trainings done" in done.stdout
+    assert "2 of 4 cells done" in done.stdout
     _, runs = runs_of(folder, "ablation_alpha")
     assert runs["alpha=1, learning_rate=0.003 #0"].info.status == "FINISHED"
     failed = runs["alpha=1, learning_rate=1e+30 #0"]
@@ -146,7 +146,7 @@ def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):
     assert set(keys) == set(json.loads(undisturbed.stdout)["cell_keys"].values())
     for key in keys:
         ours, theirs = (
-            json.loads((tmp_path / store / "cells" / key / "result.json").read_text())
+            json.loads((tmp_path / store / "stages" / key / "result.json").read_text())
             for store in (".raysweep", "fresh")
         )
         assert ours["facts"]["weights_hash"] == theirs["facts"]["weights_hash"]

@@ -26,6 +26,9 @@ class Stage:
     inputs: Mapping[str, Stage] = field(default_factory=dict)
     aside: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        _ = self.key  # the inputs have theirs already: a chain of a thousand epochs needs no recursion
+
     @cached_property
     def key(self) -> str:
         """SHA-256 over kind, numerics version, parameters and the inputs' keys. 64 hex digits."""

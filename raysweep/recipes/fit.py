@@ -17,7 +17,7 @@ import torch
 from raysweep.core.experiment import Experiment
 from raysweep.core.stage import Stage
 from raysweep.models.backbones import weights_checksum
-from raysweep.training import EpochResult, Trainer, load_checkpoint, save_checkpoint
+from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
 
 from .context import Context, FitEvent, is_first_rank
 
@@ -145,6 +145,7 @@ def _plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def _at_latest(stage: Stage, context: Context) -> Trainer:
     """A trainer that stands where the checkpoint or the latest stored epoch left off."""
+    _parts(stage, context)  # first: M_A, trained for them, may store epochs of this very chain
     state = load_checkpoint(_checkpoint(context, stage))
     reached = state["epoch"] if state else 0
     for epoch in reversed(chain(stage)[:-1]):
@@ -161,19 +162,23 @@ def _checkpoint(context: Context, stage: Stage) -> Path:
 
 
 def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
-    epochs = chain(stage)
-    inputs = {name: source for epoch in epochs for name, source in epoch.inputs.items()}
-    parts = {
-        role: [context.product(inputs[name]) for name in sorted(inputs) if name.startswith(role)]
-        for role in ("trained", "extra")
-    }
+    parts = _parts(stage, context)
     experiment: Experiment = stage.aside["experiment"]
     data = context.product(stage.inputs["step"].inputs["scored"])
-    start = context.product(epochs[0].inputs["before"]) if state is None else None
+    start = context.product(chain(stage)[0].inputs["before"]) if state is None else None
     trainer = Trainer(experiment, data, context.device, trained=parts["trained"], extra=parts["extra"], start=start)
     if state is not None:
         trainer.load_state_dict(state)
     return trainer
+
+
+def _parts(stage: Stage, context: Context) -> dict[str, list[Part]]:
+    """What this training passes over, and what joins up to this epoch: "trained" and "extra"."""
+    inputs = {name: source for epoch in chain(stage) for name, source in epoch.inputs.items()}
+    return {
+        role: [context.product(inputs[name]) for name in sorted(inputs) if name.startswith(role)]
+        for role in ("trained", "extra")
+    }
 
 
 def _tell(context: Context, stage: Stage, epoch: Stage, result: EpochResult, replayed: bool) -> None:

@@ -147,7 +147,16 @@ def _remarks(results: Results) -> list[str]:
     if twins:
         remarks.append(f"{twins} cells have several runs; the newest complete one is read.")
     for score in results.study.columns:
-        lacking = sum(score not in cell.scores for cell in complete)
-        if 0 < lacking < len(complete):
+        lacking = _lacking(results, score)
+        if lacking:
             remarks.append(f"{lacking} complete cells have no finite {score} and are left out of its mean.")
     return remarks
+
+
+def _lacking(results: Results, score: str) -> int:
+    """Complete cells without a score that others of their arm have. An arm may be of a kind that has no such score."""
+    lacking = 0
+    for coordinates in results.study.arms:
+        has = [score in cell.scores for cell in results.of(coordinates) if cell.complete]
+        lacking += has.count(False) if any(has) else 0
+    return lacking

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .aggregate import Summary
+from .caption_joint import extra_notes, extra_words, joint_recipe, label_notes
 from .published import PUBLISHED
 from .records import StudyRecord
 from .statistics import MIN_REPLICATES
@@ -32,8 +35,10 @@ def caption(summary: Summary) -> tuple[str, ...]:
         f"{study.title}{f' ({study.source})' if study.source else ''}.",
         f"Data: {_data(study)}.",
         *(f"Data note: {sentence(note)}" for note in study.data.notes),
+        *extra_notes(study.data.extras),
         _recipe(study),
-        _label_statistics(study),
+        *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
+        *_label_statistics(summary),
         _statistics(summary),
         *(sentence(note) for note in study.notes),
     )
@@ -52,9 +57,15 @@ def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
         names = listed([title(score) for score in summary.unavailable])
         lines.append(("", f"Not shown, because no cell has it with these data: {names}."))
     lines += [("", remark) for remark in summary.remarks]
+    lines += [("", sentence(note, 900)) for note in label_notes(summary)]
     table = PUBLISHED.get(summary.study.published or "")
     if table is not None:
         lines.append(("", f"Columns of the paper: {table.source}, as printed. {_comparability(summary.study)}"))
+        unknown = [
+            axis.name for axis in summary.study.axes if not any(table.knows(d, axis.name) for d in table.datasets)
+        ]
+        if unknown:
+            lines.append(("", f"The paper does not vary {listed(unknown)}: its numbers repeat."))
         lines += [("", note) for note in table.notes]
     elif summary.study.published:
         lines.append(("", f"No published numbers are known under the name {summary.study.published!r}."))
@@ -82,9 +93,9 @@ def replicate_range(summary: Summary) -> str:
     return f"{counts[0]} to {counts[-1]} replicates"
 
 
-def sentence(text: str) -> str:
+def sentence(text: str, limit: int = 600) -> str:
     """Foreign words on one line, with a full stop."""
-    flat = one_line(text, 600).rstrip(".")
+    flat = one_line(text, limit).rstrip(".")
     return f"{flat}." if flat else DASH
 
 
@@ -105,7 +116,7 @@ def _data(study: StudyRecord) -> str:
         words += f"{train:,} training ({per_class} a class of them held out for validation)"
     else:
         words += f"{train:,} training ({float(share):.0%} of them held out for validation)".replace("%", " %")
-    return f"{words} and {test:,} test images"
+    return f"{words} and {test:,} test images{extra_words(study.data.extras)}"
 
 
 def _recipe(study: StudyRecord) -> str:
@@ -118,11 +129,21 @@ def _recipe(study: StudyRecord) -> str:
     )
 
 
-def _label_statistics(study: StudyRecord) -> str:
-    labels = study.recipe.get("labels.statistics", "clean")
+def _label_statistics(summary: Summary) -> list[str]:
+    """Where statistics come from, unless no cell has fused labels or class weights."""
+    recipe = summary.study.recipe
+    configs = [recipe, *({**recipe, **cell.config} for arm in summary.arms for cell in arm.cells if cell.config)]
+    if not any(_uses_statistics(config) for config in configs):
+        return []
+    labels = recipe.get("labels.statistics", "clean")
     if labels == "clean":
-        return "Class means, Gaussians and class weights come from the clean labels, as in the authors' code."
-    return f"Class means, Gaussians and class weights come from the {labels} labels, which is what a user has."
+        return ["Class means, Gaussians and class weights come from the clean labels, as in the authors' code."]
+    return [f"Class means, Gaussians and class weights come from the {labels} labels, which is what a user has."]
+
+
+def _uses_statistics(config: Mapping[str, str]) -> bool:
+    fused = config.get("labels.method") != "one_hot" and float(config.get("labels.alpha", 0)) < 1
+    return fused or config.get("objective.class_weights") != "none"
 
 
 def _statistics(summary: Summary) -> str:

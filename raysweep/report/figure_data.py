@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from raysweep.core.scores import LABEL_SCORES
+
 from .aggregate import ArmSummary, Summary
 from .published import PUBLISHED, same_setting
 from .records import AxisRecord, CellRecord, StudyRecord, arm_words
@@ -17,7 +19,7 @@ MORE_SCORES = 3
 
 @dataclass(frozen=True)
 class Point:
-    """One arm on a numeric axis."""
+    """One arm on the axis that is drawn along; on an axis of words `x` is the number of the level."""
 
     x: float
     values: Mapping[int, float]  # by replicate
@@ -28,7 +30,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """Arms that differ in the numeric axis only. `name` is empty when there is just one line."""
+    """Arms that differ in the axis drawn along only. `name` is empty when there is just one line."""
 
     name: str
     points: tuple[Point, ...]
@@ -37,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class PaperLine:
-    """Published values along the numeric axis."""
+    """Published values along the axis."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -45,7 +47,7 @@ class PaperLine:
 
 @dataclass(frozen=True)
 class ScorePanel:
-    """One score against the numeric axis; `paper` shares the axes only where the setting is the same."""
+    """One score against the axis; `paper` shares the axes only where the setting is the same."""
 
     score: str
     lines: tuple[Line, ...]
@@ -62,7 +64,7 @@ class PaperPanel:
 
 @dataclass(frozen=True)
 class Dependence:
-    """How scores depend on a numeric axis: our panels, the headline first, then the paper's."""
+    """How scores depend on an axis: our panels, the headline first, then the paper's."""
 
     axis: AxisRecord
     panels: tuple[ScorePanel, ...]
@@ -103,13 +105,23 @@ def numeric_axis(study: StudyRecord) -> AxisRecord | None:
     return next((axis for axis in numeric if axis != study.compared_axis), numeric[0] if numeric else None)
 
 
+def drawn_axis(study: StudyRecord) -> AxisRecord | None:
+    """The numeric axis; without one, but with two axes, the one whose levels are not compared."""
+    if numeric_axis(study) is None and len(study.axes) == 2:
+        return next(axis for axis in study.axes if axis != study.compared_axis)
+    return numeric_axis(study)
+
+
 def dependence(summary: Summary) -> Dependence | None:
-    """The headline and up to three more scores along the numeric axis; None without such an axis or any score."""
+    """The headline and up to three more scores along an axis; None without such an axis or any score.
+
+    Scores of adapted labels have a figure of their own.
+    """
     study = summary.study
-    axis = numeric_axis(study)
+    axis = drawn_axis(study)
     if axis is None:
         return None
-    others = [score for score in summary.columns if score != study.metric][:MORE_SCORES]
+    others = [score for score in summary.columns if score != study.metric and score not in LABEL_SCORES][:MORE_SCORES]
     panels = tuple(
         ScorePanel(s, _lines(summary, axis, s), _shared_paper(summary, axis, s)) for s in (study.metric, *others)
     )
@@ -178,12 +190,18 @@ def _lines(summary: Summary, axis: AxisRecord, score: str) -> tuple[Line, ...]:
         values = arm.scores[score]
         if values.spread is None:
             continue
-        point = Point(float(arm.coordinates[axis.name]), values.values, values.spread, arm.is_reference, arm.flagged)
+        x = _place(axis, arm.coordinates)
+        point = Point(x, values.values, values.spread, arm.is_reference, arm.flagged)
         grouped.setdefault(_rest(arm.coordinates, axis), []).append((arm, point))
     return tuple(
         Line(name, tuple(sorted((p for _, p in members), key=lambda p: p.x)), all(a.is_reference for a, _ in members))
         for name, members in grouped.items()
     )
+
+
+def _place(axis: AxisRecord, coordinates: Mapping[str, str]) -> float:
+    level = coordinates[axis.name]
+    return float(level) if axis.numeric else float(axis.levels.index(level))
 
 
 def _rest(coordinates: Mapping[str, str], axis: AxisRecord) -> str:
@@ -197,7 +215,7 @@ def _shared_paper(summary: Summary, axis: AxisRecord, score: str) -> tuple[Paper
     table = PUBLISHED.get(summary.study.published or "")
     if table is None:
         return ()
-    datasets = [d for d in table.datasets if same_setting(d, summary.study.data.name, summary.study.preset)]
+    datasets = [d for d in table.datasets if _same_setting(summary.study, d)]
     return tuple(line for dataset in datasets for line in _paper_lines(summary, axis, score, dataset))
 
 
@@ -205,17 +223,22 @@ def _paper_panels(summary: Summary, axis: AxisRecord) -> tuple[PaperPanel, ...]:
     table = PUBLISHED.get(summary.study.published or "")
     if table is None:
         return ()
-    study = summary.study
-    datasets = [d for d in table.datasets if not same_setting(d, study.data.name, study.preset)]
-    panels = (PaperPanel(d, _paper_lines(summary, axis, study.metric, d)) for d in datasets)
+    datasets = [d for d in table.datasets if not _same_setting(summary.study, d)]
+    panels = (PaperPanel(d, _paper_lines(summary, axis, summary.study.metric, d)) for d in datasets)
     return tuple(panel for panel in panels if panel.lines)
+
+
+def _same_setting(study: StudyRecord, dataset: str) -> bool:
+    return same_setting(dataset, study.data.name, study.preset, study.recipe.get("model.backbone", ""))
 
 
 def _paper_lines(summary: Summary, axis: AxisRecord, score: str, dataset: str) -> tuple[PaperLine, ...]:
     table = PUBLISHED[summary.study.published or ""]
+    if not table.knows(dataset, axis.name):
+        return ()
     lines: dict[str, list[tuple[float, float]]] = {}
     for arm in summary.arms:
         value = table.value(dataset, arm.coordinates, score)
         if value is not None:
-            lines.setdefault(_rest(arm.coordinates, axis), []).append((float(arm.coordinates[axis.name]), value))
+            lines.setdefault(_rest(arm.coordinates, axis), []).append((_place(axis, arm.coordinates), value))
     return tuple(PaperLine(name, tuple(sorted(points))) for name, points in lines.items())

@@ -23,7 +23,7 @@ _OURS, _PAPER = 3.9, 1.7
 
 def draw_dependence(data: Dependence, source: str) -> Figure:
     """Means with 95 % t-intervals along the numeric axis, replicates faint, the paper's panels below."""
-    styles = _styles(data.panels[0].lines)
+    styles = line_styles(data.panels[0].lines)
     if not data.paper:
         figure = Figure(figsize=(WIDTH, _OURS), layout="constrained")
         _draw_ours(figure, data, styles)
@@ -35,8 +35,8 @@ def draw_dependence(data: Dependence, source: str) -> Figure:
     return figure
 
 
-def _styles(lines: Sequence[Line]) -> Styles:
-    """A single line is coloured even where all of it is the reference."""
+def line_styles(lines: Sequence[Line]) -> Styles:
+    """Colour and marker by line. A single line is coloured even where all of it is the reference."""
     if len(lines) == 1:
         return {lines[0].name: (COLORS[0], "o")}
     return dict(zip((line.name for line in lines), looks([line.is_reference for line in lines]), strict=True))
@@ -138,21 +138,26 @@ def _legend(axes: Axes, panel: ScorePanel) -> None:
         pairs.append((Line2D([], [], ls="", marker="o", ms=9, mfc="none", mec=INK), "reference"))
     if max(point.spread.n for point in points) > 1:
         cut = " (some leave the frame)" if frame(panel)[2] else ""
-        pairs.append((Line2D([], [], color=FAINT, lw=1.3), f"95 % t-interval, {_count_words(points)}{cut}"))
+        pairs.append((Line2D([], [], color=FAINT, lw=1.3), f"95 % t-interval, {count_words(points)}{cut}"))
     if any(point.flagged for point in points):
         pairs.append((Line2D([], [], ls="", marker="o", mfc="white", color=FAINT), "cells missing or degenerate"))
     if pairs:
         axes.legend(*zip(*pairs, strict=True), loc="best")
 
 
-def _count_words(points: Sequence[Point]) -> str:
+def count_words(points: Sequence[Point]) -> str:
+    """How many replicates the points have."""
     counts = sorted({point.spread.n for point in points})
     return plural(counts[0], "replicate") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} replicates"
 
 
+def paper_words(source: str) -> str:
+    """What stands above the paper's panels."""
+    return f"As printed in the paper{f' ({source})' if source else ''}: other images, another recipe"
+
+
 def _draw_paper(part: FigureBase, data: Dependence, styles: Styles, source: str) -> None:
-    words = f"As printed in the paper{f' ({source})' if source else ''}: other images, another recipe"
-    part.suptitle(words, fontsize=8.5, color="#555555", x=0.01, ha="left")
+    part.suptitle(paper_words(source), fontsize=8.5, color="#555555", x=0.01, ha="left")
     grid = part.subplots(1, len(data.paper), squeeze=False)[0]
     for axes, panel in zip(grid, data.paper, strict=True):
         _draw_paper_panel(axes, panel, styles)

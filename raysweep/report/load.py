@@ -11,16 +11,18 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.errors import UserError, describe, unknown_name
 from raysweep.core.scores import HIGHER_IS_BETTER
 from raysweep.tracking import schema
+from raysweep.tracking.label_arrays import Arrays, read_labels
 from raysweep.tracking.server import connect
 
-from .records import CellRecord, PlannedCell, Results, State, StudyRecord
+from .records import CellRecord, Labels, PlannedCell, Results, State, StudyRecord
 
 PAGE = 1000
 """Runs a request. `search_runs` without a token stops here silently."""
@@ -186,7 +188,10 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         data_fingerprint=str(tags.get(schema.DATA_FINGERPRINT, "")),
         device=str(tags.get(schema.DEVICE, "")),
         twins=len(runs) - 1,
+        config=dict(run.data.params),
+        label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
         history=_history(client, str(run.info.run_id)),
+        labels=_labels(client, str(run.info.run_id)),
     )
 
 
@@ -195,14 +200,44 @@ def _state(run: Any) -> State:
     return _STATES[tag] if tag in _STATES else _OF_STATUS.get(run.info.status, "running")
 
 
-def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Finite headline scores by plain name.
+def _sentences(words: str) -> tuple[str, ...]:
+    """A tag that holds a JSON list of sentences; a tag that is no such list is one sentence itself."""
+    try:
+        found = json.loads(words)
+    except ValueError:
+        return (words,)
+    return tuple(map(str, found)) if isinstance(found, list) else (words,)
 
-    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3})
-    {'ece': 0.1}
+
+def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Finite headline scores on the test images, and scores of adapted labels, by plain name.
+
+    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3, "labels/kept_share": 0.4})
+    {'ece': 0.1, 'kept_share': 0.4}
     """
-    found = {name: metrics[f"test/{name}"] for name in HIGHER_IS_BETTER if f"test/{name}" in metrics}
+    found = {
+        name: metrics[where]
+        for name in HIGHER_IS_BETTER
+        for where in (f"labels/{name}", f"test/{name}")  # the later one counts
+        if where in metrics
+    }
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _labels(client: MlflowClient, run: str) -> Labels:
+    """A reader of one run's `labels.npz`, at most once; None where it has none."""
+
+    @cache
+    def read() -> Arrays | None:
+        try:
+            if schema.LABELS_FILE not in (file.path for file in client.list_artifacts(run)):
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                return read_labels(Path(client.download_artifacts(run, schema.LABELS_FILE, folder)))
+        except (MlflowException, OSError, ValueError, BadZipFile) as error:
+            raise UserError(f"tracking: cannot read {schema.LABELS_FILE} of run {run} ({describe(error)})") from None
+
+    return read
 
 
 def _history(client: MlflowClient, run: str) -> Any:

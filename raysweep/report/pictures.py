@@ -13,11 +13,14 @@ from .drawing import save, style
 from .figure_curves import FIT_TITLES, draw_learning, draw_memorisation
 from .figure_data import MOST_PANELS, CurvePanel, Dependence, curves, dependence, forest, monitored
 from .figure_forest import draw_forest
+from .figure_labels import POINTS, draw_label_planes, draw_truth_scores
+from .figure_levels import draw_levels
 from .figure_scores import draw_dependence
+from .label_data import MOST_ARMS, ArmPlanes, arm_planes, truth_panels
 from .records import arm_words
-from .words import title
+from .words import listed, title
 
-NAMES = ("scores", "differences", "memorisation", "learning")
+NAMES = ("scores", "differences", "memorisation", "learning", "truth", "labels")
 """Every figure there can be: `figures/<study>_<name>.png` and `.pdf`."""
 
 
@@ -46,7 +49,12 @@ def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
     study = summary.study
     along = dependence(summary)
     if along is not None:
-        yield "scores", draw_dependence(along, study.source), _scores_words(summary, along)
+        figure = (
+            draw_dependence(along, study.source)
+            if along.axis.numeric
+            else draw_levels(along, study.compared_axis.name, study.source)
+        )
+        yield "scores", figure, _scores_words(summary, along)
     rows = forest(summary)
     if rows and not all(axis.numeric for axis in study.axes if axis.name in study.reference):
         figure = draw_forest(rows, study.metric, arm_words(study.reference))
@@ -62,6 +70,17 @@ def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
         images = "test" if study.protocol == "best_on_test" else "validation"
         figure = draw_learning(learning, f"{images} macro-F1", study.compared_axis)
         yield "learning", figure, _learning_words(summary, learning, images)
+    yield from _label_figures(summary)
+
+
+def _label_figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
+    """Where cells adapt the labels of an extra data set."""
+    panels = truth_panels(summary)
+    if panels:
+        yield "truth", draw_truth_scores(panels), _TRUTH_WORDS
+    arms = arm_planes(summary)
+    if arms:
+        yield "labels", draw_label_planes(arms, summary.study.data.classes), _planes_words(arms)
 
 
 def _scores_words(summary: Summary, along: Dependence) -> str:
@@ -75,7 +94,9 @@ def _scores_words(summary: Summary, along: Dependence) -> str:
     if along.paper:
         words += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
     if any(panel.paper for panel in along.panels):
-        words += " Dashed: the paper's numbers."
+        words += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
+    if not along.axis.numeric:
+        words += " Broken line: mean of the level's reference." if summary.study.reference else ""
     return words
 
 
@@ -100,6 +121,23 @@ def _learning_words(summary: Summary, panels: Sequence[CurvePanel], images: str)
     return (
         f"Learning curves: macro-F1 on {images} images. Bold: mean over replicates; thin: each replicate."
         f"{first}{_cut(panels)}"
+    )
+
+
+_TRUTH_WORDS = (
+    "Labels of the training images against the truth, which the method never sees: mean over replicates with 95 % "
+    "t-intervals. A is the target, B the extra set; right: the likeliest label by A's criteria. Kept: what a model "
+    "trained on A agrees with; rest: what it does not."
+)
+
+
+def _planes_words(arms: Sequence[ArmPlanes]) -> str:
+    replicates = listed([str(number) for number in sorted({arm.replicate for arm in arms})])
+    more = f" The first {MOST_ARMS} arms whose labels differ." if len(arms) == MOST_ARMS else ""
+    return (
+        f"Labels in the valence/arousal plane (replicate {replicates}), at most {POINTS:,} points a panel. Colour: "
+        "class; dots: class centres of what is shown; crosses: those of A, to which B is mapped. "
+        f"The number in a corner counts the images.{more}"
     )
 
 

@@ -1,148 +1,40 @@
 """Numbers printed in the papers, as printed. They stand beside ours; nothing is computed from them.
 
-All rates are fractions of 1, as in the papers' tables and in `raysweep.metrics`.
+All rates are fractions of 1, as in `raysweep.metrics`; what a paper prints in percent is written as a fraction with
+the same digits.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-PAPER = (
-    "Neo, Chen and Winkler, Large-Scale Facial Expression Recognition Using Dual-Domain Affect Fusion for Noisy Labels"
-)
+from . import published_dcjt, published_ddaf
+from .published_table import PublishedTable
 
-Row = tuple[Mapping[str, str], Mapping[str, str]]
-"""Our coordinates, and score name to the number as printed."""
+__all__ = ["PUBLISHED", "PublishedTable", "same_setting"]
 
+PUBLISHED: dict[str, PublishedTable] = {**published_ddaf.TABLES, **published_dcjt.TABLES}
+"""By the name that a study gives as `published`."""
 
-@dataclass(frozen=True)
-class PublishedTable:
-    """One published table: where it stands, what it was measured on, its numbers by our coordinates and names."""
-
-    source: str
-    rows: Mapping[str, tuple[Row, ...]]  # by data set
-    notes: tuple[str, ...] = ()
-
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        return tuple(self.rows)
-
-    def printed(self, dataset: str, coordinates: Mapping[str, str], score: str) -> str | None:
-        """The number as printed, or None. A study may have further axes that the paper does not know."""
-        for where, scores in self.rows[dataset]:
-            if all(coordinates.get(axis) == level for axis, level in where.items()):
-                return scores.get(score)
-        return None
-
-    def value(self, dataset: str, coordinates: Mapping[str, str], score: str) -> float | None:
-        """The number, or None."""
-        text = self.printed(dataset, coordinates, score)
-        return None if text is None else float(text)
-
-    def scores(self, dataset: str) -> list[str]:
-        """Names of the scores printed for a data set, in the table's order."""
-        return list(dict.fromkeys(score for _, scores in self.rows[dataset] for score in scores))
+_SHORT = {"caers": "caer"}
+"""Data sets that are also known under a shorter name."""
 
 
-def same_setting(dataset: str, data_name: str, preset: str) -> bool:
-    """Whether our numbers may share an axis with the paper's: its data set and its recipe.
+def same_setting(dataset: str, data_name: str, preset: str, encoder: str = "") -> bool:
+    """Whether our numbers may share an axis with the paper's: its data set, its recipe, and its encoder.
+
+    `dataset` may name an encoder after a comma; it is compared where `encoder`, the name of ours, is given.
 
     >>> same_setting("Aff-Wild", "aff_wild", "paper"), same_setting("AffectNet", "faces", "demo")
     (True, False)
+    >>> [same_setting("RAF-DB, ResNet-18", "raf-db", "paper", encoder) for encoder in ("resnet18", "arm")]
+    [True, False]
     """
-    ours, theirs = (re.sub(r"[^a-z0-9]", "", name.lower()) for name in (data_name, dataset))
-    return preset == "paper" and ours.startswith(theirs)
+    theirs, _, their_encoder = (_plain(part) for part in dataset.partition(","))
+    if encoder and their_encoder and _plain(encoder) != their_encoder:
+        return False
+    return preset == "paper" and _plain(data_name).startswith(_SHORT.get(theirs, theirs))
 
 
-def _alpha_rows(*lines: str) -> tuple[Row, ...]:
-    names = ("rmse_valence", "rmse_arousal", "accuracy", "macro_f1")
-    return tuple(({"alpha": level}, dict(zip(names, values, strict=True))) for level, *values in map(str.split, lines))
-
-
-def _noise_rows(*lines: str) -> tuple[Row, ...]:
-    methods = ("one-hot", "Euclidean", "Gaussian")
-    return tuple(
-        ({"noise": noise, "method": method}, {"macro_f1": value})
-        for noise, *values in map(str.split, lines)
-        for method, value in zip(methods, values, strict=True)
-    )
-
-
-_ALPHA = PublishedTable(
-    source=f"{PAPER}, Table 4",
-    rows={
-        "AffectNet": _alpha_rows(
-            "0   0.344 0.301 0.5715 0.5643",
-            "0.3 0.337 0.298 0.5958 0.5950",
-            "0.5 0.333 0.302 0.6048 0.6066",
-            "0.7 0.337 0.296 0.6046 0.6040",
-            "1   0.337 0.302 0.5845 0.5843",
-        ),
-        "MorphSet": _alpha_rows(
-            "0   0.063 0.069 0.9414 0.9417",
-            "0.3 0.063 0.067 0.9500 0.9503",
-            "0.5 0.060 0.065 0.9557 0.9561",
-            "0.7 0.063 0.072 0.9457 0.9464",
-            "1   0.071 0.081 0.9511 0.9511",
-        ),
-    },
-    notes=(
-        "The paper's own tables disagree: for one-hot labels without noise (alpha = 1) Table 4 prints macro-F1 0.5843 "
-        "(AffectNet) and 0.9511 (MorphSet), Table 3 prints 0.6017 and 0.8999.",
-        "That Table 4 uses Euclidean labels is inferred: its AffectNet macro-F1 at alpha = 0.5, 0.6066, stands in "
-        "Table 3 under Euclidean. On MorphSet the same two cells read 0.9561 and 0.8912.",
-    ),
-)
-
-_NOISE = PublishedTable(
-    source=f"{PAPER}, Table 3",
-    rows={
-        "AffectNet": _noise_rows(
-            "0   0.6017 0.6066 0.5945",
-            "0.1 0.5842 0.5943 0.5920",
-            "0.2 0.5193 0.5890 0.5748",
-            "0.3 0.4336 0.5822 0.5746",
-        ),
-        "Aff-Wild": _noise_rows(
-            "0   0.2227 0.2235 0.2325",
-            "0.1 0.2130 0.2322 0.2174",
-            "0.2 0.2184 0.2322 0.2305",
-            "0.3 0.2221 0.2242 0.2267",
-        ),
-        "MorphSet": _noise_rows(
-            "0   0.8999 0.8912 0.8922",
-            "0.1 0.8939 0.8649 0.9030",
-            "0.2 0.8709 0.8514 0.8866",
-            "0.3 0.8377 0.8224 0.8883",
-        ),
-    },
-    notes=(
-        "The paper's own tables disagree: for one-hot labels without noise Table 3 prints macro-F1 0.6017 (AffectNet) "
-        "and 0.8999 (MorphSet), Table 4 (alpha = 1) prints 0.5843 and 0.9511.",
-        "The authors' code draws the flipped samples with replacement and the new label from all classes, so its "
-        "nominal 10, 20 and 30 % flip about 8.3, 15.9 and 22.7 % of eight-class labels; ours flips the stated share.",
-    ),
-)
-
-_REGRESSION = PublishedTable(
-    source=f"{PAPER}, Figure 5",
-    rows={
-        "AffectNet": (
-            ({"regression": "plain L2"}, {"rmse_valence": "0.427", "rmse_arousal": "0.39"}),
-            ({"regression": "weighted L2"}, {"rmse_valence": "0.33", "rmse_arousal": "0.30"}),
-        ),
-    },
-    notes=(
-        "Figure 5's caption names no data set; its section is about AffectNet. For the same model the paper's "
-        "Table 2 prints RMSE 0.34 and 0.33, Figure 5 and Table 4 print 0.33 and 0.30.",
-    ),
-)
-
-PUBLISHED: dict[str, PublishedTable] = {
-    "ddaf_table3": _NOISE,
-    "ddaf_table4": _ALPHA,
-    "ddaf_figure5": _REGRESSION,
-}
-"""By the name that a study gives as `published`."""
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -8,7 +8,7 @@ from raysweep.core.scores import HIGHER_IS_BETTER
 
 from .aggregate import ArmSummary, Summary
 from .caption import incomplete_words, replicate_range
-from .records import arm_words
+from .records import AxisRecord, arm_words
 from .statistics import MIN_REPLICATES, Comparison
 from .tables import difference_words
 from .words import listed, number, p_value, plural, title
@@ -24,11 +24,16 @@ def reading(summary: Summary) -> list[str]:
 def question(summary: Summary) -> str:
     """What the study asks, from its axes and reference."""
     study = summary.study
-    axes = listed([f"{axis.name} ({', '.join(axis.levels)})" for axis in study.axes])
+    axes = listed([f"{axis.name} ({_levels(axis)})" for axis in study.axes])
     words = f"How does {title(study.metric)} on the test images depend on {axes}?"
     if study.reference:
         words += f" Every arm is compared with the one at {arm_words(study.reference)} that is equal elsewhere."
     return words
+
+
+def _levels(axis: AxisRecord) -> str:
+    """Levels in a row; semicolons where a level has a comma itself."""
+    return ("; " if any("," in level for level in axis.levels) else ", ").join(axis.levels)
 
 
 def _headline(summary: Summary) -> list[str]:

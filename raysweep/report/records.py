@@ -8,14 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from raysweep.tracking.label_arrays import Arrays
+
 State = Literal["complete", "failed", "running", "stopped", "missing"]
 History = Callable[[str], Sequence[tuple[int, float]]]
 """Name of a metric to its (step, value) pairs, steps ascending. Reads the store when called."""
 
 
+Labels = Callable[[], Arrays | None]
+"""The arrays of a cell's `labels.npz`, or None. Reads the store when called."""
+
+
 def no_history(name: str) -> Sequence[tuple[int, float]]:
     """The history of a cell without a run."""
     return ()
+
+
+def no_labels() -> None:
+    """The labels of a cell that has none."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +42,39 @@ class AxisRecord:
 
 
 @dataclass(frozen=True)
+class ExtraRecord:
+    """An extra data set that some arms train on. `count`: its training images."""
+
+    name: str
+    count: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DataRecord:
-    """The data set of a launch. `counts` are training, validation and test images as they came."""
+    """The data sets of a launch. `counts` are training, validation and test images as they came."""
 
     name: str
     fingerprint: str
     classes: tuple[str, ...]
     counts: tuple[int, int, int]
     notes: tuple[str, ...]
+    extras: tuple[ExtraRecord, ...] = ()
+
+    @classmethod
+    def from_plan(cls, data: Mapping[str, Any]) -> DataRecord:
+        train, validation, test = (int(count) for count in data["counts"])
+        extras = (
+            ExtraRecord(str(e["name"]), int(e["count"]), tuple(e.get("notes", ()))) for e in data.get("extras", ())
+        )
+        return cls(
+            data["name"],
+            data["fingerprint"],
+            tuple(data["classes"]),
+            (train, validation, test),
+            tuple(data["notes"]),
+            tuple(dict.fromkeys(extras)),
+        )
 
 
 @dataclass(frozen=True)
@@ -82,8 +117,7 @@ class StudyRecord:
         Raises:
             KeyError, TypeError, ValueError: the file does not follow the contract.
         """
-        study, data = plan["study"], plan["data"]
-        train, validation, test = (int(count) for count in data["counts"])
+        study = plan["study"]
         return cls(
             name=str(study["name"]),
             title=str(study["title"]),
@@ -98,13 +132,7 @@ class StudyRecord:
             replicates=tuple(int(r) for r in plan["replicates"]),
             protocol=str(plan["protocol"]),
             weights=str(plan["weights"]),
-            data=DataRecord(
-                data["name"],
-                data["fingerprint"],
-                tuple(data["classes"]),
-                (train, validation, test),
-                tuple(data["notes"]),
-            ),
+            data=DataRecord.from_plan(plan["data"]),
             recipe=dict(plan["recipe"]),
             cells=tuple(
                 PlannedCell(dict(c["coordinates"]), str(c["arm"]), int(c["replicate"]), str(c["key"]))
@@ -135,7 +163,10 @@ class StudyRecord:
 
 @dataclass(frozen=True)
 class CellRecord:
-    """One cell as MLflow has it. `scores` by plain name ("macro_f1"), finite values of the headline weights only."""
+    """One cell as MLflow has it. `scores` by plain name ("macro_f1"), finite values of the headline weights only.
+
+    `config`: every field of its `Experiment` as words, by dotted path. `label_notes`: what happened to its labels.
+    """
 
     coordinates: Mapping[str, str]
     arm: str
@@ -150,7 +181,10 @@ class CellRecord:
     data_fingerprint: str = ""
     device: str = ""
     twins: int = 0  # further runs of the same cell; the newest complete one is read
+    config: Mapping[str, str] = field(default_factory=dict, repr=False)
+    label_notes: tuple[str, ...] = ()
     history: History = field(default=no_history, repr=False, compare=False)
+    labels: Labels = field(default=no_labels, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:

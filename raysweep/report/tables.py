@@ -36,7 +36,9 @@ def pivot_table(summary: Summary) -> Table | None:
     across = study.compared_axis
     down = next(axis for axis in study.axes if axis != across)
     table = PUBLISHED.get(study.published or "")
-    datasets = [d for d in table.datasets if study.metric in table.scores(d)] if table else []
+    datasets = (
+        [d for d in table.datasets if study.metric in table.scores(d) and table.knows(d, down.name)] if table else []
+    )
     columns = [Column(down.name, left=True), *(Column(level, f"ours, {study.data.name}") for level in across.levels)]
     columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
     rows = []

@@ -21,6 +21,16 @@ TITLES = {
     "nll": "NLL",
     "brier": "Brier",
     "kl_votes": "KL to votes",
+    "kept_share": "share of B kept",
+    "given_right": "B right as given",
+    "kept_right": "kept B right",
+    "remainder_right": "rest of B right",
+    "relabelled_right": "rest of B right, relabelled",
+    "relabel_agreement": "rest of B, label unchanged",
+    "pseudo_rmse": "RMSE of A's pseudo VA",
+    "pseudo_ccc": "CCC of A's pseudo VA",
+    "given_va_rmse": "RMSE of B's VA as given",
+    "mapped_va_rmse": "RMSE of B's VA, mapped",
 }
 """What a score is called in a table. Rates are fractions of 1, never percent, ours and the papers' alike."""
 

@@ -150,7 +150,8 @@ def _built(cell: Cell, sets: Sets) -> Stage:
 
 
 def _ordered(tasks: Sequence[Task], cells: Sequence[Cell]) -> list[Task]:
-    """Replicate by replicate, so that a launch that is cut short leaves whole ones; then what most work waits for."""
+    """Replicate by replicate, so that a launch that is cut short leaves whole ones; within one what takes no
+    training first, then what most work waits for."""
     replicate = {cell.key: cell.replicate for cell in reversed(cells)}
     ahead: dict[str, int] = {}
     users: dict[str, list[str]] = {}
@@ -159,4 +160,6 @@ def _ordered(tasks: Sequence[Task], cells: Sequence[Cell]) -> list[Task]:
             users.setdefault(need, []).append(task.key)
     for task in reversed(tasks):  # whoever uses a task comes after it
         ahead[task.key] = task.epochs + max((ahead[user] for user in users.get(task.key, ())), default=0)
-    return sorted(tasks, key=lambda task: (min(replicate[key] for key in task.cells), -ahead[task.key]))
+    return sorted(
+        tasks, key=lambda task: (min(replicate[key] for key in task.cells), ahead[task.key] > 0, -ahead[task.key])
+    )

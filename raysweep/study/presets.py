@@ -65,6 +65,7 @@ epoch on test: here validation images choose it."""
 _SMALL_DCJT = {
     **_DCJT,
     "data.source": "faces-a",
+    "objective.weight_va": 1.0,  # chosen among 1, 5, 15, 50, 100 on validation images (docs/log.md)
     "joint.warm_up": 0.25,
     "joint.frequency": 2.0,
     "scn.relabel_from": 0.5,

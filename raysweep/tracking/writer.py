@@ -127,13 +127,21 @@ class Writer:
             **training["tags"],
         }
         name = f"{training['title']} #{training['replicate']}"
-        run = self._find(experiment, wanted) or self._create(experiment, name, tags, event["time"])
+        run = self._find(experiment, wanted)
+        if run is None:
+            run = self._create(experiment, name, tags, event["time"])
+        else:  # begun by a launch that died
+            self.client.update_run(run, status="RUNNING")
+            self.client.set_tag(run, schema.LAUNCH, event["launch"])
         step = max((m.step for m in self.client.get_metric_history(run, "train/loss")), default=0)
         return run, step
 
     def _on_end(self, event: Mapping[str, Any]) -> None:
         for cell in event.get("stopped", ()):
             run, _ = self._cell_run({**event, "cell": cell})
+            self._stop(run, event["time"])
+        left = {schema.KIND: "training", schema.LAUNCH: event["launch"]}
+        for run in self._all(self._experiment(event["study"]), left, "attributes.status = 'RUNNING'"):
             self._stop(run, event["time"])
         self.client.set_terminated(self._launch_run(event), event["status"], event["time"])
 
@@ -196,6 +204,11 @@ class Writer:
         words = [f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items()]
         runs = self.client.search_runs([experiment], " and ".join(words), max_results=1)
         return str(runs[0].info.run_id) if runs else None
+
+    def _all(self, experiment: str, tags: Mapping[str, str], also: str) -> list[str]:
+        words = [f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items()]
+        runs = self.client.search_runs([experiment], " and ".join([*words, also]), max_results=schema.MOST_RUNS)
+        return [str(run.info.run_id) for run in runs]
 
     def _experiment(self, study: str) -> str:
         if study not in self._experiments:

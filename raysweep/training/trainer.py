@@ -74,7 +74,7 @@ class Trainer:
         device: "cpu" or a CUDA device.
         trained: what every epoch passes over; default the training images of `data`.
         extra: what joins by the schedule of `experiment.joint`, after the pass or batch by batch.
-        start: initial weights instead of random ones (a state dict of the model), for fine-tuning.
+        start: initial weights instead of random ones (a state dict of the model or of its encoder), for fine-tuning.
 
     Raises:
         UserError: the data cannot be used with this experiment.
@@ -103,7 +103,7 @@ class Trainer:
         train = experiment.train
         model = build_model(experiment.model, data.num_classes, experiment.seeds.init).to(self.device)
         if start is not None:
-            model.load_state_dict(start)
+            model.load_state_dict({**model.state_dict(), **start})  # heads of other classes start afresh
         self.model = model.to(memory_format=torch.channels_last)
         self.step_model = self.ranks.wrap(self.model, self.device)
         self.optimizer = torch.optim.Adam(

@@ -1,0 +1,80 @@
+"""Every study in `search_spaces/` runs from the command line in the smoke preset, on real Ray and MLflow."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raysweep.study import find_study, list_studies
+
+RUNNER = """
+import contextlib, io, json, sys
+from raysweep.run import main
+for words in json.loads(sys.argv[1]):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main([*words, "--preset", "smoke", "--json"])
+    print(json.dumps({"code": code, "told": json.loads(out.getvalue())}), flush=True)
+"""
+"""Several launches in one process, one after another: torch, ray and mlflow are imported once."""
+
+MAPPING = ["dcjt_mapping"]
+TWO_MAPS = [*MAPPING, "--axis", "mapping=none,GCLM"]
+LAUNCHES = {
+    "two maps": TWO_MAPS,
+    "two maps again": TWO_MAPS,
+    "one more map": MAPPING,
+    **{name: [name] for name in list_studies() if name not in ("dcjt_mapping", "ablation_alpha")},
+}
+
+
+@pytest.fixture(scope="module")
+def launches(tmp_path_factory):
+    """What every launch told at its end, all in one folder."""
+    folder = tmp_path_factory.mktemp("studies")
+    command = [sys.executable, "-c", RUNNER, json.dumps(list(LAUNCHES.values()))]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=580, check=False)
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"code"')]
+    assert len(told) == len(LAUNCHES), done.stderr[-3000:]
+    return folder, dict(zip(LAUNCHES, told, strict=True))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", list(LAUNCHES))
+def test_every_study_runs_and_reports(launches, name):
+    folder, ended = launches
+    assert ended[name]["code"] == 0, ended[name]
+    told = ended[name]["told"]
+    assert told["done"] == told["distinct_cells"]
+    study = find_study(LAUNCHES[name][0])[1]
+    table = next(Path(folder, file) for file in told["files"] if file.endswith(".md")).read_text()
+    assert study.title in table
+    assert all(f"| {level} |" in table or f" {level} " in table for level in study.axes[-1].levels)
+
+
+def test_what_is_trained_is_what_was_planned(launches):
+    for name, ended in launches[1].items():
+        planned = {title: work["epochs"] for title, work in ended["told"]["trainings"].items()}
+        trained = {title: work["epochs"] for title, work in ended["told"]["trained"].items()}
+        assert trained == planned, name
+
+
+def test_the_models_of_steps_1_and_2_are_trained_once_for_the_whole_table(launches):
+    first, again, more = (launches[1][name]["told"] for name in ("two maps", "two maps again", "one more map"))
+    assert first["trained"]["M_A"] == {"pieces": 1, "epochs": 10}
+    assert first["trained"]["M_B on all of B"] == {"pieces": 1, "epochs": 10}
+    assert first["trained"]["M_B on the subset"] == {"pieces": 1, "epochs": 10}
+    assert first["trained"]["joint"]["pieces"] == 8
+    assert again["trained"] == {}
+    assert set(more["trained"]) == {"joint"}
+    assert more["trained"]["joint"]["pieces"] == 4
+
+
+def test_a_finished_training_serves_other_studies(launches):
+    """M_A of `dcjt_mapping` is the target-only arm of `dcjt_methods`; its DCJT arm is there, too."""
+    methods = launches[1]["dcjt_methods"]["told"]
+    assert "M_A" not in methods["trained"]
+    assert methods["trained"]["target"]["pieces"] == 1  # SCN's; the plain one was M_A
+    assert methods["trained"]["joint"]["pieces"] == 2  # no and strong shift; moderate was there
