@@ -140,8 +140,7 @@ def forest(summary: Summary) -> list[ForestRow]:
             continue
         compared = {a: level for a, level in arm.coordinates.items() if a in study.reference}
         rest = {a: level for a, level in arm.coordinates.items() if a not in study.reference}
-        name = next(iter(compared.values())) if len(compared) == 1 else arm_words(compared)
-        rows.append(ForestRow(name, arm_words(rest), comparison))
+        rows.append(ForestRow(", ".join(compared.values()), arm_words(rest), comparison))
     return rows
 
 

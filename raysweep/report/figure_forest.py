@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -37,7 +38,8 @@ def draw_forest(rows: Sequence[ForestRow], score: str, reference: str) -> Figure
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"{title(score, arrow=True)}: difference from {reference}, 95 % paired t-interval")
+    words = f"{title(score, arrow=True)}: difference from {reference}, 95 % paired t-interval"
+    axes.set_xlabel(words if len(words) <= 80 else textwrap.fill(words, 60))
     return figure
 
 

@@ -70,17 +70,24 @@ def truth_panels(summary: Summary) -> list[TruthPanel]:
     """Panels that have any value; none where no truth is known."""
     arms = [arm for arm in summary.arms if any(_spread(arm, score) for _, pair in PAIRS for score in pair)]
     panels = [
-        TruthPanel(title, after, tuple(_row(summary, arm, before, after) for arm in arms))
+        TruthPanel(title, after, _by_group([_row(summary, arm, before, after) for arm in arms]))
         for title, (before, after) in PAIRS
     ]
     return [panel for panel in panels if any(row.before or row.after for row in panel.rows)]
 
 
 def _row(summary: Summary, arm: ArmSummary, before: str, after: str) -> TruthRow:
-    """Grouped as the differences are: the compared level is the name, the other axes are the group."""
-    compared = summary.study.compared_axis.name
-    rest = {axis: level for axis, level in arm.coordinates.items() if axis != compared}
-    return TruthRow(arm.coordinates[compared], _lines(rest), _spread(arm, before), _spread(arm, after))
+    """Grouped as the differences are: compared levels are the name, the other axes are the group."""
+    compared = summary.study.reference or (summary.study.compared_axis.name,)
+    name = ", ".join(level for axis, level in arm.coordinates.items() if axis in compared)
+    rest = {axis: level for axis, level in arm.coordinates.items() if axis not in compared}
+    return TruthRow(name, _lines(rest), _spread(arm, before), _spread(arm, after))
+
+
+def _by_group(rows: list[TruthRow]) -> tuple[TruthRow, ...]:
+    """Rows of one group together, groups in the order of their first rows."""
+    groups = list(dict.fromkeys(row.group for row in rows))
+    return tuple(sorted(rows, key=lambda row: groups.index(row.group)))
 
 
 def _spread(arm: ArmSummary, score: str) -> Spread | None:

@@ -96,7 +96,7 @@ def _scores_words(summary: Summary, along: Dependence) -> str:
     if any(panel.paper for panel in along.panels):
         words += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
     if not along.axis.numeric:
-        words += " Broken line: mean of the level's reference." if summary.study.reference else ""
+        words += " Broken line: mean of the reference." if summary.study.reference else ""
     return words
 
 

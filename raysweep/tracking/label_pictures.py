@@ -123,7 +123,7 @@ def draw_truth(
     for axes in grid.flat:
         if not axes.has_data():
             axes.axis("off")
-            axes.text(0.5, 0.5, "truth not known", ha="center", color="0.5", transform=axes.transAxes)
+            axes.text(0.5, 0.5, "not adapted, or truth not known", ha="center", color="0.5", transform=axes.transAxes)
     return figure
 
 

@@ -64,6 +64,11 @@ class Fabricated:
     title: str = "Effect of the fusion weight alpha"
     data_notes: tuple = ()
     notes: tuple = ()
+    extras: tuple = ()  # of {"name", "fingerprint", "count", "notes"}
+    config: object = None  # coordinates to changes of the cell's Experiment; None: only the arm's name
+    labels: object = None  # (coordinates, replicate) to the arrays of labels.npz, or None
+    label_scores: object = None  # the same to scores by plain name
+    label_notes: object = None  # the same to sentences
 
     @property
     def arms(self):
@@ -107,6 +112,7 @@ class Fabricated:
                 "classes": list(CLASSES),
                 "counts": [3000, 0, 800],
                 "notes": list(self.data_notes),
+                **({"extras": list(self.extras)} if self.extras else {}),
             },
             "recipe": flat_words(experiment.model_dump(exclude={"seeds"})),
             "cells": self.cells(),
@@ -133,7 +139,18 @@ class Fabricated:
         history = [self.epoch(cell, e, f1, own) for e in range(1, self.epochs + 1)]
         both = {f"test/{n}": v for n, v in scores.items()} | {f"test_{self.weights}/{n}": v for n, v in scores.items()}
         both |= {f"test_last/{n}": v - 0.01 for n, v in scores.items()} if self.weights != "last" else {}
-        return CellResult({**both, "val/best_macro_f1": f1}, self.facts(cell), history, self.arrays())
+        both |= {f"labels/{n}": v for n, v in (self.of(self.label_scores, cell) or {}).items()}
+        labels = self.of(self.labels, cell) or {}
+        return CellResult({**both, "val/best_macro_f1": f1}, self.facts(cell), history, self.arrays(), labels)
+
+    def of(self, what, cell):
+        return what(cell["coordinates"], cell["replicate"]) if what else None
+
+    def words(self, cell):
+        """The cell's configuration."""
+        if self.config is None:
+            return {"arm": cell["arm"]}
+        return Experiment().with_changes(self.config(cell["coordinates"])).model_dump()
 
     def epoch(self, cell, epoch, f1, own):
         share = 1 - np.exp(-3 * epoch / self.epochs)
@@ -157,6 +174,7 @@ class Fabricated:
             "data_fingerprint": "f" * 16,
             "device": self.devices.get(cell["replicate"], "x86_64"),
             "code_version": self.versions.get(cell["replicate"], "0.1.0+1a2b3c4"),
+            **({"label_notes": self.label_notes(cell["coordinates"], cell["replicate"])} if self.label_notes else {}),
         }
 
     def arrays(self):
@@ -184,12 +202,11 @@ def write_study(client, store, fabricated, launch="20260101-120000-aaaa", when=1
     stopped = []
     for number, planned in enumerate(fabricated.cells()):
         tags = {"raysweep.data_fingerprint": "f" * 16, "raysweep.preset": fabricated.preset}
-        cell = {**planned, "config": {"arm": planned["arm"]}, "tags": tags}
+        cell = {**planned, "config": fabricated.words(planned), "tags": tags}
         event = {**common, "time": when + 1 + number, "cell": cell}
         outcome = fabricated.outcome(planned)
         if outcome == "complete":
-            result = fabricated.result(planned)
-            store.put(planned["key"], result.write, {})
+            store.put(planned["key"], fabricated.result(planned).write, {})
             writer.write({**event, "event": "complete"})
         elif outcome == "failed":
             writer.write({**event, "event": "start"})
@@ -237,10 +254,15 @@ def make_tracking(migrated, folder):
     return Tracking(folder, uri, connect(uri), Store(folder / "store"))
 
 
+def no_pictures(patch):
+    patch.setattr(writer_module, "draw_artifacts", lambda result, folder: None)
+    patch.setattr(writer_module, "draw_labels", lambda file, classes, folder: None)
+
+
 @pytest.fixture
 def tracking(migrated, tmp_path, monkeypatch):
     """A fresh store; the pictures of a cell, which cost most of the time, are left out."""
-    monkeypatch.setattr(writer_module, "draw_artifacts", lambda result, folder: None)
+    no_pictures(monkeypatch)
     return make_tracking(migrated, tmp_path)
 
 
@@ -274,13 +296,106 @@ NOISE = Fabricated(
 )
 
 
+CENTRES = np.array([[0.0, 0.0], [0.6, 0.1], [-0.6, -0.2], [0.2, 0.6]])
+SHIFTS = {"none": 0.0, "moderate": 0.2, "strong": 0.4}
+
+
+def adapted_labels(shift, seed=0, count=120):
+    """A `labels.npz` of four classes: B's habits are moved by `shift`; mapping and relabelling take it back."""
+    rng = np.random.default_rng(seed)
+    labels = {"target": rng.integers(0, 4, count), "truth": rng.integers(0, 4, 2 * count)}
+    truth = CENTRES[labels["truth"]] + rng.normal(0, 0.1, (2 * count, 2))
+    target = CENTRES[labels["target"]] + rng.normal(0, 0.1, (count, 2))
+    wrong = rng.random(2 * count) < shift
+    return {
+        "target_labels": labels["target"],
+        "target_va": (target + rng.normal(0, 0.05, target.shape)).astype(np.float32),
+        "target_truth_va": target.astype(np.float32),
+        "extra_labels_given": np.where(wrong, (labels["truth"] + 1) % 4, labels["truth"]),
+        "extra_labels_new": np.where(rng.random(2 * count) < 0.1, 0, labels["truth"]),
+        "extra_truth_labels": labels["truth"],
+        "extra_va_given": (truth - shift).astype(np.float32),
+        "extra_va_new": (truth + rng.normal(0, 0.05, truth.shape)).astype(np.float32),
+        "extra_truth_va": truth.astype(np.float32),
+        "extra_selected": ~wrong & (rng.random(2 * count) < 0.8),
+    }
+
+
+def method_scores(where, replicate):
+    """Scores of adapted labels: DCJT alone has all of them, SCN none."""
+    if where["method"] != "DCJT":
+        return {}
+    luck, shift = np.random.default_rng(replicate).normal(0, 0.01), SHIFTS[where["shift"]]
+    return {
+        "kept_share": 0.7 - shift + luck,
+        "given_right": 0.8 - shift + luck,
+        "kept_right": 0.93 - shift / 4 + luck,
+        "remainder_right": 0.5 - shift + luck,
+        "relabelled_right": 0.6 - shift / 2 + luck,
+        "relabel_agreement": 0.7 + luck,
+        "pseudo_rmse": 0.15 + luck,
+        "pseudo_ccc": 0.9 + luck,
+        "given_va_rmse": 0.1 + shift + luck,
+        "mapped_va_rmse": 0.12 + shift / 5 + luck,
+    }
+
+
+_GAINS = {
+    "target only": 0.0,
+    "combination": -0.02,
+    "SCN, joint": 0.0,
+    "DCJT": 0.02,
+}
+METHODS = Fabricated(
+    "dcjt_methods",
+    {"shift": tuple(SHIFTS), "method": tuple(_GAINS)},
+    {"method": "target only"},
+    lambda where: 0.6 + _GAINS[where["method"]] * (1 + 5 * SHIFTS[where["shift"]] * (where["method"] == "combination")),
+    published="dcjt_methods",
+    epochs=2,
+    metric="accuracy",
+    columns=("accuracy", "macro_f1", "ece", "kept_share", "pseudo_rmse"),
+    source="DCJT, Tables 3 and 4",
+    title="Methods of training with an extra data set",
+    spread=0.004,
+    recipe={"labels.method": "one_hot", "objective.class_weights": "none"},
+    extras=tuple(
+        {
+            "name": f"faces-{shift}",
+            "fingerprint": shift,
+            "count": 6000,
+            "notes": ["B's raters have habits of their own"],
+        }
+        for shift in SHIFTS
+    ),
+    config=lambda where: {
+        "labels.method": "one_hot",
+        "objective.class_weights": "none",
+        "objective.va_reduction": "mean",
+        "objective.weight_va": 15.0 if where["method"] == "DCJT" else 0.0,
+        "joint.method": "dcjt" if where["method"] == "DCJT" else "target",
+        "joint.extra": f"faces-{where['shift']}",
+    },
+    labels=lambda where, replicate: (
+        adapted_labels(SHIFTS[where["shift"]], replicate) if where["method"] == "DCJT" else None
+    ),
+    label_scores=method_scores,
+    label_notes=lambda where, replicate: (
+        [f"EDCLM fell back to the global map for contempt ({4 + replicate} samples in B)"]
+        if where == {"shift": "strong", "method": "DCJT"}
+        else []
+    ),
+)
+
+
 @pytest.fixture(scope="session")
 def shared(migrated, tmp_path_factory):
-    """Two studies that tests read and do not change: a whole one-axis study, a two-axis one with gaps."""
+    """Studies that tests read and do not change: a one-axis one, a two-axis one with gaps, one with an extra set."""
     tracking = make_tracking(migrated, tmp_path_factory.mktemp("shared"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writer_module, "draw_artifacts", lambda result, folder: None)
+        no_pictures(patch)
         tracking.write(NOISE)
+        tracking.write(METHODS)
     return tracking.write(ALPHA)
 
 
@@ -296,7 +411,7 @@ def fabricate():
 
 @pytest.fixture(scope="session")
 def written(shared, tmp_path_factory):
-    """The reports of both shared studies: name to (files, folder)."""
+    """The reports of the shared studies: name to (files, folder)."""
     folder = tmp_path_factory.mktemp("reports")
-    names = ("ablation_alpha", "ablation_noise_rate")
+    names = ("ablation_alpha", "ablation_noise_rate", "dcjt_methods")
     return {name: (build_report(name, folder / name, shared.uri), folder / name) for name in names}

@@ -73,12 +73,13 @@ class TestForest:
         ]
         assert len(rows) == 8
 
-    def test_nothing_is_cut_off(self, noise):
+    @pytest.mark.parametrize("reference", ["method=one-hot", "pseudo VA=CLE, remainder=original, mapping=none"])
+    def test_nothing_is_cut_off(self, noise, reference):
         """Words beside the axes must lie on the paper."""
         with style():
-            figure = draw_forest(forest(summarise(noise)), "macro_f1", "method=one-hot")
+            figure = draw_forest(forest(summarise(noise)), "macro_f1", reference)
             figure.draw_without_rendering()
-            boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+            boxes = [text.get_window_extent() for text in (*figure.axes[0].texts, figure.axes[0].xaxis.label)]
         assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 

@@ -66,7 +66,7 @@ class TestWholeStudy:
 
     def test_list(self, shared):
         listed = {study.name: study for study in list_results(shared.uri)}
-        assert listed.keys() == {"ablation_alpha", "ablation_noise_rate"}
+        assert listed.keys() == {"ablation_alpha", "ablation_noise_rate", "dcjt_methods"}
         noise = listed["ablation_noise_rate"]
         assert (noise.launches, noise.cells, noise.complete, noise.newest) == (1, 59, 58, "20260101-120000-aaaa")
 
@@ -163,9 +163,11 @@ def test_a_plan_of_the_real_study_is_read(squares):
 
     name, study = find_study("ablation_noise_rate")
     cells = make_cells(study, "smoke", [0, 1], {})
-    described = Plan(name, study, "smoke", cells, frozenset()).describe(squares, "python -m raysweep.run x")
+    plan = Plan(name, study, "smoke", cells, squares, (squares,), {}, frozenset(), ())
+    described = plan.describe("python -m raysweep.run x")
     record = StudyRecord.from_plan(json.loads(json.dumps(described)), "launch")
     assert len(record.cells) == 24
     assert record.arms == [dict(arm.coordinates) for arm in study.arms()]
     assert record.compared_axis.name == "method"
     assert record.recipe["labels.statistics"] == "clean"
+    assert [(extra.name, extra.count) for extra in record.data.extras] == [("squares", 120)]
