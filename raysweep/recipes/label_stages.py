@@ -227,12 +227,17 @@ def _mapped(mapping: str, target: Given, extra: Given, moved: Tensor, data: Face
     mapped, fallback = map_va_by_class(points, extra.labels_N[moved], source_each, to_each, source, to)
     va[moved] = mapped.to(va.dtype)
     for k in fallback:
-        counts = [int((g.labels_N[rows] == k).sum()) for g, rows in ((target, ours), (extra, theirs))]
+        counts = [_annotated(g, rows, k) for g, rows in ((target, ours), (extra, theirs))]
         notes.append(
             f"EDCLM fell back to the global map for {data.classes[k]} "
             f"({counts[0]} samples in A, {counts[1]} in {data.name})"
         )
     return va, tuple(notes)
+
+
+def _annotated(given: Given, rows: Tensor, k: int) -> int:
+    """How many of the rows have that label and VA."""
+    return int(((given.labels_N[rows] == k) & given.va_N2[rows].isfinite().all(1)).sum())
 
 
 def _counts(labels: Tensor, classes: tuple[str, ...]) -> str:

@@ -83,6 +83,12 @@ def _check_affect(experiment: Experiment, sets: Sets) -> None:
         )
     if joint.pseudo_va == "own" and not _knows_va(sets.target):
         raise UserError(f"`joint.pseudo_va=own` needs valence and arousal in {sets.target.name}, but it has none")
+    lacking = [extra.name for extra in sets.extras if not _knows_va(extra)]
+    if joint.pseudo_va == "own" and joint.extra_part == "all" and joint.mapping != "none" and lacking:
+        raise UserError(
+            f"`joint.mapping={joint.mapping}` needs valence and arousal in every extra set, but {_listed(lacking)} has "
+            "none: use --set joint.mapping=none, or --set joint.pseudo_va=subset to have them predicted"
+        )
 
 
 def _knows_va(data: FaceData) -> bool:

@@ -94,7 +94,7 @@ _TABLE2 = PublishedTable(
 )
 
 _METHOD_PLACES = _along(
-    "method", "target only", "extra only", "combination", "pre-train, fine-tune", "SCN, joint", "DCJT"
+    "method", "target only", "extra only", "combination", "pre-train + fine-tune", "SCN joint", "DCJT"
 )
 
 _METHODS = PublishedTable(
@@ -108,7 +108,7 @@ _METHODS = PublishedTable(
     notes=(
         _PERCENT,
         "Figure 1 is printed as differences from 86.25 (RAF-DB, ResNet-18): 8.13 less with B only, 1.63 less with both "
-        "combined, 0.71 more with fine-tuning. Extra only (78.12) and pre-train, fine-tune (86.96) are computed from "
+        "combined, 0.71 more with fine-tuning. Extra only (78.12) and pre-train + fine-tune (86.96) are computed from "
         "these. For the combination Table 3 prints 84.62, the text 84.63.",
         "SCN stands in these tables as joint training only. Its numbers are the authors' reproductions (asterisks in "
         "the paper), except 88.14 (RAF-DB, ResNet-18), which is SCN's own. The text says that SCN loses 0.36 points "

@@ -28,6 +28,9 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.levels:
             raise UserError(f"axis {self.name!r} needs at least one level")
+        for level in self.levels:
+            if "," in level:
+                raise UserError(f"level {level!r} of axis {self.name!r}: a comma would part it in --axis")
 
     @classmethod
     def of(cls, path: str, values: Sequence[Any], name: str | None = None) -> Axis:

@@ -62,7 +62,7 @@ def draw_planes(shown: dict[str, Plane], classes: Sequence[str]) -> Figure:
         axes.tick_params(labelleft=axes is grid[0])
         axes.set_title(f"{PLANE_TITLES[name]} ({plane.count:,})", fontsize=10.5)
     grid[0].set_ylabel("arousal")
-    figure.subplots_adjust(left=0.55 / width, right=1 - 1.45 / width, bottom=0.11, top=0.93, wspace=0.14)
+    figure.subplots_adjust(left=0.75 / width, right=1 - 1.45 / width, bottom=0.11, top=0.93, wspace=0.14)
     handles = class_handles(classes, target is not None and len(shown) > 1)
     figure.legend(handles=handles, loc="center right", fontsize=8.5, frameon=False)
     return figure

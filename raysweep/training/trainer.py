@@ -190,10 +190,12 @@ class Trainer:
         if tallies["extra"].samples:
             metrics |= {f"extra/{name.split('/')[1]}": v for name, v in tallies["extra"].metrics().items()}
         metrics["images"] = float(sum(tally.samples for tally in tallies.values()))
-        if not math.isfinite(metrics["train/loss"]) or not math.isfinite(metrics.get("extra/loss", 0.0)):
-            raise DegenerateLoss(f"the loss became {metrics['train/loss']} in epoch {self.epoch}")
+        for loss in (metrics["train/loss"], metrics.get("extra/loss", 0.0)):
+            if not math.isfinite(loss):
+                raise DegenerateLoss(f"the loss became {loss} in epoch {self.epoch}")
         if news:
-            metrics["fit/relabelled"] = self._apply_relabelling(news)
+            seen = sum(tally.samples for tally in tallies.values())
+            metrics["fit/relabelled"] = self._apply_relabelling(news) / seen
         return metrics
 
     def _step(self, rows: Tensor, count: int) -> tuple[Outputs, dict[str, Tensor]]:
@@ -217,8 +219,8 @@ class Trainer:
         config = self.experiment
         return config.model.head == "scn" and config.scn.relabels(epoch, config.train.epochs)
 
-    def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> float:
-        """New labels from now on, on every rank; the share of this epoch's images whose label changed."""
+    def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> int:
+        """New labels from now on, on every rank; how many changed."""
         before = self.faces.given_N
         change = torch.zeros_like(before)
         for rows, labels in news:
@@ -226,7 +228,7 @@ class Trainer:
         change = self.ranks.total(change)
         rows = torch.nonzero(change).flatten()
         self._give_labels(rows.cpu(), (before + change)[rows].cpu())
-        return len(rows) / max(1, sum(len(r) for r in self.faces.rows))
+        return len(rows)
 
     def _give_labels(self, rows: Tensor, labels: Tensor) -> None:
         """Change hard labels; SCN trains on one-hot ones."""

@@ -343,7 +343,7 @@ def method_scores(where, replicate):
 _GAINS = {
     "target only": 0.0,
     "combination": -0.02,
-    "SCN, joint": 0.0,
+    "SCN joint": 0.0,
     "DCJT": 0.02,
 }
 METHODS = Fabricated(

@@ -50,7 +50,7 @@ class TestScores:
     def test_read_from_the_cells_that_have_them(self, methods):
         cell = methods.of(DCJT)[2]
         assert {name: cell.scores[name] for name in LABEL_SCORES} == pytest.approx(method_scores(DCJT, 2))
-        assert not LABEL_SCORES.keys() & methods.of({"shift": "strong", "method": "SCN, joint"})[2].scores.keys()
+        assert not LABEL_SCORES.keys() & methods.of({"shift": "strong", "method": "SCN joint"})[2].scores.keys()
 
     def test_an_arm_without_them_is_a_dash_and_no_remark(self, methods):
         summary = summarise(methods)
@@ -172,7 +172,7 @@ class TestWords:
         assert "33 more notes on labels" in notes_of(Results(methods.study, (*cells, *methods.cells[40:])))
 
     def test_levels_with_commas_are_told_apart(self, methods):
-        assert "(target only; combination; SCN, joint; DCJT)" in question(summarise(methods))
+        assert "(target only; combination; SCN joint; DCJT)" in question(summarise(methods))
 
     def test_the_paper_knows_no_shift(self, methods):
         assert "The paper does not vary shift: its numbers repeat." in notes_of(methods)
