@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics.functional import concordance_corrcoef, kl_divergence, mean_squared_error
@@ -77,3 +78,53 @@ def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
 def one_class_only(probs_NK: Tensor) -> bool:
     """Whether the model predicts the same class for every image: a degenerate solution."""
     return len(probs_NK.argmax(1).unique()) == 1
+
+
+def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict[str, float]:
+    """How good the labels are that a method made, as far as the truth is known; finite values only.
+
+    Args:
+        labels: by name, as `raysweep.recipes.CellResult.labels`: labels (N,) int64, VA (N, 2) float32, (N,) bool.
+        relabelled: whether the method names the remainder anew; without, scores of that are left out.
+
+    Returns:
+        kept_share: share of B that M_A agrees with. given_right, kept_right, remainder_right: share of
+        given labels that are A's likeliest ones, over all of B, the kept and the remainder;
+        relabelled_right: of the remainder's new labels; relabel_agreement: share of the remainder that
+        keeps its label. pseudo_rmse, pseudo_ccc: A's pseudo VA against the truth (root of the mean over
+        points and both dimensions; mean of both CCC). given_va_rmse, mapped_va_rmse: the remainder's VA
+        against the truth, before and after mapping.
+    """
+    scores: dict[str, float] = {}
+    if "target_va" in labels and "target_truth_va" in labels:
+        scores |= _va_scores("pseudo", labels["target_va"], labels["target_truth_va"])
+    if "extra_selected" not in labels:
+        return scores
+    kept, given = labels["extra_selected"], labels["extra_labels_given"]
+    scores["kept_share"] = float(kept.mean())
+    rest = ~kept
+    truth = labels.get("extra_truth_labels")
+    if truth is not None:
+        right = given == truth
+        scores |= {"given_right": float(right.mean()), "kept_right": float(right[kept].mean())}
+        scores |= {"remainder_right": float(right[rest].mean())} if rest.any() else {}
+    if "extra_labels_new" in labels and rest.any():
+        new = labels["extra_labels_new"]
+        if relabelled:
+            scores["relabel_agreement"] = float((new == given)[rest].mean())
+            scores |= {"relabelled_right": float((new == truth)[rest].mean())} if truth is not None else {}
+        if "extra_truth_va" in labels:
+            where = labels["extra_truth_va"][rest]
+            scores["given_va_rmse"] = _rmse(labels["extra_va_given"][rest], where)
+            scores["mapped_va_rmse"] = _rmse(labels["extra_va_new"][rest], where)
+    return {name: value for name, value in scores.items() if np.isfinite(value)}
+
+
+def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
+    return {f"{name}_rmse": _rmse(va, truth), f"{name}_ccc": (scores["ccc_valence"] + scores["ccc_arousal"]) / 2}
+
+
+def _rmse(va: np.ndarray, truth: np.ndarray) -> float:
+    known = np.isfinite(va).all(1) & np.isfinite(truth).all(1)
+    return float(np.sqrt(np.square(va[known] - truth[known]).mean())) if known.any() else float("nan")

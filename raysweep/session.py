@@ -153,8 +153,12 @@ class Session:
             check_size(*sets.target.images.shape[2:])
         for data in {id(data): data for data in (sets.target, sets.scored)}.values():
             check_every_class(for_protocol(data, experiment.selection, experiment.seeds.split))
-        if experiment.joint.method == "target":
-            prepare_targets(experiment, for_protocol(sets.target, experiment.selection, experiment.seeds.split))
+        for data in {id(data): data for data in (sets.target, sets.scored)}.values():
+            held = for_protocol(data, experiment.selection, experiment.seeds.split)
+            if experiment.joint.method == "target":
+                prepare_targets(experiment, held)
+            else:
+                given_labels(experiment.labels, held, experiment.seeds.noise)
         for extra in sets.extras:
             given_labels(experiment.labels, extra, experiment.seeds.noise)
 

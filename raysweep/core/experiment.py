@@ -385,6 +385,8 @@ def _sentence(error: Any) -> str:
         return f"`{path} {_RULES[kind]} {error['ctx'][_LIMITS[kind]]:g}` must hold, but got {value!r}"
     if kind == "literal_error":
         return f"`{path}` must be one of {error['ctx']['expected']}, but got {value!r}"
+    if kind == "tuple_type":
+        return f"`{path}` must be names joined by +, but got {value!r}"
     if kind == "value_error":
         return f"{path}: {error['ctx']['error']}" if path else str(error["ctx"]["error"])
     return f"`{path}`: {error['msg'][0].lower()}{error['msg'][1:]}, but got {value!r}"

@@ -9,8 +9,6 @@ from typing import Any
 
 NUMERICS = {
     "data": 1,
-    "share": 1,
-    "held_out": 1,
     "labels": 1,
     "select": 1,
     "pseudo_va": 1,

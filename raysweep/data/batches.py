@@ -31,6 +31,7 @@ def balanced_draw(rows: Tensor, labels: Tensor, seed: int, epoch: int) -> Tensor
     """As many rows as there are, drawn with replacement so that every class present is equally likely.
 
     The DCJT authors draw the extra set like this (inverse class frequency); the paper does not say so.
+    Differs from the authors' code: an image drawn twice in an epoch is augmented alike both times.
 
     Args:
         rows: (M,) int64.

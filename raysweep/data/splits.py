@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -53,9 +55,11 @@ def subset(data: FaceData, split: int, count: int | None) -> FaceData:
     rows = data.rows(split)
     if count is None or count >= len(rows):
         return data
-    kept = _per_class(data.labels[rows], rows, derive_key("subset", split), count / len(rows), None)
+    place = torch.arange(len(rows))  # within the split: what became of the other splits does not matter
+    kept = rows[_per_class(data.labels[rows], place, derive_key("subset", split), count / len(rows), None)]
     everything_else = torch.nonzero(data.splits != split).flatten()
-    return data.take(torch.sort(torch.cat([kept, everything_else])).values)
+    taken = data.take(torch.sort(torch.cat([kept, everything_else])).values)
+    return replace(taken, fingerprint=f"{data.fingerprint} {len(kept)} of {len(rows)} in {split}")
 
 
 def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:

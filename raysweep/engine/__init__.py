@@ -1,4 +1,4 @@
-"""Ray lives here and nowhere else: Tune hands out cells, Train runs the trainer."""
+"""Ray lives here and nowhere else: Tune hands out tasks, Train runs the trainer."""
 
 from .launch import Listener, Options, Outcome, cluster, launch
 from .progress import Progress

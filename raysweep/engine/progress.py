@@ -78,8 +78,8 @@ class Progress:
 
     def failed(self, task: Task, cause: str) -> None:
         self.lost |= task.cells
-        also = f" (and with it {len(task.cells)} cells)" if len(task.cells) > 1 else ""
-        self._line(f"[{self.done + len(self.lost)}/{self.total}] FAILED  {self._name(task)}{also}: {cause}")
+        self.left = {t.key: self.left[t.key] for t in self.plan.tasks if t.key in self.left and t.cells - self.lost}
+        self._line(f"[{self.done + len(self.lost)}/{self.total}] FAILED  {self._name(task)}: {cause}")
         self._over(task)
 
     def _over(self, task: Task) -> None:

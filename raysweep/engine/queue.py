@@ -16,6 +16,7 @@ class TaskQueue:
     def __init__(self, tasks: Sequence[Task]) -> None:
         self.waiting = {task.key: task for task in tasks}
         self.running: dict[str, Task] = {}
+        self.lost_cells: frozenset[str] = frozenset()
         self._pending = set(self.waiting)
 
     def take(self) -> Task | None:
@@ -31,10 +32,14 @@ class TaskQueue:
         self.running.pop(key, None)
 
     def failed(self, key: str) -> list[Task]:
-        """Take note that a task failed. Returns the tasks that can now never run, and forgets them."""
-        self.running.pop(key, None)
-        lost: dict[str, Task] = {}
-        dead = {key}
+        """Take note that a task failed.
+
+        Returns the tasks that can now never run or that no cell waits for any more, and forgets them.
+        """
+        task = self.running.pop(key, None)
+        self.lost_cells |= task.cells if task else frozenset()
+        lost = {k: t for k, t in self.waiting.items() if t.cells and t.cells <= self.lost_cells}
+        dead = {key, *lost}
         while True:
             hit = [task for task in self.waiting.values() if task.needs & dead and task.key not in lost]
             if not hit:

@@ -37,7 +37,7 @@ class Allotment:
 
 
 def allot(now: Mapping[str, float], later: Mapping[str, float], per_cell: int, cells: int) -> Allotment:
-    """Divide a cluster among cells so that nothing waits for something that cannot come.
+    """Divide a cluster among tasks so that nothing waits for something that cannot come.
 
     Args:
         now: resources of the nodes that are up, by Ray's names.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -201,7 +202,8 @@ def weights_checksum(backbone: str, weights: str | None) -> str | None:
     path = Path(weights).expanduser()
     if not path.is_file():
         raise UserError(f"model.weights: no such file: {path} (use imagenet, none, or the path of a checkpoint)")
-    return file_checksum(path)
+    state = path.stat()
+    return _checksum(path, state.st_size, state.st_mtime_ns)
 
 
 def _imagenet_state(backbone: str) -> dict[str, Tensor]:
@@ -231,3 +233,9 @@ def _file_state(path: Path) -> dict[str, Tensor]:
     if not isinstance(state, dict):
         raise UserError(f"model.weights: {path} must hold a dict of tensors, but holds {type(state).__name__}")
     return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, size: int, changed: int) -> str:
+    """A file's checksum, computed again only when its size or time of change differs."""
+    return file_checksum(path)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import Any, TypeVar
 
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
+from raysweep.training.ranks import Ranks
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class FitEvent:
-    """An epoch of one training. `key` is that epoch's stage, `training` its first epoch's; `replayed`:
-    computed before, told again."""
+    """An epoch of one training. `key` is that epoch's stage; `training` and `until` are the stage and the number
+    of the epoch that this piece of it ends with; `replayed`: computed before, told again."""
 
     key: str
     title: str
@@ -26,6 +27,7 @@ class FitEvent:
     metrics: Mapping[str, float]
     replayed: bool = False
     training: str = ""
+    until: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,24 @@ class Context:
 
     def _find(self, stage: Stage) -> Any:
         kind = self.kinds[stage.kind]
-        if kind.read is not None and self.store.get(stage.key) is not None:
-            return kind.read(self.store.folder(stage.key))
-        product = kind.run(stage, self)
-        self.keep_product(stage, product)
+        if kind.read is None:
+            return kind.run(stage, self)
+        product = self.from_first(lambda: self._read(stage))
+        if product is None:
+            made = kind.run(stage, self)
+            product = self.from_first(lambda: made)  # ranks may differ in the last digits, and then in a label
+            self.keep_product(stage, product)
         return product
+
+    def _read(self, stage: Stage) -> Any:
+        read = self.kinds[stage.kind].read
+        if read is None or self.store.get(stage.key) is None:
+            return None
+        return read(self.store.folder(stage.key))
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives on the first rank of a group: all ranks must find the same in the store."""
+        return Ranks.current().from_first(make)
 
     def keep_product(self, stage: Stage, product: Any) -> None:
         """Store a product, when its kind is stored; one rank of a group does."""
@@ -77,5 +92,4 @@ class Context:
 
 
 def is_first_rank() -> bool:
-    distributed = torch.distributed
-    return not distributed.is_initialized() or distributed.get_rank() == 0
+    return Ranks.current().rank == 0

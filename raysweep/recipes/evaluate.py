@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raysweep.core.experiment import Experiment
+from raysweep.core.experiment import Experiment, epochs_of
 from raysweep.core.stage import Stage
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
-from raysweep.metrics import affect_scores, confusion, one_class_only
+from raysweep.metrics import confusion, label_scores, one_class_only
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
 
 from .context import Context, FitEvent, is_first_rank
@@ -42,7 +42,7 @@ def run_retrain(stage: Stage, context: Context) -> CellResult:
     def tell(result: EpochResult, replayed: bool) -> None:
         epochs = choice.epoch + experiment.train.epochs
         number = choice.epoch + result.epoch
-        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed))
+        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed, stage.key, epochs))
 
     for number, metrics in enumerate(trainer.history, 1):
         tell(EpochResult(number, metrics), replayed=True)
@@ -54,7 +54,11 @@ def run_retrain(stage: Stage, context: Context) -> CellResult:
 
 
 def _retraining(experiment: Experiment, choice: Trainer) -> Experiment:
-    changes = {"train.epochs": choice.best["epoch"], "train.decay_every": experiment.train.decay_epochs}
+    """The shorter training, schedules in epochs as they were; no SWA, since the chosen epoch is the last one."""
+    train, scn = experiment.train, experiment.scn
+    changes = {"train.epochs": choice.best["epoch"], "train.decay_every": train.decay_epochs, "train.swa_start": None}
+    if scn.relabel_from is not None:
+        changes["scn.relabel_from"] = max(1, round(epochs_of(scn.relabel_from, train.epochs)))
     return experiment.with_changes({**changes, "selection.weights": "last", "selection.protocol": "last"})
 
 
@@ -71,58 +75,9 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
         scores["val/best_epoch"] = float(choice.best["epoch"])
     history = (choice.history if choice is not trainer else []) + trainer.history
     labels = _shown_labels(stage, context)
-    scores |= {f"labels/{name}": value for name, value in label_scores(labels).items()}
+    scores |= {f"labels/{name}": value for name, value in label_scores(labels, _relabels(stage)).items()}
     facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
     return CellResult(scores, facts, history, _arrays(trainer, final), labels)
-
-
-def label_scores(labels: dict[str, np.ndarray]) -> dict[str, float]:
-    """How good the labels are that a method made, as far as the truth is known; finite values only.
-
-    Args:
-        labels: as `CellResult.labels`.
-
-    Returns:
-        kept_share: share of B that M_A agrees with. given_right, kept_right, remainder_right: share of
-        given labels that are A's likeliest ones, over all of B, the kept and the remainder;
-        relabelled_right: of the remainder's new labels; relabel_agreement: share of the remainder that
-        keeps its label. pseudo_rmse, pseudo_ccc: A's pseudo VA against the truth (root of the mean over
-        points and both dimensions; mean of both CCC). given_va_rmse, mapped_va_rmse: the remainder's VA
-        against the truth, before and after mapping.
-    """
-    scores: dict[str, float] = {}
-    if "target_va" in labels and "target_truth_va" in labels:
-        scores |= _va_scores("pseudo", labels["target_va"], labels["target_truth_va"])
-    if "extra_selected" not in labels:
-        return scores
-    kept, given = labels["extra_selected"], labels["extra_labels_given"]
-    scores["kept_share"] = float(kept.mean())
-    rest = ~kept
-    truth = labels.get("extra_truth_labels")
-    if truth is not None:
-        right = given == truth
-        scores |= {"given_right": float(right.mean()), "kept_right": float(right[kept].mean())}
-        scores |= {"remainder_right": float(right[rest].mean())} if rest.any() else {}
-    if "extra_labels_new" in labels and rest.any():
-        new = labels["extra_labels_new"]
-        if (new != given).any():
-            scores["relabel_agreement"] = float((new == given)[rest].mean())
-            scores |= {"relabelled_right": float((new == truth)[rest].mean())} if truth is not None else {}
-        if "extra_truth_va" in labels:
-            where = labels["extra_truth_va"][rest]
-            scores["given_va_rmse"] = _rmse(labels["extra_va_given"][rest], where)
-            scores["mapped_va_rmse"] = _rmse(labels["extra_va_new"][rest], where)
-    return {name: value for name, value in scores.items() if np.isfinite(value)}
-
-
-def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
-    return {f"{name}_rmse": _rmse(va, truth), f"{name}_ccc": (scores["ccc_valence"] + scores["ccc_arousal"]) / 2}
-
-
-def _rmse(va: np.ndarray, truth: np.ndarray) -> float:
-    known = np.isfinite(va).all(1) & np.isfinite(truth).all(1)
-    return float(np.sqrt(np.square(va[known] - truth[known]).mean())) if known.any() else float("nan")
 
 
 def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
@@ -160,9 +115,15 @@ def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor
     return arrays
 
 
-def _notes(stage: Stage, context: Context) -> list[str]:
+def _relabels(stage: Stage) -> bool:
     adapted = stage.inputs.get("shown_adapted")
-    return [] if adapted is None else list(context.product(adapted).notes)
+    return adapted is not None and bool(adapted.params["relabel"])
+
+
+def _notes(stage: Stage, context: Context) -> list[str]:
+    return [
+        note for name, adapted in stage.inputs.items() if "adapted" in name for note in context.product(adapted).notes
+    ]
 
 
 def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:

@@ -46,7 +46,6 @@ def fit_chain(
     every = {f"trained{i}": stage for i, stage in enumerate(trained)}
     joining = {f"extra{i}": stage for i, stage in enumerate(extra)}
     epochs, joint = experiment.train.epochs, experiment.joint
-    joined_before = False
     for epoch in range(1, epochs + 1):
         joins = bool(extra) and joint.joins(epoch, epochs)
         params = {
@@ -55,10 +54,6 @@ def fit_chain(
             "average": experiment.train.averages(epoch),
             "relabel": experiment.model.head == "scn" and experiment.scn.relabels(epoch, epochs),
         }
-        first_join = joins and not joined_before and epoch > 1
-        if first_join:
-            before.aside["cut"] = True  # type: ignore[index]
-        joined_before = joined_before or joins
         inputs = {"before": before, "step": step, **every, **(joining if joins else {})}
         before = Stage("fit", params, inputs, {"title": title, "epoch": epoch, "experiment": experiment})
     return before
@@ -146,6 +141,10 @@ def _plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 def _at_latest(stage: Stage, context: Context) -> Trainer:
     """A trainer that stands where the checkpoint or the latest stored epoch left off."""
     _parts(stage, context)  # first: M_A, trained for them, may store epochs of this very chain
+    return _trainer(stage, context, context.from_first(lambda: _latest_state(stage, context)))
+
+
+def _latest_state(stage: Stage, context: Context) -> State | None:
     state = load_checkpoint(_checkpoint(context, stage))
     reached = state["epoch"] if state else 0
     for epoch in reversed(chain(stage)[:-1]):
@@ -154,7 +153,7 @@ def _at_latest(stage: Stage, context: Context) -> Trainer:
         if context.store.get(epoch.key) is not None:
             state = read_state(context.store.folder(epoch.key))
             break
-    return _trainer(stage, context, state)
+    return state
 
 
 def _checkpoint(context: Context, stage: Stage) -> Path:
@@ -183,8 +182,8 @@ def _parts(stage: Stage, context: Context) -> dict[str, list[Part]]:
 
 def _tell(context: Context, stage: Stage, epoch: Stage, result: EpochResult, replayed: bool) -> None:
     title, last = stage.aside["title"], stage.aside["experiment"].train.epochs
-    first = chain(stage)[0].key
-    context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, first))
+    piece = {"training": stage.key, "until": stage.aside["epoch"]}
+    context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, **piece))
 
 
 def _step_params(experiment: Experiment) -> dict[str, Any]:

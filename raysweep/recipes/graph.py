@@ -186,9 +186,13 @@ def _branches(finals: Iterable[Stage]) -> set[str]:
     """Epochs where a training is cut: several go on from them, something else reads them, or B joins next."""
     users: dict[str, set[str]] = defaultdict(set)
     cuts: set[str] = set()
+    joined: dict[str, bool] = {}
     for stage in ancestry(list(finals)):
-        if stage.aside.get("cut"):
-            cuts.add(stage.key)
+        if stage.kind == "fit":
+            before = stage.inputs["before"]
+            joined[stage.key] = bool(stage.params["join"]) or joined.get(before.key, False)
+            if stage.params["join"] and before.kind == "fit" and not joined[before.key]:
+                cuts.add(before.key)
         for source in stage.inputs.values():
             if source.kind == "fit":
                 users[source.key].add(stage.key)

@@ -69,15 +69,20 @@ def labels_stage(experiment: Experiment, data: Stage, every_image: bool = False)
     return Stage("labels", params, {"data": data}, {"experiment": experiment, "knows_va": known})
 
 
-def select_stage(experiment: Experiment, model: Stage, labels: Stage) -> Stage:
+def select_stage(model: Stage, labels: Stage) -> Stage:
     """Step 1: the images of an extra set whose given label the model predicts."""
-    params = {"weights": experiment.selection.weights}
-    return Stage("select", params, {"model": model, "labels": labels})
+    return Stage("select", {"weights": _scored_weights(model)}, {"model": model, "labels": labels})
 
 
-def pseudo_va_stage(experiment: Experiment, model: Stage, data: Stage) -> Stage:
+def pseudo_va_stage(model: Stage, data: Stage) -> Stage:
     """Step 2: a model's valence and arousal for the training images of a data set."""
-    return Stage("pseudo_va", {"weights": experiment.selection.weights}, {"model": model, "data": data})
+    return Stage("pseudo_va", {"weights": _scored_weights(model)}, {"model": model, "data": data})
+
+
+def _scored_weights(model: Stage) -> str:
+    """Which weights of a training speak for it."""
+    experiment: Experiment = model.aside["experiment"]
+    return experiment.selection.weights
 
 
 def adapt_stage(
@@ -87,7 +92,7 @@ def adapt_stage(
     joint = experiment.joint
     params = {
         "mapping": joint.mapping,
-        "map_all": joint.map_all if joint.mapping != "none" or joint.relabel else False,
+        "map_all": joint.map_all and joint.mapping != "none",
         "relabel": joint.relabel,
     }
     inputs = {"target": target, "extra": extra, "subset": chosen}
@@ -102,9 +107,13 @@ def targets_stage(
     va: Stage | None = None,
     chosen: Stage | None = None,
     adapted: Stage | None = None,
+    own_va: bool = True,
 ) -> Stage:
-    """What is trained on: labels (all, or those `chosen`) fused with VA (their own, pseudo or adapted)."""
-    known = labels.aside["knows_va"] or va is not None
+    """What is trained on: labels (all, or those `chosen`) fused with VA (their own, pseudo or adapted).
+
+    `own_va` off: the VA that the data set came with are not used.
+    """
+    known = (labels.aside["knows_va"] and own_va) or va is not None
     config = experiment.labels
     if not known and experiment.joint.method != "target" and config.method in ("euclidean", "gaussian"):
         config = config.model_copy(update={"method": "one_hot"})  # nothing to fuse with before pseudo VA
@@ -114,7 +123,10 @@ def targets_stage(
     for role, stage in (("va", va), ("chosen", chosen), ("adapted", adapted)):
         inputs |= {role: stage} if stage else {}
     aside = {"labels": config, "objective": experiment.objective, "knows_va": known}
-    return Stage("targets", {"fusion": config.fusion(), "class_weights": [weights, cap]}, inputs, aside)
+    params: dict[str, Any] = {"fusion": config.fusion(), "class_weights": [weights, cap]}
+    if labels.aside["knows_va"] and not own_va and va is None:
+        params["own_va"] = False
+    return Stage("targets", params, inputs, aside)
 
 
 def run_data(stage: Stage, context: Context) -> FaceData:
@@ -172,7 +184,8 @@ def run_adapt(stage: Stage, context: Context) -> Adapted:
     if stage.params["relabel"]:
         rows = target.rows
         centroids = class_centroids(target.va_N2[rows].double(), target.labels_N[rows], data.num_classes)
-        known = moved[va[moved].isfinite().all(1)]
+        rest = extra.rows[~selected[extra.rows]]  # what M_A agrees with keeps its label, also where all VA are mapped
+        known = rest[va[rest].isfinite().all(1)]
         labels[known] = relabel_by_centroid(va[known].double(), centroids)
     return Adapted(labels, va, selected, notes)
 
@@ -183,6 +196,8 @@ def run_targets(stage: Stage, context: Context) -> Part:
     data: FaceData = context.product(labels.inputs["data"])
     if "va" in stage.inputs:
         given = replace(given, va_N2=context.product(stage.inputs["va"]))
+    elif not stage.params.get("own_va", True):
+        given = replace(given, va_N2=torch.full_like(given.va_N2, torch.nan))
     if "adapted" in stage.inputs:
         adapted: Adapted = context.product(stage.inputs["adapted"])
         changed = adapted.labels_N != given.labels_N
@@ -224,6 +239,13 @@ def _mapped(mapping: str, target: Given, extra: Given, moved: Tensor, data: Face
     to_each, source_each = (
         class_stats(g.va_N2[rows].double(), g.labels_N[rows], count) for g, rows in ((target, ours), (extra, theirs))
     )
+    notes += [
+        f"the VA of {data.classes[k]} in {name} are nearly degenerate ({stats.count} samples); 1e-6 was added to their "
+        "variances"
+        for name, each in (("A", to_each), (data.name, source_each))
+        for k, stats in enumerate(each)
+        if stats is not None and stats.is_singular
+    ]
     mapped, fallback = map_va_by_class(points, extra.labels_N[moved], source_each, to_each, source, to)
     va[moved] = mapped.to(va.dtype)
     for k in fallback:

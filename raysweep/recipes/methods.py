@@ -80,7 +80,7 @@ def dcjt(ground: Ground) -> Built:
     """Discrete and continuous joint training, section 3, with the ablation arms of Tables 1 and 2."""
     steps = _Steps(ground)
     joint, experiment = ground.experiment.joint, ground.experiment
-    ours = targets_stage(experiment, ground.labels_a, steps.pseudo_a)
+    ours = targets_stage(experiment, ground.labels_a, steps.pseudo_a, own_va=joint.pseudo_va == "own")
     theirs = steps.extra_targets
     shown = steps.shown
     if joint.extra_part == "none":
@@ -92,20 +92,31 @@ def dcjt(ground: Ground) -> Built:
 
 @dataclass(frozen=True)
 class _Steps:
-    """Steps 1 to 3, each only as far as the arm needs it."""
+    """Steps 1 to 3, each only as far as the arm needs it.
+
+    The epoch of M_A and of M_B is chosen like that of the final model, by A's validation images; for M_B,
+    too, by expressions, since A has no VA. Under `best_on_test` they take their last epoch: test labels must
+    not shape what is trained on.
+    """
 
     ground: Ground
+
+    @property
+    def _chosen_without_test(self) -> dict[str, Any]:
+        if self.ground.experiment.selection.protocol != "best_on_test":
+            return {}
+        return {"selection__protocol": "last", "selection__weights": "last"}
 
     @cached_property
     def model_a(self) -> Stage:
         """M_A: a classifier on A."""
         ground = self.ground
-        return ground.fit("M_A", [ground.targets_a], objective__weight_va=0.0)
+        return ground.fit("M_A", [ground.targets_a], objective__weight_va=0.0, **self._chosen_without_test)
 
     @cached_property
     def chosen(self) -> list[Stage]:
         """What M_A agrees with, of every extra set."""
-        return [select_stage(self.ground.experiment, self.model_a, labels) for labels in self.ground.labels_b]
+        return [select_stage(self.model_a, labels) for labels in self.ground.labels_b]
 
     @cached_property
     def model_b(self) -> Stage:
@@ -118,23 +129,22 @@ class _Steps:
             if labels.aside["knows_va"]
         ]
         weight = ground.experiment.joint.labeller_weight_va
-        return ground.fit(f"M_B on {'the subset' if subset else 'all of B'}", trained, objective__weight_va=weight)
+        return ground.fit(f"M_B on {'the subset' if subset else 'all of B'}", trained, objective__weight_va=weight,
+                          **self._chosen_without_test)  # fmt: skip
 
     @cached_property
     def pseudo_a(self) -> Stage | None:
         """Pseudo VA of A, when M_B gives them."""
         if self.ground.experiment.joint.pseudo_va in ("none", "own"):
             return None
-        return pseudo_va_stage(self.ground.experiment, self.model_b, self.ground.a)
+        return pseudo_va_stage(self.model_b, self.ground.a)
 
     @cached_property
     def pseudo_b(self) -> list[Stage | None]:
         """Pseudo VA of the extra sets that have none."""
         makes = self.ground.experiment.joint.pseudo_va in ("all", "subset")
         return [
-            pseudo_va_stage(self.ground.experiment, self.model_b, labels.inputs["data"])
-            if makes and not labels.aside["knows_va"]
-            else None
+            pseudo_va_stage(self.model_b, labels.inputs["data"]) if makes and not labels.aside["knows_va"] else None
             for labels in self.ground.labels_b
         ]
 
@@ -171,14 +181,18 @@ class _Steps:
 
     @property
     def shown(self) -> dict[str, Stage]:
+        """What is drawn and scored: of several extra sets the first that has VA of its own."""
         ground, joint = self.ground, self.ground.experiment.joint
+        shown = next((i for i, labels in enumerate(ground.labels_b) if labels.aside["knows_va"]), 0)
         stages = {"labels": ground.labels_a}
         if self.pseudo_a is not None:
             stages["pseudo"] = self.pseudo_a
         if joint.extra_part == "subset" or joint.pseudo_va == "subset" or self._adapts:
-            stages |= {"extra": ground.labels_b[0], "chosen": self.chosen[0]}
+            stages |= {"extra": ground.labels_b[shown], "chosen": self.chosen[shown]}
         if self._adapts:
-            stages["adapted"] = self.adapted[0]
+            stages["adapted"] = self.adapted[shown]
+            others = [stage for i, stage in enumerate(self.adapted) if i != shown]
+            stages |= {f"also_adapted{i}": stage for i, stage in enumerate(others)}
         return stages
 
 

@@ -60,6 +60,7 @@ def _load(
 
 def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
+    _check_apart(sets)
     if experiment.joint.method == "target":
         return
     for extra in sets.extras:
@@ -72,6 +73,19 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
         _check_affect(experiment, sets)
 
 
+def _check_apart(sets: Sets) -> None:
+    """No set may come twice: the images that one holds out would be trained on in the other."""
+    roles = [("data.source", sets.target), *(("joint.extra", extra) for extra in sets.extras)]
+    if sets.finetune is not None and sets.finetune is not sets.target:
+        roles.append(("joint.finetune", sets.finetune))
+    seen: dict[str, str] = {}
+    for role, data in roles:
+        origin = data.fingerprint.split(" ")[0]
+        if origin in seen:
+            raise UserError(f"{role} and {seen[origin]} must be different data sets, but both are {data.name}")
+        seen[origin] = role
+
+
 def _check_affect(experiment: Experiment, sets: Sets) -> None:
     joint = experiment.joint
     needs = joint.pseudo_va in ("all", "subset")
@@ -79,15 +93,16 @@ def _check_affect(experiment: Experiment, sets: Sets) -> None:
         names = _listed([extra.name for extra in sets.extras])
         raise UserError(
             f"`joint.pseudo_va={joint.pseudo_va}` needs an extra set with valence and arousal, but {names} has none: "
-            "add the columns to its CSV, name another set, or use --set joint.pseudo_va=none"
+            "add the columns to its CSV, or name another set"
         )
     if joint.pseudo_va == "own" and not _knows_va(sets.target):
         raise UserError(f"`joint.pseudo_va=own` needs valence and arousal in {sets.target.name}, but it has none")
+    adapts = joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel)
     lacking = [extra.name for extra in sets.extras if not _knows_va(extra)]
-    if joint.pseudo_va == "own" and joint.extra_part == "all" and joint.mapping != "none" and lacking:
+    if adapts and not needs and lacking:
         raise UserError(
-            f"`joint.mapping={joint.mapping}` needs valence and arousal in every extra set, but {_listed(lacking)} has "
-            "none: use --set joint.mapping=none, or --set joint.pseudo_va=subset to have them predicted"
+            f"`joint.mapping` and `joint.relabel` need valence and arousal of every extra set, but {_listed(lacking)} "
+            f"has none: joint.pseudo_va=subset gives pseudo VA, joint.pseudo_va={joint.pseudo_va} does not"
         )
 
 

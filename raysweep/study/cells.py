@@ -13,6 +13,12 @@ from raysweep.core.experiment import Experiment
 from .presets import PRESETS
 from .study import Arm, Axis, Study
 
+PATHS = ("data.source", "model.weights", "joint.extra", "joint.finetune")
+"""Fields that may hold a path."""
+
+KEYWORDS = ("imagenet", "target", "faces")
+"""Values of theirs that are never a path, also where a folder of that name lies about."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -89,17 +95,19 @@ def _check_paths(swept: set[str], fixed: set[str]) -> None:
 
 def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Paths of files that exist, made absolute: trials run in other folders."""
-    return {
-        path: _absolute_value(value)
-        if path in ("data.source", "model.weights", "joint.extra", "joint.finetune")
-        else value
-        for path, value in changes.items()
-    }
+    return {path: _names(path, _absolute_value(value)) if path in PATHS else value for path, value in changes.items()}
+
+
+def _names(path: str, value: Any) -> Any:
+    """`joint.extra` is a list, also of one path that holds a +."""
+    return [value] if path == "joint.extra" and isinstance(value, str) else value
 
 
 def _absolute_value(value: Any) -> Any:
-    if isinstance(value, str) and Path(value).expanduser().exists():
+    if isinstance(value, (list, tuple)):
+        return [_absolute_value(part) for part in value]
+    if not isinstance(value, str) or value in KEYWORDS:
+        return value
+    if Path(value).expanduser().exists():
         return str(Path(value).expanduser().resolve())
-    if isinstance(value, str) and "+" in value:
-        value = value.split("+")
-    return [_absolute_value(part) for part in value] if isinstance(value, (list, tuple)) else value
+    return [_absolute_value(part.strip()) for part in value.split("+")] if "+" in value else value

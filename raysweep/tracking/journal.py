@@ -90,7 +90,7 @@ def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     cells: dict[str, dict[str, Any]] = {}
     for event in events:
         name = f"{event['cell']['arm']}#{event['cell']['replicate']}" if "cell" in event else ""
-        if event["event"] == "start":
+        if event["event"] in ("start", "epoch"):
             cells[name] = event["cell"]
         elif event["event"] in ("complete", "failed"):
             cells.pop(name, None)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -27,17 +31,28 @@ class Ranks:
 
     def agree(self, scores: dict[str, float]) -> dict[str, float]:
         """The first rank's scores: ranks normalise different parts of a batch and may differ in the last digits."""
-        if self.size == 1:
-            return scores
-        box = [scores]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]
+        return self.from_first(lambda: scores)
 
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over ranks."""
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives on the first rank, on every rank: they must go the same way."""
+        if self.size == 1:
+            return make()
+        box: list[Any] = [make() if self.rank == 0 else None]
+        dist.broadcast_object_list(box, src=0)
+        value: T = box[0]
+        return value
+
+    def largest(self, values: Tensor) -> Tensor:
+        """The maximum over ranks, elementwise."""
         if self.size > 1:
-            dist.all_reduce(values)
+            dist.all_reduce(values, dist.ReduceOp.MAX)
         return values
+
+    def level(self, model: nn.Module) -> None:
+        """The first rank's running statistics on every rank; parameters are equal already."""
+        if self.size > 1:
+            for buffer in model.buffers():
+                dist.broadcast(buffer, src=0)
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model whose backward pass averages gradients over ranks.

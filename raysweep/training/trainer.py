@@ -123,6 +123,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             fit = self._fit_one_epoch()
+            self.ranks.level(self.model)
             if self.experiment.train.averages(self.epoch):
                 self.average = self.average or AveragedModel(self.model)
                 self.average.update_parameters(self.model)
@@ -150,7 +151,6 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a later `load_state_dict` needs to go on bit for bit. Tensors and plain values."""
-        relabels = self._relabels(self.epoch)
         return {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
@@ -158,7 +158,7 @@ class Trainer:
             "average": self.average.state_dict() if self.average is not None else None,
             "best": self.best,
             "history": self.history,
-            "given": self.faces.given_N.cpu() if relabels else None,
+            "given": self.faces.given_N[: self._seen()].cpu() if self._relabels(self.epoch) else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -171,6 +171,12 @@ class Trainer:
             self.average.load_state_dict(state["average"])
         if state["given"] is not None:
             self._give_labels(torch.arange(len(state["given"])), state["given"])
+
+    def _seen(self) -> int:
+        """Rows of the parts that have taken part so far; what joins later has its own labels then."""
+        joint, epochs = self.experiment.joint, self.experiment.train.epochs
+        joined = any(joint.joins(epoch, epochs) for epoch in range(1, self.epoch + 1))
+        return self.faces.starts[-1 if joined else self.count]
 
     def _fit_one_epoch(self) -> dict[str, float]:
         self.step_model.train()
@@ -207,7 +213,8 @@ class Trainer:
         terms = loss_terms(out.logits, out.affect, soft, va, weights, self.experiment.objective, count=count)
         if out.importance is not None:
             scn = self.experiment.scn
-            terms["rank"] = rank_loss(out.importance.float(), scn.high_share, scn.margin)
+            part = len(rows) / count  # groups are formed on each device; losses are means over the batch
+            terms["rank"] = rank_loss(out.importance.float(), scn.high_share, scn.margin) * part
             terms["loss"] = terms["loss"] + scn.rank_weight * terms["rank"]
         self.optimizer.zero_grad(set_to_none=True)
         (terms["loss"] * self.ranks.size).backward()  # gradients are averaged over ranks, the loss is the batch's
@@ -220,14 +227,15 @@ class Trainer:
         return config.model.head == "scn" and config.scn.relabels(epoch, config.train.epochs)
 
     def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> int:
-        """New labels from now on, on every rank; how many changed."""
+        """New labels from now on, on every rank; how many changed. Of an image drawn several times and renamed
+        in different ways the highest class is kept: any rule will do, if every rank follows it."""
         before = self.faces.given_N
-        change = torch.zeros_like(before)
+        new = torch.zeros_like(before)
         for rows, labels in news:
-            change[rows] = labels - before[rows]
-        change = self.ranks.total(change)
-        rows = torch.nonzero(change).flatten()
-        self._give_labels(rows.cpu(), (before + change)[rows].cpu())
+            new.scatter_reduce_(0, rows, torch.where(labels != before[rows], labels + 1, 0), "amax")
+        new = self.ranks.largest(new)
+        rows = torch.nonzero(new).flatten()
+        self._give_labels(rows.cpu(), new[rows].cpu() - 1)
         return len(rows)
 
     def _give_labels(self, rows: Tensor, labels: Tensor) -> None:
