@@ -12,6 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from raysweep.core.errors import UserError
@@ -95,8 +96,10 @@ class Ending:
 
     def _tell_people(self, report: ReportFiles | None) -> None:
         if report is not None:
-            wide = Console(file=self.console.file, width=max(self.console.width, 140), highlight=False)
-            wide.print(_table(report))  # a wrapped table cannot be read; a terminal wraps whole lines
+            table = _table(report)  # a squeezed table cannot be read; a terminal wraps whole lines
+            needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
+            wide = Console(file=self.console.file, width=max(self.console.width, needed), highlight=False)
+            wide.print(table)
             for sentence in report.reading:
                 self._say(sentence)
         for note, count in self._notes().items():

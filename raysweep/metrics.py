@@ -120,6 +120,30 @@ def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict
     return {name: value for name, value in scores.items() if np.isfinite(value)}
 
 
+def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
+    """Moments of VA that the maps of DCJT work with: of A, of B as given, and of B after mapping (ddof = 1).
+
+    Args:
+        labels: as for `label_scores`.
+
+    Returns:
+        For each of "target", "extra_given" and "extra_new" that is there: mean_valence, mean_arousal,
+        std_valence, std_arousal, correlation, the names joined by an underscore.
+    """
+    moments: dict[str, float] = {}
+    for who, name in (("target", "target_va"), ("extra_given", "extra_va_given"), ("extra_new", "extra_va_new")):
+        va = labels.get(name, np.empty((0, 2)))
+        va = va[np.isfinite(va).all(1)].astype(np.float64)
+        if len(va) < 2:
+            continue
+        mean, std = va.mean(0), va.std(0, ddof=1)
+        covariance = float(np.cov(va, rowvar=False)[0, 1])
+        values = [*mean, *std, covariance / max(float(std.prod()), np.finfo(np.float64).tiny)]
+        names = ("mean_valence", "mean_arousal", "std_valence", "std_arousal", "correlation")
+        moments |= {f"{who}_{stat}": float(value) for stat, value in zip(names, values, strict=True)}
+    return moments
+
+
 def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
     return {f"{name}_rmse": _rmse(va, truth), f"{name}_ccc": (scores["ccc_valence"] + scores["ccc_arousal"]) / 2}

@@ -115,6 +115,25 @@ def test_cells_on_two_devices_train_in_worker_groups_and_fail_with_their_cause(t
     assert cell.data.tags["raysweep.device"].endswith(" x2")
 
 
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_a_method_of_several_stages_on_two_devices(tmp_path):
+    """Ranks that labelled images each for itself would cut different batches, and wait for each other for ever."""
+    words = [
+        "--preset",
+        "smoke",
+        "--axis",
+        "mapping=none,EDCLM",
+        "--axis",
+        "remainder=original",
+        "--set",
+        "train.epochs=4",
+    ]
+    done = run(tmp_path, "dcjt_mapping", *words, "--devices-per-trial", "2", "--json")
+    told = json.loads(done.stdout)
+    assert told["done"] == 4
+    assert told["trained"]["M_A"] == {"pieces": 1, "epochs": 4}
+
+
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):
     words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0,1", "--set", "train.epochs=60"]
     process = subprocess.Popen(

@@ -7,8 +7,17 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
-from raysweep.core.scores import HIGHER_IS_BETTER
-from raysweep.metrics import affect_scores, all_scores, confusion, expression_scores, one_class_only, vote_scores
+from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
+from raysweep.metrics import (
+    affect_scores,
+    all_scores,
+    confusion,
+    expression_scores,
+    label_scores,
+    one_class_only,
+    va_moments,
+    vote_scores,
+)
 
 
 @pytest.fixture
@@ -87,4 +96,33 @@ def test_one_class_only():
 def test_every_score_has_a_direction(guesses):
     probs, labels = guesses
     scores = all_scores(probs, torch.rand(300, 2), labels, torch.rand(300, 2), probs)
-    assert set(scores) == set(HIGHER_IS_BETTER)
+    assert set(scores) == set(HIGHER_IS_BETTER) - set(LABEL_SCORES)
+
+
+def test_every_score_of_made_labels_has_a_direction():
+    rng = np.random.default_rng(1)
+    va = {name: rng.normal(size=(20, 2)).astype(np.float32) for name in ("given", "new", "truth")}
+    classes = {name: rng.integers(0, 3, 20) for name in ("given", "new", "truth")}
+    labels = {f"extra_va_{name}": va[name] for name in ("given", "new")} | {"extra_truth_va": va["truth"]}
+    labels |= {f"extra_labels_{name}": classes[name] for name in ("given", "new")}
+    labels |= {"extra_truth_labels": classes["truth"], "extra_selected": np.arange(20) < 8}
+    labels |= {"target_va": va["given"], "target_truth_va": va["truth"]}
+    scores = label_scores(labels)
+    assert set(scores) == set(LABEL_SCORES)
+    rest = slice(8, None)
+    assert scores["kept_share"] == 0.4
+    assert scores["relabelled_right"] == np.mean(classes["new"][rest] == classes["truth"][rest])
+    assert scores["mapped_va_rmse"] == pytest.approx(np.sqrt(np.mean((va["new"] - va["truth"])[rest] ** 2)), rel=1e-6)
+
+
+def test_moments_of_va():
+    rng = np.random.default_rng(0)
+    va = rng.normal(size=(50, 2)).astype(np.float32)
+    va[7] = np.nan
+    known = np.delete(va, 7, axis=0)
+    moments = va_moments({"target_va": va, "extra_va_given": np.full((3, 2), 0.25, dtype=np.float32)})
+    assert moments["target_mean_valence"] == pytest.approx(known[:, 0].mean(), abs=1e-6)
+    assert moments["target_std_arousal"] == pytest.approx(known[:, 1].std(ddof=1), rel=1e-6)
+    assert moments["target_correlation"] == pytest.approx(np.corrcoef(known.T)[0, 1], rel=1e-6)
+    assert moments["extra_given_correlation"] == 0  # constant VA: no correlation, no warning
+    assert not any(name.startswith("extra_new") for name in moments)

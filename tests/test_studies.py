@@ -78,3 +78,34 @@ def test_a_finished_training_serves_other_studies(launches):
     assert "M_A" not in methods["trained"]
     assert methods["trained"]["target"]["pieces"] == 1  # SCN's; the plain one was M_A
     assert methods["trained"]["joint"]["pieces"] == 2  # no and strong shift; moderate was there
+
+
+def test_every_run_is_closed_and_says_so(launches):
+    """Arms that share a warm-up tell of it again: a cell that is complete stays complete."""
+    from mlflow import MlflowClient
+
+    folder = launches[0]
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    for study in ("dcjt_mapping", "ablation_warmup", "dcjt_finetune"):
+        experiment = client.get_experiment_by_name(study)
+        runs = client.search_runs([experiment.experiment_id], max_results=1000)
+        assert {run.info.status for run in runs} == {"FINISHED"}, study
+        cells = [run for run in runs if run.data.tags["raysweep.kind"] == "cell"]
+        assert {run.data.tags["raysweep.state"] for run in cells} == {"complete"}
+        for run in cells:
+            steps = [m.step for m in client.get_metric_history(run.info.run_id, "val/accuracy")]
+            assert steps == list(range(1, 11)), run.info.run_name  # a whole curve, once
+    trainings = [run for run in runs if run.data.tags["raysweep.kind"] == "training"]
+    assert {run.data.tags["raysweep.title"] for run in trainings} >= {"extra", "combination"}
+
+
+def test_pictures_of_the_labels_come_with_the_cell(launches):
+    from mlflow import MlflowClient
+
+    folder = launches[0]
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("dcjt_mapping")
+    for run in client.search_runs([experiment.experiment_id], "tags.`raysweep.arm` LIKE '%mapping=EDCLM%'"):
+        artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert {"labels.npz", "labels_va.png", "labels_truth.png"} <= artifacts
+        assert 0 < run.data.metrics["labels/kept_share"] < 1

@@ -17,8 +17,8 @@ NUMERICS = {
     "start": 1,
     "step": 1,
     "fit": 1,
-    "evaluate": 1,
-    "retrain": 1,
+    "evaluate": 2,  # 2: moments of VA
+    "retrain": 2,
 }
 """Kinds of stages. A number is hand-bumped when the numbers of its kind move. Not the git commit:
 a change of docs must not retrain anything. `tests/test_golden.py` fails when numbers move without a bump."""

@@ -13,7 +13,7 @@ from raysweep.core.experiment import Experiment, epochs_of
 from raysweep.core.stage import Stage
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
-from raysweep.metrics import confusion, label_scores, one_class_only
+from raysweep.metrics import confusion, label_scores, one_class_only, va_moments
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
 
 from .context import Context, FitEvent, is_first_rank
@@ -76,6 +76,7 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
     history = (choice.history if choice is not trainer else []) + trainer.history
     labels = _shown_labels(stage, context)
     scores |= {f"labels/{name}": value for name, value in label_scores(labels, _relabels(stage)).items()}
+    scores |= {f"moments/{name}": value for name, value in va_moments(labels).items()}
     facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
     return CellResult(scores, facts, history, _arrays(trainer, final), labels)
 

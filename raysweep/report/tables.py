@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from raysweep.core.scores import LABEL_SCORES
+
 from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
 from .published import PUBLISHED, PublishedTable
@@ -55,8 +57,10 @@ def pivot_table(summary: Summary) -> Table | None:
 
 
 def compact_table(summary: Summary) -> Table:
-    """The results without the paper's columns and with short notes: for a terminal."""
-    study, table = summary.study, results_table(summary, published=False)
+    """The results without the paper's columns and the scores of made labels, with short notes: for a terminal."""
+    study = summary.study
+    shown = tuple(score for score in summary.columns if score not in LABEL_SCORES or score == study.metric)
+    table = results_table(replace(summary, columns=shown), published=False)
     titles = {"difference [95 %]": f"Δ {title(study.metric)} [95 %]"}
     columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
     notes_here = [note for note in table.notes if note[0]]
