@@ -72,7 +72,10 @@ def extra_only(ground: Ground) -> Built:
 
 
 def combination(ground: Ground) -> Built:
-    """Target and extra sets as one set with the labels they have ("combination straightly", Tables 3 and 4)."""
+    """Target and extra sets as one set with the labels they have ("combination straightly", Tables 3 and 4).
+
+    Class weights and means, where they are used, are each set's own.
+    """
     return Built(ground.fit("combination", [ground.targets_a, *ground.targets_b]), {})
 
 

@@ -45,17 +45,53 @@ def test_changes_leave_the_original_alone():
 
 @given(st.sampled_from(["uniform", "euclidean", "gaussian"]), st.booleans())
 def test_alpha_one_is_one_hot_whatever_the_method(method, squared):
-    full = Experiment().with_changes({"labels.method": method, "labels.alpha": 1.0, "labels.squared": squared})
-    assert full.canonical() == Experiment().with_changes({"labels.method": "one_hot", "labels.alpha": 0.2}).canonical()
+    full = Experiment().with_changes({"labels.method": method, "labels.alpha": 1.0, "labels.squared": squared}).labels
+    one_hot = Experiment().with_changes({"labels.method": "one_hot", "labels.alpha": 0.2}).labels
+    assert full.fusion() == one_hot.fusion()
 
 
-def test_fields_that_matter_change_the_canonical_form():
-    base = Experiment()
-    same = {"labels.noise_kind": "confusion", "labels.statistics": "noisy", "objective.weight_cap": 9.0}
-    assert base.with_changes(same).canonical() == base.canonical()
-    noisy = base.with_changes({"labels.noise_rate": 0.1})
-    assert noisy.with_changes({"labels.statistics": "noisy"}).canonical() != noisy.canonical()
-    assert base.with_replicate(1).canonical() != base.canonical()
+@pytest.mark.parametrize(
+    ("ground", "same"),
+    [
+        ({}, {"labels.noise_kind": "confusion", "labels.statistics": "noisy", "objective.weight_cap": 9.0}),
+        ({"labels.method": "gaussian"}, {"labels.squared": False}),
+        ({"labels.method": "uniform"}, {"labels.squared": False, "labels.within_std": None}),
+        ({"labels.method": "one_hot"}, {"labels.alpha": 0.1, "labels.within_std": None, "labels.squared": False}),
+        ({"labels.alpha": 1.0}, {"labels.method": "gaussian", "labels.within_std": 2.0}),
+        ({"objective.weight_va": 0.0}, {"objective.weighted_va": False, "objective.va_reduction": "mean"}),
+        ({"objective.class_weights": "none"}, {"objective.weighted_va": False}),
+    ],
+)
+def test_a_field_that_cannot_matter_has_one_canonical_value(ground, same):
+    base = Experiment().with_changes(ground)
+    assert canonical(base.with_changes(same)) == canonical(base)
+    assert base.with_changes(same) != base
+
+
+@pytest.mark.parametrize(
+    ("ground", "other"),
+    [
+        ({}, {"labels.alpha": 0.4}),
+        ({}, {"labels.method": "gaussian"}),
+        ({}, {"labels.squared": False}),
+        ({}, {"labels.within_std": None}),
+        ({}, {"labels.noise_rate": 0.1}),
+        ({}, {"labels.va_noise": 0.1}),
+        ({"labels.noise_rate": 0.1}, {"labels.statistics": "noisy"}),
+        ({"labels.noise_rate": 0.1}, {"labels.noise_kind": "with_replacement"}),
+        ({"objective.class_weights": "capped"}, {"objective.weight_cap": 9.0}),
+        ({}, {"objective.weighted_va": False}),
+        ({}, {"objective.va_reduction": "mean"}),
+        ({}, {"objective.cosine": False}),
+    ],
+)
+def test_a_field_that_matters_changes_the_canonical_form(ground, other):
+    base = Experiment().with_changes(ground)
+    assert canonical(base.with_changes(other)) != canonical(base)
+
+
+def canonical(experiment):
+    return experiment.labels.fusion(), experiment.labels.noise(), experiment.objective.canonical()
 
 
 def test_shares_of_epochs():

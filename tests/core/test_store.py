@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.core.keys import canonical_json, cell_key
+from raysweep.core.keys import NUMERICS, canonical_json, stage_key
 from raysweep.core.store import Store
 
 
@@ -63,7 +63,7 @@ def test_a_failing_write_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         store.put("k", write, {})
     assert store.get("k") is None
-    assert list((tmp_path / "cells").iterdir()) == []
+    assert list((tmp_path / "stages").iterdir()) == []
 
 
 def test_put_clears_the_partial_work(tmp_path):
@@ -75,8 +75,36 @@ def test_put_clears_the_partial_work(tmp_path):
 
 def test_keys_ignore_order_and_tell_values_apart():
     assert canonical_json({"b": 1, "a": [None, True]}) == '{"a":[null,true],"b":1}'
-    key = cell_key("ddaf", {"a": 1, "b": 2.0}, {"data": "x"})
-    assert key == cell_key("ddaf", {"b": 2.0, "a": 1}, {"data": "x"})
-    assert key != cell_key("ddaf", {"a": 1, "b": 2.0}, {"data": "y"})
+    key = stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"})
+    assert key == stage_key("fit", {"b": 2.0, "a": 1}, {"data": "y", "before": "x"})
+    others = [
+        stage_key("select", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1, "b": 2.5}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "y", "data": "x"}),
+        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "labels": "y"}),
+    ]
+    assert len({key, *others}) == 6
+    assert len(key) == 64
     with pytest.raises(ValueError, match="JSON compliant"):
         canonical_json({"a": float("nan")})
+
+
+def test_a_bumped_number_moves_the_keys_of_its_kind_alone(monkeypatch):
+    fit, select = (stage_key(kind, {}, {}) for kind in ("fit", "select"))
+    monkeypatch.setitem(NUMERICS, "fit", NUMERICS["fit"] + 1)
+    assert stage_key("fit", {}, {}) != fit
+    assert stage_key("select", {}, {}) == select
+
+
+def test_two_processes_that_finish_the_same_work_leave_one_product(tmp_path):
+    """The slower one finds an intact product in place when it is done writing."""
+    store = Store(tmp_path)
+
+    def write_late(folder):
+        fill("slow")(folder)
+        Store(tmp_path).put("k", fill("quick"), {})
+
+    store.put("k", write_late, {})
+    assert (store.folder("k") / "result.json").read_text() == "quick"
+    assert [path.name for path in (tmp_path / "stages").iterdir()] == ["k"]

@@ -69,14 +69,15 @@ def test_a_process_killed_in_the_middle_goes_on_to_the_same_numbers(quick, squar
         "import os, signal, sys, torch; torch.set_num_threads(1)\n"
         "from raysweep.core.experiment import Experiment; from raysweep.core.store import Store\n"
         "from raysweep.recipes import run_cell; from tests.conftest import make_squares\n"
-        "def die(result):\n    if result.epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def die(event):\n    if event.epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         "run_cell(Experiment.model_validate_json(sys.argv[1]), make_squares(), Store(sys.argv[2]), report=die)\n"
     )
     killed = subprocess.run([sys.executable, "-c", script, quick.model_dump_json(), str(tmp_path / "b")], check=False)
     assert killed.returncode == -9
-    epochs = []
-    result = run_cell(quick, squares, Store(tmp_path / "b"), report=lambda r: epochs.append(r.epoch))
-    assert epochs == [1, 2, 3]  # two told again from the checkpoint, one trained
+    events = []
+    result = run_cell(quick, squares, Store(tmp_path / "b"), report=events.append)
+    assert [(event.epoch, event.replayed) for event in events] == [(1, True), (2, True), (3, False)]
+    assert {(event.title, event.epochs) for event in events} == {("target", 3)}
     assert result.facts["weights_hash"] == undisturbed.facts["weights_hash"]
     assert result.scores == undisturbed.scores
 
@@ -84,9 +85,9 @@ def test_a_process_killed_in_the_middle_goes_on_to_the_same_numbers(quick, squar
 def test_a_finished_cell_is_read_not_trained(quick, squares, tmp_path):
     store = Store(tmp_path)
     first = run_cell(quick, squares, store)
-    epochs = []
-    again = run_cell(quick, squares, store, report=epochs.append)
-    assert epochs == []
+    events = []
+    again = run_cell(quick, squares, store, report=events.append)
+    assert events == []
     assert again.scores == first.scores
 
 
