@@ -5,7 +5,7 @@ store of its own for every arm. Required: equal final weights, and as many epoch
 plan says. What the plan expects to save is counted in images trained on; `efficiency` is the share of
 that which the clock shows. Prints one JSON line.
 
-    python -m bench.stage_sharing [--repeats 3] [--images 600] [--extra 1800] [--epochs 8]
+    python -m bench.stage_sharing [--repeats 3] [--images 400] [--extra 1200] [--epochs 8]
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def once(changes: dict[str, Any], cache: Path) -> dict[str, float]:
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("repeats", 3), ("images", 600), ("extra", 1800), ("epochs", 8)):
+    for name, default in (("repeats", 3), ("images", 400), ("extra", 1200), ("epochs", 8)):
         words.add_argument(f"--{name}", type=int, default=default)
     asked = words.parse_args()
     torch.set_num_threads(1)
