@@ -60,7 +60,7 @@ def _load(
 
 def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
-    _check_apart(sets)
+    _check_apart(experiment, sets)
     if experiment.joint.method == "target":
         return
     for extra in sets.extras:
@@ -73,17 +73,20 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
         _check_affect(experiment, sets)
 
 
-def _check_apart(sets: Sets) -> None:
+def _check_apart(experiment: Experiment, sets: Sets) -> None:
     """No set may come twice: the images that one holds out would be trained on in the other."""
-    roles = [("data.source", sets.target), *(("joint.extra", extra) for extra in sets.extras)]
+    joint = experiment.joint
+    roles = [("data.source", experiment.data.source, sets.target)]
+    names = dict(enumerate(joint.extra))
+    roles += [("joint.extra", names.get(i, f"#{i}"), data) for i, data in enumerate(sets.extras)]
     if sets.finetune is not None and sets.finetune is not sets.target:
-        roles.append(("joint.finetune", sets.finetune))
+        roles.append(("joint.finetune", str(joint.finetune), sets.finetune))
     seen: dict[str, str] = {}
-    for role, data in roles:
-        origin = data.fingerprint.split(" ")[0]
-        if origin in seen:
-            raise UserError(f"{role} and {seen[origin]} must be different data sets, but both are {data.name}")
-        seen[origin] = role
+    for role, name, data in roles:
+        for origin in {name, data.fingerprint.split(" ")[0]}:
+            if origin in seen:
+                raise UserError(f"{role} and {seen[origin]} must be different data sets, but both are {data.name}")
+        seen |= {name: role, data.fingerprint.split(" ")[0]: role}
 
 
 def _check_affect(experiment: Experiment, sets: Sets) -> None:
