@@ -15,8 +15,8 @@ RUN = [sys.executable, "-m", "raysweep.run"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
-def run(folder: Path, *words: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*RUN, *words], cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+def run(folder: Path, *words: str, check: int | None = 0, seconds: float = 300) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([*RUN, *words], cwd=folder, capture_output=True, text=True, timeout=seconds, check=False)
     assert check is None or done.returncode == check, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -125,12 +125,14 @@ def test_a_method_of_several_stages_on_two_devices(tmp_path):
         "mapping=none,EDCLM",
         "--axis",
         "remainder=original",
-        "--set",
-        "train.epochs=4",
+        "--axis",
+        "pseudo VA=CLE",
     ]
-    done = run(tmp_path, "dcjt_mapping", *words, "--devices-per-trial", "2", "--json")
+    done = run(
+        tmp_path, "dcjt_mapping", *words, "--set", "train.epochs=4", "--devices-per-trial", "2", "--json", seconds=550
+    )
     told = json.loads(done.stdout)
-    assert told["done"] == 4
+    assert told["done"] == 2
     assert told["trained"]["M_A"] == {"pieces": 1, "epochs": 4}
 
 
