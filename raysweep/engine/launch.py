@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,7 +112,8 @@ def launch(plan: Plan, options: Options, allotment: Allotment | None, listener: 
     began = time.monotonic()
     outcome.devices = f"{allotment.total} {allotment.device}{'s' if allotment.total > 1 else ''}"
     try:
-        _tuner(plan, allotment, options, _Watch(plan, listener, outcome)).fit()
+        with _CtrlC() as ctrl_c:
+            _tuner(plan, allotment, options, _Watch(plan, listener, outcome, ctrl_c)).fit()
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.seconds = time.monotonic() - began
@@ -167,11 +170,30 @@ def _most_resources() -> dict[str, float]:
     return dict(state.get_max_resources_from_cluster_config() or {})
 
 
+class _CtrlC:
+    """Remembers that Ctrl-C was pressed: Python drops a KeyboardInterrupt that falls into a destructor."""
+
+    pressed = False
+
+    def __enter__(self) -> _CtrlC:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def _press(self, *_: object) -> None:
+        self.pressed = True
+        raise KeyboardInterrupt
+
+
 class _Watch(tune.Callback):
     """Turns Tune's callbacks into a listener's, and keeps count."""
 
-    def __init__(self, plan: Plan, listener: Listener, outcome: Outcome) -> None:
-        self.listener, self.outcome = listener, outcome
+    def __init__(self, plan: Plan, listener: Listener, outcome: Outcome, ctrl_c: _CtrlC) -> None:
+        self.listener, self.outcome, self.ctrl_c = listener, outcome, ctrl_c
         self.tasks = {task.key: task for task in plan.tasks}
         self.cells = frozenset(plan.by_key)
         self.causes: dict[str, str] = {}
@@ -179,6 +201,10 @@ class _Watch(tune.Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks to restore a run; ours resume from the store instead
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        if self.ctrl_c.pressed:
+            raise KeyboardInterrupt
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self.listener.started(self._task(trial))

@@ -14,7 +14,6 @@ from raysweep.report.caption_joint import joint_recipe
 from raysweep.report.figure_data import dependence, drawn_axis
 from raysweep.report.label_data import MOST_ARMS, arm_planes, truth_panels
 from raysweep.report.load import headline_scores
-from raysweep.report.reading import question
 from raysweep.report.records import StudyRecord
 from raysweep.report.tables import pivot_table, results_table
 from raysweep.report.words import TITLES
@@ -170,9 +169,6 @@ class TestWords:
     def test_many_label_notes_are_cut(self, methods):
         cells = tuple(replace(c, label_notes=(f"odd {'x' * i}",)) for i, c in enumerate(methods.cells[:40], 1))
         assert "33 more notes on labels" in notes_of(Results(methods.study, (*cells, *methods.cells[40:])))
-
-    def test_levels_with_commas_are_told_apart(self, methods):
-        assert "(target only; combination; SCN joint; DCJT)" in question(summarise(methods))
 
     def test_the_paper_knows_no_shift(self, methods):
         assert "The paper does not vary shift: its numbers repeat." in notes_of(methods)
