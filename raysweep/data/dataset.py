@@ -41,6 +41,11 @@ class FaceData:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    @property
+    def knows_va(self) -> bool:
+        """Whether any training image has valence and arousal."""
+        return bool(self.va[self.rows(TRAIN)].isfinite().any())
+
     def rows(self, split: int) -> Tensor:
         """Indices of the images of one split, ascending. Shape (M,) int64."""
         return torch.nonzero(self.splits == split).flatten()

@@ -14,7 +14,7 @@ from torch import Tensor
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
 from raysweep.core.stage import Stage
-from raysweep.data.dataset import TRAIN, VALIDATION, FaceData
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import all_trained, for_protocol
 from raysweep.labels import (
     class_centroids,
@@ -52,7 +52,7 @@ class Adapted:
 
 def data_stage(data: FaceData) -> Stage:
     """A data set as it was read; known by its fingerprint and size."""
-    rows = [len(data.rows(split)) for split in (TRAIN, VALIDATION, 2)]
+    rows = [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     params = {"fingerprint": data.fingerprint, "pixels": data.images.shape[-1], "counts": rows}
     return Stage("data", params, aside={"data": data})
 
@@ -65,8 +65,7 @@ def labels_stage(experiment: Experiment, data: Stage, every_image: bool = False)
         held_out = [selection.validation_share, selection.validation_per_class, seeds.split]
     noisy = bool(labels.noise_rate or labels.va_noise)
     params = {"held_out": held_out, "noise": labels.noise(), "seed": seeds.noise if noisy else None}
-    known = bool(data.aside["data"].va[data.aside["data"].rows(TRAIN)].isfinite().any())
-    return Stage("labels", params, {"data": data}, {"experiment": experiment, "knows_va": known})
+    return Stage("labels", params, {"data": data}, {"experiment": experiment, "knows_va": data.aside["data"].knows_va})
 
 
 def select_stage(model: Stage, labels: Stage) -> Stage:
@@ -167,7 +166,7 @@ def run_select(stage: Stage, context: Context) -> Tensor:
 def run_pseudo_va(stage: Stage, context: Context) -> Tensor:
     """(N, 2) float32, NaN for test images."""
     data: FaceData = context.product(stage.inputs["data"])
-    rows = torch.nonzero(data.splits != 2).flatten()
+    rows = torch.nonzero(data.splits != TEST).flatten()
     va = torch.full((len(data), 2), torch.nan)
     va[rows] = trainer_after(stage.inputs["model"], context).predict(data, rows).affect_N2
     return va

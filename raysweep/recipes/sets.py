@@ -92,25 +92,21 @@ def _check_apart(experiment: Experiment, sets: Sets) -> None:
 def _check_affect(experiment: Experiment, sets: Sets) -> None:
     joint = experiment.joint
     needs = joint.pseudo_va in ("all", "subset")
-    if needs and not any(_knows_va(extra) for extra in sets.extras):
+    if needs and not any(extra.knows_va for extra in sets.extras):
         names = _listed([extra.name for extra in sets.extras])
         raise UserError(
             f"`joint.pseudo_va={joint.pseudo_va}` needs an extra set with valence and arousal, but {names} has none: "
             "add the columns to its CSV, or name another set"
         )
-    if joint.pseudo_va == "own" and not _knows_va(sets.target):
+    if joint.pseudo_va == "own" and not sets.target.knows_va:
         raise UserError(f"`joint.pseudo_va=own` needs valence and arousal in {sets.target.name}, but it has none")
     adapts = joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel)
-    lacking = [extra.name for extra in sets.extras if not _knows_va(extra)]
+    lacking = [extra.name for extra in sets.extras if not extra.knows_va]
     if adapts and not needs and lacking:
         raise UserError(
             f"`joint.mapping` and `joint.relabel` need valence and arousal of every extra set, but {_listed(lacking)} "
             f"has none: joint.pseudo_va=subset gives pseudo VA, joint.pseudo_va={joint.pseudo_va} does not"
         )
-
-
-def _knows_va(data: FaceData) -> bool:
-    return bool(data.va[data.rows(TRAIN)].isfinite().any())
 
 
 def _listed(names: Sequence[str]) -> str:
