@@ -1,80 +1,195 @@
 """`Store`: finished work by key. A product is a folder of files whose manifest is written last.
 
-A put is idempotent and atomic: the folder is filled under a temporary name and renamed into place,
-so a reader sees a whole product or none. Every read checks the files against the manifest; a
-truncated or altered product counts as missing and is computed again.
+A put is idempotent and atomic: a reader sees a whole product or none. Every read checks the files against the
+manifest; a truncated or altered product counts as missing and is computed again. A store is a local folder or any
+fsspec URL.
+
+    raysweep.json        the version of this layout
+    stages/<key>/        products, each with its manifest.json
+    partial/<key>/       checkpoints of unfinished work
+    failed/<key>.json    why a stage failed last
+    leases/, holders/    who is computing what (`core/leases.py`)
+    studies/             what each launch referred to (`study/records.py`)
+    drafts/              what is being written just now
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .keys import file_checksum
+import raysweep
 
-MANIFEST = "manifest.json"
+from .disk import StoreFull as StoreFull
+from .errors import UserError, describe
+from .files import Files, LocalFiles, RemoteFiles
+from .local_products import MANIFEST as MANIFEST
+from .local_products import LocalProducts, Manifest
+from .remote_products import RemoteProducts
+
+STORE_VERSION = 1
+"""Of the layout above; bumped when an older raysweep could not read or would harm what a newer one wrote."""
+
+VERSION_FILE = "raysweep.json"
 
 
 class Store:
-    """Products under `root/stages/<key>`, unfinished work under `root/partial/<key>`. `root` is a local folder."""
+    """Finished and unfinished work of every launch that was ever pointed here.
 
-    def __init__(self, root: Path | str) -> None:
-        self.root = Path(root).resolve()
+    Args:
+        root: a folder, or a URL that fsspec knows (`s3://bucket/folder`). It need not exist yet.
+        local: folder of this machine for what stays here: fetched products, the journal. A local store's is its
+            own; a remote store's default is a cache in the user's home, one a URL.
+
+    `url` names the store to another process. `root` and `local` are the same folder.
+
+    Raises:
+        UserError: a newer raysweep wrote this store, or it cannot be reached or opened.
+    """
+
+    def __init__(self, root: Path | str, local: Path | str | None = None) -> None:
+        self.files: Files
+        self.products: LocalProducts | RemoteProducts
+        if "://" in str(root):
+            self.url = str(root).rstrip("/")
+            self.local = Path(local).resolve() if local is not None else _cache_of(self.url)
+            self.files = RemoteFiles(self.url)
+            self.products = RemoteProducts(self.files, self.local)
+        else:
+            self.local = Path(root).resolve()
+            self.url = str(self.local)
+            self.files = LocalFiles(self.local)
+            self.products = LocalProducts(self.local)
+        self.root = self.local
+        self._marked = self._version() is not None
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.products, LocalProducts)
+
+    def has(self, key: str) -> bool:
+        """Whether a product is there, every file as long as its manifest says. Quick: reads none of them."""
+        return self.products.has(key)
+
+    def present(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of the keys that `has` says yes to; on a remote store in few requests."""
+        if isinstance(self.products, RemoteProducts):
+            return self.products.present(keys)
+        return frozenset(key for key in keys if self.products.has(key))
+
+    def get(self, key: str) -> Manifest | None:
+        """The manifest of a whole, unaltered product, or None. A remote one's files are then in `folder`.
+
+        Raises:
+            StoreFull: no room on this machine for a copy.
+        """
+        return self.products.get(key)
 
     def folder(self, key: str) -> Path:
-        return self.root / "stages" / key
-
-    def partial(self, key: str) -> Path:
-        """Folder for checkpoints of unfinished work; created on first use."""
-        path = self.root / "partial" / key
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def get(self, key: str) -> dict[str, Any] | None:
-        """The manifest of a whole, unaltered product, or None."""
-        folder = self.folder(key)
-        try:
-            manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-            intact = all(file_checksum(folder / name) == digest for name, digest in manifest["files"].items())
-        except (OSError, ValueError, KeyError):
-            return None
-        return manifest if intact else None
+        """Local folder with the files of a product that `get` or `put` has just given."""
+        return self.products.folder(key)
 
     def put(self, key: str, write: Callable[[Path], None], facts: dict[str, Any]) -> Path:
-        """Let `write` fill a folder, add the manifest with `facts` and checksums, move it into place.
+        """Let `write` fill a folder, add the manifest with `facts`, checksums and sizes, and make it the product.
 
-        When an intact product is there already it stays: equal keys mean equal numbers.
+        When an intact product is there already it stays: equal keys mean equal numbers. What was unfinished of it,
+        and a note of its failure, go.
+
+        Raises:
+            StoreFull: nothing of it stays.
         """
-        final = self.folder(key)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{key[:12]}-", dir=final.parent))
-        try:
-            write(draft)
-            files = {str(p.relative_to(draft)): file_checksum(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-            (draft / MANIFEST).write_text(json.dumps({**facts, "key": key, "files": files}, indent=1))
-            self._move_in(key, draft)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(self.root / "partial" / key, ignore_errors=True)
-        return final
+        self.mark()
+        folder = self.products.put(key, write, facts)
+        self.products.drop_partial(key)
+        self.forget_failure(key)
+        return folder
 
-    def _move_in(self, key: str, draft: Path) -> None:
-        """Rename a draft into place, unless an intact product is there or another process is quicker."""
-        final = self.folder(key)
-        if final.exists():
-            if self.get(key) is not None:
-                return
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(final, draft.with_suffix(".broken"))
-                shutil.rmtree(draft.with_suffix(".broken"), ignore_errors=True)
+    def drop(self, key: str) -> None:
+        """Remove a product, whole or broken."""
+        self.products.drop(key)
+
+    def keys(self) -> Iterator[str]:
+        """Keys of everything under `stages/`, whole or broken, in no order."""
+        return self.products.keys()
+
+    def partial_file(self, key: str, name: str) -> Path | None:
+        """Local path of the last checkpoint of unfinished work that was saved under this name, or None."""
+        return self.products.partial_file(key, name)
+
+    def save_partial(self, key: str, name: str, write: Callable[[Path], None]) -> None:
+        """Let `write` make a file and keep it in place of the last of that name: readers find one or the other.
+
+        Raises:
+            StoreFull: the last one stays.
+        """
+        self.mark()
+        self.products.save_partial(key, name, write)
+
+    def drop_partial(self, key: str) -> None:
+        self.products.drop_partial(key)
+
+    def note_failure(self, key: str, facts: dict[str, Any]) -> None:
+        """Remember why a stage failed, in plain values."""
+        self.mark()
+        self.files.write(f"failed/{key}.json", json.dumps(facts, indent=1).encode())
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """What `note_failure` was told last, or None."""
+        content = self.files.read(f"failed/{key}.json")
+        return None if content is None else read_json(content)
+
+    def forget_failure(self, key: str) -> None:
+        self.files.remove(f"failed/{key}.json")
+
+    def mark(self) -> None:
+        """Write the layout's version, before anything else is written."""
+        if not self._marked:
+            words = {"store_version": STORE_VERSION, "raysweep": raysweep.__version__}
+            self.files.write(VERSION_FILE, json.dumps(words).encode())
+            self._marked = True
+
+    def _version(self) -> int | None:
+        """The version of the layout; None when nothing says it. Refuses a newer one."""
+        content = self._first_look()
+        words = None if content is None else read_json(content)
+        if words is None:
+            return None
+        version = int(words.get("store_version", 1))
+        if version > STORE_VERSION:
+            raise UserError(
+                f"the store {self.url} was written by raysweep {words.get('raysweep', '?')} (store version {version}, "
+                f"this one reads {STORE_VERSION}): install that version, or choose another folder with --store"
+            )
+        return version
+
+    def _first_look(self) -> bytes | None:
         try:
-            os.replace(draft, final)
-        except OSError:
-            if self.get(key) is None:
+            return self.files.read(VERSION_FILE)
+        except NotADirectoryError:
+            raise UserError(f"the store must be a folder, but {self.url} is a file") from None
+        except Exception as error:
+            if self.is_local:
                 raise
+            raise UserError(
+                f"the store {self.url} cannot be reached ({describe(error)}): check the address, the network and the "
+                "credentials"
+            ) from error
+
+
+def read_json(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else, such as half of one."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _cache_of(url: str) -> Path:
+    """Where this machine keeps copies of a remote store's products."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "raysweep" / hashlib.sha256(url.encode()).hexdigest()[:16]

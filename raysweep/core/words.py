@@ -52,3 +52,27 @@ def parse_seeds(text: str) -> range:
     if not numbers or numbers.start < 0:
         raise UserError(f"--seeds expects a count such as 3, or a range such as 100:105, but got {text!r}")
     return numbers
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them.
+
+    >>> [duration(s) for s in (0.4, 59, 61, 3600, 90000)]
+    ['0 s', '59 s', '1 min 01 s', '1 h 00 min', '25 h 00 min']
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def size(count: float) -> str:
+    """Bytes as people say them.
+
+    >>> [size(n) for n in (12, 34_000, 5_600_000, 7.8e9)]
+    ['12 B', '34 kB', '5.6 MB', '7.8 GB']
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.2g} {unit}" if 0 < count < 10 and unit != "B" else f"{count:.0f} {unit}"

@@ -1,9 +1,8 @@
-"""Checkpoints that resume bit for bit, written so that a crash leaves the old one or the new one."""
+"""Checkpoints that resume bit for bit. Where they lie, and that a crash leaves a whole one, is the store's."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +11,15 @@ from torch import Tensor
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values to `path` atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)  # another launch that finished the same work has removed it
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        torch.save(state, draft)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Write tensors and plain values to a file. Through a Python stream: a full disk then keeps its error number."""
+    with path.open("wb") as stream:
+        torch.save(state, stream)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any] | None:
+def load_checkpoint(path: Path | None) -> dict[str, Any] | None:
     """What `save_checkpoint` wrote, or None when there is nothing readable. Never unpickles code."""
+    if path is None:
+        return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

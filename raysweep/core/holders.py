@@ -1,0 +1,106 @@
+"""`Holder` and `Watch`: who holds leases in a store, and which of them live, as one observer sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from time import monotonic, sleep
+
+from .process import Process, host_id
+from .store import Store, read_json
+
+TTL_SECONDS = 30.0
+"""Without a heartbeat for this long a holder counts as dead."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds leases: `owner` in words, its process, and when it began (seconds since 1970)."""
+
+    token: str
+    owner: str
+    machine: str
+    process: Process
+    since: float
+
+    @property
+    def words(self) -> str:
+        return f"{self.owner} (process {self.process.pid} on {self.machine})"
+
+
+class Watch:
+    """Which holders of a store live, as one observer sees them over time."""
+
+    def __init__(self, store: Store, ttl: float = TTL_SECONDS) -> None:
+        self.store, self.ttl = store, ttl
+        self._seen: dict[str, tuple[bytes, float]] = {}
+        self._known: dict[str, Holder] = {}
+
+    def claims(self, keys: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """Tokens that claim each of the keys; keys that nobody claims are left out."""
+        if self.store.is_local:
+            found = {key: frozenset(self.store.files.names(f"leases/{key}")) for key in keys}
+        else:
+            wanted, everything = set(keys), self.all_claims()
+            found = {key: everything[key] for key in wanted & everything.keys()}
+        return {key: tokens for key, tokens in found.items() if tokens}
+
+    def all_claims(self) -> dict[str, frozenset[str]]:
+        """Tokens that claim a key, for every key."""
+        found: dict[str, set[str]] = {}
+        for name in self.store.files.sizes("leases"):
+            key, _, token = name.partition("/")
+            found.setdefault(key, set()).add(token)
+        return {key: frozenset(tokens) for key, tokens in found.items()}
+
+    def living(self, token: str) -> Holder | None:
+        """The holder of this token, or None when it is dead."""
+        files = self.store.files
+        content = files.read(f"holders/{token}.json")
+        if content is None or files.read(f"holders/{token}.dead") is not None:
+            return None  # left in good order, or given up by another observer
+        holder = parse_holder(token, content) or self._known.get(token)
+        if holder is not None:
+            self._known[token] = holder
+        if (holder is not None and holder.process.gone()) or self._silent(token, content):
+            return None
+        return holder or Holder(token, "another launch", "unknown", Process("", 0, 0), 0.0)
+
+    def bury(self, token: str) -> None:
+        """Tell a holder that seems dead, should it wake up, that others take over from it."""
+        if self.store.files.read(f"holders/{token}.json") is not None:
+            self.store.files.write(f"holders/{token}.dead", b"")
+
+    def holders(self) -> list[Holder]:
+        """Every living holder, oldest first."""
+        names = self.store.files.names("holders")
+        found = (self.living(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+        return sorted((holder for holder in found if holder is not None), key=lambda holder: holder.since)
+
+    def surely_living(self) -> list[Holder]:
+        """`holders`, after waiting (up to `ttl`) for a heartbeat of each whose process cannot be seen from here."""
+        first = {holder.token: holder for holder in self.holders()}
+        waiting = {token for token, holder in first.items() if holder.process.host != host_id()}
+        start = {token: self.store.files.read(f"holders/{token}.json") for token in waiting}
+        until = monotonic() + self.ttl
+        while waiting and monotonic() < until:
+            sleep(min(1.0, self.ttl / 10))
+            waiting = {token for token in waiting if self.store.files.read(f"holders/{token}.json") == start[token]}
+        return [holder for holder in self.holders() if holder.token not in waiting]
+
+    def _silent(self, token: str, content: bytes) -> bool:
+        """Whether the heartbeat has stood still for as long as `ttl` on our own clock."""
+        before = self._seen.get(token)
+        if before is None or before[0] != content:
+            self._seen[token] = (content, monotonic())
+            return False
+        return monotonic() - before[1] >= self.ttl
+
+
+def parse_holder(token: str, content: bytes) -> Holder | None:
+    """What a holder's file says; None while it is being written to a store that does not write whole files."""
+    words = read_json(content)
+    process = None if words is None else Process.parse(str(words["process"]))
+    if words is None or process is None:
+        return None
+    return Holder(token, words["owner"], words["machine"], process, words["since"])
