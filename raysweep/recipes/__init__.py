@@ -1,11 +1,15 @@
 """Methods as graphs of stages: what is trained from what, and what is scored."""
 
 from .context import Context, FitEvent
-from .graph import KINDS, Task, epochs_alone, main_chain, plan_tasks
+from .graph import KINDS, Task, Work, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
+from .images import Images
+from .known import Known
 from .methods import METHODS, build
 from .result import CellResult
 from .run import run_cell
 from .sets import Sets, load_sets
+from .trial import run_validation
+from .validate import build_validation
 
 __all__ = [
     "KINDS",
@@ -13,12 +17,19 @@ __all__ = [
     "CellResult",
     "Context",
     "FitEvent",
+    "Images",
+    "Known",
     "Sets",
     "Task",
+    "Work",
     "build",
+    "build_validation",
+    "done_cells",
     "epochs_alone",
     "load_sets",
     "main_chain",
     "plan_tasks",
+    "plan_work",
     "run_cell",
+    "run_validation",
 ]

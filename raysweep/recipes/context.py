@@ -18,7 +18,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class FitEvent:
     """An epoch of one training. `key` is that epoch's stage; `training` and `until` are the stage and the number
-    of the epoch that this piece of it ends with; `replayed`: computed before, told again."""
+    of the epoch that this piece of it ends with; `replayed`: computed before, told again; `seconds` of wall time
+    that the epoch took, validation included; `images` it trained on; `device`: its kind, and how many."""
 
     key: str
     title: str
@@ -28,6 +29,9 @@ class FitEvent:
     replayed: bool = False
     training: str = ""
     until: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    device: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from raysweep.metrics import confusion, label_scores, one_class_only, va_moments
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
 
 from .context import Context, FitEvent, is_first_rank
-from .fit import trainer_after
+from .fit import CHECKPOINT, cost, device_words, trainer_after
 from .label_stages import Adapted
 from .result import CellResult
 
@@ -34,21 +34,21 @@ def run_retrain(stage: Stage, context: Context) -> CellResult:
     experiment = _retraining(stage.aside["experiment"], choice)
     data, part = context.product(stage.inputs["scored"]), context.product(stage.inputs["all"])
     trainer = Trainer(experiment, data, context.device, trained=[part])
-    checkpoint = context.store.partial(stage.key) / "retrain.pt"
-    state = load_checkpoint(checkpoint)
+    state = context.from_first(lambda: load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT)))
     if state is not None:
         trainer.load_state_dict(state)
 
     def tell(result: EpochResult, replayed: bool) -> None:
         epochs = choice.epoch + experiment.train.epochs
         number = choice.epoch + result.epoch
-        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed, stage.key, epochs))
+        piece = {"training": stage.key, "until": epochs, **cost(trainer, result.metrics)}
+        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed, **piece))
 
     for number, metrics in enumerate(trainer.history, 1):
         tell(EpochResult(number, metrics), replayed=True)
     for result in trainer.epochs():
         if is_first_rank():
-            save_checkpoint(trainer.state_dict(), checkpoint)
+            context.store.save_partial(stage.key, CHECKPOINT, partial(save_checkpoint, trainer.state_dict()))
         tell(result, replayed=False)
     return _result(trainer, choice, stage, context)
 
@@ -141,18 +141,11 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
         "classes": list(data.classes),
         "class_weights": trainer.targets.class_weights_K.tolist(),
         "data_fingerprint": data.fingerprint,
-        "device": _device_words(trainer),
+        "device": device_words(trainer),
         "threads": torch.get_num_threads(),
         "code_version": code_version(),
         "torch_version": torch.__version__,
     }
-
-
-def _device_words(trainer: Trainer) -> str:
-    """The kind of device, and how many when there are several: a report flags cells of different ones."""
-    gpu = trainer.device.type == "cuda"
-    kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()
-    return kind if trainer.ranks.size == 1 else f"{kind} x{trainer.ranks.size}"
 
 
 def _arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:

@@ -8,9 +8,11 @@ reach an epoch, training goes on from the latest epoch of its chain that the sto
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import platform
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -20,8 +22,12 @@ from raysweep.models.backbones import weights_checksum
 from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
 
 from .context import Context, FitEvent, is_first_rank
+from .known import Known
 
 State = dict[str, Any]
+
+CHECKPOINT = "fit.pt"
+"""Of a training that is not done, in the store's unfinished work."""
 
 
 def fit_chain(
@@ -31,6 +37,7 @@ def fit_chain(
     extra: Sequence[Stage] = (),
     start: Stage | None = None,
     title: str = "training",
+    known: Known | None = None,
 ) -> Stage:
     """The last epoch of a training.
 
@@ -40,23 +47,75 @@ def fit_chain(
         trained, extra: targets that every epoch passes over, and that join by the schedule.
         start: stage of kind "start"; default random weights or `model.weights`.
         title: what people call this training.
+        known: epochs of other trainings, which this one may share. Its last epoch is always its own: that one
+            is asked for what only this experiment says, such as which weights are scored.
     """
+    known = known or Known()
     step = Stage("step", _step_params(experiment), {"scored": scored})
-    before = start or start_stage(experiment, len(scored.aside["data"].classes))
-    every = {f"trained{i}": stage for i, stage in enumerate(trained)}
-    joining = {f"extra{i}": stage for i, stage in enumerate(extra)}
-    epochs, joint = experiment.train.epochs, experiment.joint
-    for epoch in range(1, epochs + 1):
-        joins = bool(extra) and joint.joins(epoch, epochs)
-        params = {
-            "rate": experiment.train.rate(epoch),
-            "join": [joint.unit, joint.draw] if joins else None,
-            "average": experiment.train.averages(epoch),
-            "relabel": experiment.model.head == "scn" and experiment.scn.relabels(epoch, epochs),
+    start = start or start_stage(experiment, len(scored.aside["data"].classes))
+    alone = {"step": step, **{f"trained{i}": stage for i, stage in enumerate(trained)}}
+    joined = {**alone, **{f"extra{i}": stage for i, stage in enumerate(extra)}}
+    same = (experiment.train, experiment.joint if extra else None, experiment.scn, experiment.model.head)
+    schedule = known.once(same, partial(_schedule, experiment, bool(extra)))
+    epochs = _Epochs(experiment, title, alone, joined, schedule)
+    token = (start.key, *epochs.reads, tuple(epoch.token for epoch in schedule[:-1]))
+    before = known.once(token, partial(epochs.all_but_last, start, known))
+    return epochs.after(before, experiment.train.epochs)
+
+
+class _Epoch(NamedTuple):
+    """What sets one epoch of a training apart from another, as parameters of its stage and as a token."""
+
+    params: dict[str, Any]
+    token: tuple[Any, ...]
+
+    @property
+    def joins(self) -> bool:
+        return self.params["join"] is not None
+
+
+def _schedule(experiment: Experiment, extra: bool) -> list[_Epoch]:
+    """By epoch; `extra`: whether there is anything to join."""
+    train, joint, scn = experiment.train, experiment.joint, experiment.model.head == "scn"
+    every = [
+        {
+            "rate": train.rate(epoch),
+            "join": (joint.unit, joint.draw) if extra and joint.joins(epoch, train.epochs) else None,
+            "average": train.averages(epoch),
+            "relabel": scn and experiment.scn.relabels(epoch, train.epochs),
         }
-        inputs = {"before": before, "step": step, **every, **(joining if joins else {})}
-        before = Stage("fit", params, inputs, {"title": title, "epoch": epoch, "experiment": experiment})
-    return before
+        for epoch in range(1, train.epochs + 1)
+    ]
+    return [_Epoch(params, tuple(params.values())) for params in every]
+
+
+class _Epochs:
+    """The epochs of one training: `alone` and `joined` are what an epoch reads, without and with the extra sets."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        title: str,
+        alone: Mapping[str, Stage],
+        joined: Mapping[str, Stage],
+        schedule: Sequence[_Epoch],
+    ) -> None:
+        self.experiment, self.title, self.schedule = experiment, title, schedule
+        self.inputs = (alone, joined)
+        self.reads = tuple((title, *((role, stage.key) for role, stage in inputs.items())) for inputs in self.inputs)
+
+    def all_but_last(self, before: Stage, known: Known) -> Stage:
+        """Every epoch but the last, each taken from what is known where it can be."""
+        for number, epoch in enumerate(self.schedule[:-1], 1):
+            token = (before.key, self.reads[epoch.joins], epoch.token)
+            before = known.once(token, partial(self.after, before, number))
+        return before
+
+    def after(self, before: Stage, number: int) -> Stage:
+        epoch = self.schedule[number - 1]
+        inputs = {"before": before, **self.inputs[epoch.joins]}
+        aside = {"title": self.title, "epoch": number, "experiment": self.experiment}
+        return Stage("fit", epoch.params, inputs, aside)
 
 
 def start_stage(experiment: Experiment, classes: int) -> Stage:
@@ -94,16 +153,15 @@ def run_fit(stage: Stage, context: Context) -> State:
     trainer = _at_latest(stage, context)
     epochs = {epoch.aside["epoch"]: epoch for epoch in chain(stage)}
     for number, metrics in enumerate(trainer.history, 1):
-        _tell(context, stage, epochs[number], EpochResult(number, metrics), replayed=True)
+        _tell(context, stage, epochs[number], EpochResult(number, metrics), cost(trainer, metrics), replayed=True)
     last = stage.aside["epoch"]
-    checkpoint = _checkpoint(context, stage)
     for result in trainer.epochs(until=last):
         here = epochs[result.epoch]
         if result.epoch < last and here.key in context.keep:
             context.keep_product(here, trainer.state_dict())
         elif result.epoch < last and is_first_rank():
-            save_checkpoint(trainer.state_dict(), checkpoint)
-        _tell(context, stage, here, result, replayed=False)
+            context.store.save_partial(stage.key, CHECKPOINT, partial(save_checkpoint, trainer.state_dict()))
+        _tell(context, stage, here, result, cost(trainer, result.metrics), replayed=False)
     return trainer.state_dict()
 
 
@@ -113,7 +171,7 @@ def trainer_after(stage: Stage, context: Context) -> Trainer:
 
 
 def write_state(state: State, folder: Path) -> None:
-    torch.save(state, folder / "state.pt")
+    save_checkpoint(state, folder / "state.pt")
 
 
 def read_state(folder: Path) -> State:
@@ -145,19 +203,15 @@ def _at_latest(stage: Stage, context: Context) -> Trainer:
 
 
 def _latest_state(stage: Stage, context: Context) -> State | None:
-    state = load_checkpoint(_checkpoint(context, stage))
+    state = load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT))
     reached = state["epoch"] if state else 0
-    for epoch in reversed(chain(stage)[:-1]):
-        if epoch.aside["epoch"] <= reached:
-            break
-        if context.store.get(epoch.key) is not None:
+    later = [epoch for epoch in chain(stage)[:-1] if epoch.aside["epoch"] > reached]
+    there = context.store.present(epoch.key for epoch in later)
+    for epoch in reversed(later):
+        if epoch.key in there and context.store.get(epoch.key) is not None:
             state = read_state(context.store.folder(epoch.key))
             break
     return state
-
-
-def _checkpoint(context: Context, stage: Stage) -> Path:
-    return context.store.partial(stage.key) / "fit.pt"
 
 
 def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
@@ -180,10 +234,24 @@ def _parts(stage: Stage, context: Context) -> dict[str, list[Part]]:
     }
 
 
-def _tell(context: Context, stage: Stage, epoch: Stage, result: EpochResult, replayed: bool) -> None:
+def _tell(
+    context: Context, stage: Stage, epoch: Stage, result: EpochResult, took: Mapping[str, Any], replayed: bool
+) -> None:
     title, last = stage.aside["title"], stage.aside["experiment"].train.epochs
-    piece = {"training": stage.key, "until": stage.aside["epoch"]}
+    piece = {"training": stage.key, "until": stage.aside["epoch"], **took}
     context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, **piece))
+
+
+def cost(trainer: Trainer, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What an epoch took, as a `FitEvent` tells it."""
+    return {"seconds": metrics["seconds"], "images": round(metrics["images"]), "device": device_words(trainer)}
+
+
+def device_words(trainer: Trainer) -> str:
+    """The kind of device, and how many when there are several: a report flags cells of different ones."""
+    gpu = trainer.device.type == "cuda"
+    kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()
+    return kind if trainer.ranks.size == 1 else f"{kind} x{trainer.ranks.size}"
 
 
 def _step_params(experiment: Experiment) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 from raysweep.core.experiment import Experiment
 from raysweep.core.stage import Stage
+from raysweep.data.dataset import FaceData
 
 from .fit import fit_chain, start_from
+from .known import Known
 from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
 from .sets import Sets, check_sets
 
@@ -29,10 +31,11 @@ class Ground:
 
     experiment: Experiment
     sets: Sets
+    known: Known = field(default_factory=Known)
 
     @cached_property
     def a(self) -> Stage:
-        return data_stage(self.sets.target)
+        return self.data(self.sets.target)
 
     @cached_property
     def labels_a(self) -> Stage:
@@ -40,7 +43,10 @@ class Ground:
 
     @cached_property
     def labels_b(self) -> list[Stage]:
-        return [labels_stage(self.experiment, data_stage(extra), every_image=True) for extra in self.sets.extras]
+        return [labels_stage(self.experiment, self.data(extra), every_image=True) for extra in self.sets.extras]
+
+    def data(self, data: FaceData) -> Stage:
+        return self.known.once(id(data), partial(data_stage, data))  # a stage keeps its data, so its id stays taken
 
     @cached_property
     def targets_a(self) -> Stage:
@@ -58,7 +64,8 @@ class Ground:
         every = [*trained, *(extra or [])]
         if not any(stage.aside["knows_va"] for stage in every):
             fields["objective.weight_va"] = 0.0  # nothing to regress
-        return fit_chain(self.experiment.with_changes(fields), self.a, trained, extra or [], title=title)
+        experiment = self.experiment.with_changes(fields) if fields else self.experiment
+        return fit_chain(experiment, self.a, trained, extra or [], title=title, known=self.known)
 
 
 def target_only(ground: Ground) -> Built:
@@ -208,8 +215,11 @@ METHODS: dict[str, Callable[[Ground], Built]] = {
 """By `joint.method`."""
 
 
-def build(experiment: Experiment, sets: Sets) -> Stage:
+def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Stage:
     """The last stage of a cell: its scores. Everything it needs hangs on its inputs.
+
+    Args:
+        known: of the other cells of a study, so that what they share is built once; it must not outlive them.
 
     Raises:
         UserError: data sets that do not go together, or that lack what the method needs.
@@ -217,7 +227,7 @@ def build(experiment: Experiment, sets: Sets) -> Stage:
     check_sets(experiment, sets)
     retrain = experiment.selection.protocol == "select_then_retrain"
     chosen = experiment.with_changes({"selection.protocol": "validation"}) if retrain else experiment
-    ground = Ground(chosen, sets)
+    ground = Ground(chosen, sets, known or Known())
     built = METHODS[experiment.joint.method](ground)
     scored = ground.a
     if sets.finetune is not None:
@@ -235,7 +245,7 @@ def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
     """A second training on another set, from the first one's weights (DCJT, Table 7)."""
     experiment, finetune = ground.experiment, ground.sets.finetune
     assert finetune is not None
-    data = data_stage(finetune)
+    data = ground.data(finetune)
     labels = labels_stage(experiment, data)
     targets = targets_stage(experiment, labels)
     changes: dict[str, Any] = {
@@ -245,7 +255,8 @@ def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
         changes["objective.weight_va"] = 0.0
     same = finetune.classes == ground.sets.target.classes
     start = start_from(experiment, built.model, same, len(finetune.classes))
-    model = fit_chain(experiment.with_changes(changes), data, [targets], start=start, title="fine-tuning")
+    tuned = experiment.with_changes(changes)
+    model = fit_chain(tuned, data, [targets], start=start, title="fine-tuning", known=ground.known)
     return Built(model, built.shown), data
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import flat_words
+from raysweep.core.experiment import Experiment, flat_words
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.recipes import Sets, Task, build, epochs_alone, load_sets, main_chain, plan_tasks
+from raysweep.recipes import Known, Sets, Task, build, done_cells, epochs_alone, load_sets, main_chain, plan_work
 
 from .cells import Cell
 from .study import Study
@@ -24,8 +25,10 @@ from .study import Study
 class Plan:
     """Every cell of a launch, and the tasks that make what is missing.
 
-    `done` holds the keys of cells whose product is in the store; `finals` the last stage of every cell
-    by key; `extras` the distinct extra sets of all cells.
+    `done` holds the keys of cells whose product is in the store; `failed` the causes, by cell key, of those that an
+    earlier launch failed at and this one leaves alone; `finals` the last stage of every cell by key; `extras`
+    the distinct extra sets of all cells; `made_at` the seconds since 1970 when the store was looked at;
+    `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and "found".
     """
 
     study_name: str
@@ -37,6 +40,9 @@ class Plan:
     finals: Mapping[str, Stage]
     done: frozenset[str]
     tasks: Sequence[Task]
+    failed: Mapping[str, str] = field(default_factory=dict)
+    made_at: float = 0.0
+    stages: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def by_key(self) -> dict[str, list[Cell]]:
@@ -58,8 +64,8 @@ class Plan:
 
     @property
     def to_train(self) -> list[Cell]:
-        """The first cell of every key that is not done."""
-        return [cells[0] for key, cells in self.by_key.items() if key not in self.done]
+        """The first cell of every key that is neither done nor left alone because it failed before."""
+        return [cells[0] for key, cells in self.by_key.items() if key not in self.done and key not in self.failed]
 
     @property
     def epochs_to_train(self) -> int:
@@ -82,35 +88,12 @@ class Plan:
 
     def describe(self, command: str) -> dict[str, Any]:
         """Plain values from which a report can be built without the study's file (`plan.json` in MLflow)."""
-        study, base, data = self.study, self.cells[0].experiment, self.data
+        base = self.cells[0].experiment
+        weights = " or ".join(sorted({c.experiment.selection.weights for c in self.cells}))
         return {
-            "study": {
-                "name": self.study_name,
-                "title": study.title,
-                "source": study.source,
-                "metric": study.metric,
-                "published": study.published,
-                "columns": list(study.columns),
-                "notes": list(study.notes),
-                "reference": dict(study.reference),
-                "axes": [{"name": axis.name, "levels": list(axis.levels)} for axis in study.axes],
-            },
-            "preset": self.preset,
+            **describe_study(self.study_name, self.study, self.preset, base, self.data, self.extras),
             "replicates": sorted({cell.replicate for cell in self.cells}),
-            "protocol": base.selection.protocol,
-            "weights": " or ".join(sorted({c.experiment.selection.weights for c in self.cells})),
-            "data": {
-                "name": data.name,
-                "fingerprint": data.fingerprint,
-                "classes": list(data.classes),
-                "counts": [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)],
-                "notes": list(data.notes),
-                "extras": [
-                    {"name": e.name, "fingerprint": e.fingerprint, "count": len(e.rows(TRAIN)), "notes": list(e.notes)}
-                    for e in self.extras
-                ],
-            },
-            "recipe": flat_words(base.model_dump(exclude={"seeds"})),
+            "weights": weights,
             "cells": [
                 {"coordinates": dict(c.arm.coordinates), "arm": c.arm.name, "replicate": c.replicate, "key": c.key}
                 for c in self.cells
@@ -119,47 +102,129 @@ class Plan:
         }
 
 
+def describe_study(
+    name: str, study: Study, preset: str, base: Experiment, data: FaceData, extras: Sequence[FaceData] = ()
+) -> dict[str, Any]:
+    """The part of `plan.json` that does not depend on cells. `base`: the experiment of the first one."""
+    return {
+        "study": {
+            "name": name,
+            "title": study.title,
+            "source": study.source,
+            "metric": study.metric,
+            "published": study.published,
+            "columns": list(study.columns),
+            "notes": list(study.notes),
+            "reference": dict(study.reference),
+            "axes": [{"name": axis.name, "levels": list(axis.levels)} for axis in study.axes],
+        },
+        "preset": preset,
+        "protocol": base.selection.protocol,
+        "weights": base.selection.weights,
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "classes": list(data.classes),
+            "counts": [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)],
+            "notes": list(data.notes),
+            "extras": [
+                {"name": e.name, "fingerprint": e.fingerprint, "count": len(e.rows(TRAIN)), "notes": list(e.notes)}
+                for e in extras
+            ],
+        },
+        "recipe": flat_words(base.model_dump(exclude={"seeds"})),
+    }
+
+
 def make_plan(
-    name: str, study: Study, preset: str, cells: Sequence[Cell], store: Store, cache: Path | None = None
+    name: str,
+    study: Study,
+    preset: str,
+    cells: Sequence[Cell],
+    store: Store,
+    cache: Path | None = None,
+    retry_failed: bool = False,
+    seconds: Callable[[Task], float | None] = lambda task: None,
 ) -> Plan:
     """Read the data, key every cell, look into the store, and list what is to be done.
+
+    Cells that an earlier launch failed at are left alone, unless `retry_failed`. `seconds`: what a task costs, None
+    where unknown; it decides about the order only.
 
     Raises:
         UserError: data that cannot be read or used, or cells that would be scored on different images.
     """
     sets = [load_sets(cell.experiment, cache) for cell in cells]
-    stages = [_built(cell, own) for cell, own in zip(cells, sets, strict=True)]
+    return plan_cells(name, study, preset, cells, sets, store, retry_failed, seconds)
+
+
+def plan_cells(
+    name: str,
+    study: Study,
+    preset: str,
+    cells: Sequence[Cell],
+    sets: Sequence[Sets],
+    store: Store,
+    retry_failed: bool = False,
+    seconds: Callable[[Task], float | None] = lambda task: None,
+) -> Plan:
+    """`make_plan` with the data sets of every cell at hand."""
+    known = Known()
+    stages = [_built(cell, own, known) for cell, own in zip(cells, sets, strict=True)]
     keyed = [replace(cell, key=stage.key) for cell, stage in zip(cells, stages, strict=True)]
     finals = {stage.key: stage for stage in stages}
-    done = frozenset(key for key in finals if store.get(key) is not None)
+    del known, stages  # as large as the plan itself
+    made_at = time.time()
+    done = done_cells(finals, store)
+    failed = {} if retry_failed else _failed_before(finals.keys() - done, store)
     scored = {own.scored.fingerprint: own.scored for own in sets}
     if len(scored) > 1:
         raise UserError(
             "a study is scored on one data set, but its arms have several: run it once a data set, with --set or --on"
         )
     extras = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
-    tasks = _ordered(plan_tasks(finals.values(), store), keyed)
-    return Plan(name, study, preset, keyed, sets[0].scored, tuple(extras.values()), finals, done, tasks)
+    work = plan_work({key: stage for key, stage in finals.items() if key not in failed}, done, store)
+    tasks = ordered(work.tasks, {cell.key: cell.replicate for cell in reversed(keyed)}, seconds)
+    scored_on, others = sets[0].scored, tuple(extras.values())
+    counts = {"to_compute": work.computed, "shared": work.shared, "found": work.found}
+    return Plan(name, study, preset, keyed, scored_on, others, finals, done, tasks, failed, made_at, counts)
 
 
-def _built(cell: Cell, sets: Sets) -> Stage:
+def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:
+    """Cause by key of the cells that a launch failed at."""
+    noted = {key: store.failure(key) for key in keys}
+    return {key: str(facts["cause"]) for key, facts in noted.items() if facts is not None}
+
+
+def _built(cell: Cell, sets: Sets, known: Known) -> Stage:
     try:
-        return build(cell.experiment, sets)
+        return build(cell.experiment, sets, known)
     except UserError as error:
         raise UserError(f"{cell.arm.name}: {error}") from None
 
 
-def _ordered(tasks: Sequence[Task], cells: Sequence[Cell]) -> list[Task]:
+def ordered(
+    tasks: Sequence[Task], replicates: Mapping[str, int], seconds: Callable[[Task], float | None] = lambda task: None
+) -> list[Task]:
     """Replicate by replicate, so that a launch that is cut short leaves whole ones; within one what takes no
-    training first, then what most work waits for."""
-    replicate = {cell.key: cell.replicate for cell in reversed(cells)}
-    ahead: dict[str, int] = {}
-    users: dict[str, list[str]] = {}
-    for task in tasks:
+    training first, then what most work waits for (the longest way to the end, in seconds; in epochs as long as
+    anything is unknown). Whatever is ready goes before what is not, so no device waits for a replicate's end.
+
+    Args:
+        tasks: inputs before what needs them.
+        replicates: by key of a cell.
+    """
+    costs = [seconds(task) for task in tasks]
+    lengths = [float(task.epochs) for task in tasks] if None in costs else [cost or 0.0 for cost in costs]
+    ahead: dict[str, float] = {}
+    longest: dict[str, float] = {}  # of those that need it
+    trains: dict[str, bool] = {}
+    for task, length in zip(reversed(tasks), reversed(lengths), strict=True):  # whoever uses a task comes after it
+        ahead[task.key] = length + longest.get(task.key, 0.0)
+        trains[task.key] = task.epochs > 0 or trains.get(task.key, False)
         for need in task.needs:
-            users.setdefault(need, []).append(task.key)
-    for task in reversed(tasks):  # whoever uses a task comes after it
-        ahead[task.key] = task.epochs + max((ahead[user] for user in users.get(task.key, ())), default=0)
+            longest[need] = max(longest.get(need, 0.0), ahead[task.key])
+            trains[need] = trains[task.key] or trains.get(need, False)
     return sorted(
-        tasks, key=lambda task: (min(replicate[key] for key in task.cells), ahead[task.key] > 0, -ahead[task.key])
+        tasks, key=lambda task: (min(replicates[key] for key in task.cells), trains[task.key], -ahead[task.key])
     )

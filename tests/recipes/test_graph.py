@@ -201,10 +201,16 @@ class Stored:
     """A store that has these keys."""
 
     def __init__(self, keys):
-        self.keys = keys
+        self.there = keys
+
+    def keys(self):
+        return iter(self.there)
+
+    def present(self, keys):
+        return frozenset(keys) & self.there
 
     def get(self, key):
-        return {} if key in self.keys else None
+        return {} if key in self.there else None
 
 
 def to_make(cells, stored):

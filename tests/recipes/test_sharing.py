@@ -261,7 +261,7 @@ def test_a_checkpoint_and_a_kept_epoch_the_later_one_counts(tmp_path):
     with pytest.raises(Died):
         run_task(cell, SETS, final.key, [epochs[2].key], store, report=die)
     assert store.get(epochs[2].key) is not None
-    assert torch.load(store.partial(epochs[3].key) / "fit.pt", weights_only=True)["epoch"] == 2
+    assert torch.load(store.partial_file(epochs[3].key, "fit.pt"), weights_only=True)["epoch"] == 2
     events = []
     run_task(cell, SETS, final.key, [epochs[2].key], store, report=events.append)
     assert [event.epoch for event in events if not event.replayed] == [4]

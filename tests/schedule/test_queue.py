@@ -1,39 +1,15 @@
-"""The queue of tasks on a simulated cluster: order, waiting, failures. No Ray."""
+"""The queue of tasks on a simulated cluster: order, waiting, batches, other launches, failures. No Ray."""
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.core.stage import Stage
-from raysweep.engine.queue import TaskQueue
-from raysweep.recipes import Task
-
-
-def task(name, *needs):
-    return Task(
-        stage=Stage("fit", {"name": name}),
-        needs=frozenset(need.key for need in needs),
-        fits=(("training", 3),),
-        keep=frozenset(),
-        cells=frozenset(),
-    )
-
-
-def for_cells(tasks):
-    """The tasks with the cells that wait for them: whatever nobody needs is a cell."""
-    cells = {job.key: {job.key} for job in tasks if not any(job.key in other.needs for other in tasks)}
-    more = True
-    while more:
-        before = sum(map(len, cells.values()))
-        for job in tasks:
-            for need in job.needs:
-                cells.setdefault(need, set()).update(cells.get(job.key, ()))
-        more = sum(map(len, cells.values())) > before
-    return [replace(job, cells=frozenset(cells[job.key])) for job in tasks]
+from raysweep.schedule import TaskQueue
+from raysweep.schedule.queue import BATCH_SECONDS, TINY_SECONDS
+from tests.schedule.graphs import dependants, for_cells, graphs, task
 
 
 def named(tasks):
@@ -134,14 +110,97 @@ class TestFailures:
         assert queue.take().key == m_b.key
 
 
-@st.composite
-def graphs(draw):
-    """Tasks of a random graph, listed in any order: a queue may be given a need after what needs it."""
-    tasks = []
-    for n in range(draw(st.integers(1, 14))):
-        needs = draw(st.sets(st.sampled_from(tasks), max_size=3)) if tasks else ()
-        tasks.append(task(n, *needs))
-    return draw(st.permutations(for_cells(tasks)))
+class TestOtherLaunches:
+    def test_what_another_launch_computes_goes_back_and_others_come_first(self):
+        queue = TaskQueue(ALL)
+        assert queue.take() is A
+        queue.set_aside(A.key)
+        assert named(queue.aside.values()) == ["A"]
+        assert queue.take() is ALONE
+        queue.done(ALONE.key)
+        assert queue.take() is None
+        assert not queue.exhausted  # A may come back
+        queue.resume(A.key)
+        assert queue.take() is A
+
+    def test_what_another_launch_has_done_is_done(self):
+        queue = TaskQueue(ALL)
+        queue.take()
+        queue.set_aside(A.key)
+        queue.done(A.key)
+        assert not queue.aside
+        assert queue.take() is SELECT
+
+    def test_a_waiting_task_may_be_set_aside_and_comes_back_in_its_place(self):
+        queue = TaskQueue([A, SELECT, ALONE])
+        queue.set_aside(SELECT.key)
+        queue.take()
+        queue.done(A.key)
+        assert queue.take() is ALONE
+        queue.resume(SELECT.key)
+        queue.resume(SELECT.key)
+        assert queue.take() is SELECT
+        assert queue.take() is None
+        assert queue.exhausted
+
+    def test_what_another_launch_failed_at_is_lost_with_all_that_needs_it(self):
+        queue = TaskQueue(ALL)
+        queue.take()
+        queue.set_aside(A.key)
+        assert set(named(queue.failed(A.key))) == {"select", "B", "warm-up", "left", "right"}
+        assert not queue.aside
+
+    def test_what_is_aside_is_lost_when_no_cell_waits_for_it_any_more(self):
+        m_a, m_b = task("M_A"), task("M_B")
+        queue = TaskQueue(for_cells([m_a, m_b, task("arm", m_a, m_b)]))
+        queue.take(), queue.take()
+        queue.set_aside(m_b.key)
+        assert set(named(queue.failed(m_a.key))) == {"M_B", "arm"}
+        assert queue.exhausted
+
+
+class TestBatches:
+    def many(self, count, seconds, epochs=3):
+        jobs = [task(n, epochs=epochs) for n in range(count)]
+        return TaskQueue(jobs, lambda job: seconds)
+
+    def test_tiny_tasks_travel_together(self):
+        batch = self.many(100, 0.1).take_batch(1)
+        assert len(batch) == 25
+        assert sum(0.1 for _ in batch) >= BATCH_SECONDS - 1e-9
+
+    def test_no_device_goes_without(self):
+        queue = self.many(10, 0.1)
+        assert [len(queue.take_batch(4)) for _ in range(4)] == [2, 2, 1, 1]
+        assert queue.ready == 4
+
+    def test_long_tasks_and_unknown_ones_go_alone(self):
+        assert len(self.many(9, 2.0).take_batch(1)) == 1
+        assert len(self.many(9, None).take_batch(1)) == 1
+
+    def test_unknown_tasks_that_train_nothing_go_together(self):
+        assert len(self.many(9, None, epochs=0).take_batch(1)) == 5
+
+    def test_a_long_task_keeps_its_place_and_is_left_to_another_device(self):
+        tiny, long = task("tiny"), task("long")
+        queue = TaskQueue([tiny, long, task("tiny too")], lambda job: 50.0 if job is long else 0.1)
+        assert named(queue.take_batch(1)) == ["tiny", "tiny too"]
+        assert named(queue.take_batch(1)) == ["long"]
+        assert queue.take_batch(1) == []
+
+    @given(graphs(), st.integers(1, 6), st.floats(0.01, 3.0))
+    def test_a_batch_is_ready_and_takes_no_more_than_its_share(self, tasks, devices, seconds):
+        queue, done = TaskQueue(tasks, lambda job: seconds), set()
+        while not queue.exhausted:
+            ready = queue.ready
+            batch = queue.take_batch(devices)
+            assert all(job.needs <= done for job in batch)
+            assert len(batch) <= max(1, ready // devices)
+            assert len(batch) == 1 or (seconds < TINY_SECONDS and seconds * (len(batch) - 1) < BATCH_SECONDS)
+            for job in batch:
+                done.add(job.key)
+                queue.done(job.key)
+        assert done == {job.key for job in tasks}
 
 
 def simulate(tasks, workers, random, fails=frozenset()):
@@ -201,14 +260,6 @@ def test_one_worker_takes_them_in_the_order_given_as_far_as_needs_allow(tasks):
     assert queue.exhausted
 
 
-def dependants(tasks, fails):
-    lost, more = set(), True
-    while more:
-        more = {job.key for job in tasks if job.needs & (lost | fails)} - lost
-        lost |= more
-    return lost
-
-
 def test_the_queue_itself_knows_no_ray():
     """Loaded by file: the package around it starts Ray, the module must not need it."""
     script = (
@@ -218,21 +269,6 @@ def test_the_queue_itself_knows_no_ray():
         "assert module.TaskQueue([]).exhausted\n"
         "sys.exit(' '.join(m for m in ('ray', 'mlflow') if m in sys.modules) or 0)\n"
     )
-    file = Path(__file__).parents[2] / "raysweep" / "engine" / "queue.py"
+    file = Path(__file__).parents[2] / "raysweep" / "schedule" / "queue.py"
     done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def test_tune_asks_the_queue():
-    from raysweep.engine.searcher import TaskSearcher
-
-    searcher = TaskSearcher(TaskQueue(ALL), lambda job: {"task": job.stage.params["name"]})
-    assert searcher.suggest("t1") == {"task": "A"}
-    assert searcher.suggest("t2") == {"task": "alone"}
-    assert searcher.suggest("t3") is None  # wait
-    searcher.on_trial_complete("t1", {"done": True})
-    assert searcher.suggest("t3") == {"task": "select"}
-    searcher.on_trial_complete("t2", {"failed": "DegenerateLoss: the loss became nan"})  # nothing needs it
-    assert searcher.suggest("t4") is None
-    searcher.on_trial_complete("t3", error=True)  # its process died for good: B and all after it are lost
-    assert searcher.suggest("t4") == "FINISHED"
