@@ -83,6 +83,18 @@ class Journal:
             return 0
 
 
+def is_held(path: Path) -> bool:
+    """Whether a living process writes this journal."""
+    try:
+        with path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The end of a launch that did not live to write it: an "end" event, unless there is one."""
     if not events or events[-1]["event"] == "end":

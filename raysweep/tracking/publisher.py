@@ -5,15 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from raysweep.core.errors import describe
 
-from .journal import Journal, events_of_a_death
-from .writer import Writer
+from .journal import Journal, events_of_a_death, now_ms
+from .writer import EPOCHS, Writer
 
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts while the server does not answer; the last one repeats."""
+
+AT_ONCE = 1000
+"""The most epochs that are brought together; what arrived is noted after each lot."""
+
+BEAT = 60.0
+"""Seconds after which a launch tells the server again that it lives (see `adopt.adopt_runs`)."""
 
 
 class Publisher(threading.Thread):
@@ -25,6 +33,8 @@ class Publisher(threading.Thread):
         self.trouble: str | None = None
         self._news = threading.Event()
         self._closing = threading.Event()
+        self._last: dict[str, Any] | None = None
+        self._beat_at = time.monotonic()
 
     def wake(self) -> None:
         """There are new events."""
@@ -46,23 +56,57 @@ class Publisher(threading.Thread):
                 failures = 0
                 if closing:
                     return
-                self._news.wait()
+                self._news.wait(BEAT)
             else:
                 wait = PATIENCE[min(failures, len(PATIENCE) - 1)]
                 failures += 1
                 time.sleep(wait)
 
     def _publish_pending(self) -> bool:
-        """True when every event has arrived; False, with `trouble` set, at the first that has not."""
-        for offset, event in self.journal.unpublished():
-            try:
-                self.writer.write(event)
-            except Exception as error:  # noqa: BLE001  whatever the client raises, the event is tried again
-                self.trouble = describe(error)
-                return False
-            self.journal.mark_published(offset)
+        """True when every event has arrived; False, with `trouble` set, at the first lot that has not."""
+        try:
+            for events in publish(self.journal, self.writer):
+                self._last = events[-1]
+            self._beat()
+        except Exception as error:  # noqa: BLE001  whatever the client raises, the events are tried again
+            self.trouble = describe(error)
+            return False
         self.trouble = None
         return True
+
+    def _beat(self) -> None:
+        """Tell the server now and then that the launch lives, also while it has nothing to tell."""
+        last = self._last
+        if last is None or last["event"] == "end" or time.monotonic() - self._beat_at < BEAT:
+            return
+        words = {"event": "beat", "time": now_ms(), "study": last["study"], "launch": last["launch"]}
+        self.writer.write_all([words])
+        self._beat_at = time.monotonic()
+
+
+def publish(journal: Journal, writer: Writer) -> Iterator[list[dict[str, Any]]]:
+    """Bring a journal's events to the server lot by lot; yields each lot when it has arrived and is marked."""
+    for offset, events in lots(journal.unpublished()):
+        writer.write_all(events)
+        journal.mark_published(offset)
+        yield events
+
+
+def lots(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Events in order, epochs that follow one another together: (end offset, events)."""
+    lot: list[dict[str, Any]] = []
+    end = 0
+    for offset, event in pending:
+        if lot and (event["event"] not in EPOCHS or len(lot) == AT_ONCE):
+            yield end, lot
+            lot = []
+        lot.append(event)
+        end = offset
+        if event["event"] not in EPOCHS:
+            yield end, lot
+            lot = []
+    if lot:
+        yield end, lot
 
 
 def adopt_journals(folder: Path, writer: Writer, tracking: str) -> list[str]:
@@ -87,9 +131,8 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str) -> list[str]:
             for event in events_of_a_death(events):
                 journal.append(event)
             try:
-                for offset, event in journal.unpublished():
-                    writer.write(event)
-                    journal.mark_published(offset)
+                for _ in publish(journal, writer):
+                    pass
             except Exception as error:  # noqa: BLE001  whatever the client raises
                 troubles.append(f"tracking: {path} could not be published yet ({describe(error)})")
     return troubles

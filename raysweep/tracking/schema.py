@@ -1,6 +1,6 @@
 """What is written where in MLflow: names of tags, parameters and artifacts. The report reads by the same names."""
 
-KIND = "raysweep.kind"  # "launch", "cell", or "training" (one that several cells are made from)
+KIND = "raysweep.kind"  # "launch", "cell", "trial" (of a search), or "training" (one that several cells are made from)
 TITLE = "raysweep.title"  # what a shared training is called: "M_A"
 STUDY = "raysweep.study"
 LAUNCH = "raysweep.launch"
@@ -8,8 +8,15 @@ ARM = "raysweep.arm"
 COORDINATES = "raysweep.coordinates"  # JSON object, axis name to level
 REPLICATE = "raysweep.replicate"
 KEY = "raysweep.key"
-STATE = "raysweep.state"  # "running", "complete" or "failed"
-CAUSE = "raysweep.cause"  # why a cell failed
+STATE = "raysweep.state"  # "running", "complete", "failed" or "stopped"; of a trial also "pruned"
+CAUSE = "raysweep.cause"  # why a cell or a trial failed
+SHARED_EPOCHS = "raysweep.shared_epochs"  # epochs of a cell's curve that its own task did not train: "1-8,11"
+ATTEMPTS = "raysweep.attempts"  # launches that began this cell's own task, with commas
+PROCESS = "raysweep.process"  # which process a launch is, as `core.process.Process` writes it
+SEEN_ALIVE = "raysweep.seen_alive"  # when a launch last said that it lives, ms since 1970
+SEARCH = "raysweep.search"  # Optuna study that a trial belongs to
+TRIAL = "raysweep.trial"  # a trial's number in it
+POINT = "raysweep.point"  # JSON object, field path to the value a trial tries
 DEGENERATE = "raysweep.degenerate"  # "true" when the model predicts one class only
 PRESET = "raysweep.preset"
 CODE_VERSION = "raysweep.code_version"
@@ -28,6 +35,9 @@ RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"
 PREDICTIONS_FILE = "predictions.npz"
 LABELS_FILE = "labels.npz"  # only of cells that adapt the labels of an extra data set
+
+CURVE = "train/loss"  # every epoch has it: its last step is the last epoch that arrived
+SEARCH_SECONDS = "search/seconds"  # device-seconds of a trial
 
 MAX_PARAM_LENGTH = 6000
 MAX_NOTES_LENGTH = 4000

@@ -56,7 +56,8 @@ def _check_uri(uri: str, writable: bool) -> None:
     elif scheme not in ("http", "https", "postgresql", "mysql", "mssql", "databricks") and "+" not in scheme:
         raise UserError(f"tracking: expected sqlite:///FILE or http://HOST:PORT, but got {uri!r}")
     if scheme in ("http", "https"):
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        # Whoever writes tries again itself, after asking what arrived: a request sent twice may make a run twice.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0" if writable else "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
@@ -87,4 +88,5 @@ def _quiet_libraries() -> None:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # else a line for every run that ends
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

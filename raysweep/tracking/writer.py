@@ -4,84 +4,153 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
 
-from raysweep.core.experiment import flat_words
 from raysweep.core.store import Store
 from raysweep.recipes import CellResult
 
 from . import schema
 from .artifacts import draw_artifacts
+from .identity import Event, identity_of, new_run
 from .label_pictures import draw_labels
+from .runs import Curve, Runs
+from .spans import epochs_in, spans
+
+EPOCHS = ("epoch", "training", "trial_epoch")
+"""Events that go on with a curve; any number of them in a row is brought at once."""
+
+OVER = ("complete", "pruned")
+"""States that nothing that is told later changes: equal keys mean equal numbers."""
 
 
 class Writer:
-    """Writes one study's launches and cells through an `MlflowClient`.
+    """Writes studies' launches, cells, trainings and search trials through an `MlflowClient`.
 
-    Events are plain dicts: {"event": the word of an `_on_` method below, "time": ms since 1970, ...}; a cell event
-    carries "cell": {"key", "arm", "coordinates", "replicate", "config", "tags"}.
+    Events are plain dicts: {"event": one of EPOCHS or the word of an `_on_` method below, "time": ms since 1970,
+    "study", "launch", ...}. A cell's event carries "cell": {"key", "arm", "coordinates", "replicate", "config",
+    "tags"}, a trial's "trial": {"search", "number", "key", "arm", "coordinates", "replicate", "point", "config",
+    "tags"}, a training's "training": {"key", "title", "replicate", "tags"}.
     """
 
     def __init__(self, client: MlflowClient, store: Store) -> None:
-        self.client, self.store = client, store
-        self._experiments: dict[str, str] = {}
-        self._launches: dict[str, str] = {}
-        self._cells: dict[tuple[str, str, int], tuple[str, int]] = {}
-        self._trainings: dict[tuple[str, str, str], tuple[str, int]] = {}
+        self.client, self.store, self.runs = client, store, Runs(client)
+        self._ids: dict[tuple[str, ...], str] = {}
+        self._curves: dict[tuple[str, ...], Curve] = {}
 
-    def write(self, event: Mapping[str, Any]) -> None:
+    def write(self, event: Event) -> None:
         """Write one event. Raises whatever the client raises; calling again is safe."""
-        getattr(self, f"_on_{event['event']}")(event)
+        self.write_all([event])
 
-    def _on_launch(self, event: Mapping[str, Any]) -> None:
-        launch = self._launch_run(event)
-        self.client.log_dict(launch, event["plan"], schema.PLAN_FILE)
+    def write_all(self, events: Sequence[Event]) -> None:
+        """Write events in order: one of another kind, or any number of EPOCHS, each run's in one request or few.
 
-    def _on_start(self, event: Mapping[str, Any]) -> None:
-        run, _ = self._cell_run(event)
-        self.client.update_run(run, status="RUNNING")
-        self.client.set_tag(run, schema.STATE, "running")
+        Raises whatever the client raises; calling again with all of them is safe.
+        """
+        try:
+            if events[0]["event"] in EPOCHS:
+                self._write_epochs(events)
+            else:
+                (event,) = events
+                getattr(self, f"_on_{event['event']}")(event)
+        except Exception:  # nobody knows what arrived: next time the server is asked what it has
+            self._ids, self._curves, self.runs = {}, {}, Runs(self.client)
+            raise
 
-    def _on_epoch(self, event: Mapping[str, Any]) -> None:
-        run, last = self._cell_run(event)
-        if event["epoch"] <= last:
+    def _write_epochs(self, events: Sequence[Event]) -> None:
+        curves: dict[tuple[str, ...], list[Event]] = {}
+        for event in events:
+            curves.setdefault((event["launch"], *identity_of(event)), []).append(event)
+        for name, epochs in curves.items():
+            if name not in self._curves:
+                self._curves[name] = self._open(epochs[0])
+            self._go_on(self._curves[name], epochs)
+
+    def _go_on(self, curve: Curve, events: Sequence[Event]) -> None:
+        epochs = {event["epoch"]: event for event in events if event["epoch"] > curve.last}
+        self.runs.log_epochs(curve.run, [(e["epoch"], e["metrics"], e["time"]) for e in epochs.values()])
+        for event in events:
+            if event.get("last") and not curve.over:  # a training that is nobody's own curve ends with its last epoch
+                self.runs.close(curve.run, "FINISHED", {schema.STATE: "complete"}, event["time"])
+                curve.over = True
+        curve.last = max([curve.last, *epochs])
+
+    def _open(self, event: Event) -> Curve:
+        """The run of an epoch, at work in the event's launch, and what the server has of its curve."""
+        run = self._run(event)
+        return Curve(run, self.runs.last_epoch(run), over=not self._take_up(run, event))
+
+    def _take_up(self, run: str, event: Event) -> bool:
+        """The run goes on in the event's launch, unless it is over.
+
+        What a dead launch left to tell may be published late: it takes no run from a launch that began after.
+        """
+        found = self.client.get_run(run)
+        tags, status = found.data.tags, found.info.status
+        if tags.get(schema.STATE) in OVER:
+            return False
+        holder = tags.get(schema.LAUNCH, "")
+        if status == "RUNNING" and holder != event["launch"]:
+            other = self.runs.find(event["study"], {schema.KIND: "launch", schema.LAUNCH: holder})
+            if other and self.client.get_run(other).info.start_time > event["time"]:
+                return True
+        self.runs.take_up(run, event["launch"])
+        return True
+
+    def _on_launch(self, event: Event) -> None:
+        self.client.log_dict(self._launch_run(event), event["plan"], schema.PLAN_FILE)
+
+    def _on_beat(self, event: Event) -> None:
+        """The launch lives. Not journaled: it is told to the server alone."""
+        self.client.set_tag(self._launch_run(event), schema.SEEN_ALIVE, str(event["time"]))
+
+    def _on_start(self, event: Event) -> None:
+        """The cell's own task begins. "shared": epochs of its curve that this task will not train ("all": any)."""
+        run = self._run(event)
+        if not self._take_up(run, event) or event.get("shared", "all") == "all":
             return
-        self._log_metrics(run, [(event["epoch"], event["metrics"])], event["time"])
-        self._remember(event, run, event["epoch"])
+        tags = self.runs.tags(run)
+        self._say_shared(run, tags, event)
+        attempts = _attempts(tags)
+        if event["launch"] not in attempts:
+            self.client.set_tag(run, schema.ATTEMPTS, ",".join([*attempts, event["launch"]]))
 
-    def _on_complete(self, event: Mapping[str, Any]) -> None:
-        run, last = self._cell_run(event)
-        tags_before = self.client.get_run(run).data.tags
-        if tags_before.get(schema.STATE) == "complete":
+    def _say_shared(self, run: str, tags: Mapping[str, str], event: Event) -> None:
+        """Tag the cell with what was computed for others. What an earlier attempt of its own trained is its own."""
+        words = event["shared"]
+        if set(_attempts(tags)) - {event["launch"]}:
+            words = spans(epochs_in(tags.get(schema.SHARED_EPOCHS, "")) & epochs_in(words))
+        if words:
+            self.client.set_tag(run, schema.SHARED_EPOCHS, words)
+        elif schema.SHARED_EPOCHS in tags:
+            self.client.delete_tag(run, schema.SHARED_EPOCHS)
+
+    def _on_complete(self, event: Event) -> None:
+        run = self._run(event)
+        self._curves.pop((event["launch"], *identity_of(event)), None)
+        before = self.client.get_run(run).data
+        if before.tags.get(schema.STATE) == "complete":
+            return
+        if self.store.get(event["cell"]["key"]) is None:  # removed since; a later launch trains it again
+            self.runs.stop(run, event["time"])
             return
         folder = self.store.folder(event["cell"]["key"])
-        if self.store.get(event["cell"]["key"]) is None:  # removed since; a later launch trains it again
-            self._stop(run, event["time"])
-            return
         result = CellResult.read(folder)
-        rest = [(number, metrics) for number, metrics in enumerate(result.history, 1) if number > last]
-        self._log_metrics(run, [*rest, (len(result.history), result.scores)], event["time"])
+        last, when = self.runs.last_epoch(run), event["time"]
+        rest = [(number, metrics, when) for number, metrics in enumerate(result.history, 1) if number > last]
+        scores = {name: value for name, value in result.scores.items() if name not in before.metrics}
+        self.runs.log_epochs(run, [*rest, (len(result.history), scores, when)])
         self._log_artifacts(run, folder, result)
-        facts = result.facts
-        tags = {
-            schema.DEGENERATE: str(facts["degenerate"]).lower(),
-            schema.NOISE_HASH: facts["noise_hash"],
-            schema.WEIGHTS_HASH: facts["weights_hash"],
-            schema.DEVICE: facts["device"],
-            schema.CODE_VERSION: facts["code_version"],
-            schema.STATE: "complete",
-        }
-        if facts.get("label_notes"):
-            tags[schema.LABEL_NOTES] = _json_within(facts["label_notes"], schema.MAX_NOTES_LENGTH)
-        if schema.CAUSE in tags_before:  # it failed in an earlier launch
+        if event.get("shared", "") != "all":
+            self._say_shared(run, before.tags, {"shared": "", **event})
+        elif not _attempts(before.tags):
+            self.client.set_tag(run, schema.SHARED_EPOCHS, spans(range(1, len(result.history) + 1)))
+        if schema.CAUSE in before.tags:  # it failed in an earlier launch
             self.client.delete_tag(run, schema.CAUSE)
-        self.client.log_batch(run, tags=[RunTag(k, v) for k, v in tags.items()])
-        self.client.set_terminated(run, "FINISHED", event["time"])
+        self.runs.close(run, "FINISHED", _facts(result.facts), when)
 
     def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
         """The cell's files, and pictures of them."""
@@ -94,135 +163,84 @@ class Writer:
         for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *labels):
             self.client.log_artifact(run, str(file))
 
-    def _on_failed(self, event: Mapping[str, Any]) -> None:
-        run, _ = self._cell_run(event)
-        tags = [RunTag(schema.STATE, "failed"), RunTag(schema.CAUSE, event["cause"])]
-        self.client.log_batch(run, tags=tags)
-        self.client.set_terminated(run, "FAILED", event["time"])
+    def _on_failed(self, event: Event) -> None:
+        """The cell failed; "before": in an earlier launch, and this one leaves it alone."""
+        run = self._run(event)
+        state = self.runs.tags(run).get(schema.STATE)
+        if state not in OVER and not (state and event.get("before")):
+            self.runs.close(run, "FAILED", {schema.STATE: "failed", schema.CAUSE: event["cause"]}, event["time"])
 
-    def _on_training(self, event: Mapping[str, Any]) -> None:
-        """An epoch of a training that belongs to no cell's own curve: M_A, M_B, a pre-training."""
-        training = event["training"]
-        identity = ("training", training["key"], training["title"])
-        if identity not in self._trainings:
-            self._trainings[identity] = self._training_run(event)
-        run, last = self._trainings[identity]
-        if event["epoch"] > last:
-            self._log_metrics(run, [(event["epoch"], event["metrics"])], event["time"])
-            self._trainings[identity] = (run, event["epoch"])
-        if event["last"]:
-            self.client.set_terminated(run, "FINISHED", event["time"])
+    def _on_trial(self, event: Event) -> None:
+        """A search trial starts, or goes on."""
+        self._take_up(self._run(event), event)
 
-    def _training_run(self, event: Mapping[str, Any]) -> tuple[str, int]:
-        """Run id of a shared training and the last epoch the server has of it."""
-        training = event["training"]
-        experiment = self._experiment(event["study"])
-        wanted = {schema.KIND: "training", schema.KEY: training["key"], schema.TITLE: training["title"]}
-        tags = {
-            **wanted,
-            schema.STUDY: event["study"],
-            schema.LAUNCH: event["launch"],
-            schema.REPLICATE: str(training["replicate"]),
-            schema.PARENT_RUN: self._launch_run(event),
-            **training["tags"],
-        }
-        name = f"{training['title']} #{training['replicate']}"
-        run = self._find(experiment, wanted)
-        if run is None:
-            run = self._create(experiment, name, tags, event["time"])
-        else:  # begun by a launch that died
-            self.client.update_run(run, status="RUNNING")
-            self.client.set_tag(run, schema.LAUNCH, event["launch"])
-        step = max((m.step for m in self.client.get_metric_history(run, "train/loss")), default=0)
-        return run, step
+    def _on_trial_end(self, event: Event) -> None:
+        """How a trial ended: "state", "scores" of the validation images, device-"seconds", "cause" when it failed."""
+        run, state, when = self._run(event), event["state"], event["time"]
+        self._curves.pop((event["launch"], *identity_of(event)), None)
+        if self.runs.tags(run).get(schema.STATE) in OVER:
+            return
+        scores = {**event["scores"], schema.SEARCH_SECONDS: event["seconds"]}
+        self.runs.log_epochs(run, [(self.runs.last_epoch(run), scores, when)])
+        status = {"complete": "FINISHED", "failed": "FAILED"}.get(state, "KILLED")
+        cause = {schema.CAUSE: event["cause"]} if state == "failed" else {}
+        self.runs.close(run, status, {schema.STATE: state, **cause}, when)
 
-    def _on_end(self, event: Mapping[str, Any]) -> None:
+    def _on_end(self, event: Event) -> None:
+        """The launch is over. What others hold by now is theirs."""
         for cell in event.get("stopped", ()):
-            run, _ = self._cell_run({**event, "cell": cell})
-            self._stop(run, event["time"])
-        left = {schema.KIND: "training", schema.LAUNCH: event["launch"]}
-        for run in self._all(self._experiment(event["study"]), left, "attributes.status = 'RUNNING'"):
-            self._stop(run, event["time"])
+            run = self._run({**event, "cell": cell})
+            tags = self.runs.tags(run)
+            if tags.get(schema.LAUNCH) == event["launch"] and tags.get(schema.STATE) not in OVER:
+                self.runs.stop(run, event["time"])
+        for kind in ("training", "trial"):
+            for run in self.runs.running(event["study"], {schema.KIND: kind, schema.LAUNCH: event["launch"]}):
+                self.runs.stop(run.info.run_id, event["time"])
+        self._curves = {name: curve for name, curve in self._curves.items() if name[0] != event["launch"]}
         self.client.set_terminated(self._launch_run(event), event["status"], event["time"])
 
-    def _stop(self, run: str, when: int) -> None:
-        self.client.set_tag(run, schema.STATE, "stopped")
-        self.client.set_terminated(run, "KILLED", when)
+    def _launch_run(self, event: Event) -> str:
+        name = ("launch", event["launch"])
+        if name not in self._ids:
+            wanted = {schema.KIND: "launch", schema.LAUNCH: event["launch"]}
+            tags = {**wanted, schema.STUDY: event["study"], **event.get("tags", {})}
+            self._ids[name] = self.runs.find(event["study"], wanted) or self.runs.create(
+                event["study"], f"launch {event['launch']}", tags, event["time"]
+            )
+        return self._ids[name]
 
-    def _launch_run(self, event: Mapping[str, Any]) -> str:
-        name = event["launch"]
-        if name not in self._launches:
-            experiment = self._experiment(event["study"])
-            found = self._find(experiment, {schema.KIND: "launch", schema.LAUNCH: name})
-            tags = {schema.KIND: "launch", schema.LAUNCH: name, schema.STUDY: event["study"], **event.get("tags", {})}
-            self._launches[name] = found or self._create(experiment, f"launch {name}", tags, event["time"])
-        return self._launches[name]
+    def _run(self, event: Event) -> str:
+        """Id of the run that a cell's, a training's or a trial's event is about."""
+        identity = (event["study"], *identity_of(event))
+        if identity not in self._ids:
+            new = new_run(event)
+            run = self.runs.find(event["study"], new.identity) or self.runs.create(
+                event["study"], new.name, {**new.tags, schema.PARENT_RUN: self._launch_run(event)}, event["time"]
+            )
+            if new.config is not None:
+                self.runs.describe(run, new.config, new.params)
+            self._ids[identity] = run
+        return self._ids[identity]
 
-    def _cell_run(self, event: Mapping[str, Any]) -> tuple[str, int]:
-        """Run id of a cell and the last epoch the server has of it."""
-        cell = event["cell"]
-        identity = (cell["key"], cell["arm"], cell["replicate"])
-        if identity not in self._cells:
-            experiment = self._experiment(event["study"])
-            wanted = {schema.KEY: cell["key"], schema.ARM: cell["arm"], schema.REPLICATE: str(cell["replicate"])}
-            run = self._find(experiment, wanted) or self._create_cell(experiment, event, wanted)
-            self._describe_cell(run, cell)
-            step = max((m.step for m in self.client.get_metric_history(run, "train/loss")), default=0)
-            self._cells[identity] = (run, step)
-        return self._cells[identity]
 
-    def _remember(self, event: Mapping[str, Any], run: str, step: int) -> None:
-        cell = event["cell"]
-        self._cells[(cell["key"], cell["arm"], cell["replicate"])] = (run, step)
+def _attempts(tags: Mapping[str, str]) -> list[str]:
+    """Launches that began the cell's own task."""
+    return [name for name in tags.get(schema.ATTEMPTS, "").split(",") if name]
 
-    def _create_cell(self, experiment: str, event: Mapping[str, Any], identity: dict[str, str]) -> str:
-        cell = event["cell"]
-        tags = {
-            schema.KIND: "cell",
-            schema.STUDY: event["study"],
-            schema.LAUNCH: event["launch"],
-            schema.COORDINATES: json.dumps(cell["coordinates"]),
-            schema.PARENT_RUN: self._launch_run(event),
-            **identity,
-            **cell["tags"],
-        }
-        return self._create(experiment, f"{cell['arm']} #{cell['replicate']}", tags, event["time"])
 
-    def _describe_cell(self, run: str, cell: Mapping[str, Any]) -> None:
-        """Parameters and configuration, also where a server died between creating a run and these."""
-        if self.client.get_run(run).data.params:
-            return
-        self.client.log_dict(run, cell["config"], schema.CONFIG_FILE)
-        params = [Param(k, v[: schema.MAX_PARAM_LENGTH]) for k, v in flat_words(cell["config"]).items()]
-        for start in range(0, len(params), schema.MAX_PARAMS_A_BATCH):
-            self.client.log_batch(run, params=params[start : start + schema.MAX_PARAMS_A_BATCH])
-
-    def _create(self, experiment: str, name: str, tags: Mapping[str, str], when: int) -> str:
-        return str(self.client.create_run(experiment, start_time=when, tags=dict(tags), run_name=name).info.run_id)
-
-    def _find(self, experiment: str, tags: Mapping[str, str]) -> str | None:
-        words = [f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items()]
-        runs = self.client.search_runs([experiment], " and ".join(words), max_results=1)
-        return str(runs[0].info.run_id) if runs else None
-
-    def _all(self, experiment: str, tags: Mapping[str, str], also: str) -> list[str]:
-        words = [f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items()]
-        runs = self.client.search_runs([experiment], " and ".join([*words, also]), max_results=schema.MOST_RUNS)
-        return [str(run.info.run_id) for run in runs]
-
-    def _experiment(self, study: str) -> str:
-        if study not in self._experiments:
-            found = self.client.get_experiment_by_name(study)
-            if found and found.lifecycle_stage == "deleted":
-                self.client.restore_experiment(found.experiment_id)
-            identity = found.experiment_id if found else self.client.create_experiment(study)
-            self._experiments[study] = str(identity)
-        return self._experiments[study]
-
-    def _log_metrics(self, run: str, steps: Iterable[tuple[int, Mapping[str, float]]], when: int) -> None:
-        metrics = [Metric(name, value, when, step) for step, values in steps for name, value in values.items()]
-        for start in range(0, len(metrics), schema.MAX_METRICS_A_BATCH):
-            self.client.log_batch(run, metrics=metrics[start : start + schema.MAX_METRICS_A_BATCH])
+def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Tags of a complete cell."""
+    tags = {
+        schema.DEGENERATE: str(facts["degenerate"]).lower(),
+        schema.NOISE_HASH: facts["noise_hash"],
+        schema.WEIGHTS_HASH: facts["weights_hash"],
+        schema.DEVICE: facts["device"],
+        schema.CODE_VERSION: facts["code_version"],
+        schema.STATE: "complete",
+    }
+    if facts.get("label_notes"):
+        tags[schema.LABEL_NOTES] = _json_within(facts["label_notes"], schema.MAX_NOTES_LENGTH)
+    return tags
 
 
 def _json_within(sentences: Sequence[str], length: int) -> str:
@@ -235,7 +253,3 @@ def _json_within(sentences: Sequence[str], length: int) -> str:
     while len(json.dumps(fitting)) > length:
         fitting.pop()
     return json.dumps(fitting)
-
-
-def _quoted(value: str) -> str:
-    return f'"{value}"' if "'" in value else f"'{value}'"

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from raysweep.tracking.journal import Journal, events_of_a_death
+from raysweep.tracking.journal import Journal, events_of_a_death, is_held
 from raysweep.tracking.publisher import Publisher, adopt_journals
 
 
@@ -23,11 +23,11 @@ class Server:
     def __init__(self):
         self.events, self.down = [], 0
 
-    def write(self, event):
+    def write_all(self, events):
         if self.down:
             self.down -= 1
             raise ConnectionError("no answer")
-        self.events.append(event)
+        self.events += events
 
 
 def event(kind, number=0, **facts):
@@ -109,6 +109,15 @@ def test_a_living_launch_is_left_alone(journal, tmp_path):
     assert server.events == []
     with pytest.raises(BlockingIOError):
         Journal(tmp_path / "a.jsonl")
+
+
+def test_whether_a_living_process_writes_a_journal(tmp_path):
+    journal = Journal(tmp_path / "a.jsonl")
+    assert is_held(tmp_path / "a.jsonl")
+    journal.close()
+    assert not is_held(tmp_path / "a.jsonl")
+    assert not is_held(tmp_path / "b.jsonl")
+    assert not (tmp_path / "b.jsonl").exists()
 
 
 def test_a_launch_that_ended_needs_no_second_end():
