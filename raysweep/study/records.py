@@ -1,0 +1,164 @@
+"""What each launch refers to, kept in the store: so that one can say later what is stale, and what nobody needs.
+
+A launch leaves `studies/<study>/<launch>.json.gz` with its cells and every stage of theirs that the store may keep;
+a search leaves its trials in `<launch>.trials.json.gz`. Stages stand there once, with the stages that they are
+computed from, so a record of 100,000 stages takes seconds and a few megabytes. Of records that name the same cell
+(study, preset, data, arm, replicate) the newest counts: its key is live, older ones are superseded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from raysweep.core.stage import Stage
+from raysweep.core.store import Store
+from raysweep.data.dataset import FaceData
+
+from .plan import Plan
+from .record import Entry, Record, Slot, record_of
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A cell that a newer launch computes differently. `record` is the older launch's."""
+
+    record: Record
+    entry: Entry
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return self.record.key(self.entry)
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What the store holds that a plan does not use: (cell, reason) of `stale` ones, and what no study refers to."""
+
+    stale: Sequence[tuple[str, str]]
+    orphans: int
+    orphan_bytes: int
+
+
+def write_record(store: Store, plan: Plan, launch: str) -> None:
+    """Leave the record of a launch, before it computes anything. Raises StoreFull."""
+    finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
+    _write(store, record_of(plan.study_name, plan.preset, launch, (plan.data, *plan.extras), finals))
+
+
+def write_trials(
+    store: Store,
+    study: str,
+    preset: str,
+    launch: str,
+    data: Sequence[FaceData],
+    trials: Iterable[tuple[str, int, Stage]],
+) -> None:
+    """Leave the trials of a search, all that its study has so far. Those of an older launch no longer count.
+
+    Args:
+        data: the scored set first, then others.
+        trials: arm, number and last stage of each.
+    """
+    _write(store, replace(record_of(study, preset, launch, data, trials), trials=True))
+
+
+def read_records(store: Store, study: str | None = None) -> list[Record]:
+    """Every record, oldest first; of one study or of all. Files that cannot be read are passed over."""
+    studies = store.files.names("studies") if study is None else [study]
+    names = [f"studies/{own}/{name}" for own in studies for name in store.files.names(f"studies/{own}")]
+    contents = store.files.read_all(name for name in names if name.endswith(".json.gz"))
+    found = [record for record in map(Record.unpacked, contents.values()) if record is not None]
+    return sorted(found, key=lambda record: (record.time, record.launch))
+
+
+def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
+    """Records with those of their entries that count: of a cell the newest, of trials those of the newest record."""
+    newest: dict[Slot, tuple[Record, Entry]] = {}
+    trials: dict[tuple[str, str, str], Record] = {}
+    ordered = sorted(records, key=lambda record: (record.time, record.launch))
+    for record in ordered:
+        if record.trials:
+            trials[record.study, record.preset, record.data] = record
+        else:
+            newest.update((record.slot(entry), (record, entry)) for entry in record.entries)
+    entries: dict[str, list[Entry]] = {record.file: list(record.entries) for record in trials.values()}
+    for record, entry in newest.values():
+        entries.setdefault(record.file, []).append(entry)
+    return [(record, entries[record.file]) for record in ordered if record.file in entries]
+
+
+def live_keys(records: Iterable[Record]) -> set[str]:
+    """Keys of everything that some study refers to."""
+    return {key for record, entries in live(records) for key in record.below(entries)}
+
+
+def superseded(records: Iterable[Record]) -> list[Superseded]:
+    """Cells of older records that a newer one computes differently, and why; each key once, the newest reason."""
+    newest: dict[Slot, tuple[Record, Entry]] = {}
+    found: dict[tuple[Slot, str], Superseded] = {}
+    for record in sorted(records, key=lambda record: (record.time, record.launch), reverse=True):
+        for entry in () if record.trials else record.entries:
+            slot = record.slot(entry)
+            now, entry_now = newest.setdefault(slot, (record, entry))
+            key = record.key(entry)
+            if key != now.key(entry_now) and (slot, key) not in found:
+                found[slot, key] = Superseded(record, entry, _reason(record, now))
+    return list(found.values())
+
+
+def stale(records: Iterable[Record], plan: Plan) -> list[Superseded]:
+    """Cells of a plan that the newest record of them computed differently: their products are of no use to it."""
+    planned = _record_of_plan(plan)
+    keys = {planned.slot(entry): planned.key(entry) for entry in planned.entries}
+    found = []
+    for record, entries in live(record for record in records if not record.trials):
+        for entry in entries:
+            key = keys.get(record.slot(entry))
+            if key is not None and key != record.key(entry):
+                found.append(Superseded(record, entry, _reason(record, planned)))
+    return found
+
+
+def leftovers(store: Store, plan: Plan) -> Leftovers:
+    """What the store holds that a plan cannot use, and what no study refers to."""
+    records = read_records(store)
+    old = stale(records, plan)
+    there = store.present(cell.key for cell in old)
+    held = sizes_by_key(store)
+    needed = live_keys(records) | set(_record_of_plan(plan).stages)
+    orphans = held.keys() - needed
+    named = [(cell.entry.name, cell.reason) for cell in old if cell.key in there]
+    return Leftovers(named, len(orphans), sum(held[key] for key in orphans))
+
+
+def sizes_by_key(store: Store, folder: str = "stages") -> dict[str, int]:
+    """Bytes of every product (or, of `partial`, of every piece of unfinished work), by key."""
+    totals: dict[str, int] = {}
+    for name, size in store.files.sizes(folder).items():
+        key = name.partition("/")[0]
+        totals[key] = totals.get(key, 0) + size
+    return totals
+
+
+def _record_of_plan(plan: Plan) -> Record:
+    finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
+    return record_of(plan.study_name, plan.preset, "", (plan.data, *plan.extras), finals)
+
+
+def _reason(old: Record, new: Record) -> str:
+    """Why the same cell has another key now."""
+    moved = [kind for kind, version in new.numerics.items() if old.numerics.get(kind, version) != version]
+    data = [name for name, now in new.fingerprints.items() if old.fingerprints.get(name, now) != now]
+    reasons = []
+    if moved:
+        reasons.append(f"code changed ({', '.join(moved)})")
+    if data:
+        reasons.append(f"data changed ({', '.join(data)})")
+    return ", ".join(reasons) or "configuration changed"
+
+
+def _write(store: Store, record: Record) -> None:
+    store.mark()
+    store.files.write(record.file, record.packed())
