@@ -4,7 +4,15 @@ Reads the tracking store alone; never imports the engine.
 """
 
 from .aggregate import Summary, summarise
-from .build import ReportFiles, build_report, stale_files, summary_rows, summary_text, write_report
+from .build import (
+    ReportFiles,
+    build_report,
+    log_search_pictures,
+    stale_files,
+    summary_rows,
+    summary_text,
+    write_report,
+)
 from .load import list_results, load_results
 from .records import Results
 
@@ -15,6 +23,7 @@ __all__ = [
     "build_report",
     "list_results",
     "load_results",
+    "log_search_pictures",
     "stale_files",
     "summarise",
     "summary_rows",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from raysweep.core.scores import HIGHER_IS_BETTER
 
 from .records import CellRecord, Results, StudyRecord, arm_words
+from .search_records import SearchRecord
 from .statistics import Comparison, Spread, judged, paired, spread
 
 
@@ -64,13 +65,14 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study's arms in order, the scores that exist, and remarks on how the cells came about."""
+    """A study's arms in order, the scores that exist, remarks on how the cells came about, searches if there are."""
 
     study: StudyRecord
     arms: tuple[ArmSummary, ...]
     columns: tuple[str, ...]
     unavailable: tuple[str, ...]
     remarks: tuple[str, ...]
+    searches: tuple[SearchRecord, ...] = ()
 
     @property
     def incomplete(self) -> bool:
@@ -98,7 +100,7 @@ def summarise(results: Results) -> Summary:
         for a in arms
     )
     hidden = tuple(score for score in study.columns if score not in shown)
-    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)))
+    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)), results.searches)
 
 
 def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[str, ScoreSummary]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,14 @@ from .csv_files import cells_csv, scores_csv
 from .latex import standalone_latex, table_latex
 from .load import load_results
 from .markdown import table_markdown
-from .page import Page, page_html, page_markdown
-from .pictures import NAMES, draw_pictures, save_pictures
+from .page import Page, SearchSection, page_html, page_markdown
+from .pictures import NAMES, Picture, draw_pictures, save_pictures
 from .reading import question, reading
 from .records import Results
+from .search_page import search_page
+from .search_pictures import NAMES as SEARCH_NAMES
+from .search_pictures import draw_search_pictures
+from .search_tables import points_csv, points_table, trials_csv
 from .tables import compact_table, pivot_table, results_table
 from .words import file_stem
 
@@ -34,6 +38,7 @@ class ReportFiles:
     reading: tuple[str, ...]
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    search_paths: tuple[Path, ...] = ()  # of `paths` those that show the study's searches
 
 
 def build_report(
@@ -69,8 +74,19 @@ def write_report(results: Results, out: Path) -> ReportFiles:
     header, rows = summary_rows(summary)
     return ReportFiles(
         tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
-        tuple(header), tuple(tuple(row) for row in rows),
+        tuple(header), tuple(tuple(row) for row in rows), _search_paths(out, paths, results),
     )  # fmt: skip
+
+
+def log_search_pictures(report: ReportFiles, log: Callable[[Path, str], None]) -> int:
+    """Hand what shows the searches (pictures, tables, the page to explore) to `log`; returns how many files.
+
+    Only `raysweep.tracking` writes to MLflow: `log(file, folder)` is its, and the launch's run gets "search/<file>".
+    """
+    files = [path for path in report.search_paths if path.suffix in (".html", ".png", ".csv")]
+    for file in files:
+        log(file, "search")
+    return len(files)
 
 
 def stale_files(results: Results, out: Path) -> list[str]:
@@ -78,10 +94,11 @@ def stale_files(results: Results, out: Path) -> list[str]:
 
     Pictures are not compared: their bytes depend on the version of the font library.
     """
-    page = _page(results, summarise(results))
-    fresh = _texts(page, summarise(results))
+    summary = summarise(results)
+    page = _page(results, summary)
+    fresh = _texts(page, summary) | _search_texts(page, summary)
     names = [*fresh, f"{file_stem(results.study.name)}.html"]
-    names += [f"figures/{picture.stem}.{kind}" for picture in page.pictures for kind in ("png", "pdf")]
+    names += [f"figures/{picture.stem}.{kind}" for picture in _pictures(page) for kind in ("png", "pdf")]
     stale = [f"{name} (missing)" for name in names if not (out / name).is_file()]
     return stale + [
         f"{name} (differs)"
@@ -112,8 +129,9 @@ def summary_text(summary: Summary) -> str:
 def _write(results: Results, summary: Summary, out: Path) -> list[Path]:
     """Every file of the report, in the order in which a reader should hear of them."""
     page = _page(results, summary)
-    drawn = save_pictures(page.pictures, out / "figures")
+    drawn = save_pictures(_pictures(page), out / "figures")
     texts = _texts(page, summary) | {f"{file_stem(results.study.name)}.html": page_html(page, out / "figures")}
+    texts |= _search_texts(page, summary)
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *drawn]
@@ -125,7 +143,33 @@ def _page(results: Results, summary: Summary) -> Page:
     command = shlex.join(["python", "-m", "raysweep.report", study.name, "--launch", study.launch])
     pictures = draw_pictures(summary, file_stem(study.name))
     tables = [results_table(summary), *([pivot] if pivot else [])]
-    return Page(results, question(summary), reading(summary), tables, pictures, command)
+    return Page(results, question(summary), reading(summary), tables, pictures, command, _search(summary))
+
+
+def _search(summary: Summary) -> SearchSection | None:
+    """What a study that searches shows besides its replicates."""
+    if summary.study.search is None:
+        return None
+    stem = file_stem(summary.study.name)
+    some = any(search.trials for search in summary.searches)
+    page = f"{stem}_search.html" if some else ""
+    return SearchSection(points_table(summary), draw_search_pictures(summary, stem), page)
+
+
+def _pictures(page: Page) -> list[Picture]:
+    return [*page.pictures, *(page.search.pictures if page.search else ())]
+
+
+def _search_names(stem: str) -> list[str]:
+    """Every file that a search can add to the report, relative to it."""
+    names = [f"{stem}_{name}" for name in ("search.html", "points.tex", "points.csv", "trials.csv")]
+    return names + [f"figures/{stem}_{name}.{kind}" for name in SEARCH_NAMES for kind in ("png", "pdf")]
+
+
+def _search_paths(out: Path, paths: Sequence[Path], results: Results) -> tuple[Path, ...]:
+    """Of the files written, those that show searches."""
+    names = _search_names(file_stem(results.study.name)) if results.study.search else []
+    return tuple(path for path in paths if path.relative_to(out).as_posix() in names)
 
 
 def _texts(page: Page, summary: Summary) -> dict[str, str]:
@@ -133,13 +177,24 @@ def _texts(page: Page, summary: Summary) -> dict[str, str]:
     stem = file_stem(page.results.study.name)
     texts = {f"{stem}.md": page_markdown(page)}
     texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
-    texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in page.tables])
+    tables = [*page.tables, *([page.search.table] if page.search else [])]
+    texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
     return texts | {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
+
+
+def _search_texts(page: Page, summary: Summary) -> dict[str, str]:
+    """The same of a study that searches: its points, its trials, and the page to explore them."""
+    if page.search is None:
+        return {}
+    stem, table = file_stem(page.results.study.name), page.search.table
+    texts = {f"{table.label}.tex": table_latex(table), f"{table.label}.csv": points_csv(table)}
+    texts[f"{stem}_trials.csv"] = trials_csv(summary)
+    return texts | ({page.search.page: search_page(summary)} if page.search.page else {})
 
 
 def _drop_stale(out: Path, kept: Sequence[Path], stem: str) -> None:
     """Remove what an earlier report of this study wrote and this one did not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in NAMES for kind in ("png", "pdf")]
-    for path in (out / name for name in [*names, f"{stem}_pivot.tex"]):
+    for path in (out / name for name in [*names, f"{stem}_pivot.tex", *_search_names(stem)]):
         if path not in kept:
             path.unlink(missing_ok=True)

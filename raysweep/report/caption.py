@@ -8,6 +8,7 @@ from .aggregate import Summary
 from .caption_joint import extra_notes, extra_words, joint_recipe, label_notes
 from .published import PUBLISHED
 from .records import StudyRecord
+from .search_words import how_found, then_replicated, troubles
 from .statistics import MIN_REPLICATES
 from .table import DEGENERATE, INCOMPLETE
 from .words import DASH, file_stem, listed, one_line, plural, title
@@ -39,6 +40,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
         _recipe(study),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
         *_label_statistics(summary),
+        *_search(summary),
         _statistics(summary),
         *(sentence(note) for note in study.notes),
     )
@@ -57,6 +59,7 @@ def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
         names = listed([title(score) for score in summary.unavailable])
         lines.append(("", f"Not shown, because no cell has it with these data: {names}."))
     lines += [("", remark) for remark in summary.remarks]
+    lines += [("", words) for words in troubles(summary)]
     lines += [("", sentence(note, 900)) for note in label_notes(summary)]
     table = PUBLISHED.get(summary.study.published or "")
     if table is not None:
@@ -139,6 +142,18 @@ def _label_statistics(summary: Summary) -> list[str]:
     if labels == "clean":
         return ["Class means, Gaussians and class weights come from the clean labels, as in the authors' code."]
     return [f"Class means, Gaussians and class weights come from the {labels} labels, which is what a user has."]
+
+
+def _search(summary: Summary) -> list[str]:
+    """How the searched arms came to their points."""
+    plan = summary.study.search
+    if plan is None or not summary.searches:
+        return []
+    return [f"Arms at tuning=searched: {_small(how_found(plan, summary.searches))}", then_replicated(summary.study)]
+
+
+def _small(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _uses_statistics(config: Mapping[str, str]) -> bool:

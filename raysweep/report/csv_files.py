@@ -8,6 +8,7 @@ import io
 from .aggregate import ArmSummary, Summary
 from .published import PUBLISHED
 from .records import Results
+from .search_words import search_of
 from .statistics import Comparison
 
 
@@ -17,6 +18,7 @@ def scores_csv(summary: Summary) -> str:
     table = PUBLISHED.get(study.published or "")
     datasets = table.datasets if table else ()
     head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
+    head += ["trials", "device_hours"] if study.search else []
     head += ["shared", "difference", "low", "high", "p", "p_holm", "verdict"]
     lines = [[*head, *(f"published {dataset}" for dataset in datasets), "runs"]]
     for arm in summary.arms:
@@ -45,7 +47,15 @@ def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:
     words += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
     words += [str(arm.planned), str(arm.degenerate)]
     reference = "" if not summary.study.reference or arm.is_reference else _reference_words(summary, arm)
-    return [*words, reference, *_comparison(values.comparison)]
+    return [*words, reference, *_search_cost(summary, arm), *_comparison(values.comparison)]
+
+
+def _search_cost(summary: Summary, arm: ArmSummary) -> list[str]:
+    """Two words in a study that searches, else none."""
+    if summary.study.search is None:
+        return []
+    search = search_of(summary, arm.coordinates)
+    return [str(search.counts["trials"]), _digits(search.device_hours)] if search else ["", ""]
 
 
 def _reference_words(summary: Summary, arm: ArmSummary) -> str:

@@ -23,6 +23,7 @@ from raysweep.tracking.label_arrays import Arrays, read_labels
 from raysweep.tracking.server import connect
 
 from .records import CellRecord, Labels, PlannedCell, Results, State, StudyRecord
+from .search_load import read_searches
 
 PAGE = 1000
 """Runs a request. `search_runs` without a token stops here silently."""
@@ -45,7 +46,7 @@ class Listed:
 def load_results(study: str, tracking_uri: str | None = None, launch: str | None = None, page: int = PAGE) -> Results:
     """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
 
-    Cells are found by key, arm and replicate, whichever launch computed them.
+    Cells are found by key, arm and replicate, trials by the name of their search, whichever launch computed them.
 
     Raises:
         UserError: no such study or launch (says the nearest), never launched, or no readable plan.
@@ -60,7 +61,8 @@ def load_results(study: str, tracking_uri: str | None = None, launch: str | None
         identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
         runs.setdefault(identity, []).append(run)
     cells = (_cell(client, c, runs.get((c.key, c.arm, str(c.replicate)), []), record) for c in record.cells)
-    return Results(record, tuple(cells))
+    trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
+    return Results(record, tuple(cells), read_searches(record.search, trials) if record.search else ())
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
@@ -161,7 +163,7 @@ def _checked(record: StudyRecord) -> StudyRecord:
     unknown = [name for name in record.columns if name not in HIGHER_IS_BETTER]
     if unknown:
         raise ValueError(f"unknown score {unknown[0]!r}")
-    if not record.axes or not record.cells:
+    if not record.axes or not (record.cells or record.search):
         raise ValueError("it has no axes or no cells")
     names = [axis.name for axis in record.axes]
     for cell in record.cells:

@@ -17,6 +17,15 @@ from .words import MINUS, plural
 
 
 @dataclass(frozen=True)
+class SearchSection:
+    """The searches of a study: the points found, figures, and the interactive page beside this one ("": none)."""
+
+    table: Table
+    pictures: Sequence[Picture]
+    page: str
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything a page shows, in order."""
 
@@ -26,6 +35,7 @@ class Page:
     tables: Sequence[Table]
     pictures: Sequence[Picture]
     report_command: str
+    search: SearchSection | None = None
 
 
 def page_markdown(page: Page) -> str:
@@ -36,10 +46,11 @@ def page_markdown(page: Page) -> str:
     parts += ["## Results", prose(" ".join(page.tables[0].caption)), table_markdown(page.tables[0])]
     for table in page.tables[1:]:
         parts += [f"**{escape(table.caption[0])}**", table_markdown(_without_notes(table))]
+    if page.search:
+        parts += _search_markdown(page.search)
     if page.pictures:
         parts.append("## Figures")
-    for picture in page.pictures:
-        parts += [f"![{escape(picture.caption)}](figures/{picture.stem}.png)", f"*{escape(picture.caption)}*"]
+    parts += _pictures_markdown(page.pictures)
     parts += ["## To do it again", _code([study.command, page.report_command])]
     parts += [
         "## Cells",
@@ -62,17 +73,48 @@ def page_html(page: Page, figures: Path) -> str:
     ]
     for table in page.tables[1:]:
         body += [_paragraph(table.caption[0]), _table_html(table)]
+    body += _search_html(page.search, figures) if page.search else []
     body += ["<h2>Figures</h2>"] if page.pictures else []
-    for picture in page.pictures:
+    body += _pictures_html(page.pictures, figures)
+    commands = html.escape("\n".join([study.command, page.report_command]))
+    body += ["<h2>To do it again</h2>", f"<pre>{commands}</pre>", "<h2>Cells</h2>"]
+    body += [f"<details><summary>{_cells_title(page.results)}</summary>", _cells_html(page.results), "</details>"]
+    return _DOCUMENT.format(title=html.escape(study.title), body="\n".join(body))
+
+
+def _search_markdown(section: SearchSection) -> list[str]:
+    parts = ["## Search", prose(" ".join(section.table.caption)), table_markdown(section.table)]
+    if section.page:
+        parts.append(f"Every trial, to explore in a browser: [{escape(section.page)}]({section.page})")
+    return parts + _pictures_markdown(section.pictures)
+
+
+def _pictures_markdown(pictures: Sequence[Picture]) -> list[str]:
+    return [
+        part
+        for picture in pictures
+        for part in (f"![{escape(picture.caption)}](figures/{picture.stem}.png)", f"*{escape(picture.caption)}*")
+    ]
+
+
+def _search_html(section: SearchSection, figures: Path) -> list[str]:
+    body = ["<h2>Search</h2>", _paragraph(" ".join(section.table.caption), "caption"), _table_html(section.table)]
+    body += [_paragraph(f"{mark} {text}".strip(), "note") for mark, text in section.table.notes]
+    if section.page:
+        name = html.escape(section.page)
+        body.append(f'<p>Every trial, to explore: <a href="{name}">{name}</a></p>')
+    return body + _pictures_html(section.pictures, figures)
+
+
+def _pictures_html(pictures: Sequence[Picture], figures: Path) -> list[str]:
+    body = []
+    for picture in pictures:
         data = base64.b64encode((figures / f"{picture.stem}.png").read_bytes()).decode()
         words = html.escape(picture.caption)
         body.append(
             f'<figure><img src="data:image/png;base64,{data}" alt="{words}"><figcaption>{words}</figcaption></figure>'
         )
-    commands = html.escape("\n".join([study.command, page.report_command]))
-    body += ["<h2>To do it again</h2>", f"<pre>{commands}</pre>", "<h2>Cells</h2>"]
-    body += [f"<details><summary>{_cells_title(page.results)}</summary>", _cells_html(page.results), "</details>"]
-    return _DOCUMENT.format(title=html.escape(study.title), body="\n".join(body))
+    return body
 
 
 def _cells_title(results: Results) -> str:

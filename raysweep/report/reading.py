@@ -9,6 +9,7 @@ from raysweep.core.scores import HIGHER_IS_BETTER
 from .aggregate import ArmSummary, Summary
 from .caption import incomplete_words, replicate_range
 from .records import AxisRecord, arm_words
+from .search_words import troubles
 from .statistics import MIN_REPLICATES, Comparison
 from .tables import difference_words
 from .words import listed, number, p_value, plural, title
@@ -16,8 +17,10 @@ from .words import listed, number, p_value, plural, title
 
 def reading(summary: Summary) -> list[str]:
     """Sentences: what is beyond noise in the headline score, then in the others, then what limits the result."""
+    if not summary.arms:
+        return ["No replicate is planned yet: there is nothing to read in the table of results.", *troubles(summary)]
     if not any(arm.complete for arm in summary.arms):
-        return [f"No cell is complete yet ({incomplete_words(summary)}): there is nothing to read."]
+        return [f"No cell is complete yet ({incomplete_words(summary)}): there is nothing to read.", *troubles(summary)]
     return [*_headline(summary), *_other_scores(summary), *_limits(summary)]
 
 
@@ -137,6 +140,7 @@ def _limits(summary: Summary) -> list[str]:
         sentences.append(f"{words}; the means keep {'it' if degenerate == 1 else 'them'}.")
     if study.protocol == "best_on_test":
         sentences.append("The epoch was chosen on the test images (best on test): the scores are optimistic.")
+    sentences += troubles(summary)
     sentences += [note.rstrip(".") + "." for note in study.data.notes]
     return sentences
 

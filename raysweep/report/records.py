@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from raysweep.tracking.label_arrays import Arrays
 
+from .search_records import SEARCHED, TUNING, SearchPlan, SearchRecord
+
 State = Literal["complete", "failed", "running", "stopped", "missing"]
 History = Callable[[str], Sequence[tuple[int, float]]]
 """Name of a metric to its (step, value) pairs, steps ascending. Reads the store when called."""
@@ -109,6 +111,8 @@ class StudyRecord:
     cells: tuple[PlannedCell, ...]
     command: str
     launch: str
+    search: SearchPlan | None = None
+    search_trouble: str = ""  # why the plan's search cannot be read, though there should be one
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:
@@ -118,6 +122,9 @@ class StudyRecord:
             KeyError, TypeError, ValueError: the file does not follow the contract.
         """
         study = plan["study"]
+        search, trouble = _search_of(plan)
+        early = bool(search) and not plan["cells"] and TUNING not in [axis["name"] for axis in study["axes"]]
+        axes = [*study["axes"], *([{"name": TUNING, "levels": ["default", SEARCHED]}] if early else [])]
         return cls(
             name=str(study["name"]),
             title=str(study["title"]),
@@ -126,8 +133,8 @@ class StudyRecord:
             published=study["published"],
             columns=_with_headline(study["metric"], study["columns"]),
             notes=tuple(study["notes"]),
-            reference=dict(study["reference"]),
-            axes=tuple(AxisRecord(str(a["name"]), tuple(a["levels"])) for a in study["axes"]),
+            reference={**study["reference"], **({TUNING: "default"} if early else {})},
+            axes=tuple(AxisRecord(str(a["name"]), tuple(a["levels"])) for a in axes),
             preset=str(plan["preset"]),
             replicates=tuple(int(r) for r in plan["replicates"]),
             protocol=str(plan["protocol"]),
@@ -140,6 +147,8 @@ class StudyRecord:
             ),
             command=str(plan["command"]),
             launch=launch,
+            search=search,
+            search_trouble=trouble,
         )
 
     @property
@@ -197,10 +206,11 @@ class CellRecord:
 
 @dataclass(frozen=True)
 class Results:
-    """A study and its cells, in the order of the plan."""
+    """A study and its cells, in the order of the plan; for a study that searches, its searches too."""
 
     study: StudyRecord
     cells: tuple[CellRecord, ...]
+    searches: tuple[SearchRecord, ...] = ()
 
     def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
         """The cells of one arm, by replicate."""
@@ -214,6 +224,17 @@ class Results:
 def arm_words(coordinates: Mapping[str, str]) -> str:
     """For example "noise=0.3, method=Gaussian"."""
     return ", ".join(f"{axis}={level}" for axis, level in coordinates.items())
+
+
+def _search_of(plan: Mapping[str, Any]) -> tuple[SearchPlan | None, str]:
+    """The plan's search, or what is wrong with it. The replicates can be reported without."""
+    searches = any(axis["name"] == TUNING for axis in plan["study"]["axes"])
+    if not plan.get("search"):
+        return None, "the plan of this launch says nothing of it" if searches else ""
+    try:
+        return SearchPlan.from_plan(plan["search"]), ""
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return None, f"its part of the plan is not as expected ({type(error).__name__}: {error})"
 
 
 def _with_headline(metric: str, columns: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
 from .published import PUBLISHED, PublishedTable
 from .records import AxisRecord, arm_words
+from .search_words import hours_words, search_of
 from .statistics import Comparison
 from .table import DEGENERATE, INCOMPLETE, Column, Entry, Table
 from .words import DASH, number, p_value, title
@@ -20,7 +21,9 @@ def results_table(summary: Summary, published: bool = True) -> Table:
     study = summary.study
     printed = _printed_columns(summary) if published else []
     columns = [Column(axis.name, left=True) for axis in study.axes]
-    columns += [Column("n"), *(Column(title(score, arrow=True)) for score in summary.columns)]
+    columns.append(Column("n"))
+    columns += [Column("trials", "search"), Column("device-hours", "search")] if study.search else []
+    columns += [Column(title(score, arrow=True)) for score in summary.columns]
     if study.reference:
         group = f"{title(study.metric)} against {arm_words(study.reference)}"
         columns += [Column("difference [95 %]", group), Column("Holm p", group)]
@@ -81,6 +84,7 @@ def _row(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> t
     study = summary.study
     entries = [Entry(level) for level in arm.coordinates.values()]
     entries.append(_count(arm))
+    entries += _search_cost(summary, arm) if study.search else []
     entries += [_score(arm, arm.scores[score]) for score in summary.columns]
     if study.reference:
         entries += _difference(arm, arm.scores[study.metric])
@@ -93,6 +97,15 @@ def _row(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> t
 def _count(arm: ArmSummary) -> Entry:
     short = arm.complete < arm.planned
     return Entry(f"{arm.complete} of {arm.planned}" if short else str(arm.complete), marks=_marks(arm))
+
+
+def _search_cost(summary: Summary, arm: ArmSummary) -> list[Entry]:
+    """Trials and device-hours that the arm's point took to find; dashes for an arm that was not searched."""
+    search = search_of(summary, arm.coordinates)
+    if search is None:
+        return [Entry(DASH), Entry(DASH)]
+    hours = search.device_hours
+    return [Entry(str(search.counts["trials"])), Entry(DASH if hours is None else hours_words(hours))]
 
 
 def _marks(arm: ArmSummary) -> str:
