@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class FaceData:
     def num_classes(self) -> int:
         return len(self.classes)
 
-    @property
+    @cached_property
     def knows_va(self) -> bool:
         """Whether any training image has valence and arousal."""
         return bool(self.va[self.rows(TRAIN)].isfinite().any())

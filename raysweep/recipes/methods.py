@@ -64,8 +64,7 @@ class Ground:
         every = [*trained, *(extra or [])]
         if not any(stage.aside["knows_va"] for stage in every):
             fields["objective.weight_va"] = 0.0  # nothing to regress
-        experiment = self.experiment.with_changes(fields) if fields else self.experiment
-        return fit_chain(experiment, self.a, trained, extra or [], title=title, known=self.known)
+        return fit_chain(_changed(self.experiment, fields), self.a, trained, extra or [], title=title, known=self.known)
 
 
 def target_only(ground: Ground) -> Built:
@@ -258,6 +257,16 @@ def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
     tuned = experiment.with_changes(changes)
     model = fit_chain(tuned, data, [targets], start=start, title="fine-tuning", known=ground.known)
     return Built(model, built.shown), data
+
+
+def _changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
+    """With fields of ours set, which need no check. Sections that stay are shared: a study has thousands of them."""
+    sections: dict[str, dict[str, Any]] = {}
+    for path, value in changes.items():
+        section, name = path.split(".")
+        sections.setdefault(section, {})[name] = value
+    new = {section: getattr(experiment, section).model_copy(update=values) for section, values in sections.items()}
+    return experiment.model_copy(update=new)
 
 
 def _without_validation(experiment: Experiment) -> Experiment:

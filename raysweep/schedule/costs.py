@@ -42,6 +42,7 @@ class Speeds:
         self._new_rest: Samples = defaultdict(list)
         self._trained: dict[str, float] = defaultdict(float)  # seconds, by the last stage of a piece
         self._images = Images()
+        self._latest: Costs | None = None
 
     @classmethod
     def read(cls, store: Store) -> Speeds:
@@ -52,7 +53,7 @@ class Speeds:
         """An epoch that was reported. One that is only told again counts for nothing."""
         if event.replayed or not event.images:
             return
-        self._new_epochs[f"{work_of(experiment)} on {event.device}"].append(event.seconds / event.images)
+        self._add(self._new_epochs, experiment, event.device, event.seconds / event.images)
         self._trained[event.training] += event.seconds
 
     def note_task(self, task: Task, experiment: Experiment, seconds: float, device: str) -> None:
@@ -63,13 +64,19 @@ class Speeds:
             device: as `FitEvent.device` says it.
         """
         trained = sum(self._trained.pop(key, 0.0) for key in task.makes)
-        self._new_rest[f"{work_of(experiment)} on {device}"].append(max(0.0, seconds - trained))
+        self._add(self._new_rest, experiment, device, max(0.0, seconds - trained))
+
+    def _add(self, samples: Samples, experiment: Experiment, device: str, value: float) -> None:
+        name = f"{work_of(experiment)} on {device}"
+        if name not in samples:
+            self._latest = None  # a class of work that this launch meets for the first time
+        samples[name].append(value)
 
     def save(self) -> None:
         """Add what was noted to the file, as it is by now."""
         epochs, rest = _read(self.path)
         self._epochs, self._rest = _merged(epochs, self._new_epochs), _merged(rest, self._new_rest)
-        self._new_epochs, self._new_rest = defaultdict(list), defaultdict(list)
+        self._new_epochs, self._new_rest, self._latest = defaultdict(list), defaultdict(list), None
         words = {"version": 1, "seconds_an_image": self._epochs, "seconds_besides": self._rest}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=f".{FILE}-", delete=False) as draft:
@@ -87,8 +94,10 @@ class Speeds:
         return Costs(_of_device(epochs, device, per_trial), _of_device(rest, device, per_trial), self._images)
 
     def seconds(self, task: Task) -> float | None:
-        """What a task costs on one device of the kind measured last; None where unknown."""
-        return self.on().seconds(task)
+        """What a task costs on one device of the kind measured last; None where unknown. Quick, for queues ask often:
+        medians are taken again when a class of work is new, and after `save`."""
+        self._latest = self._latest or self.on()
+        return self._latest.seconds(task)
 
 
 class Costs:

@@ -5,11 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysweep.core.errors import UserError
-from raysweep.core.stage import ancestry
+from raysweep.core.keys import stage_key
+from raysweep.core.stage import Stage, ancestry
 from raysweep.core.store import Store
 from raysweep.data.dataset import TRAIN
 from raysweep.data.splits import subset
-from raysweep.recipes import KINDS, Sets, build, epochs_alone, main_chain, plan_tasks
+from raysweep.recipes import KINDS, Known, Sets, build, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
 from raysweep.recipes.fit import chain
 from raysweep.recipes.run import run_task
 from tests.conftest import make_squares
@@ -452,3 +453,75 @@ def test_what_is_shown_comes_with_the_cell():
 def test_classes_and_kinds_of_data_are_checked_before_anything_is_planned():
     with pytest.raises(UserError, match="A and B must name the same expressions"):
         build(small_joint(), Sets(A, (make_squares(60, 16, 3),)))
+
+
+def test_a_stage_s_key_is_stage_key():
+    """It is put together by hand, for speed."""
+    odd = Stage("step", {"b": [1, 2.5, None], "a": {"ü": True, "x": '"\\n'}})
+    stages = [odd, Stage("fit", {"one": 1}, {'ro"le ö': odd, "a": odd}), *ancestry(STUDY)]
+    for stage in stages:
+        inputs = {role: source.key for role, source in stage.inputs.items()}
+        assert stage.key == stage_key(stage.kind, dict(stage.params), inputs)
+
+
+def test_cells_built_together_are_those_built_alone():
+    """The same keys throughout, and the last epoch of a training knows its own experiment."""
+    known = Known()
+    more = [
+        {},
+        {"joint__warm_up": 1},
+        {"train__decay_every": 2.0},
+        {"selection__weights": "last"},
+        {"train__epochs": 5},
+    ]
+    arms = [small_joint(joint__mapping=mapping, **fields) for mapping in ("none", "global") for fields in more]
+    together = [build(arm, SETS, known) for arm in arms]
+    for arm, final in zip(arms, together, strict=True):
+        alone = build(arm, SETS)
+        assert [stage.key for stage in ancestry([final])] == [stage.key for stage in ancestry([alone])]
+        assert [e.aside["epoch"] for e in fits(final)] == [e.aside["epoch"] for e in fits(alone)]
+        assert [e.aside["title"] for e in fits(final)] == [e.aside["title"] for e in fits(alone)]
+        assert final.inputs["model"].aside["experiment"] == alone.inputs["model"].aside["experiment"]
+        select = {s.inputs["model"].aside["experiment"].selection.weights for s in [stage_of(final, "select")]}
+        assert select == {arm.selection.weights}
+    distinct = {id(stage) for stage in ancestry(together) if stage.kind == "fit"}
+    assert len(distinct) < sum(len(fits(final)) for final in together) / 2
+
+
+class TestWhatATaskSays:
+    def test_what_nobody_else_should_compute(self, tmp_path):
+        """Everything stored that it makes, and the first epochs of its trainings."""
+        final = build(small_joint(), SETS)
+        (task,) = plan_tasks([final], Store(tmp_path))
+        assert task.makes >= task.keep | {task.key}
+        assert task.makes >= {stage.key for stage in fits(final) if stage.aside["epoch"] == 1}
+        assert task.makes >= {stage_of(final, kind).key for kind in ("select", "pseudo_va", "adapt")}
+        assert main_chain(final)[1].key not in task.makes
+        assert main_chain(final)[3].key in task.makes  # goes on from the cut before B joins
+
+    def test_two_launches_that_cut_a_training_elsewhere_want_the_same_first_epoch(self, tmp_path):
+        (ours,) = plan_tasks([build(small_joint(joint__method="target"), SETS)], Store(tmp_path))
+        longer = small_joint(joint__method="target", train__epochs=9)
+        (theirs,) = plan_tasks([build(longer, SETS)], Store(tmp_path))
+        assert ours.makes & theirs.makes
+
+    def test_tasks_of_one_launch_make_different_things(self, tmp_path):
+        tasks = plan_tasks(STUDY, Store(tmp_path))
+        made = [key for task in tasks for key in task.makes]
+        assert len(made) == len(set(made))
+
+    def test_pieces_are_the_trainings(self, tmp_path):
+        for task in plan_tasks(STUDY, Store(tmp_path)):
+            assert sum(epochs for _, epochs in task.pieces) == task.epochs
+            assert {stage.key for stage, _ in task.pieces} == task.keep
+
+    def test_counts_of_stages(self, tmp_path):
+        store, finals = Store(tmp_path), {cell.key: cell for cell in STUDY}
+        work = plan_work(finals, done_cells(finals, store), store)
+        assert work.found == 0
+        assert 0 < work.shared < work.computed
+        some = STUDY[0]
+        store.put(some.key, lambda folder: None, {})
+        later = plan_work(finals, done_cells(finals, store), store)
+        assert later.found == 1
+        assert later.computed < work.computed

@@ -80,6 +80,7 @@ class TestSpeeds:
         for seconds in (50.0, 2.0, 3.0):  # the first epoch of a process warms up
             speeds.note(event(seconds, training=task.pieces[0][0].key), cell)
         speeds.note(event(1e6, replayed=True), cell)
+        assert speeds.seconds(task) == pytest.approx(0.03 * Images().of_task(task))
         speeds.note_task(task, cell, 59.0, "abacus")
         assert speeds.seconds(task) == pytest.approx(0.03 * Images().of_task(task) + 4.0)
         speeds.save()

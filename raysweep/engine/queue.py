@@ -1,5 +1,0 @@
-"""Moved to `raysweep.schedule.queue`."""
-
-from raysweep.schedule.queue import TaskQueue
-
-__all__ = ["TaskQueue"]
