@@ -15,30 +15,20 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from raysweep.core.errors import UserError
+from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
 from raysweep.engine import Outcome
-from raysweep.report import ReportFiles, build_report
+from raysweep.report import ReportFiles, build_report, log_search_pictures
 from raysweep.study.plan import Plan
 from raysweep.tracking.publisher import Publisher
 from raysweep.tracking.schema import RESULT_FILE
 from raysweep.tracking.server import ui_command
+from raysweep.wishes import Wishes
 
 DRAIN_SECONDS = 60.0
 """How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
 
 DRAIN_SECONDS_INTERRUPTED = 5.0
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported."""
-
-    command: str
-    address: str | None = None
-    devices_per_trial: int = 1
-    tracking: str | None = None
-    out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -61,17 +51,24 @@ class Ending:
             publisher.close(DRAIN_SECONDS_INTERRUPTED)
             self._say(f"\nstopped: {self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}")
             return 130
+        if self.outcome.stopped:
+            publisher.close(DRAIN_SECONDS_INTERRUPTED)
+            self._say(f"\nstopped: {self.outcome.stopped}\n{self._done_words()}; finished cells are kept. "
+                      f"When there is room, the same command goes on:\n  {self.wishes.command}")  # fmt: skip
+            return 1
         if not publisher.close(DRAIN_SECONDS):
             self._say(
                 f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
                 "and published by the next launch"
             )
         report = self._report()
+        if report is not None:
+            self._log_pictures(report, publisher)
         if plan_json is not None:
             self._tell_json(plan_json, report)
         else:
             self._tell_people(report)
-        return 1 if self.outcome.failed else 0
+        return 1 if self._failed else 0
 
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name
@@ -81,18 +78,27 @@ class Ending:
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
 
+    def _log_pictures(self, report: ReportFiles, publisher: Publisher) -> None:
+        """What shows a search belongs to its launch in MLflow, too."""
+        writer = publisher.writer
+        try:
+            log_search_pictures(report, partial(writer.log_file, self.plan.study_name, self.launch))
+        except Exception as error:  # noqa: BLE001  whatever the client raises: the files are in the report
+            self._say(f"tracking: pictures of the search were not logged ({describe(error)})")
+
     def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
         told = {
             **facts,
             "done": self._done(),
             "failed": self._causes(),
+            "elsewhere": self.outcome.elsewhere,
             "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
             "notes": self._notes(),
             "seconds": round(self.outcome.seconds, 1),
             "launch": self.launch,
             "files": [str(path) for path in report.paths] if report else [],
         }
-        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        print(json.dumps(told, indent=1), file=sys.__stdout__)  # while Ray runs, `sys.stdout` leads elsewhere
 
     def _tell_people(self, report: ReportFiles | None) -> None:
         if report is not None:
@@ -106,6 +112,11 @@ class Ending:
             self._say(f"note: {note} ({count} cell{'s' if count > 1 else ''})")
         for cell, cause in self._causes().items():
             self._say(f"FAILED {cell}: {cause}")
+        if self.plan.failed:
+            left = len(self.plan.failed)
+            cells = "1 cell that failed" if left == 1 else f"{left} cells that failed"
+            self._say(f"{cells} in an earlier launch and {'was' if left == 1 else 'were'} left alone: "
+                      "--retry-failed tries again")  # fmt: skip
         self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
         if report is not None:
             page = next(path for path in report.paths if path.suffix == ".html")
@@ -132,8 +143,13 @@ class Ending:
         return dict(notes)
 
     def _causes(self) -> dict[str, str]:
-        failed = self.outcome.failed
+        failed = self._failed
         return {cell.name: failed[cell.key] for cell in self.plan.cells if cell.key in failed}
+
+    @property
+    def _failed(self) -> dict[str, str]:
+        """Key to cause: what failed now, and what failed before and was left alone."""
+        return {**self.plan.failed, **self.outcome.failed}
 
     @property
     def _say(self) -> Any:

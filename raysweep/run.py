@@ -14,14 +14,19 @@ from typing import Any
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
 from raysweep.core.words import parse_assignment, parse_seeds, parse_value
-from raysweep.study import PRESETS, find_study, list_studies, make_cells, with_axis
+from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
+from raysweep.study.cells import fresh_replicates, search_budget, search_cells
+from raysweep.wishes import Wishes
 
 EXAMPLES = """examples:
   python -m raysweep.run --list
   python -m raysweep.run ablation_alpha
   python -m raysweep.run ablation_alpha --on /data/my_faces --seeds 5
   python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
-  python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan
+  python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
+  python -m raysweep.run search_dcjt --trials 40
+  python -m raysweep.run --status
+  python -m raysweep.run --gc
 """
 
 
@@ -35,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
     add = words.add_argument
     add("study", nargs="?", help="name of a study (see --list), or the path of a study file")
     add("--list", action="store_true", help="list the studies and presets")
+    add("--status", action="store_true", help="what the store holds, by study, and which launches are running")
+    add("--gc", action="store_true", help="show what no study refers to any more; with --yes, remove it")
+    add("--yes", action="store_true", help="with --gc: really remove")
     add("--fields", action="store_true", help="list every field that --set and --axis accept")
     add(
         "--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo"
@@ -51,9 +59,28 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
     add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
-    add("--plan", action="store_true", help="show what would be trained and stop")
+    add("--plan", action="store_true", help="show what would be trained, and how long it would take, and stop")
+    add(
+        "--devices",
+        default="1,8,64",
+        metavar="N,N,...",
+        help="with --plan: numbers of devices to simulate the launch on; default 1,8,64",
+    )
+    add("--retry-failed", action="store_true", help="try cells again that an earlier launch failed at")
+    add("--trials", type=int, metavar="N", help="search studies: trials an arm; default by preset")
+    add(
+        "--device-hours",
+        type=float,
+        metavar="H",
+        help="search studies: stop searching after this much device time an arm",
+    )
+    add("--search-storage", metavar="URL", help="search studies: Optuna storage; default STORE/optuna.db (SQLite)")
     add("--json", action="store_true", help="print one JSON object instead of text")
-    add("--store", default=".raysweep", help="where finished cells are kept; default .raysweep")
+    add(
+        "--store",
+        default=".raysweep",
+        help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep",
+    )
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
     add("--out", metavar="FOLDER", help="where the report goes; default reports/STUDY")
     return words
@@ -67,6 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _list()
         if asked.fields:
             return _fields()
+        if asked.status or asked.gc:
+            return _upkeep(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
             raise UserError("name a study, for example ablation_alpha (`--list` shows them)")
@@ -88,19 +117,69 @@ def _run(asked: argparse.Namespace) -> int:
     changes = dict(parse_assignment("--set", text) for text in asked.set)
     if asked.on:
         changes["data.source"] = asked.on
-    replicates = parse_seeds(asked.seeds) if asked.seeds else range(PRESETS[asked.preset].seeds)
-    cells = make_cells(study, asked.preset, replicates, changes)
+    replicates = parse_seeds(asked.seeds) if asked.seeds else None
+    devices = _devices(asked.devices)
+    if study.search is not None:
+        if replicates and ":" not in asked.seeds:  # a count: as many after the one that is searched on
+            replicates = range(study.search.replicate + 1, study.search.replicate + 1 + len(replicates))
+        return _run_search(asked, name, study, changes, replicates)
+    for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
+        if value is not None:
+            raise UserError(f"{option} is for studies with a search, and {name} has none")
+    cells = make_cells(study, asked.preset, replicates or range(PRESETS[asked.preset].seeds), changes)
 
-    from raysweep.ending import Wishes
+    from raysweep.core.store import Store
     from raysweep.session import Session  # torch, ray and mlflow take seconds to import: mistakes above need not wait
 
-    session = Session.prepare(name, study, asked.preset, cells, Path(asked.store))
+    session = Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
     if asked.plan:
-        print(json.dumps(session.plan_json(), indent=1) if asked.json else session.plan_text())
+        words = session.words(devices)
+        print(json.dumps(words.json(), indent=1) if asked.json else words.text())
         return 0
+    return session.run(_wishes(asked), as_json=asked.json)
+
+
+def _run_search(
+    asked: argparse.Namespace, name: str, study: Study, changes: dict[str, Any], replicates: range | None
+) -> int:
+    search_cells(study, asked.preset, changes)  # mistakes are answered before anything slow is imported
+    fresh_replicates(study, asked.preset, replicates)
+    search_budget(study, asked.preset, asked.trials, asked.device_hours)
+
+    from raysweep.core.store import Store
+    from raysweep.search_session import Asked, SearchSession
+
+    limits = (asked.trials, asked.device_hours, asked.search_storage)
+    words = Asked(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
+    session = SearchSession.prepare(name, study, asked.preset, changes, words)
+    if asked.plan:
+        print(json.dumps(session.json(), indent=1) if asked.json else session.text())
+        return 0
+    return session.run(_wishes(asked), as_json=asked.json)
+
+
+def _wishes(asked: argparse.Namespace) -> Wishes:
     out = Path(asked.out) if asked.out else None
-    wishes = Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
-    return session.run(wishes, as_json=asked.json)
+    return Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
+
+
+def _upkeep(asked: argparse.Namespace) -> int:
+    """`--status` and `--gc`: what the store holds, and what can go."""
+    from raysweep.core.store import Store
+    from raysweep.upkeep import collect, status
+
+    store = Store(asked.store)
+    told = collect(store, delete=asked.yes) if asked.gc else status(store, asked.study)
+    print(json.dumps(told.json(), indent=1) if asked.json else told.text())
+    return 0
+
+
+def _devices(text: str) -> list[int]:
+    """ "1,8,64" as numbers."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isdigit() and int(word) for word in words):
+        raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
+    return [int(word) for word in words]
 
 
 def _axis(text: str) -> tuple[str, list[str], list[Any]]:

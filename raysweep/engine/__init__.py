@@ -1,7 +1,21 @@
 """Ray lives here and nowhere else: Tune hands out tasks, Train runs the trainer."""
 
-from .launch import Listener, Options, Outcome, cluster, launch
+from .handout import Handout, Listener, Outcome
+from .launch import Options, cluster, launch
 from .progress import Progress
 from .record import Recorder
+from .resources import Allotment
+from .timing import Timing
 
-__all__ = ["Listener", "Options", "Outcome", "Progress", "Recorder", "cluster", "launch"]
+__all__ = [
+    "Allotment",
+    "Handout",
+    "Listener",
+    "Options",
+    "Outcome",
+    "Progress",
+    "Recorder",
+    "Timing",
+    "cluster",
+    "launch",
+]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import signal
-import threading
+import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
@@ -24,12 +24,14 @@ from ray import tune
 from ray.tune.experiment import Trial
 
 from raysweep.core.errors import UserError, describe
+from raysweep.core.store import Store
 from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
 
-from .queue import TaskQueue
+from .handout import Handout, Outcome
 from .resources import Allotment, allot
 from .searcher import TaskSearcher
+from .stopping import CtrlC, StopAfterEpoch
 from .trial import run_trial
 
 MAX_RETRIES = 2
@@ -38,37 +40,12 @@ MAX_RETRIES = 2
 
 @dataclass(frozen=True)
 class Options:
-    """Where and how a launch runs."""
+    """Where and how a launch runs. `cache`: folder of decoded images."""
 
-    store: Path
+    store: Store
     cache: Path
     address: str | None = None
     devices_per_trial: int = 1
-
-
-class Listener(Protocol):
-    """Whoever wants to know: the progress display, the journal."""
-
-    def started(self, task: Task) -> None: ...
-    def epoch(self, task: Task, event: FitEvent) -> None: ...
-    def completed(self, task: Task) -> None: ...
-    def failed(self, task: Task, cause: str) -> None: ...
-
-
-@dataclass
-class Outcome:
-    """How a launch ended.
-
-    `completed`: keys of cells; `failed`: keys of cells with the cause; `trained`: epochs trained by title
-    of the training, and in how many pieces; `interrupted` by Ctrl-C.
-    """
-
-    completed: set[str] = field(default_factory=set)
-    failed: dict[str, str] = field(default_factory=dict)
-    trained: dict[str, tuple[int, int]] = field(default_factory=dict)
-    interrupted: bool = False
-    seconds: float = 0.0
-    devices: str = ""
 
 
 @contextmanager
@@ -83,15 +60,20 @@ def cluster(options: Options, tasks: int) -> Iterator[Allotment | None]:
     if not tasks:
         yield None
         return
-    _join(options.address)
-    try:
-        yield allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, tasks)
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # Ray prints what happens to its processes; --json must stay one object
+        try:
+            with CtrlC(lambda: None) as ctrl_c:  # Ray that is stopped half started may end in a segmentation fault
+                _join(options.address)
+            if ctrl_c.presses:
+                raise KeyboardInterrupt
+            yield allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, tasks)
+        finally:
+            ray.shutdown()
 
 
 def _join(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages on what we say in a line
     if address is None:
         ray.init(address="local", include_dashboard=False, **quiet)
         return
@@ -101,66 +83,91 @@ def _join(address: str | None) -> None:
         raise UserError(f"--address {address}: cannot join a Ray cluster there ({describe(error)})") from None
 
 
-def launch(plan: Plan, options: Options, allotment: Allotment | None, listener: Listener) -> Outcome:
-    """Run the plan's tasks on a cluster from `cluster()`.
+def launch(handout: Handout, options: Options, allotment: Allotment | None) -> Outcome:
+    """Compute what is handed out on a cluster from `cluster()`.
 
-    Ctrl-C stops at once; finished stages are kept, unfinished ones go on from their checkpoint next time.
+    Ctrl-C once ends after the running epochs, twice at once; either way finished stages are kept, and
+    unfinished ones go on from their checkpoint next time.
     """
-    outcome = Outcome()
+    outcome = handout.outcome
     if allotment is None:
         return outcome
     began = time.monotonic()
     outcome.devices = f"{allotment.total} {allotment.device}{'s' if allotment.total > 1 else ''}"
     try:
-        with _CtrlC() as ctrl_c:
-            _tuner(plan, allotment, options, _Watch(plan, listener, outcome, ctrl_c)).fit()
+        with CtrlC(lambda: _interrupt(handout)) as ctrl_c:
+            _tuner(handout, allotment, options, ctrl_c).fit()
     except KeyboardInterrupt:
         outcome.interrupted = True
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-def _tuner(plan: Plan, allotment: Allotment, options: Options, watch: _Watch) -> tune.Tuner:
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
-    shared = {
-        "store": str(options.store),
+def _interrupt(handout: Handout) -> None:
+    handout.outcome.interrupted = True
+    handout.stop()
+    handout.listener.stopping()
+
+
+def tune_environment(options: Options, allotment: Allotment) -> dict[str, Any]:
+    """What every trial must know besides its tasks."""
+    return {
+        "store": options.store.url,
+        "local": str(options.store.local),
         "cache": str(options.cache),
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,
     }
 
-    def configure(task: Task) -> dict[str, Any]:
-        cell = plan.by_key[min(task.cells)][0]
-        words = {"key": task.key, "keep": sorted(task.keep), "experiment": cell.experiment.model_dump()}
-        return {"task": {**shared, **words}}
 
-    return tune.Tuner(
-        tune.with_resources(_task_of, allotment.trial_resources),
-        tune_config=tune.TuneConfig(
-            search_alg=TaskSearcher(TaskQueue(plan.tasks), configure),
-            num_samples=len(plan.tasks),
-            reuse_actors=True,
-            max_concurrent_trials=allotment.concurrency,
-            trial_name_creator=_trial_name,
-            trial_dirname_creator=_trial_name,
-        ),
-        run_config=tune.RunConfig(
-            name=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
-            storage_path=str(options.store / "tune"),
-            callbacks=[watch],
-            verbose=0,
-            failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
-        ),
+def run_config(options: Options, callback: tune.Callback, stopper: tune.Stopper) -> tune.RunConfig:
+    """Where Tune keeps what it needs while it runs, and how it treats a process that died."""
+    return tune.RunConfig(
+        name=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
+        storage_path=str(options.store.local / "tune"),
+        callbacks=[callback],
+        stop=stopper,
+        verbose=0,
+        failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
     )
 
 
-def _task_of(config: dict[str, Any]) -> None:
-    run_trial(config["task"])
+def _tuner(handout: Handout, allotment: Allotment, options: Options, ctrl_c: CtrlC) -> tune.Tuner:
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
+    shared = tune_environment(options, allotment)
+    watch = _Watch(handout, ctrl_c)
+
+    def configure(batch: Sequence[Task]) -> dict[str, Any]:
+        return {"work": {**shared, "tasks": [_words(handout.plan, task) for task in batch]}}
+
+    return tune.Tuner(
+        tune.with_resources(work, allotment.trial_resources),
+        tune_config=tune.TuneConfig(
+            search_alg=TaskSearcher(handout, configure),
+            num_samples=len(handout.tasks) * (MAX_RETRIES + 2),  # what a dead process gave back counts again
+            reuse_actors=True,
+            max_concurrent_trials=allotment.concurrency,
+            trial_name_creator=trial_name,
+            trial_dirname_creator=trial_name,
+        ),
+        run_config=run_config(options, watch, StopAfterEpoch(lambda: handout.stopping, lambda: not watch.active)),
+    )
 
 
-def _trial_name(trial: Trial) -> str:
-    return f"{trial.config['task']['key'][:16]}-{trial.trial_id}"
+def _words(plan: Plan, task: Task) -> dict[str, Any]:
+    cell = plan.by_key[min(task.cells)][0]
+    return {"key": task.key, "keep": sorted(task.keep), "experiment": cell.experiment.model_dump()}
+
+
+def work(config: dict[str, Any]) -> None:
+    """The Tune trainable."""
+    run_trial(config["work"])
+
+
+def trial_name(trial: Trial) -> str:
+    """How Tune's folders are called: by the first task."""
+    return f"{trial.config['work']['tasks'][0]['key'][:16]}-{trial.trial_id}"
 
 
 def _most_resources() -> dict[str, float]:
@@ -170,82 +177,45 @@ def _most_resources() -> dict[str, float]:
     return dict(state.get_max_resources_from_cluster_config() or {})
 
 
-class _CtrlC:
-    """Remembers that Ctrl-C was pressed: Python drops a KeyboardInterrupt that falls into a destructor."""
-
-    pressed = False
-
-    def __enter__(self) -> _CtrlC:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._before)
-
-    def _press(self, *_: object) -> None:
-        self.pressed = True
-        raise KeyboardInterrupt
-
-
 class _Watch(tune.Callback):
-    """Turns Tune's callbacks into a listener's, and keeps count."""
+    """Turns Tune's callbacks into words to the hand-out."""
 
-    def __init__(self, plan: Plan, listener: Listener, outcome: Outcome, ctrl_c: _CtrlC) -> None:
-        self.listener, self.outcome, self.ctrl_c = listener, outcome, ctrl_c
-        self.tasks = {task.key: task for task in plan.tasks}
-        self.cells = frozenset(plan.by_key)
-        self.causes: dict[str, str] = {}
-        self._pieces: set[tuple[str, str, str]] = set()
+    def __init__(self, handout: Handout, ctrl_c: CtrlC) -> None:
+        self.handout, self.ctrl_c = handout, ctrl_c
+        self.active: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks to restore a run; ours resume from the store instead
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        if self.ctrl_c.pressed:
-            raise KeyboardInterrupt
+        self.ctrl_c.check()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        self.listener.started(self._task(trial))
+        self.active.add(trial.trial_id)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        task = self._task(trial)
-        if "failed" in result:
-            self.causes[task.key] = result["failed"]
+        if "began" in result:
+            self.handout.began(result["began"])
         elif "event" in result:
-            event = FitEvent(**result["event"])
-            self._count(task, event)
-            self.listener.epoch(task, event)
+            self.handout.epoch(result["task"], FitEvent(**result["event"]))
+        elif "made" in result:
+            self.handout.done(result["made"])
+        elif "failed" in result:
+            self.handout.died([result["task"]] if "task" in result else _keys(trial), result["failed"])
+        elif "full" in result:
+            self.handout.stop(result["full"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        task = self._task(trial)
-        if task.key in self.causes:
-            self._fail(task, self.causes[task.key])
-            return
-        if task.key in self.cells:
-            self.outcome.completed.add(task.key)
-        self.listener.completed(task)
+        self.active.discard(trial.trial_id)
+        self.handout.give_back(_keys(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.active.discard(trial.trial_id)
         error = trial.get_error()
-        self._fail(self._task(trial), describe(error) if error else "its process died")
+        self.handout.died(_keys(trial), describe(error) if error else "its process died")
 
-    def _fail(self, task: Task, cause: str) -> None:
-        for key in task.cells:
-            self.outcome.failed.setdefault(key, cause)
-        self.listener.failed(task, cause)
 
-    def _count(self, task: Task, event: FitEvent) -> None:
-        if event.replayed:
-            return
-        pieces, epochs = self.outcome.trained.get(event.title, (0, 0))
-        piece = (task.key, event.training, event.title)
-        new = piece not in self._pieces
-        self._pieces.add(piece)
-        self.outcome.trained[event.title] = (pieces + new, epochs + 1)
-
-    def _task(self, trial: Trial) -> Task:
-        return self.tasks[str(trial.config["task"]["key"])]
+def _keys(trial: Trial) -> list[str]:
+    return [task["key"] for task in trial.config["work"]["tasks"]]

@@ -12,8 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from raysweep.core.words import duration
 from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
+
+from .handout import Listener
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines when the output is not a terminal."""
@@ -30,8 +33,8 @@ class _Running:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-class Progress:
-    """A launch listener that shows done, running and failed work, and the time left."""
+class Progress(Listener):
+    """Shows done, running and failed work, and the time left."""
 
     def __init__(self, plan: Plan, console: Console, metric: str) -> None:
         self.plan, self.console, self.metric = plan, console, metric
@@ -82,6 +85,12 @@ class Progress:
         self._line(f"[{self.done + len(self.lost)}/{self.total}] FAILED  {self._name(task)}: {cause}")
         self._over(task)
 
+    def waiting(self, task: Task, holder: str) -> None:
+        self._line(f"{' ' * len(f'[{self.total}/{self.total}]')} waits   {self._name(task)}: {holder} computes it")
+
+    def stopping(self) -> None:
+        self._line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
+
     def _over(self, task: Task) -> None:
         self.left.pop(task.key, None)
         self.running.pop(task.key, None)
@@ -113,7 +122,7 @@ class Progress:
             words.append(f"{len(self.lost)} failed")
         remaining = self._seconds_left()
         if remaining is not None:
-            words.append(f"about {_duration(remaining)} left")
+            words.append(f"about {duration(remaining)} left")
         return ", ".join(words)
 
     def _seconds_left(self) -> float | None:
@@ -134,7 +143,7 @@ class Progress:
                 f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else "",
                 _number(scores.get(f"val/{self.metric}")),
                 _number(scores.get("train/loss")),
-                _duration(time.monotonic() - running.began),
+                duration(time.monotonic() - running.began),
             )
         finished = self.total_epochs - sum(self.left.values())
         bar = ProgressBar(total=max(1, self.total_epochs), completed=finished, width=40)
@@ -143,9 +152,3 @@ class Progress:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

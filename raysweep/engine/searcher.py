@@ -1,40 +1,38 @@
-"""Tune's view of the queue: a searcher that suggests tasks as their inputs finish."""
+"""Tune's view of the hand-out: a searcher that suggests tasks as their inputs finish."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from raysweep.recipes import Task
 
-from .queue import TaskQueue
+from .handout import Handout
 
 
 class TaskSearcher(Searcher):
-    """Suggests the configuration of the next task; None while every waiting task needs a running one."""
+    """Suggests the configuration of the next tasks; None while every waiting task needs a running one.
 
-    def __init__(self, queue: TaskQueue, configure: Callable[[Task], dict[str, Any]]) -> None:
+    What became of them is told to the hand-out by `launch._Watch`.
+    """
+
+    def __init__(self, handout: Handout, configure: Callable[[Sequence[Task]], dict[str, Any]]) -> None:
         super().__init__(metric=None, mode=None)
-        self.queue, self.configure = queue, configure
-        self.tasks: dict[str, str] = {}
+        self.handout, self.configure = handout, configure
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher to restore a run; ours resume from the store instead
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self.queue.exhausted:
-            return str(Searcher.FINISHED)
-        task = self.queue.take()
-        if task is None:
-            return None
-        self.tasks[trial_id] = task.key
-        return self.configure(task)
+        batch = self.handout.next()
+        if batch:
+            return self.configure(batch)
+        return str(Searcher.FINISHED) if self.handout.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        key = self.tasks.pop(trial_id)
-        if error or "failed" in (result or {}):
-            self.queue.failed(key)
-        else:
-            self.queue.done(key)
+        """Nothing; see the class."""
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True

@@ -1,7 +1,9 @@
-"""What runs inside a Tune trial: one task, in this process or on a group of Train workers."""
+"""What runs inside a Tune trial: a few tasks, in this process or on a group of Train workers."""
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,19 +14,22 @@ from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from raysweep.core.errors import describe
+from raysweep.core.errors import UserError, describe
 from raysweep.core.experiment import Experiment
-from raysweep.core.store import Store
+from raysweep.core.store import Store, StoreFull
 from raysweep.recipes import FitEvent, load_sets
 from raysweep.recipes.run import run_task
 
+Report = Callable[[dict[str, Any]], object]
+
 
 def run_trial(config: dict[str, Any]) -> None:
-    """The Tune trainable. `config`: key and keep of the task, experiment of a cell that needs it (nested values),
-    store, cache, device, workers, worker_resources.
+    """Do the tasks of `config`, one after the other.
 
-    A task that fails reports {"failed": cause} and ends well: the process stays for the next task. A
-    process that dies is Tune's to restart; the task goes on from its checkpoint.
+    `config`: tasks (a list of key, keep and experiment, as nested values, of a cell that needs the task), store,
+    local, cache, device, workers, worker_resources. Reports {"began": key} and {"made": key} a task, {"event", "task"}
+    an epoch, {"failed": cause, "task": key} for one that fails (the next goes on: the process stays), {"full": where}
+    when the store's disk is full. A process that dies is Tune's to restart; its task goes on from the checkpoint.
     """
     try:
         if config["workers"] > 1:
@@ -32,48 +37,85 @@ def run_trial(config: dict[str, Any]) -> None:
         else:  # Train's in-process mode: no worker group to start; callbacks do not run in it
             TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
     except Exception as error:
-        if _device_is_lost(error):
+        if device_is_lost(error):
             raise  # a new process for the next task
-        tune.report({"failed": describe(_root(error))})
+        tune.report(_trouble(root_of(error)))
     else:
-        tune.report({"made": config["key"]})  # Tune complains of a trial that reports nothing
+        tune.report({"ended": True})  # Tune complains of a trial that reports nothing
 
 
 def _in_process(config: dict[str, Any]) -> None:
-    _run(config, "cuda" if config["device"] == "GPU" else "cpu", tune.report)
+    """Each task on its own: one that fails leaves the others alone."""
+    device = "cuda" if config["device"] == "GPU" else "cpu"
+    for task in config["tasks"]:
+        trouble = _tried(config, task, device)
+        if trouble:
+            _forget_memory(device)
+            tune.report({**trouble, "task": task["key"]})
+        if "full" in trouble:
+            return
+
+
+def _tried(config: dict[str, Any], task: dict[str, Any], device: str) -> dict[str, Any]:
+    """Do one task. Empty when it went well, else what to report (the error itself must not outlive its memory)."""
+    try:
+        _run(config, task, device, tune.report)
+    except Exception as error:
+        if device_is_lost(error):
+            raise
+        return _trouble(root_of(error))
+    return {}
+
+
+def _trouble(error: BaseException) -> dict[str, Any]:
+    return {"full": str(error)} if isinstance(error, StoreFull) else {"failed": describe(error)}
+
+
+def _forget_memory(device: str) -> None:
+    """After an error, out of memory above all: the next task finds the device empty."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _train_in_group(config: dict[str, Any]) -> None:
     gpu = config["device"] == "GPU"
     scaling = ScalingConfig(num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"])
-    folder = str(Path(config["store"]) / "tune" / "groups")
-    run = RunConfig(storage_path=folder, name=config["key"][:16], callbacks=[TuneReportCallback()])
+    folder = str(Path(config["local"]) / "tune" / "groups")
+    run = RunConfig(storage_path=folder, name=config["tasks"][0]["key"][:16], callbacks=[TuneReportCallback()])
     TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
 
 
 def _in_worker(config: dict[str, Any]) -> None:
-    _run(config, str(get_device()), train.report)  # an error stops the whole group and comes out of fit()
+    """An error in one rank stops the whole group and comes out of fit(): the ranks must not part."""
+    for task in config["tasks"]:
+        _run(config, task, str(get_device()), train.report)
 
 
-def _run(config: dict[str, Any], device: str, report: Any) -> None:
+def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Report) -> None:
     def report_epoch(event: FitEvent) -> None:
-        report({"event": {**asdict(event), "metrics": dict(event.metrics)}})
+        report({"event": {**asdict(event), "metrics": dict(event.metrics)}, "task": task["key"]})
 
-    experiment = Experiment.model_validate(config["experiment"])
+    experiment = Experiment.model_validate(task["experiment"])
     sets = load_sets(experiment, Path(config["cache"]))
-    run_task(experiment, sets, config["key"], config["keep"], Store(config["store"]), device, report_epoch)
+    store = Store(config["store"], config["local"])
+    report({"began": task["key"]})
+    run_task(experiment, sets, task["key"], task["keep"], store, device, report_epoch)
+    report({"made": task["key"]})
 
 
-def _root(error: BaseException) -> BaseException:
-    """The first cause of an error that Ray has wrapped."""
+def root_of(error: BaseException) -> BaseException:
+    """The first cause of an error that Ray has wrapped; ours say it best themselves."""
+    if isinstance(error, (StoreFull, UserError)):
+        return error
     failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
     if failures:
-        return _root(next(iter(failures.values())))
+        return root_of(next(iter(failures.values())))
     inner = getattr(error, "cause", None) or error.__cause__
-    return _root(inner) if isinstance(inner, BaseException) else error
+    return root_of(inner) if isinstance(inner, BaseException) else error
 
 
-def _device_is_lost(error: BaseException) -> bool:
+def device_is_lost(error: BaseException) -> bool:
     """Whether the GPU's context is broken, so that no later task can use it from this process."""
-    root = _root(error)
+    root = root_of(error)
     return isinstance(root, torch.AcceleratorError) and not isinstance(root, torch.OutOfMemoryError)

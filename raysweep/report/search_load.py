@@ -96,8 +96,9 @@ def _problems(arm: SearchArm, trials: Sequence[TrialRecord], broken: Sequence[st
     where = f"Search of {arm.arm}" if arm.arm else "Search"
     said = []
     planned = arm.counts.get("trials")
-    if planned is not None and planned != len(trials):
-        said.append(f"{where}: the launch counted {plural(planned, 'trial')}, but {len(trials)} can be read from "
+    ended = sum(trial.state != "stopped" for trial in trials)  # a stopped one's point was taken up by another
+    if planned is not None and planned != ended:
+        said.append(f"{where}: the launch counted {plural(planned, 'trial')}, but {ended} can be read from "
                     "MLflow; figures show those.")  # fmt: skip
     if broken:
         more = [f"{len(broken) - 3} more"] if len(broken) > 3 else []

@@ -3,20 +3,33 @@
 `raysweep.study.plan` (keys, store) needs torch and is not imported here: listing and checking studies is instant.
 """
 
-from .cells import Cell, make_cells, with_axis
+from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells, with_axis
 from .load import find_study, list_studies
 from .presets import PRESETS, Preset
-from .study import Arm, Axis, Study
+from .ranges import Choice, IntUniform, LogUniform, Range, Uniform
+from .search import Budget, Search
+from .study import TUNING, Arm, Axis, Study
 
 __all__ = [
     "PRESETS",
+    "TUNING",
     "Arm",
     "Axis",
+    "Budget",
     "Cell",
+    "Choice",
+    "IntUniform",
+    "LogUniform",
     "Preset",
+    "Range",
+    "Search",
     "Study",
+    "Uniform",
     "find_study",
+    "fresh_replicates",
     "list_studies",
     "make_cells",
+    "search_budget",
+    "search_cells",
     "with_axis",
 ]

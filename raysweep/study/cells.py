@@ -11,6 +11,7 @@ from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment
 
 from .presets import PRESETS
+from .search import Budget
 from .study import Arm, Axis, Study
 
 PATHS = ("data.source", "model.weights", "joint.extra", "joint.finetune")
@@ -68,11 +69,17 @@ def _changed_axis(axis: Axis, name: str, words: Sequence[str], values: Sequence[
 
 
 def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
-    """Cells without keys. Order of precedence: preset, the study's base, `changes`, the arm."""
+    """Cells without keys. Order of precedence: preset, the study's base, `changes`, the arm.
+
+    Of a study with a search: the replicates of its table, which are never the one that was searched on.
+    """
+    if study.search and study.is_tuned:
+        fresh_replicates(study, preset, replicates)
     if preset not in PRESETS:
         raise unknown_name("preset", preset, PRESETS)
-    swept = {path for arm in study.arms() for path in arm.changes}
+    swept = {path for axis in study.axes for changed in axis.levels.values() for path in changed}
     _check_paths(swept, {*changes, *study.base})
+    _check_searched(study, swept, changes)
     for path in changes:
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
@@ -83,6 +90,59 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         for arm in study.arms()
         for number in replicates
     ]
+
+
+def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[Cell]:
+    """One cell an arm, to search from: the arm as it is, on the replicate that is searched on.
+
+    Raises:
+        UserError: a search that cannot be run in one of the arms; says which and why.
+    """
+    assert study.search is not None
+    assert not study.is_tuned
+    cells = make_cells(study, preset, [study.search.replicate], changes)
+    for cell in cells:
+        study.search.check_arm(cell.arm.name, cell.experiment)
+    return cells
+
+
+def fresh_replicates(study: Study, preset: str, asked: Sequence[int] | None = None) -> Sequence[int]:
+    """The replicates of a search's table: those asked for, or as many as the preset says after the searched one.
+
+    Raises:
+        UserError: the replicate that was searched on is among them.
+    """
+    assert study.search is not None
+    searched = study.search.replicate
+    if asked is None:
+        return range(searched + 1, searched + 1 + PRESETS[preset].search_seeds)
+    if searched in asked:
+        raise UserError(
+            f"replicate {searched} is searched on, so the table needs others: use --seeds {searched + 1}:"
+            f"{searched + 1 + len(asked)}"
+        )
+    return asked
+
+
+def search_budget(study: Study, preset: str, trials: int | None = None, device_hours: float | None = None) -> Budget:
+    """What an arm's search may use: as asked, else as the study says, else the preset's trials."""
+    assert study.search is not None
+    for name, value in (("trials", trials), ("device-hours", device_hours)):
+        if value is not None and value <= 0:
+            raise UserError(f"`{name} > 0` must hold, but got {value:g}")
+    if trials is None and device_hours is None:
+        trials, device_hours = study.search.trials, study.search.device_hours
+    if trials is None and device_hours is None:
+        trials = PRESETS[preset].search_trials
+    return Budget(trials, device_hours)
+
+
+def _check_searched(study: Study, swept: set[str], changes: Mapping[str, Any]) -> None:
+    for path in study.search.space if study.search else ():
+        if path in swept:
+            raise UserError(f"{path} is searched inside each arm, so no axis can sweep it: leave it out of one of them")
+        if path in changes:
+            raise UserError(f"--set {path}: the study searches this field; take it out of the search's space to fix it")
 
 
 def _check_paths(swept: set[str], fixed: set[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 class Preset:
     """Fields a preset sets, and how many replicates it runs when nobody says.
 
+    `search_trials` and `search_seeds`: of a study with a search, the trials of an arm and the replicates of the table.
     `changes` hold for every study; `dcjt` come on top for studies of the DCJT paper; `targets` on top of
     those, by how the name of the target data set begins.
     """
@@ -22,6 +23,8 @@ class Preset:
     about: str
     seeds: int
     changes: Mapping[str, Any]
+    search_trials: int
+    search_seeds: int
     dcjt: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -96,6 +99,8 @@ PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         "seconds: does everything work?",
         seeds=1,
+        search_trials=4,
+        search_seeds=2,
         changes={
             **_SMALL,
             "data.image_size": 32,
@@ -115,6 +120,8 @@ PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "minutes on 2 cores: a small encoder at 48 pixels",
         seeds=3,
+        search_trials=24,
+        search_seeds=5,
         changes={
             **_SMALL,
             "data.image_size": 48,
@@ -132,6 +139,8 @@ PRESETS: dict[str, Preset] = {
     "paper": Preset(
         "the paper's recipe at 224 pixels: DDAF ResNet-18, 50 epochs; DCJT ARM, 120 epochs; needs a GPU",
         seeds=5,
+        search_trials=100,
+        search_seeds=5,
         changes={"selection.protocol": "last"},  # all hyperparameters are the paper's: nothing is left to select
         dcjt=_PAPER_DCJT,
         targets={"caer": _CAER},

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import check_path
 from raysweep.core.scores import HIGHER_IS_BETTER
+
+from .search import Search
+
+TUNING = "tuning"
+"""The axis that a finished search adds: an arm as it is ("default"), and at its best point ("searched")."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +76,14 @@ class Study:
         columns: scores the table shows, the headline's among them.
         notes: sentences for the caption.
         paper: whose recipe a preset gives, "DDAF" or "DCJT".
+        search: what is searched inside each arm, on validation images; then the table compares every arm as it is
+            with its best point. A study whose only question is the search needs no axes.
+        found: after the search, by name of the arm: its best point (see `tuned`).
     """
 
     title: str
-    axes: Sequence[Axis]
-    reference: Mapping[str, str]
+    axes: Sequence[Axis] = ()
+    reference: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     base: Mapping[str, Any] = field(default_factory=dict)
     metric: str = "macro_f1"
@@ -83,9 +91,15 @@ class Study:
     columns: Sequence[str] = ("rmse_valence", "rmse_arousal", "accuracy", "macro_f1", "ece")
     notes: Sequence[str] = ()
     paper: Literal["DDAF", "DCJT"] = "DDAF"
+    search: Search | None = None
+    found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
+        if not self.axes and self.search is None:
+            raise UserError("a study needs an axis, or a search")
+        if TUNING in names and not self.found:
+            raise UserError(f"an axis cannot be called {TUNING!r}: a search adds one of that name")
         if len(set(names)) < len(names):
             raise UserError(f"axes need different names, but they are {', '.join(names)}")
         for column in (self.metric, *self.columns):
@@ -106,9 +120,29 @@ class Study:
         raise unknown_name("axis", name, [axis.name for axis in self.axes])
 
     def arms(self) -> list[Arm]:
-        """Every combination of levels, the last axis varying fastest."""
+        """Every combination of levels, the last axis varying fastest.
+
+        After a search that found nothing for an arm (all its trials failed), that arm has no "searched".
+        """
         combinations = itertools.product(*(axis.levels.items() for axis in self.axes))
-        return [self._arm(combination) for combination in combinations]
+        arms = [self._arm(combination) for combination in combinations]
+        return [self._at_best(arm) for arm in arms if not _is_searched(arm) or _untuned(arm).name in self.found]
+
+    def tuned(self, found: Mapping[str, Mapping[str, Any]]) -> Study:
+        """The study that the table of a search is made of: one more axis, every arm as it is and at its best point.
+
+        Args:
+            found: name of the arm to the changes that its search found best.
+        """
+        assert self.search is not None
+        assert found
+        axis = Axis(TUNING, {"default": {}, "searched": {}})
+        reference = {**self.reference, TUNING: "default"}
+        return replace(self, axes=[*self.axes, axis], reference=reference, found=found)
+
+    @property
+    def is_tuned(self) -> bool:
+        return bool(self.found)
 
     def reference_of(self, coordinates: Mapping[str, str]) -> dict[str, str]:
         """The coordinates of the arm this one is compared with (its own, for a reference arm)."""
@@ -120,6 +154,20 @@ class Study:
         for _, level_changes in combination:
             changes |= level_changes
         return Arm(coordinates, changes)
+
+    def _at_best(self, arm: Arm) -> Arm:
+        if not _is_searched(arm):
+            return arm
+        return replace(arm, changes={**arm.changes, **self.found[_untuned(arm).name]})
+
+
+def _is_searched(arm: Arm) -> bool:
+    return arm.coordinates.get(TUNING) == "searched"
+
+
+def _untuned(arm: Arm) -> Arm:
+    """The arm that was searched."""
+    return replace(arm, coordinates={axis: level for axis, level in arm.coordinates.items() if axis != TUNING})
 
 
 def level_name(value: Any) -> str:

@@ -16,6 +16,7 @@ from raysweep.recipes import CellResult
 from . import schema
 from .artifacts import draw_artifacts
 from .identity import Event, identity_of, new_run
+from .journal import now_ms
 from .label_pictures import draw_labels
 from .runs import Curve, Runs
 from .spans import epochs_in, spans
@@ -99,6 +100,11 @@ class Writer:
                 return True
         self.runs.take_up(run, event["launch"])
         return True
+
+    def log_file(self, study: str, launch: str, file: Path, folder: str) -> None:
+        """Put a file among a launch's artifacts. Not journaled: whoever wants it again builds the report again."""
+        run = self._launch_run({"study": study, "launch": launch, "time": now_ms()})
+        self.client.log_artifact(run, str(file), folder)
 
     def _on_launch(self, event: Event) -> None:
         self.client.log_dict(self._launch_run(event), event["plan"], schema.PLAN_FILE)

@@ -1,0 +1,63 @@
+"""Ctrl-C: once to end after the epochs that are running, twice to end now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Stopper
+
+
+class CtrlC:
+    """While it is entered, the first Ctrl-C calls `first`, the second raises KeyboardInterrupt.
+
+    The second press is remembered too: Python drops a KeyboardInterrupt that falls into a destructor.
+    """
+
+    def __init__(self, first: Callable[[], None]) -> None:
+        self.first = first
+        self.presses = 0
+
+    def __enter__(self) -> CtrlC:
+        self._main = threading.current_thread() is threading.main_thread()
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt after the second press."""
+        if self.presses > 1:
+            raise KeyboardInterrupt
+
+    def _press(self, *_: object) -> None:
+        self.presses += 1
+        if self.presses == 1:
+            self.first()
+        self.check()
+
+
+class StopAfterEpoch(Stopper):
+    """Ends a trial at an epoch whose state is kept, once `stopping()` says so; all of them when none runs.
+
+    The last epoch of a training is not such a point: its state is stored after it is told.
+    """
+
+    def __init__(self, stopping: Callable[[], bool], idle: Callable[[], bool]) -> None:
+        self.stopping, self.idle = stopping, idle
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        event = result.get("event")
+        between = event["epoch"] < event["until"] if event else "began" not in result
+        return between and self.stopping()
+
+    def stop_all(self) -> bool:
+        return self.stopping() and self.idle()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles it to restore a run; ours resume from the store instead

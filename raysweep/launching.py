@@ -1,0 +1,96 @@
+"""What every launch has, whatever it computes: a name, a store with leases, a journal, MLflow, a console."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from raysweep.core.holders import Watch
+from raysweep.core.leases import PRESENCE, Leases
+from raysweep.core.store import Store
+from raysweep.core.version import code_version
+from raysweep.data.dataset import FaceData
+from raysweep.engine import Options
+from raysweep.tracking import schema
+from raysweep.tracking.adopt import adopt_runs
+from raysweep.tracking.journal import Journal, now_ms
+from raysweep.tracking.publisher import Publisher, adopt_journals
+from raysweep.tracking.server import tracking_uri
+from raysweep.tracking.writer import Writer
+from raysweep.wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Launch:
+    """An open launch. `uri`: the tracking store it publishes to."""
+
+    name: str
+    study: str
+    options: Options
+    wishes: Wishes
+    console: Console
+    uri: str
+    journal: Journal
+    publisher: Publisher
+    leases: Leases
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """An event of the launch itself, for MLflow (see `raysweep.tracking.writer`)."""
+        words = {"event": event, "time": now_ms(), "study": self.study, "launch": self.name}
+        self.journal.append({**words, **facts})
+        self.publisher.wake()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+def console_for(as_json: bool) -> Console:
+    """People read stdout; when a program does, they read stderr."""
+    return Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+
+
+def run_tags(preset: str, data: FaceData) -> Mapping[str, str]:
+    """Tags of every run of a launch."""
+    return {
+        schema.PRESET: preset,
+        schema.DATA: data.name,
+        schema.DATA_FINGERPRINT: data.fingerprint,
+        schema.CODE_VERSION: code_version(),
+    }
+
+
+def alive_on(store: Store) -> Callable[[str], bool]:
+    """Whether a launch, by name, holds leases on this store and lives."""
+    watch = Watch(store)
+    return lambda launch: any(holder.owner == _owner(launch) for holder in watch.holders())
+
+
+@contextmanager
+def opened(writer: Writer, study: str, options: Options, wishes: Wishes, console: Console) -> Iterator[Launch]:
+    """Open a launch: what dead ones left behind is published first, and their runs are closed."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    folder, uri = options.store.local / "journal", tracking_uri(wishes.tracking)
+    for trouble in adopt_journals(folder, writer, uri):
+        console.print(trouble, markup=False, soft_wrap=True)
+    adopt_runs(writer.client, study, alive_on(options.store), lambda sentence: console.print(sentence, markup=False))
+    leases = Leases(options.store, _owner(name))
+    journal = Journal(folder / f"{name}.jsonl")
+    try:
+        leases.take([PRESENCE + name])  # as long as it lives, whatever it computes
+        publisher = Publisher(journal, writer)
+        publisher.start()
+        yield Launch(name, study, options, wishes, console, uri, journal, publisher, leases)
+    finally:
+        leases.close()
+        journal.close()
+
+
+def _owner(launch: str) -> str:
+    return f"launch {launch}"

@@ -1,0 +1,138 @@
+"""What a launch would do, for people (`--plan`, the head of every launch) and for programs (`--plan --json`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.core.store import Store
+from raysweep.core.words import duration, size
+from raysweep.data.dataset import TEST, TRAIN, FaceData
+from raysweep.schedule import Forecast, Speeds, forecast
+from raysweep.study.plan import Plan
+from raysweep.study.records import Leftovers, leftovers
+
+
+@dataclass(frozen=True)
+class PlanWords:
+    """A plan beside what the store holds and what earlier launches measured."""
+
+    plan: Plan
+    store: Store
+    devices: Sequence[int]
+
+    def text(self) -> str:
+        """The head, a line for every arm, and what the store holds that this study does not need any more."""
+        plan = self.plan
+        marks: dict[str, list[str]] = {cell.arm.name: [] for cell in plan.cells}
+        for cell in plan.cells:
+            mark = "done" if cell.key in plan.done else "failed" if cell.key in plan.failed else cell.key[:8]
+            marks[cell.arm.name].append(mark)
+        width = max(len(name) for name in marks)
+        arms = [f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items()]
+        return "\n".join([self.headline(), *self._leftover_lines(), *arms])
+
+    def headline(self) -> str:
+        """The plan in a few lines."""
+        plan, data = self.plan, self.plan.data
+        replicates = sorted({cell.replicate for cell in plan.cells})
+        twins = len(plan.cells) - len(plan.by_key)
+        lines = [
+            f"{plan.study_name}: {plan.study.title}",
+            data_line(data),
+            *(f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images" for extra in plan.extras),
+            f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
+            + (f", {twins} equal to another" if twins else ""),
+            self._store_line(),
+        ]
+        if plan.failed:
+            causes = Counter(plan.failed.values())
+            lines += [f"           failed: {cause} ({n} x); --retry-failed tries again" for cause, n in causes.items()]
+        return "\n".join([*lines, *self._work_lines()])
+
+    def json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        plan, expected, left = self.plan, self._forecasts(), self._leftovers()
+        return {
+            "study": plan.study_name,
+            "preset": plan.preset,
+            "data": plan.data.name,
+            "cells": len(plan.cells),
+            "distinct_cells": len(plan.by_key),
+            "done": len(plan.done),
+            "failed_before": {cell.name: plan.failed[cell.key] for cell in plan.cells if cell.key in plan.failed},
+            "to_train": len(plan.to_train),
+            "stages": plan.stages,
+            "epochs_to_train": plan.epochs_to_train,
+            "epochs_unshared": plan.epochs_unshared,
+            "trainings": {title: {"pieces": n, "epochs": epochs} for title, (n, epochs) in plan.trainings.items()},
+            "stale": [{"cell": name, "reason": reason} for name, reason in left.stale],
+            "orphaned": {"products": left.orphans, "bytes": left.orphan_bytes},
+            "device_seconds": expected[0].device_seconds if expected else None,
+            "wall_seconds": {str(n): e.wall_seconds for n, e in zip(self.devices, expected, strict=False)},
+            "speed_unknown": sorted(expected[0].unknown) if expected else [],
+            "cell_keys": {cell.name: cell.key for cell in plan.cells},
+        }
+
+    def _store_line(self) -> str:
+        plan = self.plan
+        words = [f"{len(plan.done)} done"]
+        if plan.failed:
+            words.append(f"{len(plan.failed)} failed before")
+        return f"  store    {', '.join([*words, f'{len(plan.to_train)} to do'])}"
+
+    def _work_lines(self) -> list[str]:
+        plan = self.plan
+        if not plan.tasks:
+            return []
+        stages, saved = plan.stages, plan.epochs_unshared - plan.epochs_to_train
+        return [
+            f"  stages   {stages['to_compute']} to compute ({stages['shared']} of them for several cells), "
+            f"{stages['found']} found in the store",
+            f"  train    {plan.epochs_to_train} epochs" + (f"; sharing saves {saved} more" if saved > 0 else ""),
+            *(f"           {title:24} {n:>4} x, {epochs} epochs" for title, (n, epochs) in plan.trainings.items()),
+            *self._time_lines(),
+        ]
+
+    def _time_lines(self) -> list[str]:
+        expected = self._forecasts()
+        if not expected:
+            return []
+        if expected[0].device_seconds is None:
+            return [f"  time     unknown: no launch has measured {', '.join(sorted(expected[0].unknown))} yet"]
+        walls = [
+            f"{duration(e.wall_seconds)} on {n} device{'s' if n > 1 else ''}"
+            for n, e in zip(self.devices, expected, strict=True)
+            if e.wall_seconds is not None
+        ]
+        return [
+            f"  time     {expected[0].device_seconds / 3600:.2g} device-hours at measured speed; {', '.join(walls)}"
+        ]
+
+    def _leftover_lines(self) -> list[str]:
+        left = self._leftovers()
+        reasons = Counter(reason for _, reason in left.stale)
+        lines = [f"  stale    {n} cell{'s' if n > 1 else ''}: {reason}" for reason, n in reasons.items()]
+        if left.orphans:
+            lines.append(
+                f"  orphaned {left.orphans} products ({size(left.orphan_bytes)}) that no study refers to: see --gc"
+            )
+        return lines
+
+    def _forecasts(self) -> list[Forecast]:
+        speeds = Speeds.read(self.store)
+        return [forecast(self.plan, speeds, n) for n in self.devices] if self.plan.tasks else []
+
+    def _leftovers(self) -> Leftovers:
+        return leftovers(self.store, self.plan)
+
+
+def data_line(data: FaceData) -> str:
+    """Line of a headline: what is trained on and scored."""
+    tests = len(data.rows(TEST))
+    return (
+        f"  data     {data.name}, {len(data) - tests} training and {tests} test images, "
+        f"{data.num_classes} expressions, {data.images.shape[-1]} px"
+    )

@@ -1,0 +1,237 @@
+"""A launch of a study with a search: search inside every arm, then replicate what was found over fresh seeds."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.core.errors import UserError
+from raysweep.core.process import Process
+from raysweep.core.store import Store
+from raysweep.core.words import duration
+from raysweep.engine import Allotment, Options, cluster
+from raysweep.engine.search import SearchOutcome, run_search, search_so_far, trials_left, tried_points
+from raysweep.engine.search_desk import SearchListener, SearchTrial
+from raysweep.engine.search_progress import SearchProgress
+from raysweep.engine.search_record import SearchRecorder
+from raysweep.engine.search_study import Found
+from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
+from raysweep.plan_words import data_line
+from raysweep.recipes import Known, build_validation, load_sets
+from raysweep.session import Session
+from raysweep.study import Cell, Study, make_cells
+from raysweep.study.cells import fresh_replicates, search_budget, search_cells
+from raysweep.study.plan import describe_study
+from raysweep.study.records import write_trials
+from raysweep.study.search_plan import SearchPlan, plan_search
+from raysweep.tracking.schema import PROCESS
+from raysweep.tracking.server import connect
+from raysweep.tracking.writer import Writer
+from raysweep.wishes import Wishes
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked of a search: replicates of its table, budget an arm, where its state is."""
+
+    store: Store
+    replicates: Sequence[int] | None = None
+    trials: int | None = None
+    device_hours: float | None = None
+    storage: str | None = None
+    retry_failed: bool = False
+
+
+@dataclass(frozen=True)
+class SearchSession:
+    """A planned search and the replicates to come. `changes`: fields that the user set for every arm."""
+
+    plan: SearchPlan
+    study: Study
+    preset: str
+    cells: Sequence[Cell]
+    replicates: Sequence[int]
+    changes: Mapping[str, Any]
+    store: Store
+    storage: str | None
+    retry_failed: bool = False
+
+    @classmethod
+    def prepare(cls, name: str, study: Study, preset: str, changes: Mapping[str, Any], asked: Asked) -> SearchSession:
+        """Read the data, check the space in every arm, and look into the store. Writes nothing but decoded images.
+
+        Raises:
+            UserError: data that cannot be read or used, a space or budget that makes no sense.
+        """
+        cells = search_cells(study, preset, changes)
+        replicates = fresh_replicates(study, preset, asked.replicates)
+        budget = search_budget(study, preset, asked.trials, asked.device_hours)
+        plan = plan_search(name, study, preset, cells, budget, asked.store.local / "data")
+        return cls(plan, study, preset, cells, replicates, changes, asked.store, asked.storage, asked.retry_failed)
+
+    @property
+    def options(self) -> Options:
+        return Options(self.store, self.store.local / "data")
+
+    def text(self) -> str:
+        """What a launch would do, for people."""
+        so_far = self._so_far()
+        lines = [self.headline(so_far)]
+        session = self._replicates({arm: found.point for arm, found in so_far.items() if found.number is not None})
+        if session is None:
+            lines.append("  then     the best point of every arm and the arm as it is, over replicates "
+                         + ", ".join(map(str, self.replicates)))  # fmt: skip
+        else:
+            lines += ["", session.words((1, 8, 64)).text()]
+        return "\n".join(lines)
+
+    def json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        so_far = self._so_far()
+        return {
+            "study": self.plan.study_name,
+            "preset": self.preset,
+            "search": self.plan.describe({arm: found.describe() for arm, found in so_far.items()}),
+            "trials_left": trials_left(self.plan, so_far),
+            "replicates": list(self.replicates),
+        }
+
+    def headline(self, so_far: Mapping[str, Found]) -> str:
+        """The search in a few lines."""
+        search, budget = self.plan.search, self.plan.budget
+        data = load_sets(self.cells[0].experiment, self.plan.cache).scored
+        words = [f"{budget.trials} trials"] if budget.trials is not None else []
+        words += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
+        lines = [
+            f"{self.plan.study_name}: {self.study.title}",
+            data_line(data),
+            f"  search   {len(search.space)} fields in {len(self.cells)} arm{'s' if len(self.cells) > 1 else ''}, "
+            f"{' or '.join(words)} each, by {search.sampler}" + (f" and {search.stopper}" if search.stopper else ""),
+            f"  select   by {', '.join(search.objectives)} on validation images of replicate {search.replicate}",
+        ]
+        return "\n".join([*lines, *(_stands(arm, found) for arm, found in so_far.items())])
+
+    def run(self, wishes: Wishes, as_json: bool) -> int:
+        """Search, replicate, report. Returns the exit code as `Session.run` does.
+
+        Raises:
+            UserError: something that would fail every trial, found before the first; nothing is written then.
+        """
+        writer = Writer(connect(wishes.tracking), self.store)
+        console = console_for(as_json)
+        so_far = self._so_far()
+        console.print(self.headline(so_far), markup=False, soft_wrap=True)
+        options = Options(self.store, self.store.local / "data", wishes.address, wishes.devices_per_trial)
+        with (
+            cluster(options, max(1, trials_left(self.plan, so_far))) as allotment,
+            opened(writer, self.plan.study_name, options, wishes, console) as opening,
+        ):
+            return self._both_phases(opening, allotment, so_far, as_json)
+
+    def _both_phases(
+        self, opening: Launch, allotment: Allotment | None, so_far: Mapping[str, Found], as_json: bool
+    ) -> int:
+        outcome = self._search(opening, allotment, so_far)
+        if outcome.interrupted or outcome.stopped:
+            return self._ended_early(opening, outcome)
+        for sentence in outcome.failed.values():
+            opening.say(sentence)
+        found = self.plan.describe(outcome.describe())
+        session = self._replicates(outcome.points, found)
+        if session is None:
+            self._tell_end(opening, "FAILED")
+            return 1
+        opening.say(f"\nreplicating what was found over replicates {', '.join(map(str, self.replicates))}")
+        opening.say(session.words().headline())
+        code = session.compute(opening, allotment, as_json)
+        return code or (1 if outcome.failed else 0)
+
+    def _search(self, opening: Launch, allotment: Allotment | None, so_far: Mapping[str, Found]) -> SearchOutcome:
+        data = load_sets(self.cells[0].experiment, self.plan.cache).scored
+        tags = run_tags(self.preset, data)
+        found = self.plan.describe({arm: f.describe() for arm, f in so_far.items()})
+        description = {**describe_study(self.plan.study_name, self.study, self.preset, self.cells[0].experiment, data),
+                       "cells": [], "replicates": list(self.replicates), "command": opening.wishes.command,
+                       "search": found}  # fmt: skip
+        opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)
+        recorder = SearchRecorder(self.plan.study_name, opening.name, tags, opening.journal, opening.publisher)
+        devices = allotment.concurrency if allotment else 1
+        with SearchProgress(self.plan, so_far, opening.console, devices) as progress:
+            self._remember_trials(opening)
+            outcome = run_search(
+                self.plan,
+                opening.options,
+                allotment,
+                BothSearch(progress, recorder),
+                opening.name,
+                alive_on(self.store),
+                self.storage,
+            )
+        self._remember_trials(opening)
+        return outcome
+
+    def _remember_trials(self, opening: Launch) -> None:
+        """Leave a record of every trial, so that `--gc` knows what they are made of."""
+        first = load_sets(self.cells[0].experiment, self.plan.cache)
+        known, stages = Known(), []
+        for arm, number, point in tried_points(self.plan, self.options, self.storage):
+            with contextlib.suppress(UserError):  # a point that no Experiment can be has nothing in the store
+                experiment = arm.at(point)
+                stage = build_validation(experiment, load_sets(experiment, self.plan.cache), known)
+                stages.append((arm.cell.arm.name, number, stage))
+        write_trials(self.store, self.plan.study_name, self.preset, opening.name, first.all, stages)
+
+    def _ended_early(self, opening: Launch, outcome: SearchOutcome) -> int:
+        self._tell_end(opening, "KILLED" if outcome.interrupted else "FAILED")
+        opening.publisher.close(5.0)
+        why = f": {outcome.stopped}" if outcome.stopped else ""
+        opening.say(f"\nstopped{why}; finished trials are kept. To go on:\n  {opening.wishes.command}")
+        return 130 if outcome.interrupted else 1
+
+    def _tell_end(self, opening: Launch, status: str) -> None:
+        opening.tell("end", status=status, stopped=[])
+
+    def _so_far(self) -> dict[str, Found]:
+        return search_so_far(self.plan, self.options, self.storage)
+
+    def _replicates(
+        self, points: Mapping[str, Mapping[str, Any]], found: Mapping[str, Any] | None = None
+    ) -> Session | None:
+        """The launch of the table, of the arms whose search found something; None when none did."""
+        if not points:
+            return None
+        study = self.study.tuned(points)
+        cells = make_cells(study, self.preset, self.replicates, self.changes)
+        session = Session.prepare(self.plan.study_name, study, self.preset, cells, self.store, self.retry_failed)
+        return Session(session.plan, session.store, session.cache, found)
+
+
+class BothSearch(SearchListener):
+    """Tells every event of a search to several listeners."""
+
+    def __init__(self, *listeners: SearchListener) -> None:
+        self.listeners = listeners
+
+    def started(self, trial: SearchTrial) -> None:
+        for listener in self.listeners:
+            listener.started(trial)
+
+    def epoch(self, trial: SearchTrial, epoch: int, metrics: Mapping[str, float]) -> None:
+        for listener in self.listeners:
+            listener.epoch(trial, epoch, metrics)
+
+    def ended(self, trial: SearchTrial, state: str, scores: Mapping[str, float], seconds: float, cause: str) -> None:
+        for listener in self.listeners:
+            listener.ended(trial, state, scores, seconds, cause)
+
+    def stopping(self) -> None:
+        for listener in self.listeners:
+            listener.stopping()
+
+
+def _stands(arm: str, found: Found) -> str:
+    counts = ", ".join(f"{n} {state}" for state, n in found.counts.items() if n)
+    best = f"; best {found.values[0]:.3f} (trial {found.number})" if found.number is not None else ""
+    return f"  so far   {arm or 'search'}: {counts or 'nothing'}, {duration(found.device_seconds)} of device time{best}"

@@ -1,0 +1,264 @@
+"""`Search`: what is searched inside each arm of a study, how, and how long.
+
+search=Search(
+    space={
+        "train.learning_rate": LogUniform(1e-4, 1e-2),
+        "labels.method": Choice(["one_hot", "euclidean", "gaussian"]),
+        "labels.alpha": Uniform(0, 1).when("labels.method", ["euclidean", "gaussian"]),
+    },
+    start=[{}, {"labels.method": "gaussian", "labels.alpha": 0.5}],
+)
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any, Literal, get_args
+
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.experiment import Experiment, check_path, field_choices
+from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
+
+from .ranges import Range, same_value
+
+Sampler = Literal["tpe", "gp", "cmaes", "nsga2", "random"]
+Stopper = Literal["asha", "median"]
+Direction = Literal["minimize", "maximize"]
+
+PACKAGES = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",)}
+"""What a sampler needs installed."""
+
+NO_CONDITIONS = ("gp", "cmaes", "nsga2")
+"""Samplers that would draw a conditional field at random: they model only what every trial has."""
+
+FORBIDDEN = {
+    "seeds.": "the replicate sets the seeds",
+    "data.": "points are compared on the same images",
+    "joint.finetune": "points are compared on the same images",
+    "selection.protocol": "a search selects on validation images",
+    "selection.validation": "points are compared on the same validation images",
+}
+"""What cannot be searched, by how the field begins."""
+
+SHARES = ("joint.warm_up", "joint.frequency", "train.decay_every", "scn.relabel_from")
+"""Fields that are epochs, or a share of them below 1: searched as shares, an arm's own epochs count as their share."""
+
+PROBES = 128
+"""Corners of the space that are tried on an arm before anything runs."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one arm's search may use: a number of trials, device-hours, or whichever ends first."""
+
+    trials: int | None
+    device_hours: float | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search inside each arm, on validation images alone.
+
+    Args:
+        space: field path to range. The names of the other fields keep the arm's own values.
+        sampler: "tpe" takes everything; "gp" (Gaussian process; packages torch and scipy) no conditions; "cmaes"
+            (package cmaes) unconditional numbers and one objective; "nsga2" several objectives (40 trials or more:
+            its populations are of 20) and no conditions; "random" takes everything.
+        objectives: scores of the headline weights on validation images. Of several, the best trial is the one of
+            the Pareto front that is best in the first.
+        stopper: "asha" (Tune's) or "median" (Optuna's pruner) end hopeless trials early; one objective only.
+        trials, device_hours: the budget of an arm; both none: the preset's trials.
+        start: points tried first. What a point leaves out is the arm's own value; {} is the arm as it is.
+        replicate: whose seeds are searched on. The table's replicates are others.
+
+    Raises:
+        UserError: a range, condition or combination that makes no sense.
+    """
+
+    space: Mapping[str, Range]
+    sampler: Sampler = "tpe"
+    objectives: Sequence[str] = ("macro_f1",)
+    stopper: Stopper | None = "asha"
+    trials: int | None = None
+    device_hours: float | None = None
+    start: Sequence[Mapping[str, Any]] = ({},)
+    replicate: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.space:
+            raise UserError("a search needs at least one field in its space")
+        for path, values in self.space.items():
+            self._check_range(path, values)
+        _ = self.order
+        self._check_goal()
+        self._check_sampler()
+        for point in self.start:
+            for path in point:
+                if path not in self.space:
+                    raise unknown_name("searched field in a start point", path, self.space)
+
+    @property
+    def directions(self) -> list[Direction]:
+        """Optuna's word for each objective."""
+        return ["maximize" if HIGHER_IS_BETTER[name] else "minimize" for name in self.objectives]
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The fields, each after those that its conditions name."""
+        placed: list[str] = []
+        left = list(self.space)
+        while left:
+            ready = [p for p in left if not any(c in left for c in self.space[p].conditions)]
+            if not ready:
+                raise UserError(f"conditions of searched fields go in a circle: {', '.join(left)}")
+            placed.append(ready[0])
+            left.remove(ready[0])
+        return placed
+
+    def point(self, experiment: Experiment, draw: Callable[[str, Range], Any]) -> dict[str, Any]:
+        """Ask `draw` for every field whose conditions hold in this arm; the others keep the arm's own values."""
+        point: dict[str, Any] = {}
+        for path in self.order:
+            values = self.space[path]
+            if all(
+                any(same_value(point.get(other, own_value(experiment, other)), value) for value in allowed)
+                for other, allowed in values.conditions.items()
+            ):
+                point[path] = draw(path, values)
+        return point
+
+    def start_points(self, experiment: Experiment) -> list[dict[str, Any]]:
+        """The start points, completed from the arm's own values, each once. Raises UserError outside a range."""
+        points: list[dict[str, Any]] = []
+        for given in self.start:
+            point = self.point(experiment, lambda path, values, given=given: _started(given, path, values, experiment))  # type: ignore[misc]
+            if point not in points:
+                points.append(point)
+        return points
+
+    def check_arm(self, name: str, experiment: Experiment) -> None:
+        """Raises UserError unless this arm can be searched: protocol, start points, and corners of the space."""
+        where = f"{name}: " if name else ""
+        protocol = experiment.selection.protocol
+        if protocol != "validation":
+            raise UserError(
+                f"{where}a search selects on validation images, but selection.protocol is {protocol!r}: "
+                "add --set selection.protocol=validation"
+            )
+        try:
+            self._try_corners(experiment)
+            self.start_points(experiment)
+        except UserError as error:
+            raise UserError(f"{where}{error}") from None
+
+    def describe(self, budget: Budget) -> dict[str, Any]:
+        """Plain values for plan.json, without the arms."""
+        return {
+            "sampler": self.sampler,
+            "objectives": list(self.objectives),
+            "directions": self.directions,
+            "budget": {"trials": budget.trials, "device_hours": budget.device_hours},
+            "replicate": self.replicate,
+            "stopper": self.stopper,
+            "space": {path: values.describe() for path, values in self.space.items()},
+        }
+
+    def _check_range(self, path: str, values: Range) -> None:
+        check_path(path)
+        for start, reason in FORBIDDEN.items():
+            if path.startswith(start):
+                raise UserError(f"{path} cannot be searched: {reason}")
+        fault = values.fault()
+        if fault:
+            raise UserError(f"search range of {path}: {fault}")
+        for other, allowed in values.conditions.items():
+            check_path(other)
+            for value in allowed:
+                self._check_condition(path, other, value)
+
+    def _check_condition(self, path: str, other: str, value: Any) -> None:
+        """A condition must name a value that its field can have."""
+        if other in self.space:
+            if not self.space[other].holds(value):
+                words = self.space[other].words()
+                raise UserError(f"{path} is searched when {other} is {value!r}, but that is searched {words}")
+        elif field_choices(other) and value not in field_choices(other):
+            raise unknown_name(f"value of {other} in the condition of {path}:", str(value), field_choices(other))
+
+    def _check_goal(self) -> None:
+        scores = [name for name in HIGHER_IS_BETTER if name not in LABEL_SCORES]
+        for name in self.objectives:
+            if name not in scores:
+                raise unknown_name("objective", name, scores)
+        if not self.objectives or len(set(self.objectives)) < len(self.objectives):
+            raise UserError(f"a search needs different objectives, but got {list(self.objectives)}")
+        if self.stopper is not None and self.stopper not in get_args(Stopper):
+            raise unknown_name("stopper", str(self.stopper), get_args(Stopper), "or None")
+        if self.stopper and len(self.objectives) > 1:
+            raise UserError(
+                f"stopper {self.stopper!r} compares one score, but there are {len(self.objectives)} objectives: "
+                "set stopper=None"
+            )
+        for name, value in (("trials", self.trials), ("device_hours", self.device_hours)):
+            if value is not None and value <= 0:
+                raise UserError(f"`{name} > 0` must hold for a search, but got {value:g}")
+        if self.replicate < 0:
+            raise UserError(f"`replicate >= 0` must hold for a search, but got {self.replicate}")
+
+    def _check_sampler(self) -> None:
+        if self.sampler not in get_args(Sampler):
+            raise unknown_name("sampler", str(self.sampler), get_args(Sampler))
+        for package in PACKAGES.get(self.sampler, ()):
+            if find_spec(package) is None:
+                raise UserError(f"sampler {self.sampler!r} needs the package {package}: pip install {package}")
+        conditional = [path for path, values in self.space.items() if values.conditions]
+        if conditional and self.sampler in NO_CONDITIONS:
+            raise UserError(
+                f"sampler {self.sampler!r} cannot search conditional fields, but {conditional[0]} is one: use tpe"
+            )
+        words = [path for path, values in self.space.items() if not values.numeric]
+        if words and self.sampler == "cmaes":
+            raise UserError(f"sampler 'cmaes' searches numbers alone, but {words[0]} is a choice: use tpe or gp")
+        if self.sampler == "cmaes" and len(self.space) < 2:
+            raise UserError("sampler 'cmaes' needs two fields or more, but got one: use tpe or gp")
+        if self.sampler == "cmaes" and len(self.objectives) > 1:
+            raise UserError("sampler 'cmaes' takes one objective: use nsga2 or tpe for several")
+        if self.sampler == "nsga2" and len(self.objectives) < 2:
+            raise UserError("sampler 'nsga2' is for several objectives, but there is one: use tpe")
+
+    def _try_corners(self, experiment: Experiment) -> None:
+        """Ends of the ranges, in many combinations: what no Experiment can be is told before anything runs."""
+        draws = random.Random(0)
+        for _ in range(PROBES):
+            point = self.point(experiment, lambda path, values: draws.choice(values.probes()))
+            try:
+                experiment.with_changes(point)
+            except UserError as error:
+                words = ", ".join(f"{path}={_short(value)}" for path, value in point.items())
+                raise UserError(f"a point of the search space cannot be trained: {error} (at {words})") from None
+
+
+def own_value(experiment: Experiment, path: str) -> Any:
+    """The value that an experiment has at a field path."""
+    section, name = path.split(".")
+    return getattr(getattr(experiment, section), name)
+
+
+def _started(given: Mapping[str, Any], path: str, values: Range, experiment: Experiment) -> Any:
+    """The value of a start point: its own, or the arm's."""
+    value = given[path] if path in given else own_value(experiment, path)
+    share = value / experiment.train.epochs if path in SHARES and value is not None else None
+    if path not in given and share is not None and not values.holds(value) and values.holds(share):
+        return share
+    if not values.holds(value):
+        whose = "a start point" if path in given else "the arm's own value, which a start point leaves as it is"
+        raise UserError(f"{whose}: {path} is searched {values.words()}, but got {value}")
+    return value
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

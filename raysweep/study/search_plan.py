@@ -1,0 +1,86 @@
+"""From a study with a search to one Optuna study an arm, and how each is told from another of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from raysweep.core.experiment import Experiment, flat_words
+from raysweep.core.keys import NUMERICS
+from raysweep.recipes import build_validation, load_sets
+
+from .cells import Cell
+from .search import Budget, Search
+from .study import Study
+
+PLACES = {"data": {"source"}, "joint": {"extra", "finetune"}}
+"""Where data lie may change; what they are is in their fingerprints."""
+
+
+@dataclass(frozen=True)
+class SearchArm:
+    """The search inside one arm. `name` of its Optuna study; `cell`: the arm as it is; `data`: fingerprints."""
+
+    name: str
+    cell: Cell
+    search: Search
+    data: Sequence[str]
+
+    @cached_property
+    def signature(self) -> dict[str, Any]:
+        """What makes values of trials comparable: two searches of one name must agree in it."""
+        words = flat_words(self.cell.experiment.model_dump(exclude={"seeds": True, **PLACES}))
+        return {
+            "space": {path: values.describe() for path, values in self.search.space.items()},
+            "objectives": dict(zip(self.search.objectives, self.search.directions, strict=True)),
+            "experiment": words,
+            "data": {str(number): fingerprint for number, fingerprint in enumerate(self.data)},
+            "replicate": {"number": self.search.replicate},
+            "numerics": dict(NUMERICS),
+        }
+
+    def at(self, point: Mapping[str, Any]) -> Experiment:
+        """The arm's experiment at a point. Raises UserError when no Experiment can be that."""
+        return self.cell.experiment.with_changes(point)
+
+    @property
+    def most_epochs(self) -> int:
+        """The longest training in the space."""
+        epochs = self.search.space.get("train.epochs")
+        return max(map(int, epochs.probes())) if epochs else self.cell.experiment.train.epochs
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """The search of a launch: every arm's, within a budget an arm. `cache`: folder of decoded images."""
+
+    study_name: str
+    search: Search
+    budget: Budget
+    arms: Sequence[SearchArm]
+    cache: Path | None = None
+
+    def describe(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """ "search" of plan.json. `found`: by name of the arm what `Found.describe` gives."""
+        return {**self.search.describe(self.budget), "arms": dict(found)}
+
+
+def plan_search(
+    name: str, study: Study, preset: str, cells: Sequence[Cell], budget: Budget, cache: Path | None = None
+) -> SearchPlan:
+    """Read the data and name the arms' searches. `cells`: from `search_cells`.
+
+    Raises:
+        UserError: data that cannot be read, or that an arm cannot be trained on.
+    """
+    assert study.search is not None
+    arms = []
+    for cell in cells:
+        sets = load_sets(cell.experiment, cache)
+        build_validation(cell.experiment, sets)
+        words = " ".join(filter(None, (name, preset, cell.arm.name)))
+        arms.append(SearchArm(words, cell, study.search, [data.fingerprint for data in sets.all]))
+    return SearchPlan(name, study.search, budget, arms, cache)

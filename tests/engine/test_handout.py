@@ -1,0 +1,181 @@
+"""Who computes what when several launches share a store. Real stores and leases, no Ray."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from raysweep.core.leases import Leases
+from raysweep.core.stage import Stage
+from raysweep.core.store import Store
+from raysweep.engine.handout import Handout, Listener
+from raysweep.recipes import FitEvent, Task
+from raysweep.schedule.queue import TaskQueue
+
+
+class Heard(Listener):
+    """Remembers what it is told."""
+
+    def __init__(self):
+        self.words = []
+
+    def completed(self, task):
+        self.words.append(("completed", name(task)))
+
+    def failed(self, task, cause):
+        self.words.append(("failed", name(task), cause))
+
+    def waiting(self, task, holder):
+        self.words.append(("waiting", name(task)))
+
+
+def make_task(title, *needs):
+    stage = Stage("fit", {"name": title})
+    keys = frozenset({stage.key})
+    return Task(stage, frozenset(n.key for n in needs), (("training", 3),), keys, frozenset({stage.key}), keys)
+
+
+def name(task):
+    return task.stage.params["name"]
+
+
+SHARED = make_task("shared")
+LEFT, RIGHT, ALONE = make_task("left", SHARED), make_task("right", SHARED), make_task("alone")
+SHARED = replace(SHARED, cells=frozenset({LEFT.key, RIGHT.key}))
+TASKS = [SHARED, LEFT, RIGHT, ALONE]
+
+
+class Side:
+    """One launch: a hand-out with its own leases on a store, and a clock that it turns itself."""
+
+    def __init__(self, store, owner, tasks=TASKS):
+        cells = {key: [] for task in tasks for key in task.cells}
+        plan = SimpleNamespace(tasks=tasks, by_key=cells, made_at=0.0)
+        self.heard, self.now = Heard(), 0.0
+        self.leases = Leases(store, owner)
+        self.store = store
+        self.handout = Handout(plan, TaskQueue(tasks), store, self.leases, self.heard, clock=lambda: self.now)
+
+    def take(self):
+        self.now += 10
+        return [name(task) for task in self.handout.next()]
+
+    def make(self, task):
+        self.store.put(task.key, lambda folder: (folder / "x").write_text("x"), {})
+        self.handout.done(task.key)
+
+
+@pytest.fixture
+def sides(tmp_path):
+    both = [Side(Store(tmp_path), "launch one"), Side(Store(tmp_path), "launch two")]
+    yield both
+    for side in both:
+        side.leases.close()
+
+
+class TestOneLaunch:
+    def test_hands_out_what_is_ready_and_is_finished_after_the_last(self, sides):
+        side = sides[0]
+        assert [side.take(), side.take(), side.take()] == [["shared"], ["alone"], []]
+        assert not side.handout.finished
+        side.make(SHARED)
+        assert [side.take(), side.take(), side.take()] == [["left"], ["right"], []]
+        for task in (LEFT, RIGHT, ALONE):
+            assert not side.handout.finished
+            side.make(task)
+        assert side.handout.finished
+        assert side.handout.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
+        assert side.handout.outcome.elsewhere == 0
+
+    def test_a_failure_is_remembered_for_the_cells_it_takes_along_and_for_nothing_else(self, sides):
+        side = sides[0]
+        side.take()
+        side.handout.failed(SHARED.key, "DegenerateLoss: NaN")
+        assert side.handout.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
+        assert side.take() == ["alone"]
+        assert [side.store.failure(t.key) is not None for t in TASKS] == [True, True, True, False]
+        assert side.store.failure(LEFT.key)["cause"] == "DegenerateLoss: NaN"
+
+    def test_success_forgets_a_failure(self, sides):
+        side = sides[0]
+        side.store.note_failure(ALONE.key, {"cause": "once"})
+        side.take(), side.take()
+        side.make(ALONE)
+        assert side.store.failure(ALONE.key) is None
+
+    def test_of_a_dead_process_the_task_it_was_at_fails_and_the_rest_is_handed_out_again(self, sides):
+        side = Side(sides[0].store, "launch three", [LEFT2 := make_task("l"), RIGHT2 := make_task("r"), make_task("z")])
+        given = side.take() + side.take() + side.take()
+        assert given == ["l", "r", "z"]
+        side.handout.died([LEFT2.key, RIGHT2.key], "its process died")
+        assert side.heard.words == [("failed", "l", "its process died")]
+        assert side.take() == ["r"]
+        side.leases.close()
+
+    def test_hearing_twice_of_the_same_task_counts_once(self, sides):
+        side = sides[0]
+        side.take(), side.take()
+        side.make(ALONE)
+        side.handout.done(ALONE.key)
+        side.handout.failed(ALONE.key, "no")
+        side.handout.give_back([ALONE.key])
+        assert side.heard.words == [("completed", "alone")]
+        assert side.take() == []
+
+    def test_after_a_stop_nothing_is_handed_out(self, sides):
+        side = sides[0]
+        side.handout.stop("no room left")
+        assert side.take() == []
+        assert side.handout.finished
+        assert side.handout.outcome.stopped == "no room left"
+
+    def test_epochs_count_once_a_piece_and_replayed_ones_not(self, sides):
+        side = sides[0]
+        for epoch in (1, 2, 3):
+            event = FitEvent(f"e{epoch}", "M_A", epoch, 3, {}, replayed=epoch == 1, training="t", until=3)
+            side.handout.epoch(SHARED.key, event)
+        assert side.handout.outcome.trained == {"M_A": (1, 2)}
+
+
+class TestTwoLaunches:
+    def test_what_one_computes_the_other_leaves_and_takes_other_work(self, sides):
+        one, two = sides
+        assert one.take() == ["shared"]
+        assert two.take() == ["alone"]
+        assert two.heard.words == [("waiting", "shared")]
+        assert two.take() == []
+        assert not two.handout.finished
+
+    def test_what_one_has_made_the_other_need_not_make(self, sides):
+        one, two = sides
+        one.take(), two.take()
+        one.make(SHARED)
+        assert one.take() == ["left"]
+        assert two.take() == ["right"]  # seen in the store, by a look at what was set aside
+        one.make(LEFT), two.make(RIGHT), two.make(ALONE)
+        assert [one.take(), two.take()] == [[], []]
+        assert one.handout.finished
+        assert two.handout.finished
+        assert one.handout.outcome.completed == two.handout.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
+        assert (one.handout.outcome.elsewhere, two.handout.outcome.elsewhere) == (2, 2)
+
+    def test_what_the_other_gave_up_is_taken_over(self, sides):
+        one, two = sides
+        one.take(), two.take(), two.take()
+        one.leases.close()
+        assert two.take() == ["shared"]
+
+    def test_what_failed_there_fails_here_without_another_try(self, sides):
+        one, two = sides
+        one.take(), two.take()
+        one.handout.failed(SHARED.key, "DegenerateLoss: NaN")
+        two.take()
+        assert ("failed", "shared", "DegenerateLoss: NaN") in two.heard.words
+        assert two.handout.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
+
+    def test_what_was_made_between_plan_and_hand_out_is_found(self, sides):
+        one, two = sides
+        assert [one.take(), one.take()] == [["shared"], ["alone"]]
+        one.make(SHARED), one.make(ALONE)
+        assert two.take() == ["left"]
+        assert ("completed", "alone") in two.heard.words or two.take() == ["right"]
