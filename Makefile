@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: install demo test check lint clean help
+.PHONY: install demo test test-faults check lint clean help
 
 help:
 	@echo "make demo   install, then sweep alpha on built-in faces and print the table"
 	@echo "make test   install, then run the tests"
+	@echo "make test-faults   install, then every fault drill: kills, Ctrl-C, full disks, damaged files (half an hour)"
 	@echo "make check  install, then ruff, mypy, import-linter and the tests"
 
 install: $(READY)
@@ -24,6 +25,10 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest
+
+# Some drills run with the tests above, too; RAYSWEEP_PATIENCE=3 gives slow machines three times as long.
+test-faults: install
+	$(BIN)/python -m pytest tests/faults -m "" --timeout 3600
 
 lint: install
 	$(BIN)/ruff check raysweep search_spaces tests bench

@@ -86,8 +86,10 @@ class Session:
             listener = Both(progress, recorder, Timing(plan, speeds))
             handout = Handout(plan, queue, self.store, opening.leases, listener, allotment.total if allotment else 1)
             outcome = launch(handout, opening.options, allotment)
-        speeds.save()
-        recorder.ended("KILLED" if outcome.interrupted else "FAILED" if outcome.failed else "FINISHED")
+        with handout.room():
+            speeds.save()
+            stopped = outcome.interrupted or outcome.stopped
+            recorder.ended("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
         ending = Ending(plan, self.store, outcome, opening.name, wishes, console)
         return ending.tell(opening.publisher, self.words().json() if as_json else None)
 

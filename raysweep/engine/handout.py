@@ -98,7 +98,7 @@ class Handout:
 
     def next(self) -> list[Task]:
         """Tasks for one device, leased and counted as running; none when everything ready is running somewhere."""
-        with self._room():
+        with self.room():
             self._look_elsewhere()
             while not self.stopping and (batch := self.queue.take_batch(self.devices)):
                 if ours := [task for task in batch if self._claim(task)]:
@@ -113,14 +113,14 @@ class Handout:
 
     def epoch(self, key: str, event: FitEvent) -> None:
         self._count(key, event)
-        with self._room():
+        with self.room():
             self.listener.epoch(self.tasks[key], event)
 
     def began(self, key: str) -> None:
         """A process begins with the task; one that came after a death may begin with what its batch has done before."""
         if key not in self.running:
             return
-        with self._room():
+        with self.room():
             self.listener.started(self.tasks[key])
 
     def done(self, key: str) -> None:
@@ -193,7 +193,7 @@ class Handout:
     def _completed(self, task: Task) -> None:
         if task.key in self.cells:
             self.outcome.completed.add(task.key)
-        with self._room():
+        with self.room():
             self.listener.completed(task)
 
     def _fail(self, task: Task, cause: str) -> None:
@@ -201,13 +201,13 @@ class Handout:
         for key in task.cells:
             self.outcome.failed.setdefault(key, cause)
         self.queue.failed(task.key)
-        with self._room():
+        with self.room():
             for key in {task.key, *task.cells}:
                 self.store.note_failure(key, facts)
             self.listener.failed(task, cause)
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
+    def room(self) -> Iterator[None]:
         """Stops the launch, in good order, when store or journal find no room to write."""
         try:
             yield

@@ -1,0 +1,69 @@
+"""Drill 5: Ctrl-C once (what runs ends after its epoch) and twice (stop now); the same command goes on."""
+
+import re
+import signal
+import time
+
+import pytest
+
+from tests.faults import processes
+from tests.faults.launches import PATIENCE, Launch, epochs_told, events, run, wait_for
+from tests.faults.records import assert_same, outcome, statuses
+from tests.faults.small_study import PLANNED, STUDY, WORDS
+from tests.faults.stores import leases
+
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
+
+
+def working_folders(folder):
+    """Tasks that Tune has started, by the folders it makes for them."""
+    return {path.name[:16] for path in (folder / ".raysweep" / "tune").glob("*/*-*") if path.is_dir()}
+
+
+def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, reference):
+    with Launch(fresh, *WORDS) as launch:
+        launch.wait_for("the first epochs", lambda: epochs_told(fresh) >= 2)
+        begun = working_folders(fresh)
+        launch.signal(signal.SIGINT)
+        ended = launch.end(code=130, seconds=60)
+        wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
+    assert "To go on:" in ended.stderr
+    assert working_folders(fresh) == begun
+    assert not leases(fresh)
+    assert all("RUNNING" not in found for found in statuses(fresh, STUDY).values())
+    assert events(fresh)[-1]["event"] == "end"
+    before = int(re.findall(r"(\d+) epochs trained", ended.stderr)[0])
+    last = run(fresh, *WORDS)
+    assert before + last.epochs == PLANNED  # every epoch that was told was kept
+    assert_same(outcome(fresh, STUDY), reference.cells)
+
+
+def test_twice_stops_now(fresh, reference):
+    with Launch(fresh, *WORDS) as launch:
+        launch.wait_for("the first epochs", lambda: epochs_told(fresh) >= 2)
+        launch.signal(signal.SIGINT)
+        time.sleep(0.2)
+        if launch.alive:
+            launch.signal(signal.SIGINT)
+        launch.end(code=130, seconds=60)
+        wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
+    assert not leases(fresh)
+    assert all("RUNNING" not in found for found in statuses(fresh, STUDY).values())
+    run(fresh, *WORDS)
+    assert_same(outcome(fresh, STUDY), reference.cells)
+
+
+@pytest.mark.parametrize("seconds", [2.0, 5.0, 8.0])
+def test_during_the_start_too(fresh, reference, seconds):
+    """Imports, data, MLflow, Ray: wherever it falls, one sentence, no traceback, nothing left behind."""
+    with Launch(fresh, *WORDS) as launch:
+        time.sleep(seconds * PATIENCE)  # not while Python itself still starts: that is no launch yet
+        launch.signal(signal.SIGINT)
+        ended = launch.end(code=130, seconds=90)
+        wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
+    assert "Traceback" not in ended.text
+    assert not leases(fresh)
+    assert all("RUNNING" not in found for found in statuses(fresh, STUDY).values())
