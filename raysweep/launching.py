@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +25,7 @@ from raysweep.tracking.adopt import adopt_runs
 from raysweep.tracking.journal import Journal, now_ms
 from raysweep.tracking.publisher import Publisher, adopt_journals
 from raysweep.tracking.server import tracking_uri
+from raysweep.tracking.turns import Turns
 from raysweep.tracking.writer import Writer
 from raysweep.wishes import Wishes
 
@@ -77,19 +80,18 @@ def opened(writer: Writer, study: str, options: Options, wishes: Wishes, console
     """Open a launch: what dead ones left behind is published first, and their runs are closed."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder, uri = options.store.local / "journal", tracking_uri(wishes.tracking)
-    for trouble in adopt_journals(folder, writer, uri):
-        console.print(trouble, markup=False, soft_wrap=True)
-    adopt_runs(writer.client, study, alive_on(options.store), lambda sentence: console.print(sentence, markup=False))
     leases = Leases(options.store, _owner(name))
-    journal = Journal(folder / f"{name}.jsonl")
-    try:
+    turn = Turns(options.store, leases, name).turn
+    say = partial(console.print, markup=False, soft_wrap=True)
+    with contextlib.closing(leases):
         leases.take([PRESENCE + name])  # as long as it lives, whatever it computes
-        publisher = Publisher(journal, writer)
-        publisher.start()
-        yield Launch(name, study, options, wishes, console, uri, journal, publisher, leases)
-    finally:
-        leases.close()
-        journal.close()
+        for trouble in adopt_journals(folder, writer, uri, turn):
+            say(trouble)
+        adopt_runs(writer.client, study, alive_on(options.store), say)
+        with contextlib.closing(Journal(folder / f"{name}.jsonl")) as journal:
+            publisher = Publisher(journal, writer, turn)
+            publisher.start()
+            yield Launch(name, study, options, wishes, console, uri, journal, publisher, leases)
 
 
 def _owner(launch: str) -> str:

@@ -119,9 +119,9 @@ class SearchSession:
         Raises:
             UserError: something that would fail every trial, found before the first; nothing is written then.
         """
+        so_far = self._so_far()
         writer = Writer(connect(wishes.tracking), self.store)
         console = console_for(as_json)
-        so_far = self._so_far()
         console.print(self.headline(so_far), markup=False, soft_wrap=True)
         options = Options(self.store, self.store.local / "data", wishes.address, wishes.devices_per_trial)
         with (

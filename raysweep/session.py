@@ -135,9 +135,9 @@ class Both(Listener):
         for listener in self.listeners:
             listener.epoch(task, event)
 
-    def completed(self, task: Task) -> None:
+    def completed(self, task: Task, elsewhere: bool = False) -> None:
         for listener in self.listeners:
-            listener.completed(task)
+            listener.completed(task, elsewhere)
 
     def failed(self, task: Task, cause: str) -> None:
         for listener in self.listeners:

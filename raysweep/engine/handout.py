@@ -32,8 +32,8 @@ class Listener:
     def epoch(self, task: Task, event: FitEvent) -> None:
         """An epoch of one of its trainings is done."""
 
-    def completed(self, task: Task) -> None:
-        """Its product is in the store, computed here or by another launch."""
+    def completed(self, task: Task, elsewhere: bool = False) -> None:
+        """Its product is in the store; `elsewhere`: computed by another launch meanwhile."""
 
     def failed(self, task: Task, cause: str) -> None:
         """It cannot be done."""
@@ -182,7 +182,7 @@ class Handout:
         if self.store.has(task.key) and self.store.get(task.key) is not None:  # an altered one is computed again
             self.outcome.elsewhere += 1
             self.queue.done(task.key)
-            self._completed(task)
+            self._completed(task, elsewhere=True)
             return True
         failure = self.store.failure(task.key)
         if failure is not None and failure.get("time", 0.0) > self.plan.made_at:
@@ -190,11 +190,11 @@ class Handout:
             return True
         return False
 
-    def _completed(self, task: Task) -> None:
+    def _completed(self, task: Task, elsewhere: bool = False) -> None:
         if task.key in self.cells:
             self.outcome.completed.add(task.key)
         with self.room():
-            self.listener.completed(task)
+            self.listener.completed(task, elsewhere)
 
     def _fail(self, task: Task, cause: str) -> None:
         facts = {"cause": cause, "time": time.time(), "code_version": code_version()}

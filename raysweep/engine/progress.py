@@ -70,7 +70,7 @@ class Progress(Listener):
         if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
             self._line(f"  {self._summary()}")
 
-    def completed(self, task: Task) -> None:
+    def completed(self, task: Task, elsewhere: bool = False) -> None:
         cells = self.plan.by_key.get(task.key)
         if cells:
             self.done += 1

@@ -65,7 +65,7 @@ class Recorder(Listener):
             words = {"epoch": event.epoch, "metrics": finite, "last": event.epoch == event.until}
             self._tell("training", training=self._training(task, event), **words)
 
-    def completed(self, task: Task) -> None:
+    def completed(self, task: Task, elsewhere: bool = False) -> None:
         for cell in self.plan.by_key.get(task.key, ()):
             self._close(cell)
             self._tell("complete", cell=self._cell(cell), shared=self.shared.of(cell))

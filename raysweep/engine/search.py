@@ -160,6 +160,7 @@ def _searched(
 
 def _tuner(desk: Desk, schedulers: ArmSchedulers, options: Options, allotment: Allotment, ctrl_c: CtrlC) -> tune.Tuner:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
+    os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "5")  # of a stopped group's driver; Tune waits 600 s otherwise
     shared = tune_environment(options, allotment)
     watch = DeskWatch(desk, ctrl_c)
 

@@ -116,10 +116,9 @@ class Desk:
         return idle and all(study.is_spent(self.plan.budget) for study in self.studies)
 
     def prepare(self) -> None:
-        """Queue what is tried first; the curves of earlier trials go to whoever stops trials early."""
+        """Queue what dead launches left; the curves of earlier trials go to whoever stops trials early."""
         self._look_elsewhere()
         for study in self.studies:
-            study.enqueue_start()
             for number, curve in study.curves().items():
                 self.remember(study.arm, f"{study.arm.name}-{number}", curve)
 

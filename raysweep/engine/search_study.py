@@ -107,6 +107,7 @@ class ArmStudy:
             study_name=arm.name,
             storage=storage,
         )
+        self._start = search.start_points(arm.cell.experiment)
         self._tokens = itertools.count()
         self._asked: Asked | None = None
 
@@ -119,16 +120,9 @@ class ArmStudy:
         """How many trials other launches run."""
         return sum(t.user_attrs.get(LAUNCH) != self.launch for t in self._trials(TrialState.RUNNING))
 
-    def enqueue_start(self) -> None:
-        """Queue the start points that this search has not had yet."""
-        known = {trial.user_attrs.get(START) for trial in self._trials()}
-        for point in self.arm.search.start_points(self.arm.cell.experiment):
-            words = canonical_json(point)
-            if words not in known:
-                self.study.enqueue_trial(point, user_attrs={START: words})
-
     def ask(self) -> Asked:
-        """The next point: one that waits in the storage, else the sampler's."""
+        """The next point: what a stopped trial left, else a start point, else the sampler's."""
+        self._queue_start_point()
         token = f"{self.arm.name}-{next(self._tokens)}"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Define-by-run function", UserWarning)  # a GP takes its time
@@ -207,6 +201,14 @@ class ArmStudy:
 
     def found(self) -> Found:
         return summary(self.study)
+
+    def _queue_start_point(self) -> None:
+        """The next start point that this search has not had, unless something waits already: Optuna takes what waits
+        longest, and what a stopped trial left comes first."""
+        had = {trial.user_attrs.get(START) for trial in self._trials()}
+        new = [point for point in self._start if canonical_json(point) not in had]
+        if new and not self._trials(TrialState.WAITING):
+            self.study.enqueue_trial(new[0], user_attrs={START: canonical_json(new[0])})
 
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)

@@ -29,7 +29,7 @@ class Timing(Listener):
         self._device = event.device or self._device
         self.speeds.note(event, self._cell(task).experiment)
 
-    def completed(self, task: Task) -> None:
+    def completed(self, task: Task, elsewhere: bool = False) -> None:
         began = self._began.pop(task.key, None)
         if began is not None and self._device:
             self.speeds.note_task(task, self._cell(task).experiment, time.monotonic() - began, self._device)

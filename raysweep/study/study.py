@@ -117,6 +117,8 @@ class Study:
         for axis in self.axes:
             if axis.name == name:
                 return axis
+        if not self.axes:
+            raise UserError(f"the study names an axis {name!r}, but it has none")
         raise unknown_name("axis", name, [axis.name for axis in self.axes])
 
     def arms(self) -> list[Arm]:

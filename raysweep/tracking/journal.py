@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -67,7 +68,12 @@ class Journal:
         return self._published() >= self.path.stat().st_size
 
     def close(self) -> None:
-        self._stream.close()
+        """Close the file. What found no room on the disk was refused by `append` and is given up here."""
+        try:
+            self._stream.close()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     def _drop_torn_line(self) -> None:
         """A process that died while writing leaves half a line: the next event must not be glued to it."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from raysweep.core.errors import describe
 
 from .journal import Journal, events_of_a_death, now_ms
+from .turns import always
 from .writer import EPOCHS, Writer
+
+Turn = Callable[[], AbstractContextManager[bool]]
+"""Entered while something is written; tells whether others have written since (see `turns.Turns`)."""
 
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts while the server does not answer; the last one repeats."""
@@ -27,9 +32,9 @@ BEAT = 60.0
 class Publisher(threading.Thread):
     """Publishes a journal's events in order, again and again until each has arrived."""
 
-    def __init__(self, journal: Journal, writer: Writer) -> None:
+    def __init__(self, journal: Journal, writer: Writer, turn: Turn = always) -> None:
         super().__init__(name="raysweep-publisher", daemon=True)
-        self.journal, self.writer = journal, writer
+        self.journal, self.writer, self.turn = journal, writer, turn
         self.trouble: str | None = None
         self._news = threading.Event()
         self._closing = threading.Event()
@@ -65,7 +70,7 @@ class Publisher(threading.Thread):
     def _publish_pending(self) -> bool:
         """True when every event has arrived; False, with `trouble` set, at the first lot that has not."""
         try:
-            for events in publish(self.journal, self.writer):
+            for events in publish(self.journal, self.writer, self.turn):
                 self._last = events[-1]
             self._beat()
         except Exception as error:  # noqa: BLE001  whatever the client raises, the events are tried again
@@ -84,10 +89,13 @@ class Publisher(threading.Thread):
         self._beat_at = time.monotonic()
 
 
-def publish(journal: Journal, writer: Writer) -> Iterator[list[dict[str, Any]]]:
+def publish(journal: Journal, writer: Writer, turn: Turn = always) -> Iterator[list[dict[str, Any]]]:
     """Bring a journal's events to the server lot by lot; yields each lot when it has arrived and is marked."""
     for offset, events in lots(journal.unpublished()):
-        writer.write_all(events)
+        with turn() as changed:
+            if changed:
+                writer.forget()
+            writer.write_all(events)
         journal.mark_published(offset)
         yield events
 
@@ -109,7 +117,7 @@ def lots(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, l
         yield end, lot
 
 
-def adopt_journals(folder: Path, writer: Writer, tracking: str) -> list[str]:
+def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = always) -> list[str]:
     """Publish what dead launches left behind in `folder`, and close their runs.
 
     Only journals that were meant for the same `tracking` store. What cannot be published stays for
@@ -131,7 +139,7 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str) -> list[str]:
             for event in events_of_a_death(events):
                 journal.append(event)
             try:
-                for _ in publish(journal, writer):
+                for _ in publish(journal, writer, turn):
                     pass
             except Exception as error:  # noqa: BLE001  whatever the client raises
                 troubles.append(f"tracking: {path} could not be published yet ({describe(error)})")

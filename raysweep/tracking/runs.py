@@ -93,7 +93,11 @@ class Runs:
 
     def last_epoch(self, run: str) -> int:
         """The last epoch of its curve that the server has; 0 where it has none."""
-        return max((metric.step for metric in self.client.get_metric_history(run, schema.CURVE)), default=0)
+        return max(self.epochs(run), default=0)
+
+    def epochs(self, run: str) -> set[int]:
+        """The epochs of its curve that the server has."""
+        return {metric.step for metric in self.client.get_metric_history(run, schema.CURVE)}
 
     def log_epochs(self, run: str, epochs: Iterable[Epoch]) -> None:
         """Epochs of a curve in as few requests as the server allows."""

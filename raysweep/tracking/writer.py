@@ -57,9 +57,13 @@ class Writer:
             else:
                 (event,) = events
                 getattr(self, f"_on_{event['event']}")(event)
-        except Exception:  # nobody knows what arrived: next time the server is asked what it has
-            self._ids, self._curves, self.runs = {}, {}, Runs(self.client)
+        except Exception:  # nobody knows what arrived
+            self.forget()
             raise
+
+    def forget(self) -> None:
+        """Others may have written: next time the server is asked what it has."""
+        self._ids, self._curves, self.runs = {}, {}, Runs(self.client)
 
     def _write_epochs(self, events: Sequence[Event]) -> None:
         curves: dict[tuple[str, ...], list[Event]] = {}
@@ -145,8 +149,8 @@ class Writer:
             return
         folder = self.store.folder(event["cell"]["key"])
         result = CellResult.read(folder)
-        last, when = self.runs.last_epoch(run), event["time"]
-        rest = [(number, metrics, when) for number, metrics in enumerate(result.history, 1) if number > last]
+        there, when = self.runs.epochs(run), event["time"]
+        rest = [(number, metrics, when) for number, metrics in enumerate(result.history, 1) if number not in there]
         scores = {name: value for name, value in result.scores.items() if name not in before.metrics}
         self.runs.log_epochs(run, [*rest, (len(result.history), scores, when)])
         self._log_artifacts(run, folder, result)

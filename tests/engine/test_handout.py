@@ -19,7 +19,7 @@ class Heard(Listener):
     def __init__(self):
         self.words = []
 
-    def completed(self, task):
+    def completed(self, task, elsewhere=False):
         self.words.append(("completed", name(task)))
 
     def failed(self, task, cause):
