@@ -47,15 +47,15 @@ class Ending:
 
         `plan_json`: print one JSON object with these facts on stdout instead of the table.
         """
-        if self.outcome.interrupted:
+        if self.outcome.interrupted or self.outcome.stopped:
             publisher.close(DRAIN_SECONDS_INTERRUPTED)
-            self._say(f"\nstopped: {self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}")
-            return 130
-        if self.outcome.stopped:
-            publisher.close(DRAIN_SECONDS_INTERRUPTED)
-            self._say(f"\nstopped: {self.outcome.stopped}\n{self._done_words()}; finished cells are kept. "
-                      f"When there is room, the same command goes on:\n  {self.wishes.command}")  # fmt: skip
-            return 1
+            why = f"{self.outcome.stopped}\n" if self.outcome.stopped else ""
+            self._say(
+                f"\nstopped: {why}{self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}"
+            )
+            if plan_json is not None:
+                self._tell_json(plan_json, None)
+            return 130 if self.outcome.interrupted else 1
         if not publisher.close(DRAIN_SECONDS):
             self._say(
                 f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
@@ -91,6 +91,7 @@ class Ending:
             **facts,
             "done": self._done(),
             "failed": self._causes(),
+            "stopped": self.outcome.stopped or ("Ctrl-C" if self.outcome.interrupted else None),
             "elsewhere": self.outcome.elsewhere,
             "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
             "notes": self._notes(),

@@ -18,6 +18,7 @@ from raysweep.core.holders import Watch
 from raysweep.core.leases import PRESENCE, Leases
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
+from raysweep.core.words import masked
 from raysweep.data.dataset import FaceData
 from raysweep.engine import Options
 from raysweep.tracking import schema
@@ -32,7 +33,7 @@ from raysweep.wishes import Wishes
 
 @dataclass(frozen=True)
 class Launch:
-    """An open launch. `uri`: the tracking store it publishes to."""
+    """An open launch. `uri`: the tracking store it publishes to, without a password."""
 
     name: str
     study: str
@@ -79,7 +80,7 @@ def alive_on(store: Store) -> Callable[[str], bool]:
 def opened(writer: Writer, study: str, options: Options, wishes: Wishes, console: Console) -> Iterator[Launch]:
     """Open a launch: what dead ones left behind is published first, and their runs are closed."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    folder, uri = options.store.local / "journal", tracking_uri(wishes.tracking)
+    folder, uri = options.store.local / "journal", masked(tracking_uri(wishes.tracking))
     leases = Leases(options.store, _owner(name))
     turn = Turns(options.store, leases, name).turn
     say = partial(console.print, markup=False, soft_wrap=True)

@@ -17,11 +17,12 @@ from raysweep.study.records import Leftovers, leftovers
 
 @dataclass(frozen=True)
 class PlanWords:
-    """A plan beside what the store holds and what earlier launches measured."""
+    """A plan beside what the store holds and what earlier launches measured; `devices`: how many to forecast for."""
 
     plan: Plan
     store: Store
     devices: Sequence[int]
+    per_trial: int = 1
 
     def text(self) -> str:
         """The head, a line for every arm, and what the store holds that this study does not need any more."""
@@ -123,7 +124,9 @@ class PlanWords:
 
     def _forecasts(self) -> list[Forecast]:
         speeds = Speeds.read(self.store)
-        return [forecast(self.plan, speeds, n) for n in self.devices] if self.plan.tasks else []
+        return (
+            [forecast(self.plan, speeds, n, per_trial=self.per_trial) for n in self.devices] if self.plan.tasks else []
+        )
 
     def _leftovers(self) -> Leftovers:
         return leftovers(self.store, self.plan)

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
-from raysweep.core.words import parse_assignment, parse_seeds, parse_value
+from raysweep.core.words import masked, parse_assignment, parse_seeds, parse_value
 from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.wishes import Wishes
@@ -101,8 +102,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError("name a study, for example ablation_alpha (`--list` shows them)")
         return _run(asked)
     except UserError as error:
-        print(f"raysweep: {error}", file=sys.stderr)
+        print(f"raysweep: {masked(str(error))}", file=sys.stderr)
         return 2
+    except StoreFull as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)
         return 130
@@ -133,7 +137,7 @@ def _run(asked: argparse.Namespace) -> int:
 
     session = Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
     if asked.plan:
-        words = session.words(devices)
+        words = session.words(devices, asked.devices_per_trial)
         print(json.dumps(words.json(), indent=1) if asked.json else words.text())
         return 0
     return session.run(_wishes(asked), as_json=asked.json)
@@ -153,7 +157,8 @@ def _run_search(
     words = Asked(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
     session = SearchSession.prepare(name, study, asked.preset, changes, words)
     if asked.plan:
-        print(json.dumps(session.json(), indent=1) if asked.json else session.text())
+        devices = _devices(asked.devices)
+        print(json.dumps(session.json(), indent=1) if asked.json else session.text(devices, asked.devices_per_trial))
         return 0
     return session.run(_wishes(asked), as_json=asked.json)
 
@@ -191,7 +196,8 @@ def _axis(text: str) -> tuple[str, list[str], list[Any]]:
 
 
 def _command() -> str:
-    return "python -m raysweep.run " + shlex.join(sys.argv[1:])
+    """What was typed, without passwords: it goes into reports."""
+    return masked("python -m raysweep.run " + shlex.join(sys.argv[1:]))
 
 
 def _list() -> int:

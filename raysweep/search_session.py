@@ -11,7 +11,8 @@ from raysweep.core.errors import UserError
 from raysweep.core.process import Process
 from raysweep.core.store import Store
 from raysweep.core.words import duration
-from raysweep.engine import Allotment, Options, cluster
+from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
+from raysweep.engine import Allotment, Options, allot_again, cluster
 from raysweep.engine.search import SearchOutcome, run_search, search_so_far, trials_left, tried_points
 from raysweep.engine.search_desk import SearchListener, SearchTrial
 from raysweep.engine.search_progress import SearchProgress
@@ -75,7 +76,7 @@ class SearchSession:
     def options(self) -> Options:
         return Options(self.store, self.store.local / "data")
 
-    def text(self) -> str:
+    def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """What a launch would do, for people."""
         so_far = self._so_far()
         lines = [self.headline(so_far)]
@@ -84,7 +85,7 @@ class SearchSession:
             lines.append("  then     the best point of every arm and the arm as it is, over replicates "
                          + ", ".join(map(str, self.replicates)))  # fmt: skip
         else:
-            lines += ["", session.words((1, 8, 64)).text()]
+            lines += ["", session.words(devices, per_trial).text()]
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class SearchSession:
         console.print(self.headline(so_far), markup=False, soft_wrap=True)
         options = Options(self.store, self.store.local / "data", wishes.address, wishes.devices_per_trial)
         with (
-            cluster(options, max(1, trials_left(self.plan, so_far))) as allotment,
+            cluster(options, self._tasks_ahead(so_far)) as allotment,
             opened(writer, self.plan.study_name, options, wishes, console) as opening,
         ):
             return self._both_phases(opening, allotment, so_far, as_json)
@@ -142,11 +143,19 @@ class SearchSession:
         session = self._replicates(outcome.points, found)
         if session is None:
             self._tell_end(opening, "FAILED")
+            opening.publisher.close(DRAIN_SECONDS)
             return 1
         opening.say(f"\nreplicating what was found over replicates {', '.join(map(str, self.replicates))}")
         opening.say(session.words().headline())
-        code = session.compute(opening, allotment, as_json)
+        tasks = len(session.plan.tasks)
+        code = session.compute(opening, allot_again(opening.options, allotment, tasks), as_json)
         return code or (1 if outcome.failed else 0)
+
+    def _tasks_ahead(self, so_far: Mapping[str, Found]) -> int:
+        """How much there is to compute, as far as that is known: 0 when the store has everything."""
+        left = trials_left(self.plan, so_far)
+        session = self._replicates({arm: found.point for arm, found in so_far.items() if found.number is not None})
+        return left + (len(session.plan.tasks) if session else 1)
 
     def _search(self, opening: Launch, allotment: Allotment | None, so_far: Mapping[str, Found]) -> SearchOutcome:
         data = load_sets(self.cells[0].experiment, self.plan.cache).scored
@@ -185,7 +194,7 @@ class SearchSession:
 
     def _ended_early(self, opening: Launch, outcome: SearchOutcome) -> int:
         self._tell_end(opening, "KILLED" if outcome.interrupted else "FAILED")
-        opening.publisher.close(5.0)
+        opening.publisher.close(DRAIN_SECONDS_INTERRUPTED)
         why = f": {outcome.stopped}" if outcome.stopped else ""
         opening.say(f"\nstopped{why}; finished trials are kept. To go on:\n  {opening.wishes.command}")
         return 130 if outcome.interrupted else 1

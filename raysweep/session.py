@@ -51,9 +51,9 @@ class Session:
         plan = make_plan(name, study, preset, cells, store, cache, retry_failed, speeds.seconds)
         return cls(plan, store, cache)
 
-    def words(self, devices: Sequence[int] = (1,)) -> PlanWords:
+    def words(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> PlanWords:
         """What a launch would do, in words, and how long it would take on so many devices."""
-        return PlanWords(self.plan, self.store, devices)
+        return PlanWords(self.plan, self.store, [max(n, per_trial) for n in devices], per_trial)
 
     def run(self, wishes: Wishes, as_json: bool) -> int:
         """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
@@ -64,7 +64,7 @@ class Session:
         self.try_inputs()
         writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
-        console.print(self.words().headline(), markup=False, soft_wrap=True)
+        console.print(self.words(per_trial=wishes.devices_per_trial).headline(), markup=False, soft_wrap=True)
         options = Options(self.store, self.cache, wishes.address, wishes.devices_per_trial)
         with (
             cluster(options, len(self.plan.tasks)) as allotment,

@@ -1,5 +1,6 @@
 """`--status` and `--gc` on stores that launches, dead and living, have left behind."""
 
+import contextlib
 import fcntl
 import os
 import subprocess
@@ -18,8 +19,9 @@ from raysweep.study.records import write_record, write_trials
 from raysweep.tracking.journal import Journal
 from raysweep.upkeep import collect, status
 from raysweep.upkeep.piles import PRODUCTS
+from tests.conftest import make_squares
 from tests.study.small_plans import cell_keys, compute, kept, small_plan
-from tests.study.test_records import trial_stage
+from tests.study.test_records import move_code, trial_stage
 
 
 @pytest.fixture(params=["folder", "URL"])
@@ -142,23 +144,40 @@ class TestCollect:
         assert set(store.keys()) == keys
         assert collect(store).piles == []
 
-    def test_stale_cells_are_named(self, store):
+    @pytest.mark.parametrize("what", ["code", "data"])
+    def test_stale_cells_are_named(self, store, monkeypatch, what):
+        """What older code or other data gave can go, even though newer cells have the same configuration."""
         first = small_plan(store, replicates=(0,))
         old = compute(store, first)
         write_record(store, first, "one")
-        second = small_plan(store, replicates=(0,), labels__alpha=0.9)
+        if what == "code":
+            move_code(monkeypatch, "targets")
+            second, reason = small_plan(store, replicates=(0,)), "code changed (targets)"
+        else:
+            faces = replace(make_squares(seed=9), name="squares")
+            second, reason = small_plan(store, replicates=(0,), data=faces), "data changed (squares)"
         new = compute(store, second)
         write_record(store, second, "two")
         found = collect(store, delete=True)
-        assert removed(found)[PRODUCTS] == old - new
+        assert removed(found)[PRODUCTS] == old - new == old
         assert removed(found)["records of superseded launches"] == {"studies/decay/one.json.gz"}
-        assert set(found.stale) == {
-            ("decay", "factor=0.5 #0", "configuration changed"),
-            ("decay", "factor=0.1 #0", "configuration changed"),
-        }
-        assert "stale: 2 cells of decay, configuration changed" in found.text()
+        assert set(found.stale) == {("decay", "factor=0.5 #0", reason), ("decay", "factor=0.1 #0", reason)}
+        assert f"stale: 2 cells of decay, {reason}" in found.text()
         assert set(store.keys()) == new
         assert collect(store).piles == []
+
+    def test_another_configuration_removes_nothing(self, store):
+        """A variant asked for with `--set` stays beside the study, whichever was launched last."""
+        plain, variant = (small_plan(store, labels__alpha=alpha) for alpha in (0.5, 0.9))
+        for launch, plan in (("one", plain), ("two", variant), ("three", plain)):
+            compute(store, plan)
+            write_record(store, plan, launch)
+        found = collect(store, delete=True)
+        assert removed(found) == {"records of superseded launches": {"studies/decay/one.json.gz"}}  # "three" has all
+        assert found.stale == []
+        for alpha in (0.5, 0.9):
+            assert small_plan(store, labels__alpha=alpha).to_train == []
+        assert (status(store).studies[0].cells, status(store).studies[0].done) == (8, 8)
 
     def test_studies_that_share_count_a_product_once(self, store):
         one, two = small_plan(store), small_plan(store, name="other", factors=(0.1, 0.2))
@@ -226,12 +245,13 @@ class TestCollect:
         assert not alive.lost
         dead._stop.set()
 
-    def test_what_a_living_launch_computes_stays(self, store, launch):
-        """Also when a newer launch of the same study wants other keys, and also what is only reserved."""
+    def test_what_a_living_launch_computes_stays(self, store, launch, monkeypatch):
+        """Also when a newer launch of the same study has newer code, and also what is only reserved."""
         first = small_plan(store, replicates=(0,))
         old = compute(store, first)
         write_record(store, first, "one")
-        second = small_plan(store, replicates=(0,), labels__alpha=0.9)
+        move_code(monkeypatch, "targets")
+        second = small_plan(store, replicates=(0,))
         compute(store, second)
         write_record(store, second, "two")
         for key in ("reserved", "orphan"):
@@ -269,11 +289,40 @@ class TestCollect:
             collect(store, delete=True, watch=Watch(store, ttl=60))
 
     def test_a_store_without_records_is_left_alone(self, store):
-        store.put("made by an older version", lambda folder: (folder / "a").write_text("x"), {})
-        assert collect(store).piles
-        with pytest.raises(UserError, match="run your studies once more"):
+        """Launching its studies again records what is there; only then anything can go."""
+        plan = small_plan(store)
+        keys = compute(store, plan)
+        store.put("orphan", lambda folder: (folder / "a").write_text("x"), {})
+        found = collect(store)
+        assert "belong to no recorded study" in found.text()
+        assert "launch their studies again" in found.text()
+        assert "could be removed" not in found.text()
+        assert "nothing was removed" in found.text()
+        assert found.json()["recorded"] is False
+        with pytest.raises(UserError, match=r"belong to no recorded study .* launch their studies again"):
             collect(store, delete=True)
-        assert store.has("made by an older version")
+        assert set(store.keys()) == keys | {"orphan"}
+        assert small_plan(store).to_train == []
+        write_record(store, small_plan(store), "one")
+        assert "belong to no recorded study" not in collect(store).text()
+        assert collect(store, delete=True).json()["recorded"] is True
+        assert set(store.keys()) == keys
+
+    def test_an_empty_store_without_records(self, store):
+        assert "nothing to remove" in collect(store).text()
+        assert not collect(store).recorded
+
+    def test_an_empty_journal_needs_no_mark(self, store):
+        """MLflow lacks nothing of a launch that died before its first event, unless a process still holds it."""
+        folder = store.local / "journal"
+        for name in ("empty", "held"):
+            Journal(folder / f"{name}.jsonl").close()
+        (folder / "begun.jsonl").write_text('{"event": "launch"}\n')
+        with contextlib.closing(Journal(folder / "held.jsonl")):
+            found = collect(store, delete=True)
+        assert removed(found) == {"published journals": {str(folder / "empty.jsonl")}}
+        assert {path.name for path in folder.iterdir()} == {"held.jsonl", "begun.jsonl"}
+        assert removed(collect(store)) == {"published journals": {str(folder / "held.jsonl")}}
 
     def test_copies_of_what_a_remote_store_lost(self, tmp_path):
         store = Store(f"memory://{tmp_path}", tmp_path / "here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from .errors import UserError
@@ -52,6 +53,15 @@ def parse_seeds(text: str) -> range:
     if not numbers or numbers.start < 0:
         raise UserError(f"--seeds expects a count such as 3, or a range such as 100:105, but got {text!r}")
     return numbers
+
+
+def masked(text: str) -> str:
+    """A text without the passwords of the URLs in it.
+
+    >>> masked("--tracking https://me:secret@host/x --search-storage postgresql://me:p%40ss@db/optuna")
+    '--tracking https://me:***@host/x --search-storage postgresql://me:***@db/optuna'
+    """
+    return re.sub(r"(://[^/@:\s]*:)[^@/\s]+@", r"\1***@", text)
 
 
 def duration(seconds: float) -> str:

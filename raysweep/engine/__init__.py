@@ -1,7 +1,7 @@
 """Ray lives here and nowhere else: Tune hands out tasks, Train runs the trainer."""
 
 from .handout import Handout, Listener, Outcome
-from .launch import Options, cluster, launch
+from .launch import Options, allot_again, cluster, launch
 from .progress import Progress
 from .record import Recorder
 from .resources import Allotment
@@ -16,6 +16,7 @@ __all__ = [
     "Progress",
     "Recorder",
     "Timing",
+    "allot_again",
     "cluster",
     "launch",
 ]

@@ -135,11 +135,17 @@ class Handout:
         """The task cannot be done: its cells fail with it, now and in later launches until somebody retries them."""
         if key not in self.running:
             return
-        self._leave(key)
+        if self.store.has(key):  # it was done, and the word of it was lost with a process
+            self.done(key)
+            return
         self._fail(self.tasks[key], cause)
+        self._leave(key)  # after the note of it: who takes the lease next shall find that
 
     def died(self, keys: Sequence[str], cause: str) -> None:
         """A process that had these tasks died for good: the one it was at fails, the others are given back."""
+        for key in keys:
+            if key in self.running and self.store.has(key):
+                self.done(key)
         left = [key for key in keys if key in self.running]
         if left:
             self.failed(left[0], cause)

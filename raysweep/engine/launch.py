@@ -71,6 +71,13 @@ def cluster(options: Options, tasks: int) -> Iterator[Allotment | None]:
             ray.shutdown()
 
 
+def allot_again(options: Options, allotment: Allotment | None, tasks: int) -> Allotment | None:
+    """The same cluster, joined already, divided among other tasks; None when there are none."""
+    if allotment is None or not tasks:
+        return None
+    return allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, tasks)
+
+
 def _join(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages on what we say in a line

@@ -97,7 +97,8 @@ def run_search(
 ) -> SearchOutcome:
     """Search in every arm until its budget is spent; what the storage has already counts.
 
-    Ctrl-C once ends after the running epochs, twice at once; either way the next launch goes on.
+    Ctrl-C once ends after the running epochs, twice at once; either way the next launch goes on. Trials on several
+    devices each are not ended early: Ray would keep the devices of a worker group that is stopped from outside.
 
     Args:
         allotment: from `cluster()`; None when nothing is left to try.
@@ -134,7 +135,7 @@ def _searched(
     outcome: SearchOutcome,
 ) -> None:
     studies = [ArmStudy(arm, storage, launch, alive) for arm in plan.arms]
-    schedulers = ArmSchedulers(plan.arms)
+    schedulers = ArmSchedulers(plan.arms, can_stop=allotment.per_cell == 1)
     desk = Desk(plan, studies, options.store, listener, allotment.per_cell, schedulers.remember)
     schedulers.watch(desk)
     desk.prepare()
@@ -160,7 +161,6 @@ def _searched(
 
 def _tuner(desk: Desk, schedulers: ArmSchedulers, options: Options, allotment: Allotment, ctrl_c: CtrlC) -> tune.Tuner:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
-    os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "5")  # of a stopped group's driver; Tune waits 600 s otherwise
     shared = tune_environment(options, allotment)
     watch = DeskWatch(desk, ctrl_c)
 
@@ -180,7 +180,7 @@ def _tuner(desk: Desk, schedulers: ArmSchedulers, options: Options, allotment: A
             search_alg=ArmsSearcher(desk, configure, allotment.concurrency),
             scheduler=schedulers,
             num_samples=-1,
-            reuse_actors=allotment.per_cell == 1,  # a stopped worker group ends only with its driver's process
+            reuse_actors=True,
             trial_name_creator=trial_name,
             trial_dirname_creator=trial_name,
         ),

@@ -62,11 +62,15 @@ class ArmSchedulers(FIFOScheduler):
     """Ends hopeless trials: each arm's are compared among themselves, by epochs of their own training.
 
     Stopper "asha": one of Tune's ASHA schedulers an arm. "median": Optuna's pruner, which reads the storage.
+
+    Args:
+        can_stop: off, every trial comes to its end.
     """
 
-    def __init__(self, arms: Sequence[SearchArm]) -> None:
+    def __init__(self, arms: Sequence[SearchArm], can_stop: bool = True) -> None:
         super().__init__()
         self.desk: Desk | None = None
+        self.can_stop = can_stop
         self.asha = {arm.name: scheduler for arm in arms if (scheduler := _asha(arm)) is not None}
 
     def watch(self, desk: Desk) -> None:
@@ -97,8 +101,8 @@ class ArmSchedulers(FIFOScheduler):
         return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
 
     def _is_hopeless(self, running: Running, controller: Any, trial: Trial, result: dict[str, Any]) -> bool:
-        if result["search_epoch"] >= running.experiment.train.epochs:
-            return False  # all that is left is to score it
+        if not self.can_stop or result["search_epoch"] >= running.experiment.train.epochs:
+            return False  # after its last epoch all that is left is to score it
         asha = self.asha.get(running.trial.search)
         if asha is not None:
             return bool(asha.on_trial_result(controller, trial, result) == TrialScheduler.STOP)

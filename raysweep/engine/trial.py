@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+# Read where the trial runs. A task that is stopped may still be busy when the next one asks for its process; after Ray's
+# 2 s that one would be lost without a word.
+os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
+
 import torch
 from ray import train, tune
+from ray.exceptions import RayActorError
 from ray.train import RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.core.errors import UserError, describe
@@ -37,8 +44,8 @@ def run_trial(config: dict[str, Any]) -> None:
         else:  # Train's in-process mode: no worker group to start; callbacks do not run in it
             TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
     except Exception as error:
-        if device_is_lost(error):
-            raise  # a new process for the next task
+        if device_is_lost(error) or worker_is_lost(error):
+            raise  # Tune tries again, in a new process
         tune.report(_trouble(root_of(error)))
     else:
         tune.report({"ended": True})  # Tune complains of a trial that reports nothing
@@ -110,9 +117,17 @@ def root_of(error: BaseException) -> BaseException:
         return error
     failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
     if failures:
-        return root_of(next(iter(failures.values())))
+        roots = [root_of(failure) for failure in failures.values()]
+        told = [root for root in roots if not isinstance(root, torch.distributed.DistError)]  # others lost their peer
+        return (told or roots)[0]
     inner = getattr(error, "cause", None) or error.__cause__
     return root_of(inner) if isinstance(inner, BaseException) else error
+
+
+def worker_is_lost(error: BaseException) -> bool:
+    """Whether a worker of the group died, rather than raised: killed, preempted, its node gone."""
+    failures = getattr(error, "worker_failures", None) or {}
+    return any(isinstance(failure, (RayActorError, WorkerHealthCheckFailedError)) for failure in failures.values())
 
 
 def device_is_lost(error: BaseException) -> bool:

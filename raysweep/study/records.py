@@ -2,8 +2,13 @@
 
 A launch leaves `studies/<study>/<launch>.json.gz` with its cells and every stage of theirs that the store may keep;
 a search leaves its trials in `<launch>.trials.json.gz`. Stages stand there once, with the stages that they are
-computed from, so a record of 100,000 stages takes seconds and a few megabytes. Of records that name the same cell
-(study, preset, data, arm, replicate) the newest counts: its key is live, older ones are superseded.
+computed from, so a record of 100,000 stages takes seconds and a few megabytes.
+
+Several records may name the same cell (study, preset, data, arm, replicate) under different keys. Where the user asked
+for another configuration (`--set`), all of these keys are live: every one can be asked for again. Where numerics of the
+code or a fingerprint of the data have moved since, the older key is superseded. Both are compared record by record: a
+record has the versions of all kinds of stages in it, not those of each cell. Of the trials of a search, those that its
+newest record lists are live.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from .record import Entry, Record, Slot, record_of
 
 @dataclass(frozen=True)
 class Superseded:
-    """A cell that a newer launch computes differently. `record` is the older launch's."""
+    """A cell computed before code or data moved; `reason` says which. `record` is the older launch's."""
 
     record: Record
     entry: Entry
@@ -34,7 +39,7 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What the store holds that a plan does not use: (cell, reason) of `stale` ones, and what no study refers to."""
+    """What the store holds that a plan cannot use: (cell, reason) of `stale` ones, and what no study refers to."""
 
     stale: Sequence[tuple[str, str]]
     orphans: int
@@ -74,18 +79,25 @@ def read_records(store: Store, study: str | None = None) -> list[Record]:
 
 
 def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
-    """Records with those of their entries that count: of a cell the newest, of trials those of the newest record."""
-    newest: dict[Slot, tuple[Record, Entry]] = {}
+    """Records with those of their entries that count, each key of a cell in the newest record that has it.
+
+    Of a cell every configuration that was asked for counts, as long as neither code nor data have moved since; of
+    trials those of the newest record.
+    """
+    newest: dict[Slot, Record] = {}
+    cells: dict[tuple[Slot, str], tuple[Record, Entry]] = {}
     trials: dict[tuple[str, str, str], Record] = {}
     ordered = sorted(records, key=lambda record: (record.time, record.launch))
     for record in ordered:
         if record.trials:
             trials[record.study, record.preset, record.data] = record
         else:
-            newest.update((record.slot(entry), (record, entry)) for entry in record.entries)
+            newest.update((record.slot(entry), record) for entry in record.entries)
+            cells.update(((record.slot(entry), record.key(entry)), (record, entry)) for entry in record.entries)
     entries: dict[str, list[Entry]] = {record.file: list(record.entries) for record in trials.values()}
-    for record, entry in newest.values():
-        entries.setdefault(record.file, []).append(entry)
+    for (slot, _), (record, entry) in cells.items():
+        if record is newest[slot] or not _moved(record, newest[slot]):
+            entries.setdefault(record.file, []).append(entry)
     return [(record, entries[record.file]) for record in ordered if record.file in entries]
 
 
@@ -95,7 +107,7 @@ def live_keys(records: Iterable[Record]) -> set[str]:
 
 
 def superseded(records: Iterable[Record]) -> list[Superseded]:
-    """Cells of older records that a newer one computes differently, and why; each key once, the newest reason."""
+    """Cells of older records whose key differs from the newest record's because code or data moved; each key once."""
     newest: dict[Slot, tuple[Record, Entry]] = {}
     found: dict[tuple[Slot, str], Superseded] = {}
     for record in sorted(records, key=lambda record: (record.time, record.launch), reverse=True):
@@ -103,21 +115,25 @@ def superseded(records: Iterable[Record]) -> list[Superseded]:
             slot = record.slot(entry)
             now, entry_now = newest.setdefault(slot, (record, entry))
             key = record.key(entry)
-            if key != now.key(entry_now) and (slot, key) not in found:
-                found[slot, key] = Superseded(record, entry, _reason(record, now))
+            if key == now.key(entry_now) or (slot, key) in found:
+                continue
+            if reason := _moved(record, now):
+                found[slot, key] = Superseded(record, entry, reason)
     return list(found.values())
 
 
 def stale(records: Iterable[Record], plan: Plan) -> list[Superseded]:
-    """Cells of a plan that the newest record of them computed differently: their products are of no use to it."""
+    """Cells of a plan that were computed before its code or data moved: their products are of no use to it."""
     planned = _record_of_plan(plan)
     keys = {planned.slot(entry): planned.key(entry) for entry in planned.entries}
     found = []
     for record, entries in live(record for record in records if not record.trials):
         for entry in entries:
             key = keys.get(record.slot(entry))
-            if key is not None and key != record.key(entry):
-                found.append(Superseded(record, entry, _reason(record, planned)))
+            if key in (None, record.key(entry)):
+                continue
+            if reason := _moved(record, planned):
+                found.append(Superseded(record, entry, reason))
     return found
 
 
@@ -147,8 +163,8 @@ def _record_of_plan(plan: Plan) -> Record:
     return record_of(plan.study_name, plan.preset, "", (plan.data, *plan.extras), finals)
 
 
-def _reason(old: Record, new: Record) -> str:
-    """Why the same cell has another key now."""
+def _moved(old: Record, new: Record) -> str:
+    """Which code or data moved between two records of a cell; "" if none did: then only its configuration differs."""
     moved = [kind for kind, version in new.numerics.items() if old.numerics.get(kind, version) != version]
     data = [name for name, now in new.fingerprints.items() if old.fingerprints.get(name, now) != now]
     reasons = []
@@ -156,7 +172,7 @@ def _reason(old: Record, new: Record) -> str:
         reasons.append(f"code changed ({', '.join(moved)})")
     if data:
         reasons.append(f"data changed ({', '.join(data)})")
-    return ", ".join(reasons) or "configuration changed"
+    return ", ".join(reasons)
 
 
 def _write(store: Store, record: Record) -> None:

@@ -25,6 +25,7 @@ DATA_FINGERPRINT = "raysweep.data_fingerprint"
 NOISE_HASH = "raysweep.noise_hash"
 WEIGHTS_HASH = "raysweep.weights_hash"
 DEVICE = "raysweep.device"
+PICTURES = "raysweep.pictures"  # why a cell's pictures could not be drawn
 LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels came about
 
 PARENT_RUN = "mlflow.parentRunId"

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 from mlflow import MlflowClient
 
 from raysweep.core.errors import UserError, describe
+from raysweep.core.words import masked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 
@@ -41,7 +42,7 @@ def tracking_uri(uri: str | None = None) -> str:
 
 def ui_command(uri: str | None = None) -> str:
     """What to type to look at the runs."""
-    uri = tracking_uri(uri)
+    uri = masked(tracking_uri(uri))
     return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
+from raysweep.core.errors import describe
 from raysweep.core.store import Store
 from raysweep.recipes import CellResult
 
@@ -166,10 +167,10 @@ class Writer:
         """The cell's files, and pictures of them."""
         labels = list(folder.glob(schema.LABELS_FILE))  # none, or the one
         with tempfile.TemporaryDirectory() as draft:
-            draw_artifacts(result, Path(draft))
-            for file in labels:
-                draw_labels(file, result.facts["classes"], Path(draft))
+            trouble = _drawn(result, labels, Path(draft))
             self.client.log_artifacts(run, draft)
+        if trouble:
+            self.client.set_tag(run, schema.PICTURES, trouble)
         for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *labels):
             self.client.log_artifact(run, str(file))
 
@@ -231,6 +232,17 @@ class Writer:
                 self.runs.describe(run, new.config, new.params)
             self._ids[identity] = run
         return self._ids[identity]
+
+
+def _drawn(result: CellResult, labels: Sequence[Path], folder: Path) -> str:
+    """Draw a cell's pictures. Returns what went wrong: a picture that fails must not hold up every later event."""
+    try:
+        draw_artifacts(result, folder)
+        for file in labels:
+            draw_labels(file, result.facts["classes"], folder)
+    except Exception as error:  # noqa: BLE001  whatever the drawing raises
+        return f"not drawn: {describe(error)}"
+    return ""
 
 
 def _attempts(tags: Mapping[str, str]) -> list[str]:

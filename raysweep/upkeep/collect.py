@@ -18,6 +18,12 @@ from raysweep.study.records import live, read_records, sizes_by_key, superseded
 from .piles import PRODUCTS, Pile, piles
 from .status import Living, living
 
+UNRECORDED = (
+    "these products belong to no recorded study: they were made before records were kept, or by hand",
+    "launch their studies again: that records them, and trains nothing that is there already",
+    "nothing was removed; --yes is refused until a study is recorded",
+)
+
 
 @dataclass(frozen=True)
 class Held:
@@ -34,7 +40,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Collection:
-    """What `--gc` tells. `stale`: superseded cells whose product is still there, (study, cell, reason)."""
+    """What `--gc` tells.
+
+    `stale`: cells whose code or data moved and whose product is still there, (study, cell, reason). `recorded`: whether
+    any launch has left a record; without one nobody knows which products are needed, and none of them can be removed.
+    """
 
     store: str
     held: Sequence[Held]
@@ -42,6 +52,7 @@ class Collection:
     stale: Sequence[tuple[str, str, str]]
     launches: Sequence[Living]
     deleted: bool
+    recorded: bool
 
     @property
     def bytes(self) -> int:
@@ -52,6 +63,8 @@ class Collection:
         lines = [f"store {self.store} holds, counting each product once:"]
         lines += [f"  {own.products:>7} products  {size(own.bytes):>7}  {own.name}" for own in self.held]
         lines += [launch.line() for launch in self.launches]
+        if self.held and not self.recorded:
+            return "\n".join([*lines, *UNRECORDED])
         if not self.piles:
             return "\n".join([*lines, "nothing to remove"])
         lines.append("removed:" if self.deleted else "could be removed:")
@@ -71,6 +84,7 @@ class Collection:
             "launches": [{"name": own.name, "owner": own.owner, "since": own.since} for own in self.launches],
             "bytes": self.bytes,
             "deleted": self.deleted,
+            "recorded": self.recorded,
         }
 
 
@@ -100,15 +114,15 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
         for pile in found:
             for name in pile.names:
                 pile.remove(name)
-    return Collection(store.url, _by_study(held, needed), found, old, launches, delete)
+    return Collection(store.url, _by_study(held, needed), found, old, launches, delete, bool(records))
 
 
 def _check_known(launches: Sequence[Living], records: Sequence[Record], held: Mapping[str, int]) -> None:
     """Refuse while it is not known what is needed: older versions of raysweep left no records."""
     if held and not records:
         raise UserError(
-            "no study has left a record of what it needs, so nothing was removed: run your studies once more "
-            "(what is done is not computed again), then --gc"
+            "the products in this store belong to no recorded study (made before records were kept, or by hand): "
+            "nothing was removed; launch their studies again, which trains nothing that is there already, then --gc"
         )
     known = {record.launch for record in records}
     for launch in launches:
@@ -120,7 +134,7 @@ def _check_known(launches: Sequence[Living], records: Sequence[Record], held: Ma
 
 
 def _needed(records: Sequence[Record], launches: Sequence[Living]) -> dict[str, set[str]]:
-    """Studies by key of everything that some study refers to, or a living launch, superseded or not."""
+    """Studies by key of everything that some study refers to, or a living launch, even where code or data moved."""
     names = {launch.name for launch in launches}
     studies: dict[str, set[str]] = {}
     of_living = [(record, list(record.entries)) for record in records if record.launch in names]

@@ -90,7 +90,7 @@ def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
 
 
 def _records(store: Store, records: Sequence[Record], launches: Sequence[Living]) -> Pile:
-    """Records of launches all of whose cells are in newer ones."""
+    """Records of launches of which no cell counts: newer ones have the same, or code or data moved since."""
     kept = {record.file for record, _ in live(records)}
     alive = {launch.name for launch in launches}
     names = [record.file for record in records if record.file not in kept and record.launch not in alive]
@@ -121,7 +121,7 @@ def _tune_folders(store: Store, holders: Sequence[Holder]) -> Pile:
 
 
 def _journals(store: Store) -> Pile:
-    """Journals that no process holds and of which MLflow has everything."""
+    """Journals that no process holds and of which MLflow has everything, be it nothing at all."""
     paths = [path for path in _paths(store.local / "journal") if path.suffix == ".jsonl" and _is_published(path)]
     marks = [path.with_suffix(".published") for path in paths]
     return _local("published journals", [*paths, *(path for path in marks if path.exists())])
@@ -138,7 +138,7 @@ def _is_published(journal: Path) -> bool:
     try:
         published = int(journal.with_suffix(".published").read_text())
     except (FileNotFoundError, ValueError):
-        return False
+        published = 0  # enough for an empty journal: its launch ended before it began
     with journal.open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""`status`: per study what is done, failed, unfinished and missing by its last records; and which launches live."""
+"""`status`: per study what is done, failed, unfinished and missing by its live records; and which launches live."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ from raysweep.study.records import live, read_records, sizes_by_key
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """One study at one preset on one data set. `failed`: cause by cell's name; `bytes` of all that it refers to."""
+    """One study at one preset on one data set. `cells` counts those of every configuration that was asked for.
+
+    `failed`: cause by cell's name; `bytes` of all that it refers to.
+    """
 
     study: str
     preset: str

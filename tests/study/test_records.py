@@ -36,6 +36,11 @@ def times(monkeypatch):
     monkeypatch.setattr("raysweep.study.record.time.time", lambda: float(next(ticks)))
 
 
+def move_code(monkeypatch, kind):
+    """As if the numbers that stages of this kind give had changed: plans made from now on have other keys."""
+    monkeypatch.setitem(NUMERICS, kind, NUMERICS[kind] + 1)
+
+
 def test_a_record_says_all_that_its_cells_may_keep(store):
     plan = small_plan(store)
     write_record(store, plan, "one")
@@ -51,22 +56,67 @@ def test_a_record_says_all_that_its_cells_may_keep(store):
     assert live_keys([record]) == kept(plan) == set(record.stages)
 
 
-def test_the_newest_of_a_cell_is_live(store, times):
-    first = small_plan(store)
-    write_record(store, first, "one")
-    second = small_plan(store, replicates=(0,), labels__alpha=0.9)
-    write_record(store, second, "two")
-    records = read_records(store)
-    assert [record.launch for record in records] == ["one", "two"]
-    others = [first.finals[cell.key] for cell in first.cells if cell.replicate == 1]
-    expected = kept(second) | {stage.key for stage in ancestry(others) if stage.kind in ("fit", "evaluate")}
-    assert live_keys(records) == live_keys(reversed(records)) == expected
-    assert {(cell.entry.name, cell.reason) for cell in superseded(records)} == {
-        ("factor=0.5 #0", "configuration changed"),
-        ("factor=0.1 #0", "configuration changed"),
-    }
-    write_record(store, first, "three")  # back again
-    assert live_keys(read_records(store)) == kept(first)
+class TestLive:
+    """Which keys of a cell count once several launches have recorded it."""
+
+    def test_every_configuration_that_was_asked_for(self, store, times):
+        plans = [small_plan(store, labels__alpha=alpha) for alpha in (0.5, 0.9, 0.7)]
+        assert not kept(plans[0]) & kept(plans[1])
+        for number, plan in enumerate(plans):
+            write_record(store, plan, f"launch{number}")
+            records = read_records(store)
+            assert live_keys(records) == set().union(*map(kept, plans[: number + 1]))
+            assert superseded(records) == []
+
+    def test_not_what_older_code_computed(self, store, times, monkeypatch):
+        first = small_plan(store)
+        write_record(store, first, "one")
+        with monkeypatch.context() as patch:
+            move_code(patch, "targets")
+            second = small_plan(store, replicates=(0,))
+            write_record(store, second, "two")
+        records = read_records(store)
+        assert [record.launch for record in records] == ["one", "two"]
+        others = [first.finals[cell.key] for cell in first.cells if cell.replicate == 1]  # not asked for again
+        expected = kept(second) | {stage.key for stage in ancestry(others) if stage.kind in ("fit", "evaluate")}
+        assert live_keys(records) == live_keys(reversed(records)) == expected
+        assert {(cell.entry.name, cell.key, cell.reason) for cell in superseded(records)} == {
+            (name, cell_keys(first)[name], "code changed (targets)") for name in cell_keys(second)
+        }
+        write_record(store, first, "three")  # back to the code of before
+        assert live_keys(read_records(store)) == kept(first)
+
+    def test_not_what_came_from_other_data_of_this_name(self, store, times):
+        first = small_plan(store)
+        write_record(store, first, "one")
+        second = small_plan(store, data=replace(make_squares(seed=9), name="squares"))
+        write_record(store, second, "two")
+        records = read_records(store)
+        assert live_keys(records) == kept(second)
+        assert {(cell.key, cell.reason) for cell in superseded(records)} == {
+            (key, "data changed (squares)") for key in cell_keys(first).values()
+        }
+
+    def test_no_configuration_of_older_code(self, store, times, monkeypatch):
+        """Two configurations, then the code moves and only one is asked for again: neither old one can be used."""
+        old = [small_plan(store), small_plan(store, labels__alpha=0.9)]
+        for number, plan in enumerate(old):
+            write_record(store, plan, f"launch{number}")
+        move_code(monkeypatch, "fit")
+        new = small_plan(store)
+        write_record(store, new, "launch2")
+        assert live_keys(read_records(store)) == kept(new)
+        gone = {key for plan in old for key in cell_keys(plan).values()}
+        assert {cell.key for cell in superseded(read_records(store))} == gone
+
+    def test_what_no_cell_is_made_from_may_move(self, store, times, monkeypatch):
+        first = small_plan(store)
+        write_record(store, first, "one")
+        move_code(monkeypatch, "adapt")  # of which no cell is made
+        second = small_plan(store, labels__alpha=0.9)
+        write_record(store, second, "two")
+        assert live_keys(read_records(store)) == kept(first) | kept(second)
+        assert superseded(read_records(store)) == []
 
 
 def test_other_studies_presets_and_data_are_other_cells(store, times):
@@ -94,9 +144,9 @@ class TestStale:
 
     def test_the_code_changed(self, store, monkeypatch):
         write_record(store, small_plan(store, replicates=(0,)), "one")
-        monkeypatch.setitem(NUMERICS, "adapt", NUMERICS["adapt"] + 1)  # no cell here is made from it
+        move_code(monkeypatch, "adapt")  # no cell here is made from it
         assert self.reasons(store, small_plan(store, replicates=(0,))) == set()
-        monkeypatch.setitem(NUMERICS, "targets", NUMERICS["targets"] + 1)
+        move_code(monkeypatch, "targets")
         assert self.reasons(store, small_plan(store, replicates=(0,))) == {
             ("factor=0.5 #0", "code changed (targets)"),
             ("factor=0.1 #0", "code changed (targets)"),
@@ -109,19 +159,21 @@ class TestStale:
             "data changed (squares)"
         }
 
-    def test_the_configuration_changed(self, store):
+    def test_another_configuration_makes_nothing_stale(self, store):
         write_record(store, small_plan(store, replicates=(0,)), "one")
-        assert {reason for _, reason in self.reasons(store, small_plan(store, labels__alpha=0.9))} == {
-            "configuration changed"
-        }
+        assert self.reasons(store, small_plan(store, labels__alpha=0.9)) == set()
 
 
-def test_what_a_plan_cannot_use(store, times):
+def test_what_a_plan_cannot_use(store, times, monkeypatch):
     first = small_plan(store)
     compute(store, first, leave_out=[cell_keys(first)["factor=0.1 #1"]])
     write_record(store, first, "one")
     store.put("nobody's", lambda folder: (folder / "a").write_bytes(b"1234567"), {})
-    found = leftovers(store, small_plan(store, labels__alpha=0.9))
+    other = leftovers(store, small_plan(store, labels__alpha=0.9))
+    assert (other.stale, other.orphans) == ([], 1)
+    with monkeypatch.context() as patch:
+        move_code(patch, "targets")
+        found = leftovers(store, small_plan(store))
     assert sorted(name for name, _ in found.stale) == ["factor=0.1 #0", "factor=0.5 #0", "factor=0.5 #1"]
     assert found.orphans == 1
     assert 7 < found.orphan_bytes < 1000
