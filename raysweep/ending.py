@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -99,7 +98,7 @@ class Ending:
             "launch": self.launch,
             "files": [str(path) for path in report.paths] if report else [],
         }
-        print(json.dumps(told, indent=1), file=sys.__stdout__)  # while Ray runs, `sys.stdout` leads elsewhere
+        print(json.dumps(told, indent=1), file=self.wishes.stdout)
 
     def _tell_people(self, report: ReportFiles | None) -> None:
         if report is not None:

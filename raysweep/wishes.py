@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported."""
+    """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported.
+
+    `stdout` is taken at the beginning: while Ray runs, `sys.stdout` leads elsewhere.
+    """
 
     command: str
     address: str | None = None
     devices_per_trial: int = 1
     tracking: str | None = None
     out: Path | None = None
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)

@@ -26,7 +26,11 @@ LAUNCHES = {
     "two maps": TWO_MAPS,
     "two maps again": TWO_MAPS,
     "one more map": MAPPING,
-    **{name: [name] for name in list_studies() if name not in ("dcjt_mapping", "ablation_alpha")},
+    **{
+        name: [name]
+        for name in list_studies()
+        if name not in ("dcjt_mapping", "ablation_alpha") and find_study(name)[1].search is None
+    },
 }
 
 

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-# Read where the trial runs. A task that is stopped may still be busy when the next one asks for its process; after Ray's
-# 2 s that one would be lost without a word.
+# Read where the trial runs. A task that is stopped may still be busy when the next one asks for its
+# process; after Ray's 2 s that one would be lost without a word.
 os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
 
 import torch
