@@ -13,11 +13,11 @@ from raysweep.core.store import Store
 from raysweep.core.words import duration
 from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
 from raysweep.engine import Allotment, Options, allot_again, cluster
-from raysweep.engine.search import SearchOutcome, run_search, search_so_far, trials_left, tried_points
-from raysweep.engine.search_desk import SearchListener, SearchTrial
-from raysweep.engine.search_progress import SearchProgress
-from raysweep.engine.search_record import SearchRecorder
-from raysweep.engine.search_study import Found
+from raysweep.engine.search.desk import SearchListener, SearchTrial
+from raysweep.engine.search.progress import SearchProgress
+from raysweep.engine.search.record import SearchRecorder
+from raysweep.engine.search.run import SearchOutcome, run_search, search_so_far, trials_left, tried_points
+from raysweep.engine.search.study import Found
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
 from raysweep.plan_words import data_line
 from raysweep.recipes import Known, build_validation, load_sets

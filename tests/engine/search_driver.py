@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
-from raysweep.engine.search_desk import Desk, SearchListener
-from raysweep.engine.search_storage import open_storage
-from raysweep.engine.search_study import ArmStudy
-from raysweep.engine.search_tune import ArmSchedulers
+from raysweep.engine.search.desk import Desk, SearchListener
+from raysweep.engine.search.storage import open_storage
+from raysweep.engine.search.study import ArmStudy
+from raysweep.engine.search.tune import ArmSchedulers
 from raysweep.recipes import CellResult, FitEvent
 from raysweep.study import Arm, Budget, Cell, Search
 from raysweep.study.search_plan import SearchArm, SearchPlan

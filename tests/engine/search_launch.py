@@ -10,8 +10,8 @@ from ray.util import placement_group_table
 
 from raysweep.core.store import Store
 from raysweep.engine import Allotment, Options, cluster
-from raysweep.engine.search import run_search
-from raysweep.engine.search_desk import SearchListener
+from raysweep.engine.search.desk import SearchListener
+from raysweep.engine.search.run import run_search
 from raysweep.study import LogUniform, Search, Study, search_budget, search_cells
 from raysweep.study.search_plan import plan_search
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from raysweep.core.experiment import Experiment
-from raysweep.engine.search_study import summary
+from raysweep.engine.search.study import summary
 from raysweep.recipes import Sets
 from raysweep.study import Choice, LogUniform, Search, Uniform
 from tests.conftest import make_squares
@@ -23,7 +23,7 @@ TWO_POINTS = {"labels.method": Choice(["euclidean", "gaussian"])}
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search_desk.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.desk.load_sets", lambda experiment, cache: sets)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from raysweep.core.errors import UserError
 from raysweep.core.store import Store
 from raysweep.engine import Options
-from raysweep.engine.search import run_search, search_so_far, trials_left
-from raysweep.engine.search_desk import SearchListener
+from raysweep.engine.search.desk import SearchListener
+from raysweep.engine.search.run import run_search, search_so_far, trials_left
 from raysweep.recipes import Sets
 from raysweep.study import Budget, Search, Uniform
 from raysweep.study.search_plan import SearchPlan
@@ -23,7 +23,7 @@ SEARCH = Search(space={"labels.alpha": Uniform(0, 1)})
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search_desk.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.desk.load_sets", lambda experiment, cache: sets)
 
 
 def asked(folder, arm, storage=None, trials=2):

@@ -16,8 +16,8 @@ from raysweep.core.scores import HIGHER_IS_BETTER
 from raysweep.core.words import duration
 from raysweep.study.search_plan import SearchPlan
 
-from .search_desk import SearchListener, SearchTrial
-from .search_study import Found
+from .desk import SearchListener, SearchTrial
+from .study import Found
 
 SHORT = {"complete": "done", "pruned": "ended early", "failed": "FAILED", "stopped": "stopped"}
 

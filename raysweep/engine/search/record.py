@@ -10,7 +10,7 @@ from typing import Any
 from raysweep.tracking.journal import Journal, now_ms
 from raysweep.tracking.publisher import Publisher
 
-from .search_desk import SearchListener, SearchTrial
+from .desk import SearchListener, SearchTrial
 
 
 class SearchRecorder(SearchListener):

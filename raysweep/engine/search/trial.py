@@ -21,9 +21,8 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from raysweep.core.errors import describe
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store, StoreFull
+from raysweep.engine.trial import device_is_lost, root_of
 from raysweep.recipes import FitEvent, build_validation, load_sets, run_validation
-
-from .trial import device_is_lost, root_of
 
 Report = Callable[[dict[str, Any]], object]
 

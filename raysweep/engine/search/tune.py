@@ -13,12 +13,12 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from ray.tune.search import Searcher
 
 from raysweep.core.errors import describe
+from raysweep.engine.stopping import CtrlC
 from raysweep.recipes import FitEvent
 from raysweep.study.search_plan import SearchArm
 
-from .search_desk import Desk, Running
-from .search_sampler import grace_of
-from .stopping import CtrlC
+from .desk import Desk, Running
+from .sampler import grace_of
 
 REDUCTION = 3
 """ASHA keeps the best third at every rung."""

@@ -20,8 +20,8 @@ from raysweep.core.keys import canonical_json
 from raysweep.study import Budget, Choice, IntUniform, LogUniform, Range
 from raysweep.study.search_plan import SearchArm
 
-from .search_sampler import make_pruner, make_sampler
-from .search_storage import SIGNATURE
+from .sampler import make_pruner, make_sampler
+from .storage import SIGNATURE
 
 LAUNCH, START, GOES_ON = "raysweep.launch", "raysweep.start", "raysweep.goes_on"
 KEY, CAUSE, SECONDS, SCORES = "raysweep.key", "raysweep.cause", "raysweep.seconds", "raysweep.scores"

@@ -17,7 +17,7 @@ from raysweep.core.store import Store
 from raysweep.recipes import CellResult, FitEvent, build_validation, load_sets
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .search_study import CAUSE, KEY, SECONDS, ArmStudy, Asked
+from .study import CAUSE, KEY, SECONDS, ArmStudy, Asked
 
 LOOK_EVERY = 2.0
 """Seconds between looks at what other launches do on the same storage."""

@@ -14,16 +14,16 @@ from optuna.storages import RDBStorage
 from ray import tune
 
 from raysweep.core.errors import describe
+from raysweep.engine.launch import Options, run_config, trial_name, tune_environment
+from raysweep.engine.resources import Allotment
+from raysweep.engine.stopping import CtrlC, StopAfterEpoch
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .launch import Options, run_config, trial_name, tune_environment
-from .resources import Allotment
-from .search_desk import Desk, Running, SearchListener
-from .search_storage import existing_storage, open_storage, storage_url
-from .search_study import ArmStudy, Found, summary
-from .search_trial import run_search_trial
-from .search_tune import ArmSchedulers, ArmsSearcher, DeskWatch
-from .stopping import CtrlC, StopAfterEpoch
+from .desk import Desk, Running, SearchListener
+from .storage import existing_storage, open_storage, storage_url
+from .study import ArmStudy, Found, summary
+from .trial import run_search_trial
+from .tune import ArmSchedulers, ArmsSearcher, DeskWatch
 
 
 @dataclass
