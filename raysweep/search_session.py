@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
-from raysweep.core.errors import UserError
+from raysweep.core.experiment import Experiment
 from raysweep.core.process import Process
 from raysweep.core.store import Store
 from raysweep.core.words import duration
 from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
 from raysweep.engine import Allotment, Options, allot_again, cluster
 from raysweep.engine.search.desk import SearchListener, SearchTrial
+from raysweep.engine.search.memory import Memory
 from raysweep.engine.search.progress import SearchProgress
 from raysweep.engine.search.record import SearchRecorder
 from raysweep.engine.search.run import SearchOutcome, run_search, search_so_far, trials_left, tried_points
 from raysweep.engine.search.study import Found
+from raysweep.engine.search.timing import SearchTiming
+from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
 from raysweep.plan_words import data_line
-from raysweep.recipes import Known, build_validation, load_sets
+from raysweep.recipes import FitEvent, load_sets
+from raysweep.schedule import Speeds
 from raysweep.session import Session
 from raysweep.study import Cell, Study, make_cells
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.study.plan import describe_study
-from raysweep.study.records import write_trials
+from raysweep.study.records import has_launch
 from raysweep.study.search_plan import SearchPlan, plan_search
 from raysweep.tracking.schema import PROCESS
 from raysweep.tracking.server import connect
@@ -76,6 +80,11 @@ class SearchSession:
     def options(self) -> Options:
         return Options(self.store, self.store.local / "data")
 
+    @property
+    def start_points(self) -> list[Experiment]:
+        """What every arm tries first."""
+        return [arm.at(point) for arm in self.plan.arms for point in self.plan.search.start_points(arm.cell.experiment)]
+
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """What a launch would do, for people."""
         so_far = self._so_far()
@@ -95,7 +104,7 @@ class SearchSession:
             "study": self.plan.study_name,
             "preset": self.preset,
             "search": self.plan.describe({arm: found.describe() for arm, found in so_far.items()}),
-            "trials_left": trials_left(self.plan, so_far),
+            "trials_left": trials_left(self.plan, so_far, self.retry_failed),
             "replicates": list(self.replicates),
         }
 
@@ -121,9 +130,13 @@ class SearchSession:
             UserError: something that would fail every trial, found before the first; nothing is written then.
         """
         so_far = self._so_far()
+        if trials_left(self.plan, so_far, self.retry_failed):
+            try_inputs(self.start_points, self.plan.cache or self.store.local / "data")
         writer = Writer(connect(wishes.tracking), self.store)
         console = console_for(as_json)
         console.print(self.headline(so_far), markup=False, soft_wrap=True)
+        if self.plan.search.stopper and wishes.devices_per_trial > 1:
+            console.print("  note     trials on several devices each are not ended early", highlight=False)
         options = Options(self.store, self.store.local / "data", wishes.address, wishes.devices_per_trial)
         with (
             cluster(options, self._tasks_ahead(so_far)) as allotment,
@@ -153,7 +166,7 @@ class SearchSession:
 
     def _tasks_ahead(self, so_far: Mapping[str, Found]) -> int:
         """How much there is to compute, as far as that is known: 0 when the store has everything."""
-        left = trials_left(self.plan, so_far)
+        left = trials_left(self.plan, so_far, self.retry_failed)
         session = self._replicates({arm: found.point for arm, found in so_far.items() if found.number is not None})
         return left + (len(session.plan.tasks) if session else 1)
 
@@ -167,30 +180,33 @@ class SearchSession:
         opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)
         recorder = SearchRecorder(self.plan.study_name, opening.name, tags, opening.journal, opening.publisher)
         devices = allotment.concurrency if allotment else 1
+        tried = partial(tried_points, self.plan, self.options, self.storage)
+        memory = Memory(self.plan, self.preset, self.store, opening.name, tried)
+        memory.write()
+        timing = SearchTiming(Speeds.read(self.store))
         with SearchProgress(self.plan, so_far, opening.console, devices) as progress:
-            self._remember_trials(opening)
             outcome = run_search(
                 self.plan,
                 opening.options,
                 allotment,
-                BothSearch(progress, recorder),
+                SearchListeners(memory, progress, recorder, timing),
                 opening.name,
-                alive_on(self.store),
+                self._is_alive,
                 self.storage,
+                self.retry_failed,
             )
-        self._remember_trials(opening)
+        timing.speeds.save()
         return outcome
 
-    def _remember_trials(self, opening: Launch) -> None:
-        """Leave a record of every trial, so that `--gc` knows what they are made of."""
-        first = load_sets(self.cells[0].experiment, self.plan.cache)
-        known, stages = Known(), []
-        for arm, number, point in tried_points(self.plan, self.options, self.storage):
-            with contextlib.suppress(UserError):  # a point that no Experiment can be has nothing in the store
-                experiment = arm.at(point)
-                stage = build_validation(experiment, load_sets(experiment, self.plan.cache), known)
-                stages.append((arm.cell.arm.name, number, stage))
-        write_trials(self.store, self.plan.study_name, self.preset, opening.name, first.all, stages)
+    @cached_property
+    def _is_alive(self) -> Callable[[str], bool | None]:
+        """Whether a launch lives; None of one that this store does not know."""
+        alive = alive_on(self.store)
+
+        def is_alive(launch: str) -> bool | None:
+            return alive(launch) or (False if has_launch(self.store, self.plan.study_name, launch) else None)
+
+        return is_alive
 
     def _ended_early(self, opening: Launch, outcome: SearchOutcome) -> int:
         self._tell_end(opening, "KILLED" if outcome.interrupted else "FAILED")
@@ -217,7 +233,7 @@ class SearchSession:
         return Session(session.plan, session.store, session.cache, found)
 
 
-class BothSearch(SearchListener):
+class SearchListeners(SearchListener):
     """Tells every event of a search to several listeners."""
 
     def __init__(self, *listeners: SearchListener) -> None:
@@ -230,6 +246,10 @@ class BothSearch(SearchListener):
     def epoch(self, trial: SearchTrial, epoch: int, metrics: Mapping[str, float]) -> None:
         for listener in self.listeners:
             listener.epoch(trial, epoch, metrics)
+
+    def trained(self, experiment: Experiment, event: FitEvent) -> None:
+        for listener in self.listeners:
+            listener.trained(experiment, event)
 
     def ended(self, trial: SearchTrial, state: str, scores: Mapping[str, float], seconds: float, cause: str) -> None:
         for listener in self.listeners:

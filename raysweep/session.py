@@ -7,24 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
-from raysweep.data.splits import for_protocol
 from raysweep.ending import Ending
 from raysweep.engine import Allotment, Handout, Listener, Options, Progress, Recorder, Timing, cluster, launch
+from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, console_for, opened, run_tags
-from raysweep.models.arm import check_size
-from raysweep.models.backbones import check_weights
 from raysweep.plan_words import PlanWords
-from raysweep.recipes import FitEvent, Task, load_sets
+from raysweep.recipes import FitEvent, Task
 from raysweep.schedule import Speeds, TaskQueue
 from raysweep.study import Cell, Study
 from raysweep.study.plan import Plan, make_plan
 from raysweep.study.records import write_record
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
-from raysweep.training import check_every_class, given_labels, prepare_targets
 from raysweep.wishes import Wishes
 
 
@@ -61,7 +56,8 @@ class Session:
         Raises:
             UserError: something that would fail every cell, found before the first; nothing is written then.
         """
-        self.try_inputs()
+        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
+        try_inputs(arms.values(), self.cache)
         writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
         console.print(self.words(per_trial=wishes.devices_per_trial).headline(), markup=False, soft_wrap=True)
@@ -92,33 +88,6 @@ class Session:
             recorder.ended("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
         ending = Ending(plan, self.store, outcome, opening.name, wishes, console)
         return ending.tell(opening.publisher, self.words().json() if as_json else None)
-
-    def try_inputs(self) -> None:
-        """Whatever would fail every cell of an arm: initial weights, and labels that the data cannot give."""
-        for model in {cell.experiment.model for cell in self.plan.to_train}:
-            check_weights(model.backbone, model.weights)
-        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
-        for experiment in arms.values():
-            try:
-                self._try_arm(experiment)
-            except ValueError as error:
-                raise UserError(str(error)) from None
-
-    def _try_arm(self, experiment: Experiment) -> None:
-        """Labels of the target and of the extra sets, as far as they can be made before any training."""
-        sets = load_sets(experiment, self.cache)
-        if experiment.model.backbone == "arm":
-            check_size(*sets.target.images.shape[2:])
-        for data in {id(data): data for data in (sets.target, sets.scored)}.values():
-            check_every_class(for_protocol(data, experiment.selection, experiment.seeds.split))
-        for data in {id(data): data for data in (sets.target, sets.scored)}.values():
-            held = for_protocol(data, experiment.selection, experiment.seeds.split)
-            if experiment.joint.method == "target":
-                prepare_targets(experiment, held)
-            else:
-                given_labels(experiment.labels, held, experiment.seeds.noise)
-        for extra in sets.extras:
-            given_labels(experiment.labels, extra, experiment.seeds.noise)
 
 
 class Both(Listener):

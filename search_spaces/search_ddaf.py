@@ -34,5 +34,8 @@ study = Study(
         ],
     ),
     columns=("macro_f1", "accuracy", "ece", "rmse_valence", "rmse_arousal"),
-    notes=("statistics of the classes come from the labels as they are, wrong ones among them",),
+    notes=(
+        "statistics of the classes come from the labels as they are, wrong ones among them",
+        "the validation images that points are selected on have their right labels",
+    ),
 )

@@ -19,6 +19,9 @@ label is the truth by A's criteria, of all of B (`given`), of what is kept, of t
 relabelling. `pseudo_*`: VA given to A against the truth; `*_va_rmse`: B's remainder before and after mapping.
 """
 
+VA_SCORES = ("rmse_valence", "rmse_arousal", "ccc_valence", "ccc_arousal")
+"""Of images whose valence and arousal are known."""
+
 HIGHER_IS_BETTER = {
     "accuracy": True,
     "macro_f1": True,

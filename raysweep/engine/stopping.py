@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray.tune import Stopper
@@ -40,6 +41,31 @@ class CtrlC:
         if self.presses == 1:
             self.first()
         self.check()
+
+
+class Fault:
+    """The first exception of what Tune calls. Tune would swallow it, or take it for one of the trial's.
+
+    Args:
+        stop: called at the first exception.
+    """
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        self.stop = stop
+        self.error: Exception | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - `check` raises it
+            self.error = self.error or error
+            self.stop()
+
+    def check(self) -> None:
+        """Raises the exception, if there was one."""
+        if self.error is not None:
+            raise self.error
 
 
 class StopAfterEpoch(Stopper):

@@ -69,6 +69,11 @@ def write_trials(
     _write(store, replace(record_of(study, preset, launch, data, trials), trials=True))
 
 
+def has_launch(store: Store, study: str, launch: str) -> bool:
+    """Whether a launch of a study, by name, has left a record in this store."""
+    return any(name.startswith(f"{launch}.") for name in store.files.names(f"studies/{study}"))
+
+
 def read_records(store: Store, study: str | None = None) -> list[Record]:
     """Every record, oldest first; of one study or of all. Files that cannot be read are passed over."""
     studies = store.files.names("studies") if study is None else [study]

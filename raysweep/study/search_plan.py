@@ -8,8 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, flat_words
 from raysweep.core.keys import NUMERICS
+from raysweep.core.scores import VA_SCORES
+from raysweep.data.dataset import FaceData
 from raysweep.recipes import build_validation, load_sets
 
 from .cells import Cell
@@ -74,13 +77,22 @@ def plan_search(
     """Read the data and name the arms' searches. `cells`: from `search_cells`.
 
     Raises:
-        UserError: data that cannot be read, or that an arm cannot be trained on.
+        UserError: data that cannot be read, that an arm cannot be trained on, or that cannot give an objective.
     """
     assert study.search is not None
     arms = []
     for cell in cells:
         sets = load_sets(cell.experiment, cache)
         build_validation(cell.experiment, sets)
-        words = " ".join(filter(None, (name, preset, cell.arm.name)))
+        _check_objectives(study.search, sets.scored)
+        words = " ".join(filter(None, (name, preset, sets.scored.name, cell.arm.name)))
         arms.append(SearchArm(words, cell, study.search, [data.fingerprint for data in sets.all]))
     return SearchPlan(name, study.search, budget, arms, cache)
+
+
+def _check_objectives(search: Search, data: FaceData) -> None:
+    for name in search.objectives:
+        if name in VA_SCORES and not data.knows_va:
+            raise UserError(f"the search is for {name}, but {data.name} has no valence and arousal: search for another")
+        if name == "kl_votes" and not bool(data.votes.isfinite().all(dim=1).any()):
+            raise UserError(f"the search is for {name}, but {data.name} has no votes: search for another")

@@ -64,12 +64,14 @@ class Launch:
     `load_sets` of the desk must give small data (the fixture `small_sets`).
     """
 
-    def __init__(self, folder, arms, trials=6, name="one", living=(), device_hours=None, devices=1, score=formula):
+    def __init__(self, folder, arms, trials=6, name="one", living=(), device_hours=None, devices=1, score=formula,
+                 alive=None):  # fmt: skip
         self.arms, self.score = arms, score
         self.store, self.heard = Store(folder), Heard()
         self.storage = open_storage(f"sqlite:///{folder}/optuna.db")
         plan = SearchPlan("study", arms[0].search, Budget(trials, device_hours), arms)
-        self.studies = [ArmStudy(arm, self.storage, name, lambda launch: launch in living) for arm in arms]
+        self.studies = [ArmStudy(arm, self.storage, name, lambda launch: self.alive(launch)) for arm in arms]
+        self.alive = alive or (lambda launch: launch in living)
         self.schedulers = ArmSchedulers(arms)
         self.clock = 0.0
         self.desk = Desk(

@@ -1,11 +1,12 @@
 """Searches of several launches on one Optuna storage: real storages and samplers, no cluster."""
 
 import math
+import time
 
 import pytest
 
 from raysweep.core.experiment import Experiment
-from raysweep.engine.search.study import summary
+from raysweep.engine.search.study import UNSEEN_SECONDS, summary
 from raysweep.recipes import Sets
 from raysweep.study import Choice, LogUniform, Search, Uniform
 from tests.conftest import make_squares
@@ -127,6 +128,75 @@ def test_a_budget_in_device_hours_counts_every_device(launch):
     ended = launch(make_arm(search), trials=None, device_hours=20 / 3600, devices=2).run()
     assert len(ended.counted()) == 3
     assert summary(ended.studies[0].study).device_seconds == 24.0
+
+
+def test_a_search_limited_by_hours_alone_ends_when_nothing_new_is_left(launch):
+    ended = launch(make_arm(Search(space=TWO_POINTS)), trials=None, device_hours=1.0)
+    trial, running = ended.next()
+    other, beside = ended.next()
+    assert ended.next()[1] is None  # both points run: what is proposed now waits for them, and not for ever
+    ended.train(trial, running)
+    ended.train(other, beside)
+    assert ended.run().desk.finished
+    found = summary(ended.studies[0].study)
+    assert found.device_seconds == 8.0
+    assert found.is_spent(ended.desk.plan.budget)
+
+
+def test_a_failed_trial_costs_its_seconds(launch):
+    ended = launch(make_arm(Search(space=NUMBERS)), trials=1, devices=2)
+    trial, _ = ended.next()
+    ended.desk.failed(trial.trial_id, "no memory", seconds=5.0)
+    ended.desk.ended(trial.trial_id)
+    found = summary(ended.studies[0].study)
+    assert (found.device_seconds, found.first_cause) == (10.0, "no memory")
+
+
+def test_failed_points_are_tried_again_when_asked(launch):
+    search = Search(space=NUMBERS, stopper=None)
+    failed = launch(make_arm(search), trials=3)
+    for trial, _ in [failed.next() for _ in range(3)]:
+        failed.desk.failed(trial.trial_id, "no memory", seconds=1.0)
+        failed.desk.ended(trial.trial_id)
+    assert launch(make_arm(search), trials=3, name="as before").run().count == 1  # nothing left to try
+    again = launch(make_arm(search), trials=3, name="again")
+    assert again.studies[0].retry() == 3
+    assert again.studies[0].retry() == 0
+    again.run()
+    points = [trial.params for trial in again.trials()]
+    assert points[:3] == points[3:]
+    assert [state for state, *_ in again.counted()] == ["COMPLETE"] * 3
+
+
+def test_a_trial_of_a_launch_on_another_store_is_left_alone_until_it_is_silent(launch, monkeypatch):
+    search = Search(space=NUMBERS)
+    first = launch(make_arm(search), name="elsewhere", trials=1)
+    first.next()
+    second = launch(make_arm(search), name="here", trials=1, alive=lambda launch: None)
+    assert second.next()[1] is None
+    assert not second.desk.finished
+    later = time.time() + 2 * UNSEEN_SECONDS
+    monkeypatch.setattr("raysweep.engine.search.study.time.time", lambda: later)
+    assert second.next()[1] is not None
+
+
+def test_a_score_that_is_missing_fails_the_trial(launch):
+    ended = launch(make_arm(Search(space=NUMBERS)), trials=1)
+    trial, _ = ended.next()
+    ended.desk.done(trial.trial_id, {"validation/accuracy": 0.5}, seconds=1.0)
+    ended.desk.ended(trial.trial_id)
+    assert summary(ended.studies[0].study).first_cause == "validation/macro_f1 is not to be had"
+
+
+def test_the_first_exception_of_a_callback_is_kept_and_ends_the_search(launch):
+    ended = launch(make_arm(Search(space=NUMBERS)))
+    for error in (RuntimeError("first"), KeyError("second")):
+        with ended.desk.fault.kept():
+            raise error
+    assert ended.next()[1] is None
+    assert ended.desk.finished
+    with pytest.raises(RuntimeError, match="first"):
+        ended.desk.fault.check()
 
 
 def test_the_start_points_come_first_and_every_arm_has_its_turn(launch):

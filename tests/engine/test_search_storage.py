@@ -49,6 +49,7 @@ def test_a_finished_search_needs_no_cluster(searched):
     options = Options(Store(searched), searched / "data")
     assert trials_left(plan, search_so_far(plan, options)) == 3
     assert trials_left(plan, {}) == 5
+    assert trials_left(replace(plan, budget=Budget(2)), search_so_far(plan, options), retry_failed=True) == 0
     described = plan.describe(outcome.describe())
     assert described["arms"][""]["search"] == "study smoke"
     assert described["arms"][""]["trials"] == 2

@@ -14,10 +14,11 @@ from typing import Any
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
+from raysweep.engine.stopping import Fault
 from raysweep.recipes import CellResult, FitEvent, build_validation, load_sets
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .study import CAUSE, KEY, SECONDS, ArmStudy, Asked
+from .study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, Asked
 
 LOOK_EVERY = 2.0
 """Seconds between looks at what other launches do on the same storage."""
@@ -49,6 +50,9 @@ class SearchListener:
 
     def epoch(self, trial: SearchTrial, epoch: int, metrics: Mapping[str, float]) -> None:
         """An epoch of its own curve."""
+
+    def trained(self, experiment: Experiment, event: FitEvent) -> None:
+        """An epoch of any model of a trial, told or told again: for whoever measures speeds."""
 
     def ended(self, trial: SearchTrial, state: str, scores: Mapping[str, float], seconds: float, cause: str) -> None:
         """`state`: complete, pruned, failed or stopped; `scores`: `validation/<name>`; `seconds` on devices."""
@@ -102,6 +106,7 @@ class Desk:
         self.devices, self.remember, self.clock = devices, remember, clock
         self.running: dict[str, Running] = {}  # by Tune's id of the trial
         self.parked: dict[str, list[Running]] = {}  # by key: twins of a running trial
+        self.fault = Fault(self.stop)
         self.stopping = False
         self.stopped = ""
         self._looked = -LOOK_EVERY
@@ -145,18 +150,19 @@ class Desk:
         running = self.running[trial_id]
         running.lost_seconds += running.seconds  # of a process that died before
         running.seconds = 0.0
+        self._note_seen(running)
         if not running.began:
             running.began = True
             self.listener.started(running.trial)
 
-    def epoch(self, trial_id: str, event: FitEvent, seconds: float) -> None:
-        """An epoch of the trial's own curve; an epoch told again is not passed on twice."""
+    def epoch(self, trial_id: str, event: FitEvent, seconds: float, own: bool = True) -> None:
+        """An epoch of a trial; of its own curve each is passed on once. `own`: no epoch of a model made on the way."""
         running = self.running[trial_id]
         running.seconds = seconds * self.devices
-        if self.clock() - running.noted >= NOTE_EVERY:  # what a launch that dies has spent
-            running.noted = self.clock()
-            running.study.note(running.asked, SECONDS, running.lost_seconds + running.seconds)
-        if event.epoch not in running.told:
+        if self.clock() - running.noted >= NOTE_EVERY:
+            self._note_seen(running)
+        self.listener.trained(running.experiment, event)
+        if own and event.epoch not in running.told:
             running.told.add(event.epoch)
             self.listener.epoch(running.trial, event.epoch, event.metrics)
 
@@ -164,8 +170,11 @@ class Desk:
         running = self.running[trial_id]
         running.result, running.seconds = scores, seconds * self.devices
 
-    def failed(self, trial_id: str, cause: str) -> None:
-        self.running[trial_id].cause = cause
+    def failed(self, trial_id: str, cause: str, seconds: float | None = None) -> None:
+        """`seconds`: since the process began with it; None when that is not known."""
+        running = self.running[trial_id]
+        running.cause = cause
+        running.seconds = running.seconds if seconds is None else seconds * self.devices
 
     def ended(self, trial_id: str) -> None:
         """The process has left the trial: tell Optuna and the listener how it went."""
@@ -203,7 +212,7 @@ class Desk:
 
     def _from(self, study: ArmStudy) -> Running | None:
         """A trial of this arm that must be trained, unless its budget is spent."""
-        while not study.is_spent(self.plan.budget):
+        while not self.stopping and not study.is_spent(self.plan.budget):
             asked = study.ask()
             running = self._understood(study, asked)
             if running is None or self._known(running):
@@ -271,9 +280,10 @@ class Desk:
 
     def _complete(self, running: Running, scores: Mapping[str, float]) -> None:
         named = {name: value for name, value in scores.items() if name.startswith("validation/")}
-        wrong = [n for n in running.study.arm.search.objectives if not math.isfinite(named[f"validation/{n}"])]
+        objectives = [f"validation/{name}" for name in running.study.arm.search.objectives]
+        wrong = [name for name in objectives if not math.isfinite(named.get(name, math.nan))]
         if wrong:
-            self._fail(running, f"validation/{wrong[0]} is {named[f'validation/{wrong[0]}']}")
+            self._fail(running, f"{wrong[0]} is {named.get(wrong[0], 'not to be had')}")
             return
         self._note_seconds(running)
         running.study.complete(running.asked, named)
@@ -292,6 +302,12 @@ class Desk:
     def _put_back(self, running: Running) -> None:
         running.study.put_back(running.asked.number, running.asked.point)
         self.listener.ended(running.trial, "stopped", {}, running.seconds, "")
+
+    def _note_seen(self, running: Running) -> None:
+        """The trial lives, and what it has cost so far: what a launch that dies has spent."""
+        running.noted = self.clock()
+        running.study.note(running.asked, SEEN, time.time())
+        running.study.note(running.asked, SECONDS, running.lost_seconds + running.seconds)
 
     @staticmethod
     def _note_seconds(running: Running) -> None:

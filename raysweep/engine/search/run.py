@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
 from ray import tune
+from sqlalchemy.exc import SQLAlchemyError
 
+from raysweep.core.disk import StoreFull
 from raysweep.core.errors import describe
 from raysweep.engine.launch import Options, run_config, trial_name, tune_environment
 from raysweep.engine.resources import Allotment
@@ -24,6 +27,8 @@ from .storage import existing_storage, open_storage, storage_url
 from .study import ArmStudy, Found, summary
 from .trial import run_search_trial
 from .tune import ArmSchedulers, ArmsSearcher, DeskWatch
+
+STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
 @dataclass
@@ -70,17 +75,18 @@ def tried_points(plan: SearchPlan, options: Options, storage: str | None = None)
         return [(arm, trial.number, trial.params) for arm, study in studies for trial in study.trials]
 
 
-def trials_left(plan: SearchPlan, so_far: Mapping[str, Found]) -> int:
-    """Trials that the budget still allows, over all arms; of a budget in hours alone, one an arm at least.
+def trials_left(plan: SearchPlan, so_far: Mapping[str, Found], retry_failed: bool = False) -> int:
+    """Trials that the budget still allows, over all arms; of a budget in hours alone nobody knows: a thousand an arm.
 
     Zero: `run_search` needs no cluster.
     """
     left = 0
     for arm in plan.arms:
         found = so_far.get(arm.cell.arm.name)
-        trials, seconds = (found.trials, found.device_seconds) if found else (0, 0.0)
-        hours = plan.budget.device_hours
-        if hours is not None and seconds >= hours * 3600:
+        trials = found.trials if found else 0
+        if found and retry_failed:
+            trials -= found.counts["failed"]
+        elif found and found.is_spent(plan.budget):
             continue
         left += max(0, plan.budget.trials - trials) if plan.budget.trials is not None else 1_000
     return left
@@ -92,8 +98,9 @@ def run_search(
     allotment: Allotment | None,
     listener: SearchListener,
     launch: str,
-    alive: Callable[[str], bool],
+    alive: Callable[[str], bool | None],
     storage: str | None = None,
+    retry_failed: bool = False,
 ) -> SearchOutcome:
     """Search in every arm until its budget is spent; what the storage has already counts.
 
@@ -102,8 +109,10 @@ def run_search(
 
     Args:
         allotment: from `cluster()`; None when nothing is left to try.
-        launch: this launch's name, which marks its trials; `alive` tells whether another one still lives.
+        launch: this launch's name, which marks its trials; `alive` tells whether another one still lives, None for
+            one that this store does not know.
         storage: URL of an Optuna storage; default a file beside the store.
+        retry_failed: points that failed are tried again.
 
     Raises:
         UserError: a storage that holds other searches of these names, or cannot be used.
@@ -114,7 +123,10 @@ def run_search(
     kept = open_storage(storage_url(storage, options.store))
     try:
         if allotment is not None:
-            _searched(plan, options, allotment, listener, launch, alive, kept, outcome)
+            studies = [ArmStudy(arm, kept, launch, alive) for arm in plan.arms]
+            for study in studies if retry_failed else ():
+                study.retry()
+            _searched(plan, options, allotment, listener, studies, outcome)
         outcome.found = _found(plan, kept)
     finally:
         kept.engine.dispose()
@@ -129,12 +141,9 @@ def _searched(
     options: Options,
     allotment: Allotment,
     listener: SearchListener,
-    launch: str,
-    alive: Callable[[str], bool],
-    storage: RDBStorage,
+    studies: Sequence[ArmStudy],
     outcome: SearchOutcome,
 ) -> None:
-    studies = [ArmStudy(arm, storage, launch, alive) for arm in plan.arms]
     schedulers = ArmSchedulers(plan.arms, can_stop=allotment.per_cell == 1)
     desk = Desk(plan, studies, options.store, listener, allotment.per_cell, schedulers.remember)
     schedulers.watch(desk)
@@ -147,22 +156,30 @@ def _searched(
 
     try:
         with CtrlC(interrupt) as ctrl_c:
-            _tuner(desk, schedulers, options, allotment, ctrl_c).fit()
+            watch = DeskWatch(desk, ctrl_c)
+            _tuner(desk, schedulers, options, allotment, watch).fit()
+        desk.fault.check()
     except KeyboardInterrupt:
         outcome.interrupted = True
+    except StoreFull as error:
+        desk.stop(str(error))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         desk.stop(f"no room left: {describe(error)}")
+    except STORAGE_ERRORS as error:
+        desk.stop(f"the Optuna storage cannot be used: {describe(error)}")
     finally:
-        desk.interrupted()
+        with contextlib.suppress(OSError, *STORAGE_ERRORS):  # then the next launch puts back what runs
+            desk.interrupted()
     outcome.stopped = desk.stopped
 
 
-def _tuner(desk: Desk, schedulers: ArmSchedulers, options: Options, allotment: Allotment, ctrl_c: CtrlC) -> tune.Tuner:
+def _tuner(
+    desk: Desk, schedulers: ArmSchedulers, options: Options, allotment: Allotment, watch: DeskWatch
+) -> tune.Tuner:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
     shared = tune_environment(options, allotment)
-    watch = DeskWatch(desk, ctrl_c)
 
     def configure(running: Running) -> dict[str, Any]:
         key = running.trial.key

@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +24,19 @@ from .sampler import make_pruner, make_sampler
 from .storage import SIGNATURE
 
 LAUNCH, START, GOES_ON = "raysweep.launch", "raysweep.start", "raysweep.goes_on"
+SEEN = "raysweep.seen"
 KEY, CAUSE, SECONDS, SCORES = "raysweep.key", "raysweep.cause", "raysweep.seconds", "raysweep.scores"
-"""Attributes of an Optuna trial. GOES_ON: number of a stopped trial whose point this one takes up again; the
-stopped one does not count any more."""
+"""Attributes of an Optuna trial. GOES_ON: number of a stopped or failed trial whose point this one takes up again; that
+one does not count any more. SEEN: when the launch last said that the trial runs, in seconds since 1970."""
 
 UNMARKED_SECONDS = 60.0
 """A trial that runs without the mark of a launch: its launch died between making and marking it, or is about to."""
+
+UNSEEN_SECONDS = 3600.0
+"""A trial of a launch on another store, of which nobody here knows whether it lives: dead after so long a silence."""
+
+IDLE = 100
+"""A search that is limited by hours alone ends after so many trials in a row that cost nothing: it has tried all."""
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
@@ -53,7 +60,8 @@ class Found:
 
     `number`, `values` and `point` of the best trial (None and empty when none was completed); of several objectives
     the one on the Pareto front that is best in the first. `counts` by state: complete, pruned, failed; stopped trials
-    whose point was taken up again do not count, their `device_seconds` do.
+    whose point was taken up again do not count, their `device_seconds` do. `idle`: how many of the last trials cost
+    nothing.
     """
 
     search: str
@@ -63,10 +71,14 @@ class Found:
     counts: dict[str, int]
     device_seconds: float
     first_cause: str = ""
+    idle: int = 0
 
     @property
     def trials(self) -> int:
         return sum(self.counts.values())
+
+    def is_spent(self, budget: Budget) -> bool:
+        return _is_spent(budget, self.trials, self.device_seconds, self.idle)
 
     def describe(self) -> dict[str, Any]:
         """Of an arm in plan.json."""
@@ -85,10 +97,11 @@ class ArmStudy:
     """The Optuna study of one arm, as one launch uses it.
 
     Args:
-        alive: whether a launch still lives. Trials that a dead one left running are stopped and taken up again.
+        alive: whether a launch still lives; None where nobody here can know, since it is not one of this store.
+            Trials that a dead one left running are stopped and taken up again.
     """
 
-    def __init__(self, arm: SearchArm, storage: BaseStorage, launch: str, alive: Callable[[str], bool]) -> None:
+    def __init__(self, arm: SearchArm, storage: BaseStorage, launch: str, alive: Callable[[str], bool | None]) -> None:
         self.arm, self.launch, self.alive = arm, launch, alive
         search = arm.search
         self.pruner = make_pruner(arm)
@@ -115,6 +128,14 @@ class ArmStudy:
         """Stop what dead launches left running and queue it again. Returns what was left."""
         left = [trial for trial in self._trials(TrialState.RUNNING) if self._is_left(trial)]
         return [trial for trial in left if self.put_back(trial.number, trial.params)]
+
+    def retry(self) -> int:
+        """Queue every failed point again: its failure does not count any more. Returns how many."""
+        stopped = self._stopped()
+        failed = [trial for trial in self._trials(TrialState.FAIL) if trial.number not in stopped]
+        for trial in failed:
+            self._queue_again(trial.number, trial.params)
+        return len(failed)
 
     def elsewhere(self) -> int:
         """How many trials other launches run."""
@@ -170,9 +191,9 @@ class ArmStudy:
         """
         try:
             self.study.tell(number, state=TrialState.FAIL)
-        except ValueError:
+        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
             return False
-        self.study.enqueue_trial(dict(point), user_attrs={GOES_ON: number})
+        self._queue_again(number, point)
         return True
 
     def twin(self, asked: Asked, key: str) -> FrozenTrial | None:
@@ -181,17 +202,11 @@ class ArmStudy:
         ended = (trial for trial in self._trials(*COUNTED) if trial.number not in stopped)
         return next((t for t in ended if t.number != asked.number and t.user_attrs.get(KEY) == key), None)
 
-    def spent(self) -> tuple[int, float]:
-        """Trials that count against the budget, running ones among them, and device-seconds of all."""
+    def is_spent(self, budget: Budget) -> bool:
+        """Whether what ended and what runs use the budget up."""
         stopped, trials = self._stopped(), self._trials(TrialState.RUNNING, *COUNTED)
         seconds = sum(trial.user_attrs.get(SECONDS, 0.0) for trial in trials)
-        return sum(trial.number not in stopped for trial in trials), seconds
-
-    def is_spent(self, budget: Budget) -> bool:
-        trials, seconds = self.spent()
-        out_of_trials = budget.trials is not None and trials >= budget.trials
-        out_of_time = budget.device_hours is not None and seconds >= budget.device_hours * 3600
-        return out_of_trials or out_of_time
+        return _is_spent(budget, sum(trial.number not in stopped for trial in trials), seconds, _idle(trials))
 
     def curves(self) -> dict[int, dict[int, float]]:
         """Reported scores of the trials that ended, by number and epoch."""
@@ -210,6 +225,9 @@ class ArmStudy:
         if new and not self._trials(TrialState.WAITING):
             self.study.enqueue_trial(new[0], user_attrs={START: canonical_json(new[0])})
 
+    def _queue_again(self, number: int, point: Mapping[str, Any]) -> None:
+        self.study.enqueue_trial(dict(point), user_attrs={GOES_ON: number})
+
     def _trials(self, *states: TrialState) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False, states=states or None)
 
@@ -218,10 +236,13 @@ class ArmStudy:
 
     def _is_left(self, trial: FrozenTrial) -> bool:
         launch = trial.user_attrs.get(LAUNCH)
-        if launch is not None:
-            return launch != self.launch and not self.alive(launch)
-        began = trial.datetime_start
-        return began is None or time.time() - began.timestamp() > UNMARKED_SECONDS
+        began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
+        if launch is None:
+            return time.time() - began > UNMARKED_SECONDS
+        if launch == self.launch:
+            return False
+        alive = self.alive(launch)
+        return time.time() - trial.user_attrs.get(SEEN, began) > UNSEEN_SECONDS if alive is None else not alive
 
     def _define(self, trial: Any) -> None:
         """The search space, run by OptunaSearch for every new trial: Optuna's define-by-run style."""
@@ -261,7 +282,22 @@ def summary(study: optuna.Study) -> Found:
         {name: sum(trial.state is state for trial in counted) for state, name in names.items()},
         sum(trial.user_attrs.get(SECONDS, 0.0) for trial in trials),
         causes[0] if causes else "",
+        _idle(trials),
     )
+
+
+def _is_spent(budget: Budget, trials: int, seconds: float, idle: int) -> bool:
+    if budget.trials is not None and trials >= budget.trials:
+        return True
+    if budget.device_hours is None:
+        return False
+    return seconds >= budget.device_hours * 3600 or (budget.trials is None and idle >= IDLE)
+
+
+def _idle(trials: Sequence[FrozenTrial]) -> int:
+    """How many of the last trials cost nothing: the store had them, they wait for a twin, or no Experiment is that."""
+    free = (SEEN not in trial.user_attrs and not trial.user_attrs.get(SECONDS) for trial in reversed(trials))
+    return sum(1 for _ in itertools.takewhile(bool, free))
 
 
 def _best(study: optuna.Study) -> FrozenTrial | None:

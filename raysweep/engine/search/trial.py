@@ -32,9 +32,10 @@ def run_search_trial(config: dict[str, Any]) -> None:
 
     `config`: as of `trial.run_trial`, with one task of key, experiment, score (name of the curve that stoppers
     compare) and name. Reports {"began": key}; an epoch: {"event", "seconds"} and, of the trial's own curve,
-    {"search_epoch", "search_score"}; at the end {"made": key, "scores", "seconds"}, {"failed": cause}, or
-    {"full": where} when the store's disk is full. Seconds are since the process began with it.
+    {"search_epoch", "search_score"}; at the end {"made": key, "scores", "seconds"}, {"failed": cause,
+    "seconds"}, or {"full": where} when the store's disk is full. Seconds are since the process began with it.
     """
+    began = time.monotonic()
     try:
         if config["workers"] > 1:
             _in_group(config)
@@ -44,7 +45,10 @@ def run_search_trial(config: dict[str, Any]) -> None:
         if device_is_lost(error):
             raise  # a new process for the next trial
         root = root_of(error)
-        tune.report({"full": str(root)} if isinstance(root, StoreFull) else {"failed": describe(root)})
+        if isinstance(root, StoreFull):
+            tune.report({"full": str(root)})
+        else:
+            tune.report({"failed": describe(root), "seconds": time.monotonic() - began})
     else:
         tune.report({"ended": True})
 

@@ -37,9 +37,10 @@ class ArmsSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if len(self.desk.running) >= self.concurrency:
             return None
-        running = self.desk.next(trial_id)
-        if running is not None:
-            return self.configure(running)
+        with self.desk.fault.kept():
+            running = self.desk.next(trial_id)
+            if running is not None:
+                return self.configure(running)
         return str(Searcher.FINISHED) if self.desk.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -93,10 +94,11 @@ class ArmSchedulers(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         running = self._running(trial)
         score = result.get("search_score")
-        if running is None or score is None or not math.isfinite(score):
+        if self.desk is None or running is None or score is None or not math.isfinite(score):
             return str(TrialScheduler.CONTINUE)
-        running.study.report(running.asked, result["search_epoch"], score)
-        running.pruned = self._is_hopeless(running, tune_controller, trial, result)
+        with self.desk.fault.kept():
+            running.study.report(running.asked, result["search_epoch"], score)
+            running.pruned = self._is_hopeless(running, tune_controller, trial, result)
         over = running.pruned or running.asked.taken
         return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
 
@@ -160,19 +162,9 @@ class DeskWatch(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        desk, name = self.desk, trial.trial_id
-        if name not in desk.running:
-            return
-        if "began" in result:
-            desk.began(name)
-        elif "event" in result and result["own"]:
-            desk.epoch(name, FitEvent(**result["event"]), result["seconds"])
-        elif "made" in result:
-            desk.done(name, result["scores"], result["seconds"])
-        elif "failed" in result:
-            desk.failed(name, result["failed"])
-        elif "full" in result:
-            desk.stop(result["full"])
+        if trial.trial_id in self.desk.running:
+            with self.desk.fault.kept():
+                self._tell(trial.trial_id, result)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._over(trial)
@@ -183,7 +175,21 @@ class DeskWatch(tune.Callback):
             self.desk.failed(trial.trial_id, describe(error) if error else "its process died")
         self._over(trial)
 
+    def _tell(self, name: str, result: dict[str, Any]) -> None:
+        desk = self.desk
+        if "began" in result:
+            desk.began(name)
+        elif "event" in result:
+            desk.epoch(name, FitEvent(**result["event"]), result["seconds"], result["own"])
+        elif "made" in result:
+            desk.done(name, result["scores"], result["seconds"])
+        elif "failed" in result:
+            desk.failed(name, result["failed"], result["seconds"])
+        elif "full" in result:
+            desk.stop(result["full"])
+
     def _over(self, trial: Trial) -> None:
         self.active.discard(trial.trial_id)
         if trial.trial_id in self.desk.running:
-            self.desk.ended(trial.trial_id)
+            with self.desk.fault.kept():
+                self.desk.ended(trial.trial_id)
