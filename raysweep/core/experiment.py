@@ -25,6 +25,9 @@ PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]
 VAMapping = Literal["none", "global", "per_class"]
 
+SHARES = ("joint.warm_up", "joint.frequency", "train.decay_every", "scn.relabel_from")
+"""Fields that are epochs, or a share of them below 1: searched as shares, an arm's own epochs count as their share."""
+
 
 def _names(value: Any) -> Any:
     """ "a+b" as ("a", "b")."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from raysweep.core.experiment import SHARES
 
 from .aggregate import Summary
 from .caption import label_of
@@ -60,11 +62,19 @@ def _default(summary: Summary, search: SearchRecord, path: str) -> str:
         rest = {axis: level for axis, level in arm.coordinates.items() if axis != TUNING}
         name = ", ".join(f"{axis}={level}" for axis, level in rest.items())
         if arm.coordinates.get(TUNING) != SEARCHED and name == (search.arm if rest else ""):
-            found = next((cell.config[path] for cell in arm.cells if path in cell.config), None)
+            found = next((cell.config for cell in arm.cells if path in cell.config), None)
             if found is not None:
-                return _short(found)
+                return searched_value(found, path)
     alone = [axis.name for axis in summary.study.axes] == [TUNING]
-    return _short(summary.study.recipe[path]) if alone and path in summary.study.recipe else DASH
+    return searched_value(summary.study.recipe, path) if alone and path in summary.study.recipe else DASH
+
+
+def searched_value(config: Mapping[str, str], path: str) -> str:
+    """A field's value as it is searched: of what is searched in shares of the epochs, the share."""
+    words, epochs = config[path], config.get("train.epochs", "")
+    if path in SHARES and epochs.isdecimal() and words.isdecimal() and int(words) >= 1:
+        return value_words(int(words) / int(epochs))
+    return _short(words)
 
 
 def _short(words: str) -> str:

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import Experiment, check_path, field_choices
+from raysweep.core.experiment import SHARES, Experiment, check_path, field_choices
 from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
 
 from .ranges import Range, same_value
@@ -43,9 +43,6 @@ FORBIDDEN = {
     "selection.validation": "points are compared on the same validation images",
 }
 """What cannot be searched, by how the field begins."""
-
-SHARES = ("joint.warm_up", "joint.frequency", "train.decay_every", "scn.relabel_from")
-"""Fields that are epochs, or a share of them below 1: searched as shares, an arm's own epochs count as their share."""
 
 PROBES = 128
 """Corners of the space that are tried on an arm before anything runs."""

@@ -23,7 +23,7 @@ def test_the_same_study_twice_at_once_trains_every_epoch_once(fresh, reference):
 
 DCJT = ("--preset", "smoke", "--json", "--set", "train.epochs=4")
 BOTH = {
-    "dcjt_mapping": ("--axis", "mapping=none", "--axis", "remainder=original", "--axis", "pseudo VA=CLE"),
+    "dcjt_mapping": ("--axis", "mapping=none", "--axis", "remainder=original", "--axis", "pseudo VA=CLE,CLS"),
     "ablation_warmup": ("--axis", "warm-up=0.25,0.5"),
 }
 

@@ -14,7 +14,7 @@ from raysweep.report.reading import reading
 from raysweep.report.records import StudyRecord
 from raysweep.report.search_page import page_data, search_page
 from raysweep.report.search_records import TrialRecord
-from raysweep.report.search_tables import points_table, trials_csv
+from raysweep.report.search_tables import points_table, searched_value, trials_csv
 from raysweep.report.tables import results_table
 from raysweep.tracking import schema
 from raysweep.tracking.writer import Writer
@@ -288,3 +288,8 @@ def test_what_a_launch_tells_is_what_it_wrote():
     """The fixture counts as the contract says."""
     facts = told(searched(12, 0)[1], "s")
     assert facts["trials"] == facts["complete"] + facts["pruned"] + facts["failed"] == 12
+
+
+def test_the_default_of_what_is_searched_in_shares_is_a_share():
+    config = {"joint.frequency": "2", "joint.warm_up": "0.25", "train.epochs": "16", "labels.method": "gaussian"}
+    assert [searched_value(config, path) for path in list(config)] == ["0.125", "0.25", "16", "gaussian"]
