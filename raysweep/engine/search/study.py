@@ -109,6 +109,9 @@ class ArmStudy:
             study_name=arm.name, storage=storage, directions=search.directions, load_if_exists=True
         )
         if SIGNATURE not in self.study.user_attrs:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                self.study.set_metric_names([f"validation/{name}" for name in search.objectives])  # for its dashboard
             self.study.set_user_attr(SIGNATURE, arm.signature)
         modes = ["max" if direction == "maximize" else "min" for direction in search.directions]
         single = len(modes) == 1
