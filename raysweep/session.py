@@ -116,6 +116,10 @@ class Both(Listener):
         for listener in self.listeners:
             listener.waiting(task, holder)
 
+    def given_back(self, task: Task) -> None:
+        for listener in self.listeners:
+            listener.given_back(task)
+
     def stopping(self) -> None:
         for listener in self.listeners:
             listener.stopping()

@@ -41,6 +41,9 @@ class Listener:
     def waiting(self, task: Task, holder: str) -> None:
         """Another launch (`holder`, in words) computes it."""
 
+    def given_back(self, task: Task) -> None:
+        """Its process has left it before its end: it waits again, for this launch or the next."""
+
     def stopping(self) -> None:
         """Ctrl-C: what runs ends after its epoch."""
 
@@ -158,6 +161,7 @@ class Handout:
                 self._leave(key)
                 self.queue.set_aside(key)
                 self.queue.resume(key)
+                self.listener.given_back(self.tasks[key])
 
     def _claim(self, task: Task) -> bool:
         """Whether this launch computes the task now: not when another one does, or has done."""

@@ -88,6 +88,9 @@ class Progress(Listener):
     def waiting(self, task: Task, holder: str) -> None:
         self._line(f"{' ' * len(f'[{self.total}/{self.total}]')} waits   {self._name(task)}: {holder} computes it")
 
+    def given_back(self, task: Task) -> None:
+        self.running.pop(task.key, None)
+
     def stopping(self) -> None:
         self._line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
 

@@ -28,6 +28,9 @@ class Heard(Listener):
     def waiting(self, task, holder):
         self.words.append(("waiting", name(task)))
 
+    def given_back(self, task):
+        self.words.append(("given back", name(task)))
+
 
 def make_task(title, *needs):
     stage = Stage("fit", {"name": title})
@@ -108,7 +111,7 @@ class TestOneLaunch:
         given = side.take() + side.take() + side.take()
         assert given == ["l", "r", "z"]
         side.handout.died([LEFT2.key, RIGHT2.key], "its process died")
-        assert side.heard.words == [("failed", "l", "its process died")]
+        assert side.heard.words == [("failed", "l", "its process died"), ("given back", "r")]
         assert side.take() == ["r"]
         side.leases.close()
 
