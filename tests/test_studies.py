@@ -39,13 +39,13 @@ def launches(tmp_path_factory):
     """What every launch told at its end, all in one folder."""
     folder = tmp_path_factory.mktemp("studies")
     command = [sys.executable, "-c", RUNNER, json.dumps(list(LAUNCHES.values()))]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1200, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"code"')]
     assert len(told) == len(LAUNCHES), done.stderr[-3000:]
     return folder, dict(zip(LAUNCHES, told, strict=True))
 
 
-@pytest.mark.timeout(1250)
+@pytest.mark.timeout(1850)
 @pytest.mark.parametrize("name", list(LAUNCHES))
 def test_every_study_runs_and_reports(launches, name):
     folder, ended = launches
