@@ -17,7 +17,7 @@ changes = {"model.backbone": "small", "model.weights": None, "train.epochs": 1, 
 trainer = raysweep.training.Trainer(Experiment().with_changes(changes), make_squares())
 result = next(iter(trainer.epochs()))
 assert result.metrics["train/loss"] > 0
-import raysweep.recipes, raysweep.data.sources
+import raysweep.recipes, raysweep.data.load
 print("trained")
 """
 

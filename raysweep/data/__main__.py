@@ -16,8 +16,8 @@ from .contact_sheet import draw_contact_sheet
 from .criteria_sheet import criteria_lines, draw_criteria
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
 from .faces import SITES, bayes_ceiling, criteria_of
+from .load import SOURCES, load_data
 from .samples_sheet import draw_samples, draw_site
-from .sources import SOURCES, load_data
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,41 +17,13 @@ from PIL import Image, ImageOps
 
 from raysweep.core.errors import UserError
 
-from .dataset import TEST, TRAIN, VALIDATION, FaceData
+from .dataset import TRAIN, FaceData
 from .expressions import EXPRESSIONS
+from .record import SPLITS, Record
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-SPLITS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "test": TEST,
-}
 MAX_BAD_SHARE = 0.05
 """A data set with more unreadable images than this is refused."""
-
-_SYNONYMS = {"happy": "happiness", "sad": "sadness", "surprised": "surprise", "angry": "anger", "fearful": "fear"}
-_SYNONYMS |= {"disgusted": "disgust", "contemptuous": "contempt", "afraid": "fear"}
-
-
-@dataclass(frozen=True)
-class Record:
-    """One photograph as a list on disk describes it. `where` names the file and row for messages."""
-
-    path: Path
-    expression: str
-    where: str
-    va: tuple[float, float] = (math.nan, math.nan)
-    subject: str = ""
-    split: str = ""
-
-
-def canonical_expression(name: str) -> str:
-    """AffectNet's name of an expression ("Happy" -> "happiness"); other names come back in lower case."""
-    word = name.strip().lower()
-    return _SYNONYMS.get(word, word)
 
 
 def assemble(

@@ -10,7 +10,7 @@ from pathlib import Path
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data, Experiment
 from raysweep.data.dataset import TRAIN, FaceData
-from raysweep.data.sources import load_data
+from raysweep.data.load import load_data
 from raysweep.data.splits import all_trained, subset
 
 

@@ -11,8 +11,8 @@ from raysweep.data.dataset import TEST, TRAIN, FaceData
 from raysweep.data.faces import SITES, build_faces, build_site, criteria_at, criteria_of
 from raysweep.data.faces.criteria import compare
 from raysweep.data.faces.raters import RaterModel
+from raysweep.data.load import SOURCES, load_data
 from raysweep.data.packed import load_packed, save_packed
-from raysweep.data.sources import SOURCES, load_data
 
 STRENGTHS = ("faces-b-none", "faces-b-moderate", "faces-b-strong")
 

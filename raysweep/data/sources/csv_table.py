@@ -11,8 +11,7 @@ import math
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
-
-from .photographs import SPLITS, Record, canonical_expression
+from raysweep.data.record import SPLITS, Record, canonical_expression
 
 REQUIRED = ("path", "expression")
 COLUMNS = (*REQUIRED, "valence", "arousal", "subject", "split")

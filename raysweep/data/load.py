@@ -11,12 +11,13 @@ from pathlib import Path
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data
 
-from .class_folder import read_class_folder
-from .csv_table import read_csv
 from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .packed import load_packed, save_packed
-from .photographs import Record, assemble
+from .photographs import assemble
+from .record import Record
+from .sources.class_folder import read_class_folder
+from .sources.csv_table import read_csv
 from .splits import subset, with_test_split
 
 FACES_TRAIN, FACES_TEST = 20_000, 1_600

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from raysweep.core.errors import UserError
-
-from .photographs import IMAGE_TYPES, SPLITS, Record, canonical_expression
+from raysweep.data.photographs import IMAGE_TYPES
+from raysweep.data.record import SPLITS, Record, canonical_expression
 
 
 def read_class_folder(root: Path) -> list[Record]:

@@ -11,9 +11,10 @@ from PIL import Image
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data, Selection
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
+from raysweep.data.load import load_data
 from raysweep.data.packed import load_packed, save_packed
-from raysweep.data.photographs import canonical_expression, decode_image
-from raysweep.data.sources import load_data
+from raysweep.data.photographs import decode_image
+from raysweep.data.record import canonical_expression
 from raysweep.data.splits import for_protocol, subset, with_test_split
 from tests.conftest import make_squares
 

@@ -1,0 +1,105 @@
+"""`Record`: one face as the lists of a data set describe it, before any pixel is read; and what can be wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .dataset import TEST, TRAIN, VALIDATION
+
+SPLITS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+}
+"""Words for splits."""
+
+_SYNONYMS = {"happy": "happiness", "sad": "sadness", "surprised": "surprise", "angry": "anger", "fearful": "fear"}
+_SYNONYMS |= {"disgusted": "disgust", "contemptuous": "contempt", "afraid": "fear"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One face.
+
+    `path` of its image or video; `frame` of a video, from 0; `pixels` where the list itself holds them (48 x 48 grey).
+    `expression`: a canonical name (`canonical_expression`), "" when only VA is known. `where`: file and row.
+    `va` in [-1, 1], NaN where missing. `votes`: by `EXPRESSIONS`, of any positive sum; empty where nobody voted.
+    `box`: left, top, width, height in pixels of the image; `landmarks`: x, y, x, y, ... in pixels of the image.
+    """
+
+    path: Path
+    expression: str
+    where: str
+    va: tuple[float, float] = (math.nan, math.nan)
+    subject: str = ""
+    split: str = ""
+    votes: tuple[float, ...] = ()
+    box: tuple[float, float, float, float] | None = None
+    landmarks: tuple[float, ...] = ()
+    frame: int = -1
+    pixels: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a face of a list is left out (`fatal`), or loses a value. `kind` is one of `PROBLEMS`."""
+
+    where: str
+    kind: str
+    detail: str
+    path: str = ""
+    fatal: bool = True
+
+
+PROBLEMS = {
+    "bad row": "a row with too few or too many values, or a value that is no number",
+    "label out of range": "an expression code that the release does not have",
+    "VA out of range": "valence or arousal outside [-1, 1]",
+    "VA missing": "no valence and arousal where the release has them: empty, NaN, -2 or -5",
+    "duplicate row": "the same image is listed before",
+    "no image name": "a row that names no image",
+    "image missing": "no file of that name",
+    "image unreadable": "empty, truncated, or no image at all",
+    "box outside": "a face box that misses the image, or has no area",
+    "landmarks missing": "no landmarks where the release has them: cropped by box instead",
+    "path escapes": "a path that leads out of the data set's folder",
+    "no majority": "raters do not agree on an expression",
+    "not a face": "uncertain, unknown or no face, by the release's own codes",
+}
+"""Kinds of problems, in words. Those of the release's own making ("no majority", "not a face") never refuse a set."""
+
+BY_DESIGN = ("no majority", "not a face", "VA missing")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set as its lists describe it. `entries` can be iterated once; it reads the lists as it goes.
+
+    `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options`: words that change
+    what is read, for the fingerprint; `notes`: sentences for captions; `counts`: published training counts by
+    expression and `means`: published mean VA, where there are any, to stand beside ours.
+    """
+
+    name: str
+    release: str
+    root: Path
+    classes: tuple[str, ...]
+    entries: Iterable[Record | Problem]
+    files: Sequence[Path]
+    options: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    means: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    total: int | None = None
+
+
+def canonical_expression(name: str) -> str:
+    """AffectNet's name of an expression ("Happy" -> "happiness"); other names come back in lower case."""
+    word = name.strip().lower()
+    return _SYNONYMS.get(word, word)
