@@ -72,8 +72,8 @@ def _default(summary: Summary, search: SearchRecord, path: str) -> str:
 def searched_value(config: Mapping[str, str], path: str) -> str:
     """A field's value as it is searched: of what is searched in shares of the epochs, the share."""
     words, epochs = config[path], config.get("train.epochs", "")
-    if path in SHARES and epochs.isdecimal() and words.isdecimal() and int(words) >= 1:
-        return value_words(int(words) / int(epochs))
+    if path in SHARES and epochs.isdecimal() and words[:1].isdecimal() and float(words) >= 1:
+        return value_words(float(words) / int(epochs))
     return _short(words)
 
 
