@@ -291,5 +291,11 @@ def test_what_a_launch_tells_is_what_it_wrote():
 
 
 def test_the_default_of_what_is_searched_in_shares_is_a_share():
-    config = {"joint.frequency": "2.0", "train.decay_every": "4", "joint.warm_up": "0.25", "train.epochs": "16", "labels.method": "gaussian"}
-    assert [searched_value(config, path) for path in list(config)] == ["0.125", "0.25", "0.25", "16", "gaussian"]
+    config = {
+        "joint.frequency": "2.0",
+        "train.decay_every": "4",
+        "joint.warm_up": "0.25",
+        "train.epochs": "16",
+        "labels.method": "gaussian",
+    }
+    assert [searched_value(config, path) for path in config] == ["0.125", "0.25", "0.25", "16", "gaussian"]
