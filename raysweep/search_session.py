@@ -121,7 +121,17 @@ class SearchSession:
             f"{' or '.join(words)} each, by {search.sampler}" + (f" and {search.stopper}" if search.stopper else ""),
             f"  select   by {', '.join(search.objectives)} on validation images of replicate {search.replicate}",
         ]
-        return "\n".join([*lines, *(_stands(arm, found) for arm, found in so_far.items())])
+        lines += [_stands(arm, found) for arm, found in so_far.items()]
+        return "\n".join([*lines, *self._left(so_far)])
+
+    def _left(self, so_far: Mapping[str, Found]) -> list[str]:
+        """How much of the search is to come, at what trials took so far."""
+        left = trials_left(self.plan, so_far, self.retry_failed)
+        ended = sum(found.trials for found in so_far.values())
+        if self.plan.budget.trials is None or not left or not ended:
+            return []
+        seconds = left * sum(found.device_seconds for found in so_far.values()) / ended
+        return [f"  left     {left} trials, about {duration(seconds)} of device time"]
 
     def run(self, wishes: Wishes, as_json: bool) -> int:
         """Search, replicate, report. Returns the exit code as `Session.run` does.
