@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -50,14 +50,15 @@ class Kind:
 class Context:
     """Where stages run: a store, a device, and who is told of epochs.
 
-    `keep`: keys of epochs to store in passing, because other work goes on from them.
+    `keep`: keys of epochs to store in passing, because other work goes on from them; those that turn out to be harmed
+    join them, so that the store is mended.
     """
 
     kinds: Mapping[str, Kind]
     store: Store
     device: str = "cpu"
     report: Callable[[FitEvent], None] = lambda event: None
-    keep: frozenset[str] = frozenset()
+    keep: Set[str] = frozenset()
     memory: dict[str, Any] = field(default_factory=dict)
 
     def product(self, stage: Stage) -> Any:

@@ -208,9 +208,11 @@ def _latest_state(stage: Stage, context: Context) -> State | None:
     later = [epoch for epoch in chain(stage)[:-1] if epoch.aside["epoch"] > reached]
     there = context.store.present(epoch.key for epoch in later)
     for epoch in reversed(later):
-        if epoch.key in there and context.store.get(epoch.key) is not None:
-            state = read_state(context.store.folder(epoch.key))
-            break
+        if epoch.key not in there:
+            continue
+        if context.store.get(epoch.key) is not None:
+            return read_state(context.store.folder(epoch.key))
+        context.keep |= {epoch.key}  # a file was altered: it is made again in passing
     return state
 
 

@@ -286,6 +286,26 @@ def test_a_harmed_epoch_is_trained_again(tmp_path):
     assert result_of(cell, SETS, store).facts["weights_hash"] == before.facts["weights_hash"]
 
 
+def test_an_epoch_of_the_right_size_that_was_altered_is_mended_in_passing(tmp_path):
+    """Only its checksum tells, when a training goes on from it: the store has it again, and others go on from it."""
+    store, cell = Store(tmp_path / "a"), quick(joint__method="target")
+    final = build(cell, SETS)
+    keep = [stage.key for stage in main_chain(final)]
+    run_task(cell, SETS, final.key, keep, store)
+    before = result_of(cell, SETS, store)
+    store.drop(final.key)
+    for key in keep[1:]:
+        file = store.folder(key) / "state.pt"
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 255
+        file.write_bytes(content)
+    (task,) = plan_tasks([build(cell, SETS)], store)
+    assert task.epochs == 0
+    run_task(cell, SETS, task.key, task.keep, store)
+    assert result_of(cell, SETS, store).facts["weights_hash"] == before.facts["weights_hash"]
+    assert all(store.get(key) is not None for key in keep)
+
+
 def test_a_store_that_was_thinned_out_is_filled_again(tmp_path):
     """Whatever somebody has deleted: the rest is used, the numbers are the same."""
     cells = [
