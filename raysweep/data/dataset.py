@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TRAIN, VALIDATION, TEST = 0, 1, 2
+from .record import TEST, TRAIN, VALIDATION
+
+__all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .dataset import TEST, TRAIN, VALIDATION
+TRAIN, VALIDATION, TEST = 0, 1, 2
+"""Splits, as data sets number them."""
 
 SPLITS = {
     "train": TRAIN,

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.data.photographs import IMAGE_TYPES
-from raysweep.data.record import SPLITS, Record, canonical_expression
+from raysweep.data.record import SPLITS, Listing, Record, canonical_expression
+
+from .folders import image_names, subfolders
+from .reader import Reader, wrong_release
+from .rows import Entry
+from .values import Rejected, in_canonical_order, inside_folder, shown
+
+LAYOUT = """\
+[{train,validation,test}/]<expression>/<name>.{png,jpg,jpeg,bmp,webp}"""
+TITLE = "a folder by class"
 
 
 def read_class_folder(root: Path) -> list[Record]:
@@ -36,3 +46,55 @@ def _one_split(root: Path, split: str) -> list[Record]:
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in IMAGE_TYPES
     ]
+
+
+def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
+    """The same folder as a listing, whose images are named as they are needed.
+
+    Raises:
+        UserError: no class folder with images is found.
+    """
+    folders = class_folders(root)
+    if not folders:
+        raise wrong_release(root, TITLE, "one folder an expression with images in it, perhaps below train/ and test/")
+    return Listing(
+        name=root.resolve().name,
+        release="folder by class",
+        root=root,
+        classes=in_canonical_order(canonical_expression(folder.name) for folder, _ in folders),
+        entries=_entries(root, folders),
+        files=(),
+        options=dict(options),
+    )
+
+
+def class_folders(root: Path) -> list[tuple[Path, str]]:
+    """Folders with images in them, and the split each is in ("" where the data set has none)."""
+    if not root.is_dir():
+        return []
+    parts = [(folder, folder.name.lower()) for folder in subfolders(root) if folder.name.lower() in SPLITS]
+    return [
+        (folder, split) for part, split in parts or [(root, "")] for folder in subfolders(part) if image_names(folder)
+    ]
+
+
+def _entries(root: Path, folders: list[tuple[Path, str]]) -> Iterator[Entry]:
+    for folder, split in folders:
+        for name in image_names(folder):
+            yield _face(root, folder, name, split)
+
+
+def _face(root: Path, folder: Path, name: str, split: str) -> Entry:
+    try:
+        where = inside_folder(folder, root, name)
+    except Rejected as fault:
+        return fault.at(shown(name))
+    return Record(folder / name, canonical_expression(folder.name), where, split=split)
+
+
+READER = Reader(
+    title="a folder of photographs by class, for anything else",
+    layout=LAYOUT,
+    read=read_folder_listing,
+    fits=lambda root: bool(class_folders(root)),
+)

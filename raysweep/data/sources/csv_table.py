@@ -6,15 +6,25 @@ example `# derived VA, no claim`.
 
 from __future__ import annotations
 
-import csv
 import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.data.record import SPLITS, Record, canonical_expression
+from raysweep.data.record import SPLITS, Listing, Record, canonical_expression
+
+from .reader import Reader, fitting, wrong_release
+from .rows import Entry, Row, Table, cells, count_rows, open_table, read_lines, read_rows
+from .values import Rejected, Seen, in_canonical_order, inside, read_affect
 
 REQUIRED = ("path", "expression")
 COLUMNS = (*REQUIRED, "valence", "arousal", "subject", "split")
+LAYOUT = """\
+<any name>.csv   path,expression[,valence,arousal][,subject][,split]
+paths relative to the CSV's folder; lines that start with # are notes for captions"""
+TITLE = "a CSV of photographs"
 
 
 def read_csv(path: Path) -> tuple[list[Record], tuple[str, ...], list[str]]:
@@ -31,60 +41,109 @@ def read_csv(path: Path) -> tuple[list[Record], tuple[str, ...], list[str]]:
     rows = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
     if not rows:
         raise UserError(f"{path}: the file has no rows; its first line must be {','.join(REQUIRED)}[,...]")
-    header = [name.strip() for name in next(csv.reader([rows[0][1]]))]
-    _check_header(path, header)
+    header = _header(path, rows[0][1])
     records: list[Record] = []
     problems: list[str] = []
     for number, line in rows[1:]:
+        where = f"{path.name}:{number}"
         try:
-            records.append(_record(path, number, header, line))
-        except UserError as problem:
-            problems.append(str(problem))
+            row = _row(header, cells(line))
+            records.append(read_face(path.parent / row["path"], where, row))
+        except Rejected as fault:
+            problems.append(f"{where}: {fault.detail}")
     return records, notes, problems
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _header(path: Path, line: str) -> list[str]:
+    try:
+        header = cells(line)
+    except Rejected as fault:
+        raise UserError(f"{path}: the first row is no header: {fault}") from None
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise UserError(f"{path}: column {missing[0]!r} is missing; the header is {', '.join(header)}")
     for name in header:
         if name not in COLUMNS:
             raise unknown_name("column", name, COLUMNS, f"(in {path})")
+    _check_pairs(path, header)
+    return header
+
+
+def _check_pairs(path: Path, header: Sequence[str]) -> None:
     if ("valence" in header) != ("arousal" in header):
         raise UserError(f"{path}: valence and arousal come together, but only one of them is there")
 
 
-def _record(table: Path, number: int, header: list[str], line: str) -> Record:
-    where = f"{table.name}:{number}"
-    values = [value.strip() for value in next(csv.reader([line], skipinitialspace=True))]
+def _row(header: Sequence[str], values: Sequence[str]) -> Row:
     if len(values) != len(header):
-        raise UserError(f"{where}: a row needs {len(header)} values, one a column, but has {len(values)}")
-    row = dict(zip(header, values, strict=True))
+        raise Rejected("bad row", f"a row needs {len(header)} values, one a column, but has {len(values)}")
+    return dict(zip(header, values, strict=True))
+
+
+def read_face(path: Path, where: str, row: Row) -> Record:
+    """One row. Raises Rejected: no path or expression, an unknown split, or bad valence or arousal."""
     if not row["path"] or not row["expression"]:
-        raise UserError(f"{where}: path and expression must not be empty")
+        raise Rejected("bad row", "path and expression must not be empty")
     if row.get("split", "").lower() not in ("", *SPLITS):
-        raise UserError(f"{where}: `split` must be train, validation or test, but got {row['split']!r}")
+        raise Rejected("bad row", f"`split` must be train, validation or test, but got {row['split']!r}")
     return Record(
-        path=table.parent / row["path"],
+        path=path,
         expression=canonical_expression(row["expression"]),
         where=where,
-        va=(_affect(where, "valence", row), _affect(where, "arousal", row)),
+        va=(read_affect("valence", row.get("valence", "")), read_affect("arousal", row.get("arousal", ""))),
         subject=row.get("subject", ""),
         split=row.get("split", "").lower(),
     )
 
 
-def _affect(where: str, column: str, row: dict[str, str]) -> float:
-    """A number in [-1, 1]; NaN where empty or -2, AffectNet's mark for missing."""
-    text = row.get(column, "")
-    if not text:
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.inf
-    if value == -2 or math.isnan(value):
-        return math.nan
-    if not -1 <= value <= 1:
-        raise UserError(f"{where}: `-1 <= {column} <= 1` must hold (or -2 for missing), but got {text!r}")
-    return value
+def read_csv_listing(path: Path, options: Mapping[str, str]) -> Listing:
+    """The same file as a listing, whose rows are read as they are needed.
+
+    Unlike `read_csv`, which trusts its user: images below the CSV's folder only, each of them once.
+
+    Raises:
+        UserError: no CSV in UTF-8, a column is missing or unknown, or none of the first rows can be used.
+    """
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        raise wrong_release(path, TITLE, "a .csv file")
+    table = open_table(path, path.parent, REQUIRED, COLUMNS[len(REQUIRED) :], comments=True)
+    _check_pairs(path, table.columns)
+    entries = fitting(path, TITLE, partial(_entries, table))
+    classes = {entry.expression for entry in _entries(table) if isinstance(entry, Record)}
+    notes = read_notes(table)
+    return Listing(
+        name=path.stem,
+        release="CSV",
+        root=path.parent,
+        classes=in_canonical_order(classes),
+        entries=entries,
+        files=(path,),
+        options=dict(options),
+        notes=notes,
+        total=count_rows(path) - len(notes) - 1,
+    )
+
+
+def read_notes(table: Table) -> tuple[str, ...]:
+    """Lines that start with `#`, without it."""
+    lines = (text for _, text in read_lines(table.file, table.name) if isinstance(text, str))
+    return tuple(line.lstrip("# ").strip() for line in lines if line.startswith("#"))
+
+
+def _entries(table: Table) -> Iterator[Entry]:
+    return read_rows(table.rows(), partial(_face, table.file.parent, Seen()))
+
+
+def _face(folder: Path, seen: Seen, where: str, row: Row) -> Iterator[Entry]:
+    path = inside(folder, row["path"])
+    face = read_face(path, where, row)
+    seen.add(path)
+    yield face if math.isfinite(sum(face.va)) else replace(face, va=(math.nan, math.nan))
+
+
+READER = Reader(
+    title="a CSV of photographs, for anything else",
+    layout=LAYOUT,
+    read=read_csv_listing,
+    fits=lambda path: path.is_file() and path.suffix.lower() == ".csv",
+)

@@ -1,0 +1,265 @@
+"""RAF-DB, CAER-S, FER2013, MorphSet, folders and CSVs: codes, counts, and what is wrong with rows."""
+
+import math
+import os
+
+import pytest
+
+from raysweep.core.errors import UserError
+from raysweep.data.expressions import EXPRESSIONS
+from raysweep.data.sources import caers as caers_module
+from raysweep.data.sources import read_listing, recognise
+from raysweep.data.sources.csv_table import read_csv
+from tests.data.sources.trees import (
+    CAERS,
+    MORPHSET,
+    PIXELS,
+    caers,
+    class_folder,
+    fer2013,
+    kinds,
+    morphset,
+    photographs,
+    picture,
+    rafdb,
+    read,
+    write_lines,
+)
+
+RAF = "EmoLabel/list_patition_label.txt"
+
+
+def test_rafdb(tmp_path):
+    listing, records, problems = read("rafdb", rafdb(tmp_path))
+    order = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
+    assert [record.expression for record in records] == order * 2
+    assert [record.split for record in records] == ["train"] * 7 + ["test"] * 7
+    assert records[0].path == tmp_path / "Image/aligned/train_00001_aligned.jpg"
+    assert sum(listing.counts.values()) == 12271
+    assert listing.counts["surprise"] == 1290
+    assert (listing.classes, problems) == (EXPRESSIONS[:7], [])
+
+
+def test_rafdb_in_its_folder_of_that_subset(tmp_path):
+    rafdb(tmp_path / "basic")
+    assert recognise(tmp_path) == "rafdb"
+    assert read("rafdb", tmp_path)[1][0].where == f"basic/{RAF}:1"
+
+
+def test_rows_of_rafdb_that_give_no_face(tmp_path):
+    rows = ["train_00001.jpg 1", "train_00002.jpg", "train_00003.jpg 1 2", "valid_00004.jpg 1", "train_00005.png 1"]
+    rows += ["train_00006.jpg 8", "train_00007.jpg x", "train_00001.jpg 1", "", "../train_1.jpg 1", "train_2.jpg 0"]
+    _, records, problems = read("rafdb", rafdb(tmp_path, *rows))
+    assert len(records) == 1
+    kinds_ = ["bad row"] * 4 + ["label out of range", "bad row", "duplicate row", "path escapes", "label out of range"]
+    places = [2, 3, 4, 5, 6, 7, 8, 10, 11]
+    assert kinds(problems) == [(f"{RAF}:{place}", kind, True) for place, kind in zip(places, kinds_, strict=True)]
+
+
+def test_rafdb_without_aligned_images(tmp_path):
+    rafdb(tmp_path)
+    (tmp_path / "Image" / "aligned").rename(tmp_path / "Image" / "original")
+    with pytest.raises(UserError, match=r"needs Image/aligned/ .*holds EmoLabel/, Image/"):
+        read_listing("rafdb", tmp_path, {})
+
+
+def test_the_compound_subset_is_another_release(tmp_path):
+    rafdb(tmp_path, *(f"train_{i:05}.jpg {8 + i % 4}" for i in range(50)))
+    with pytest.raises(UserError, match=r"none of the first 50 rows .*label out of range"):
+        read_listing("rafdb", tmp_path, {})
+
+
+def test_caers(tmp_path):
+    folders = (*CAERS, "Angry")  # both names of one expression occur
+    _, records, problems = read("caers", caers(tmp_path, train=folders))
+    assert len(records) == 15
+    assert sum(record.expression == "anger" for record in records) == 3
+    assert {record.expression for record in records} == {*EXPRESSIONS[:7]}
+    assert records[0].where == "train/Anger/0001.png"
+    assert not problems
+
+
+def test_folders_that_are_no_expression_of_caers(tmp_path):
+    caers(tmp_path, test=(*CAERS, "Contempt"))
+    picture(tmp_path / "train" / "Fear" / "._1.png")
+    _, records, problems = read("caers", tmp_path)
+    assert len(records) == 14
+    assert kinds(problems) == [("test/Contempt/0001.png", "label out of range", True)]
+
+
+def test_caer_with_videos_is_another_release(tmp_path):
+    for split in ("train", "test"):
+        for name in CAERS:
+            write_lines(tmp_path / split / name / "0001.avi", "a video")
+    with pytest.raises(UserError, match="these may be the videos of CAER"):
+        read_listing("caers", tmp_path, {})
+
+
+def test_caers_lacks_a_folder(tmp_path):
+    caers(tmp_path, test=CAERS[:-1])
+    with pytest.raises(UserError, match="needs a folder for surprise, but the folder holds Anger/"):
+        read_listing("caers", tmp_path, {})
+
+
+def test_every_name_of_a_class_is_known():
+    assert {*caers_module.CODES.values()} == {*EXPRESSIONS[:7]}
+
+
+def test_fer2013(tmp_path):
+    listing, records, _ = read("fer2013", fer2013(tmp_path))
+    order = ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
+    assert [record.expression for record in records] == order * 3
+    assert [record.split for record in records[::7]] == ["train", "validation", "test"]
+    assert records[0].pixels == bytes(i % 256 for i in range(48 * 48))
+    assert sum(listing.counts.values()) == 28709
+    assert len(read("fer2013", tmp_path / "fer2013.csv")[1]) == 21
+
+
+def test_rows_of_fer2013_that_give_no_face(tmp_path):
+    rows = [(0, PIXELS, "Training"), (7, PIXELS, "Training"), (0, PIXELS, "Testing"), (0, PIXELS[:-4], "Training")]
+    rows += [
+        (0, PIXELS + " 0", "Training"),
+        (0, PIXELS.replace("99", "999"), "Training"),
+        (0, "", "Training"),
+        (0, "x"),
+    ]
+    _, records, problems = read("fer2013", fer2013(tmp_path, *rows))
+    assert len(records) == 1
+    assert [problem.kind for problem in problems] == [
+        "label out of range",
+        "bad row",
+        *["image unreadable"] * 4,
+        "bad row",
+    ]
+    assert [problem.where for problem in problems] == [f"fer2013.csv:{i}" for i in range(3, 10)]
+
+
+def test_the_votes_are_not_fer2013(tmp_path):
+    fer2013(tmp_path, (0, "Training"), (1, "Training"))
+    (tmp_path / "fer2013.csv").write_text("emotion,Usage\n0,Training\n")
+    with pytest.raises(UserError, match="column 'pixels' is missing"):
+        read_listing("fer2013", tmp_path, {})
+
+
+def test_morphset_is_split_by_subject(tmp_path):
+    listing, records, problems = read("morphset", morphset(tmp_path))
+    assert (len(records), problems) == (70, [])
+    by_subject = {(record.subject, record.split) for record in records}
+    assert len(by_subject) == 10
+    assert sum(split == "test" for _, split in by_subject) == 2
+    assert listing.notes == ("split by subject (derived: 2 subjects are held out for testing)",)
+    assert {record.expression for record in records} == {*EXPRESSIONS[:7]}
+    assert [r.split for r in read("morphset", tmp_path / "morphset.csv")[1]] == [r.split for r in records]
+
+
+def test_morphset_with_a_split(tmp_path):
+    rows = [("a.png", "fear", 0, 0, "s1", "train"), ("b.png", "fear", 0, 0, "s2", "Test")]
+    listing, records, _ = read("morphset", morphset(tmp_path, *rows, header=(*MORPHSET, "split")))
+    assert [record.split for record in records] == ["train", "test"]
+    assert listing.notes == ()
+
+
+def test_rows_of_morphset(tmp_path):
+    rows = [("a.png", "fear", 0.1, 0.1, "s"), ("b.png", "contempt", 0, 0, "s"), ("c.png", "fear", 0, 0, "")]
+    rows += [("d.png", "fear", 2, 0, "s"), ("a.png", "fear", 0, 0, "s"), ("../e.png", "fear", 0, 0, "s")]
+    rows += [
+        ("f.png", "", 0, 0, "s"),
+        ("", "fear", 0, 0, "s"),
+        ("g.png", "fear", "", 0.5, "s"),
+        ("h.png", "fear", 0, 0),
+    ]
+    _, records, problems = read("morphset", morphset(tmp_path, *rows))
+    assert [record.path.name for record in records] == ["a.png", "g.png"]
+    assert all(map(math.isnan, records[1].va))
+    assert [(problem.kind, problem.fatal) for problem in problems] == [
+        ("label out of range", True),
+        ("bad row", True),
+        ("VA out of range", True),
+        ("duplicate row", True),
+        ("path escapes", True),
+        ("bad row", True),
+        ("no image name", True),
+        ("VA missing", False),
+        ("bad row", True),
+    ]
+
+
+@pytest.mark.parametrize("lacking", range(5))
+def test_morphset_needs_every_column(tmp_path, lacking):
+    header = [name for i, name in enumerate(MORPHSET) if i != lacking]
+    with pytest.raises(UserError, match=f"column '{MORPHSET[lacking]}' is missing"):
+        read_listing("morphset", morphset(tmp_path, ("a", "b", "c", "d"), header=header), {})
+
+
+def test_a_class_folder(tmp_path):
+    listing, records, _ = read("folder", class_folder(tmp_path))
+    assert listing.classes == ("happiness", "calm")
+    assert [(r.where, r.expression, r.split) for r in records] == [
+        ("test/Happy/2.jpg", "happiness", "test"),
+        ("train/Happy/1.png", "happiness", "train"),
+        ("train/calm/1.png", "calm", "train"),
+    ]
+
+
+def test_names_that_are_not_in_utf8(tmp_path):
+    class_folder(tmp_path)
+    picture(tmp_path / "train" / "calm" / os.fsdecode(b"\xff.png"))
+    _, records, problems = read("folder", tmp_path)
+    assert (len(records), [problem.kind for problem in problems]) == (3, ["bad row"])
+    assert all("?" in text and text.encode() for text in (problems[0].where, problems[0].detail))
+
+
+def test_a_csv_gives_the_records_that_training_reads(tmp_path):
+    rows = [(f"{i}.png", "fear" if i % 2 else "Angry", 0.1, -0.5, f"s{i}", "train") for i in range(8)]
+    path = photographs(tmp_path, *rows, header=("path", "expression", "valence", "arousal", "subject", "split"))
+    path.write_text("# derived VA, no claim\n" + path.read_text())
+    listing, records, problems = read("csv", path)
+    assert (records, list(listing.notes), problems) == (read_csv(path)[0], ["derived VA, no claim"], [])
+    assert (listing.classes, listing.total, listing.name) == (("fear", "anger"), 8, "photographs")
+
+
+def test_rows_of_a_csv(tmp_path):
+    rows = [("a.png", "fear", 0.1, 0.1), ("b.png", "fear", 0.1, -2), ("c.png", "", 0.1, 0.1), ("d.png", "fear", 3, 0)]
+    rows += [
+        ("a.png", "fear", 0, 0),
+        ("../a.png", "fear", 0, 0),
+        ("/a.png", "fear", 0, 0),
+        ("", "fear", 0, 0),
+        ("e.png",),
+    ]
+    path = photographs(tmp_path, *rows)
+    _, records, problems = read("csv", path)
+    assert [record.path.name for record in records] == ["a.png", "b.png"]
+    assert all(map(math.isnan, records[1].va))
+    expected = [
+        "bad row",
+        "VA out of range",
+        "duplicate row",
+        "path escapes",
+        "path escapes",
+        "no image name",
+        "bad row",
+    ]
+    assert kinds(problems) == [(f"photographs.csv:{i}", kind, True) for i, kind in enumerate(expected, 4)]
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (("path", "emotion"), "column 'expression' is missing"),
+        (("path", "expression", "valense"), "did you mean 'valence'"),
+        (("path", "expression", "valence"), "come together"),
+    ],
+)
+def test_other_columns_of_a_csv(tmp_path, header, words):
+    with pytest.raises(UserError, match=words):
+        read_listing("csv", photographs(tmp_path, ("a.png", "fear", 0)[: len(header)], header=header), {})
+
+
+def test_a_csv_with_a_field_beyond_all_measure(tmp_path):
+    path = photographs(tmp_path)
+    path.write_text("path,expression\n" + "a" * 140_000 + ",fear\nb.png,fear\n")
+    records, _, problems = read_csv(path)
+    assert len(records) == 1
+    assert "field larger than" in problems[0]
+    assert [problem.kind for problem in read("csv", path)[2]] == ["bad row"]
