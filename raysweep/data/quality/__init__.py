@@ -1,0 +1,38 @@
+"""What is wrong with a data set before anything is trained on it.
+
+    images -> survey -> exact groups  \\
+                     -> near links     -> twin groups -> across splits, labelled twice, which to drop
+    va, labels -> va_inconsistencies
+
+`examine` does all of it and gives a `QualityReport`; `draw_twins` and `draw_inconsistent` show what it found.
+"""
+
+from .disagreement import Inconsistencies, robust_gaussians, va_inconsistencies
+from .groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
+from .near import Links, near_links
+from .removal import without
+from .report import HEADER, QualityReport, examine
+from .sheets import draw_inconsistent, draw_twins
+from .survey import Survey, survey
+
+__all__ = [
+    "HEADER",
+    "Inconsistencies",
+    "Links",
+    "QualityReport",
+    "Survey",
+    "across_splits",
+    "at_odds",
+    "draw_inconsistent",
+    "draw_twins",
+    "exact_groups",
+    "examine",
+    "members",
+    "near_links",
+    "robust_gaussians",
+    "survey",
+    "twin_groups",
+    "va_inconsistencies",
+    "which_to_drop",
+    "without",
+]
