@@ -1,4 +1,4 @@
-"""Where faces come from: a name in `SOURCES`, a class folder, or a CSV file."""
+"""Where faces come from: a name in `SOURCES`, a prepared set by name, a class folder, or a CSV file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .packed import load_packed, save_packed
 from .photographs import assemble
+from .prepare.home import SETTING, Home, home, home_place, is_name
+from .prepare.read import read_prepared
 from .record import Record
+from .sources import READERS
 from .sources.class_folder import read_class_folder
 from .sources.csv_table import read_csv
 from .splits import subset, with_test_split
@@ -32,11 +35,46 @@ def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) ->
     Raises:
         UserError: an unknown name, a path that is not there, or data that cannot be used.
     """
-    return _load(config, cache, hold_out)
+    return _load(config, cache, hold_out, home_place())
 
 
 @lru_cache(maxsize=8)
-def _load(config: Data, cache: Path | None, hold_out: bool) -> FaceData:
+def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
+    data = _prepared(config, place)
+    if data is None:
+        data = _decoded(config, cache)
+    data = with_test_split(data) if hold_out else data
+    return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
+
+
+def _prepared(config: Data, where: str) -> FaceData | None:
+    """A prepared set by name; None for what is read otherwise.
+
+    Raises:
+        UserError: a reader's name that is not prepared, or a set that is not prepared at this size.
+    """
+    name, size = config.source, config.image_size
+    if name in SOURCES or not is_name(name):
+        return None
+    place = Home(where)
+    folder = place.open(name, size)
+    if folder is not None:
+        return read_prepared(folder, name)
+    sizes = place.sizes(name)
+    command = f"`python -m raysweep.data prepare {name if name in READERS else '...'} PATH --size {size}`"
+    if sizes:
+        there = ", ".join(map(str, sizes))
+        raise UserError(
+            f"{name} is prepared at {there} px, but data.image_size is {size}: set data.image_size={sizes[-1]}, "
+            f"or prepare it with {command}"
+        )
+    if name in READERS and not Path(name).exists():
+        raise UserError(f"{name} is not prepared in {place.place}: prepare it with {command}, or set {SETTING}")
+    return None
+
+
+def _decoded(config: Data, cache: Path | None) -> FaceData:
+    """A built-in set, or photographs that are decoded here, kept below `cache` when given."""
     name, build = _resolve(config)
     folder = cache / name if cache else None
     data = load_packed(folder) if folder else None
@@ -44,8 +82,7 @@ def _load(config: Data, cache: Path | None, hold_out: bool) -> FaceData:
         data = build()
         if folder:
             save_packed(data, folder)
-    data = with_test_split(data) if hold_out else data
-    return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
+    return data
 
 
 def _resolve(config: Data) -> tuple[str, Callable[[], FaceData]]:
@@ -61,7 +98,8 @@ def _resolve(config: Data) -> tuple[str, Callable[[], FaceData]]:
         raise UserError(f"{path}: expected a folder with one folder an expression, or a .csv file")
     if os.sep in config.source or path.suffix:
         raise UserError(f"{path}: no such file or folder")
-    raise unknown_name("data set", config.source, SOURCES, "(or give a path to a class folder or a CSV file)")
+    known = [*SOURCES, *READERS, *home().names()]
+    raise unknown_name("data set", config.source, known, "(or give a path to a class folder or a CSV file)")
 
 
 def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:

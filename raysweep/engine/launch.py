@@ -25,6 +25,7 @@ from ray.tune.experiment import Trial
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
+from raysweep.data.prepare.home import Home, home_place
 from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
 
@@ -122,6 +123,7 @@ def tune_environment(options: Options, allotment: Allotment) -> dict[str, Any]:
         "store": options.store.url,
         "local": str(options.store.local),
         "cache": str(options.cache),
+        "data": Home(home_place()).place,
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,

@@ -24,6 +24,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from raysweep.core.errors import UserError, describe
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store, StoreFull
+from raysweep.data.prepare.home import SETTING
 from raysweep.recipes import FitEvent, load_sets
 from raysweep.recipes.run import run_task
 
@@ -34,9 +35,10 @@ def run_trial(config: dict[str, Any]) -> None:
     """Do the tasks of `config`, one after the other.
 
     `config`: tasks (a list of key, keep and experiment, as nested values, of a cell that needs the task), store,
-    local, cache, device, workers, worker_resources. Reports {"began": key} and {"made": key} a task, {"event", "task"}
-    an epoch, {"failed": cause, "task": key} for one that fails (the next goes on: the process stays), {"full": where}
-    when the store's disk is full. A process that dies is Tune's to restart; its task goes on from the checkpoint.
+    local, cache, data, device, workers, worker_resources. Reports {"began": key} and {"made": key} a task, {"event",
+    "task"} an epoch, {"failed": cause, "task": key} for one that fails (the next goes on: the process stays), {"full":
+    where} when the store's disk is full. A process that dies is Tune's to restart; its task goes on from the
+    checkpoint.
     """
     try:
         if config["workers"] > 1:
@@ -104,6 +106,7 @@ def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Repo
         report({"event": {**asdict(event), "metrics": dict(event.metrics)}, "task": task["key"]})
 
     experiment = Experiment.model_validate(task["experiment"])
+    os.environ[SETTING] = config["data"]  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
     store = Store(config["store"], config["local"])
     report({"began": task["key"]})

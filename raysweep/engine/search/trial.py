@@ -21,6 +21,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from raysweep.core.errors import describe
 from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store, StoreFull
+from raysweep.data.prepare.home import SETTING
 from raysweep.engine.trial import device_is_lost, root_of
 from raysweep.recipes import FitEvent, build_validation, load_sets, run_validation
 
@@ -72,6 +73,7 @@ def _in_worker(config: dict[str, Any]) -> None:
 def _run(config: dict[str, Any], device: str, report: Report) -> None:
     task, began = config["tasks"][0], time.monotonic()
     experiment = Experiment.model_validate(task["experiment"])
+    os.environ[SETTING] = config["data"]  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
     own = build_validation(experiment, sets).inputs["model"].key  # the trial's own training: not M_A's, not M_B's
 

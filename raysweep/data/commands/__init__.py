@@ -1,0 +1,1 @@
+"""Commands of `python -m raysweep.data`. Each gives the lines to print; `__main__` prints them."""

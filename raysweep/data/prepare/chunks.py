@@ -1,0 +1,61 @@
+"""A listing cut into chunks: what one worker process does at a time, and what an interrupted preparation keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+
+from raysweep.data.record import Problem, Record
+
+CHUNK = 512
+"""Entries of a chunk; more only where a video would be cut in two."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive entries of a listing. `name` changes when any of them does."""
+
+    number: int
+    entries: tuple[Record | Problem, ...]
+
+    @cached_property
+    def name(self) -> str:
+        digest = hashlib.sha256(repr(self.entries).encode("utf-8", "backslashreplace"))
+        return f"{self.number:06}-{digest.hexdigest()[:16]}"
+
+
+def cut(entries: Iterable[Record | Problem], size: int = CHUNK) -> Iterator[Chunk]:
+    """Chunks of at least `size` entries (the last one: what is left). The frames of one video stay together."""
+    number, held = 0, list[Record | Problem]()
+    for entry in entries:
+        if len(held) >= size and not _one_video(held[-1], entry):
+            yield Chunk(number, tuple(held))
+            number, held = number + 1, []
+        held.append(entry)
+    if held:
+        yield Chunk(number, tuple(held))
+
+
+def _one_video(before: Record | Problem, after: Record | Problem) -> bool:
+    """Problems in the midst of a video's frames do not part them."""
+    return _video(after) is not None and _video(before) == _video(after)
+
+
+def _video(entry: Record | Problem) -> str | None:
+    if isinstance(entry, Problem):
+        return entry.path or None
+    return str(entry.path) if entry.frame >= 0 else None
+
+
+def passes(entries: Iterable[Record | Problem]) -> Iterator[tuple[Path | None, list[Record | Problem]]]:
+    """Entries as they are decoded: the frames of one video with its path, other entries together with None."""
+
+    def video(entry: Record | Problem) -> Path | None:
+        return entry.path if isinstance(entry, Record) and entry.frame >= 0 else None
+
+    for path, group in groupby(entries, key=video):
+        yield path, list(group)

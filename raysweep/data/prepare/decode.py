@@ -1,0 +1,125 @@
+"""Photographs of every kind as upright 8-bit RGB."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ScaleOf = Callable[[int, int], float]
+"""Width and height of an upright photograph to source pixels per pixel of the crop."""
+
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a photograph upright, by the value of its EXIF orientation."""
+
+
+class Unreadable(Exception):
+    """One face cannot be had. `kind` is one of `record.PROBLEMS`."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(kind, detail)
+        self.kind, self.detail = kind, detail
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An upright RGB picture. `width` and `height` are the file's own: a large JPEG may be decoded smaller."""
+
+    rgb: Image.Image
+    width: int
+    height: int
+
+
+def read_photo(path: Path, scale_of: ScaleOf) -> Photo:
+    """Decode a file; of an animated one the first picture.
+
+    A JPEG that the crop will shrink at least twice is decoded at 1/2, 1/4 or 1/8 (libjpeg averages the pixels).
+
+    Raises:
+        Unreadable: no such file, an empty or truncated one, no image, or one of absurd size.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise Unreadable("image unreadable", "the file is empty")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            return _decode(path, scale_of)
+    except FileNotFoundError:
+        raise Unreadable("image missing", "no such file") from None
+    except Unreadable:
+        raise
+    except Exception as error:  # what broken files make Pillow raise is open-ended
+        raise Unreadable("image unreadable", f"{type(error).__name__}: {str(error)[:200]}") from error
+
+
+def _decode(path: Path, scale_of: ScaleOf) -> Photo:
+    # a stream, not a name: Pillow maps an uncompressed TIFF by name, and garbles one that lies on its side
+    with path.open("rb") as stream, Image.open(stream) as photo:
+        size = None
+        if photo.format in ("JPEG", "MPO"):
+            size = photo.size
+            _draft(photo, scale_of(*_turned(size, _orientation(photo))))
+        photo.load()
+        orientation = _orientation(photo)  # again: loading a TIFF turns it and takes the mark away
+        rgb = to_rgb(photo)
+    width, height = _turned(size or rgb.size, orientation)
+    return Photo(rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb, width, height)
+
+
+def _turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    return size if orientation < 5 else size[::-1]
+
+
+def _draft(photo: Image.Image, scale: float) -> None:
+    for factor in (8, 4, 2):
+        if scale >= factor and min(photo.size) >= factor:
+            photo.draft(None, (photo.width // factor, photo.height // factor))
+            return
+
+
+def _orientation(photo: Image.Image) -> int:
+    try:
+        value = photo.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):  # pixels are fine without metadata
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def to_rgb(photo: Image.Image) -> Image.Image:
+    """Any mode as RGB: 16 bits scaled, not clipped; what is transparent becomes black, as outside of a photograph."""
+    if photo.mode == "F":
+        raise Unreadable("image unreadable", "pixels are floating-point numbers of unknown range")
+    if photo.mode.startswith("I"):  # 16 bits, or 32 that hold 16
+        grey = np.asarray(photo).astype(np.int64).clip(0, 65535)
+        photo = Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8))
+    if photo.has_transparency_data:
+        layered = photo.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", layered.size, (0, 0, 0, 255)), layered).convert("RGB")
+    return photo.convert("RGB")
+
+
+def grey_square(pixels: bytes) -> Photo:
+    """Pixels that a list holds itself: rows of a grey square, one byte each.
+
+    Raises:
+        Unreadable: their number is no square.
+    """
+    side = round(len(pixels) ** 0.5)
+    if not pixels or side * side != len(pixels):
+        raise Unreadable("image unreadable", f"{len(pixels)} pixels are no square")
+    return Photo(Image.frombytes("L", (side, side), pixels).convert("RGB"), side, side)

@@ -1,0 +1,101 @@
+"""`manifest.json` of a prepared data set: what it is made of. Written last; without it nothing is prepared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raysweep.core.errors import UserError
+
+MANIFEST, IMAGES, LABELS, PROBLEMS = "manifest.json", "images.npy", "labels.parquet", "problems.csv"
+
+FORMAT = 1
+"""Of the folder; bumped when an older raysweep could not read what a newer one writes."""
+
+
+class File(BaseModel):
+    """A file beside the manifest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    bytes: int
+    sha256: str
+
+
+class Spread(BaseModel):
+    """Annotated points of one class in the valence-arousal plane; covariances are divided by their number."""
+
+    model_config = ConfigDict(frozen=True)
+
+    count: int
+    mean: tuple[float, float]
+    std: tuple[float, float]
+    covariance: float
+
+
+class Manifest(BaseModel):
+    """What a prepared data set is. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
+
+    `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `published_counts` and
+    `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int = FORMAT
+    name: str
+    release: str
+    source: str
+    lists: dict[str, str]
+    options: dict[str, str]
+    classes: tuple[str, ...]
+    size: int
+    margin: float
+    cropped: str
+    images: int
+    va_only: int
+    notes: tuple[str, ...]
+    counts: dict[str, dict[str, int]]
+    va: dict[str, dict[str, Spread]]
+    problems: dict[str, int]
+    left_out: int
+    published_counts: dict[str, int]
+    published_means: dict[str, tuple[float, float]]
+    fingerprint: str
+    raysweep: str
+    pillow: str
+    files: dict[str, File]
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(file.bytes for file in self.files.values())
+
+    def content(self) -> bytes:
+        return (self.model_dump_json(indent=1) + "\n").encode()
+
+
+def parse_manifest(content: bytes, where: str) -> Manifest:
+    """A manifest from its file's bytes.
+
+    Raises:
+        UserError: it is none, or one of a newer raysweep.
+    """
+    try:
+        manifest = Manifest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise UserError(f"{where}: no manifest of a prepared data set ({field}: {first['msg']})") from None
+    if manifest.format > FORMAT:
+        raise UserError(f"{where}: format {manifest.format} of a newer raysweep; this one reads up to {FORMAT}")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a prepared folder; None where nothing is prepared. Raises UserError: it cannot be read."""
+    try:
+        content = (folder / MANIFEST).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return parse_manifest(content, str(folder / MANIFEST))

@@ -1,0 +1,75 @@
+"""Counts and moments of a prepared data set, in lines, beside the published ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from raysweep.core.words import size as bytes_in_words
+
+from .manifest import Manifest, Spread
+from .moments import VA_ONLY
+
+_SPLITS = ("train", "validation", "test")
+
+
+def describe_manifest(manifest: Manifest, place: str) -> list[str]:
+    """What a person wants to know of a prepared data set, a line each."""
+    options = ", ".join(f"{name}={value}" for name, value in manifest.options.items())
+    store = Path(place).parent.name or manifest.name
+    title = store if store == manifest.name else f"{store} ({manifest.name})"
+    lines = [
+        f"{title}: {manifest.images:,} images, {len(manifest.classes)} expressions, {manifest.size} px, "
+        f"{bytes_in_words(manifest.stored_bytes)} in {place}",
+        f"release: {manifest.release}{' (' + options + ')' if options else ''}",
+        f"faces: {manifest.cropped}",
+    ]
+    lines += ["", *_count_lines(manifest)]
+    lines += ["", *_moment_lines(manifest)] if manifest.va else ["", "valence and arousal: none"]
+    lines += ["", f"left out: {manifest.left_out:,} rows"] if manifest.left_out else []
+    lines += [f"  {kind}: {count:,}" for kind, count in sorted(manifest.problems.items(), key=lambda kc: -kc[1])]
+    lines += [f"note: {note}" for note in manifest.notes]
+    return [*lines, f"fingerprint: {manifest.fingerprint}"]
+
+
+def _count_lines(manifest: Manifest) -> list[str]:
+    published = manifest.published_counts
+    lines = [f"{'images':14}" + "".join(f"{word:>12}" for word in (*_SPLITS, *(["published"] if published else [])))]
+    totals = [0] * len(_SPLITS)
+    for name in (*manifest.classes, *([VA_ONLY] if manifest.va_only else [])):
+        counts = [manifest.counts.get(split, {}).get(name, 0) for split in _SPLITS]
+        totals = [total + count for total, count in zip(totals, counts, strict=True)]
+        line = f"{name or '(VA alone)':14}" + "".join(f"{count:>12,}" for count in counts)
+        lines.append(line + _published_count(published.get(name), counts[0], bool(published)))
+    total = f"{'all':14}" + "".join(f"{count:>12,}" for count in totals)
+    return [*lines, total + (f"{sum(published.values()):>12,}" if published else "")]
+
+
+def _published_count(theirs: int | None, ours: int, column: bool) -> str:
+    if theirs is None:
+        return f"{'-':>12}" if column else ""
+    return f"{theirs:>12,}" + (f"   {ours - theirs:+,}" if ours != theirs else "")
+
+
+def _moment_lines(manifest: Manifest) -> list[str]:
+    """Of the training images, or of the first split with valence and arousal where those have none."""
+    split = next(split for split in _SPLITS if split in manifest.va)
+    published = manifest.published_means
+    heads = ["annotated", "mean V", "mean A", "std V", "std A", "cov", *(["publ. V", "publ. A"] if published else [])]
+    lines = [f"{'VA, ' + split:14}" + "".join(f"{head:>10}" for head in heads)]
+    for name in (*manifest.classes, VA_ONLY):
+        spread = manifest.va[split].get(name)
+        if spread is not None:
+            theirs = published.get(name)
+            lines.append(f"{name or '(VA alone)':14}" + _moments(spread) + _published_mean(theirs, bool(published)))
+    return lines
+
+
+def _moments(spread: Spread) -> str:
+    numbers = (*spread.mean, *spread.std, spread.covariance)
+    return f"{spread.count:>10,}" + "".join(f"{number:>10.3f}" for number in numbers)
+
+
+def _published_mean(theirs: tuple[float, float] | None, column: bool) -> str:
+    if theirs is None:
+        return f"{'-':>10}{'-':>10}" if column else ""
+    return "".join(f"{number:>10.3f}" for number in theirs)

@@ -1,0 +1,204 @@
+"""`prepare_listing`: read, crop and store a data set, with several processes, and go on where it was interrupted.
+
+The result is the same bit for bit whatever the number of processes and of interruptions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import PIL
+
+import raysweep
+from raysweep.core.disk import writing
+from raysweep.core.errors import UserError
+from raysweep.core.keys import file_checksum
+from raysweep.data.record import Listing
+
+from .chunks import CHUNK, Chunk, cut
+from .crop import Crop
+from .draft import Draft
+from .finish import finish, problem_rows, write_all_problems
+from .manifest import FORMAT, MANIFEST, PROBLEMS, Manifest, read_manifest
+from .rows import as_text, relative
+from .worker import Made, Task, make_chunk, settle, start_worker
+
+MAX_BAD = 0.05
+"""A set with a larger share of fatal problems that are not of its own making is refused."""
+
+Progress = Callable[[int, int | None], None]
+"""Told how many entries are done, and of how many (None: nobody knows)."""
+
+
+def prepare_listing(
+    listing: Listing,
+    target: Path,
+    crop: Crop,
+    workers: int = 1,
+    max_bad: float = MAX_BAD,
+    progress: Progress = lambda done, total: None,
+    chunk_size: int = CHUNK,
+) -> Manifest:
+    """Store a data set in the folder `target`, which appears when all is done. What is prepared already is left alone.
+
+    Raises:
+        UserError: too many problems (only `problems.csv` stays), no images, another set is in `target`, or another
+            process prepares it.
+        StoreFull: no room; the same call goes on later.
+    """
+    lists = {relative(path, listing.root): file_checksum(path) for path in listing.files}
+    there = read_manifest(target)
+    if there is not None:
+        return _same_set(there, listing, crop, lists, target)
+    with writing(target):
+        draft = Draft(target, _plan(listing, crop, lists, chunk_size), crop.size)
+        with contextlib.closing(draft):
+            _fill(draft, listing, crop, workers, max_bad, progress, chunk_size)
+            _check_share(draft, max_bad)
+            manifest = finish(draft, listing, crop, lists)
+            (draft.store / MANIFEST).write_bytes(manifest.content())
+            settle(draft.store)
+            (target / PROBLEMS).unlink(missing_ok=True)  # of a refused set
+            os.replace(draft.store, target)
+            draft.discard()
+    return manifest
+
+
+def _plan(listing: Listing, crop: Crop, lists: dict[str, str], chunk_size: int) -> dict[str, Any]:
+    """What decides the result, and what may not change while a preparation is interrupted."""
+    return {
+        "format": FORMAT,
+        "name": listing.name,
+        "release": listing.release,
+        "root": as_text(str(listing.root)),
+        "classes": list(listing.classes),
+        "lists": lists,
+        "options": dict(listing.options),
+        "crop": asdict(crop),
+        "chunk": chunk_size,
+        "raysweep": raysweep.__version__,
+        "pillow": PIL.__version__,
+    }
+
+
+def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, str], target: Path) -> Manifest:
+    same = {
+        "name": (there.name, listing.name),
+        "release": (there.release, listing.release),
+        "options": (there.options, dict(sorted(listing.options.items()))),
+        "classes": (there.classes, listing.classes),
+        "lists": (there.lists, lists),
+        "margin": (there.margin, crop.margin),
+    }
+    for what, (theirs, ours) in same.items():
+        if theirs != ours:
+            raise UserError(
+                f"{target} holds {there.name} with other {what} "
+                f"({_few_words(theirs)}, not {_few_words(ours)}): choose --as, or remove that folder"
+            )
+    return there
+
+
+def _few_words(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _fill(
+    draft: Draft,
+    listing: Listing,
+    crop: Crop,
+    workers: int,
+    max_bad: float,
+    progress: Progress,
+    chunk_size: int,
+) -> None:
+    """Make the chunks that are not in, a few ahead of the one whose turn it is to be appended."""
+    task = Task(draft.chunks, listing.root, listing.classes, crop)
+    waiting: deque[tuple[Chunk, Future[Made]]] = deque()
+    done = number = 0
+
+    def append_first() -> None:
+        nonlocal done
+        chunk, future = waiting.popleft()
+        draft.append(future.result())
+        done += len(chunk.entries)
+        progress(done, listing.total)
+        if listing.total is not None and draft.bad.total() > max_bad * listing.total:
+            raise _refusal(draft, max_bad)  # whatever comes: no need to read the rest
+
+    with _pool(workers) as submit:
+        for chunk in cut(listing.entries, chunk_size):
+            number = chunk.number + 1
+            if not waiting and draft.has(chunk):
+                done += len(chunk.entries)
+                progress(done, listing.total)
+                continue
+            made = draft.made(chunk)
+            waiting.append((chunk, submit(make_chunk, task, chunk) if made is None else _finished(made)))
+            if len(waiting) > 2 * workers:
+                append_first()
+        while waiting:
+            append_first()
+    draft.keep(number)
+
+
+def _check_share(draft: Draft, max_bad: float) -> None:
+    """Raises UserError for a set without images, or with too many problems."""
+    bad, images = draft.bad.total(), draft.faces + draft.va_only
+    if not images or bad > max_bad * (images + bad):
+        raise _refusal(draft, max_bad)
+
+
+def _refusal(draft: Draft, max_bad: float) -> UserError:
+    """Leave `problems.csv` of a set, nothing else, and say the top reasons."""
+    bad = draft.bad.total()
+    rows = draft.faces + draft.va_only + bad
+    draft.target.mkdir(exist_ok=True)
+    listed = draft.target / PROBLEMS
+    write_all_problems(draft, listed)
+    draft.discard()
+    if not bad:
+        return UserError(f"{draft.target}: the data set has no images; what was left out by design: {listed}")
+    first = next(row for row in problem_rows(listed) if row["kind"] in draft.bad)
+    reasons = ", ".join(f"{kind} ({count:,})" for kind, count in draft.bad.most_common(3))
+    return UserError(
+        f"{draft.target}: at most {max_bad * 100:g}% of the rows may be bad (--max-bad), but {bad:,} of the {rows:,} "
+        f"that were read are: {reasons}\n"
+        f"the first: {first['where']}: {first['path']}: {first['detail']}; all are in {listed}"
+    )
+
+
+def _finished(made: Made) -> Future[Made]:
+    future: Future[Made] = Future()
+    future.set_result(made)
+    return future
+
+
+Submit = Callable[[Callable[[Task, Chunk], Made], Task, Chunk], "Future[Made]"]
+
+
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Submit]:
+    """Run tasks in this process (one worker) or in others."""
+    if workers == 1:
+        yield lambda make, task, chunk: _finished(make(task, chunk))
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker)
+    try:
+        yield pool.submit
+    except BrokenProcessPool:
+        raise UserError(
+            "a worker process was killed, perhaps for memory: the same command goes on; try fewer --workers"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
