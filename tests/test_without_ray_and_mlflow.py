@@ -7,7 +7,7 @@ SCRIPT = """
 import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("ray", "mlflow", "optuna"):
+        if name.split(".")[0] in ("ray", "mlflow", "optuna", "pyarrow"):
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
 import raysweep.training

@@ -16,7 +16,6 @@ from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .packed import load_packed, save_packed
 from .photographs import assemble
 from .prepare.home import SETTING, Home, home, home_place, is_name
-from .prepare.read import read_prepared
 from .record import Record
 from .sources import READERS
 from .sources.class_folder import read_class_folder
@@ -59,6 +58,8 @@ def _prepared(config: Data, where: str) -> FaceData | None:
     place = Home(where)
     folder = place.open(name, size)
     if folder is not None:
+        from .prepare.read import read_prepared  # needs pyarrow, which training on other data does not
+
         return read_prepared(folder, name)
     sizes = place.sizes(name)
     command = f"`python -m raysweep.data prepare {name if name in READERS else '...'} PATH --size {size}`"
