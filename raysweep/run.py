@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import json
 import os
 import shlex
@@ -106,6 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except StoreFull as error:
         print(f"raysweep: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with contextlib.suppress(OSError):  # it may have been stdout that was full, and stderr may lie beside it
+            print(f"raysweep: no room left on the disk: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)

@@ -88,6 +88,7 @@ def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
 def _quiet_libraries() -> None:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a page on what the publisher says in a line
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # else a line for every run that ends
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

@@ -53,13 +53,16 @@ class Launch:
     """`python -m raysweep.run` with some words, in a folder of its own and as the leader of a session.
 
     As a context manager it leaves no process behind, whatever happens.
+
+    Args:
+        said: folder for what it prints; default `folder`.
     """
 
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *words: str, said: Path | None = None) -> None:
+        self.folder, said = folder, said or folder
         folder.mkdir(parents=True, exist_ok=True)
-        number = len(list(folder.glob("launch-*.out")))
-        self._stdout, self._stderr = folder / f"launch-{number}.out", folder / f"launch-{number}.err"
+        number = len(list(said.glob("launch-*.out")))
+        self._stdout, self._stderr = said / f"launch-{number}.out", said / f"launch-{number}.err"
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "raysweep.run", *words],

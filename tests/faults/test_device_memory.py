@@ -22,8 +22,8 @@ from raysweep.study import Axis, Study
 study = Study(
     title="Small and large models in turn",
     axes=[Axis("model", {
-        "first": {"train.epochs": 8},
-        "second": {"train.epochs": 8, "train.learning_rate": 1e-3},
+        "first": {"train.epochs": 60},
+        "second": {"train.epochs": 60, "train.learning_rate": 1e-3},
         "large": {"train.epochs": 4, "model.backbone": "resnet50"},
         "large, too": {"train.epochs": 4, "model.backbone": "resnet50", "train.learning_rate": 1e-3},
         "third": {"train.epochs": 2},
@@ -49,8 +49,8 @@ def test_a_cell_too_large_fails_with_the_cause_and_its_device_serves_the_next(fr
             return lambda: any(e["event"] == "epoch" and e["cell"]["arm"] == arm for e in events(fresh))
 
         launch.wait_for("both processes to train", lambda: training("model=first")() and training("model=second")())
+        launch.wait_for("two processes", lambda: len(launch.workers()) == 2)
         workers = launch.workers()
-        assert len(workers) == 2
         for worker in workers:
             limit(worker)
         launch.wait_for("the last cells", lambda: training("model=third")() and training("model=fourth")())

@@ -69,11 +69,11 @@ def test_a_store_without_room(disk, fresh, reference):
     assert_same(outcome(fresh, STUDY), reference.cells)
 
 
-def test_a_disk_that_fills_up_below_everything(disk, template, reference):
+def test_a_disk_that_fills_up_below_everything(disk, tmp_path, template, reference):
     """Store, journal, MLflow's database and the report lie on it."""
     make_room(disk)
     folder = small_study.prepare(disk / "work", template, reference)
-    with Launch(folder, *WORDS) as launch:
+    with Launch(folder, *WORDS, said=tmp_path) as launch:
         launch.wait_for("epochs", lambda: epochs_told(folder) >= 3)
         ballast = fill(disk)
         full = launch.end(code=None)
