@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError
 
-from .commands import prepare, prepared, show
+from .commands import examine, prepare, prepared, show
 from .load import SOURCES
 
 
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     prepare.add_parser(commands)
     prepared.add_parsers(commands)
     show.add_parsers(commands)
+    examine.add_parser(commands)
     return words
 
 

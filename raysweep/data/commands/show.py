@@ -37,7 +37,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run_show(asked: argparse.Namespace) -> list[str]:
-    size = _size(asked.source, asked.size)
+    size = size_of(asked.source, asked.size)
     data = load_data(Data(source=asked.source, image_size=size), asked.store / "data")
     out: Path = asked.out or Path(f"{data.name}.png")
     lines = describe(data)
@@ -55,7 +55,8 @@ def run_show(asked: argparse.Namespace) -> list[str]:
     return [*lines, f"contact sheet: {out}"]
 
 
-def _size(source: str, wanted: int | None) -> int:
+def size_of(source: str, wanted: int | None) -> int:
+    """The side of the images to look at. Raises UserError."""
     if wanted is not None:
         if not 32 <= wanted <= 512:
             raise UserError(f"`32 <= --size <= 512` must hold, but got {wanted}")
