@@ -116,9 +116,14 @@ def test_cells_on_two_devices_train_in_worker_groups_and_fail_with_their_cause(t
 
 
 ONE_CELL = """
-from raysweep.study import Study
+from raysweep.study import Axis, Study
 
-study = Study(title="The whole method", base={"joint.method": "dcjt", "joint.extra": "faces-b-moderate"})
+study = Study(
+    title="The whole method",
+    paper="DCJT",
+    base={"joint.extra": "faces-b-moderate"},
+    axes=[Axis.of("joint.method", ["dcjt"])],
+)
 """
 
 

@@ -114,6 +114,7 @@ def test_fine_tuning_on_the_target_or_a_third_set(folders):
     assert (len(third.finetune.rows(TRAIN)), len(third.finetune.rows(TEST))) == (36, 36)
 
 
-def test_a_set_that_is_not_there(folders):
-    with pytest.raises(UserError, match="unknown data set 'affectnet'"):
+def test_a_set_that_is_not_there(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAYSWEEP_DATA", str(tmp_path))
+    with pytest.raises(UserError, match="affectnet is not prepared in .*: prepare it with"):
         load_sets(small_joint(data__source=folders["A"], data__image_size=32, joint__extra="affectnet"))
