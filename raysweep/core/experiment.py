@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from .errors import UserError, unknown_name
 
-LabelMethod = Literal["one_hot", "uniform", "euclidean", "gaussian"]
+LabelMethod = Literal["one_hot", "uniform", "euclidean", "gaussian", "votes"]
 NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
 WeightRule = Literal["hard", "soft", "capped", "none"]
 Protocol = Literal["validation", "select_then_retrain", "last", "best_on_test"]
@@ -78,7 +78,7 @@ class Labels(Section):
     def fusion(self) -> dict[str, Any]:
         """What decides the fused labels, fields that cannot matter set to one value: alpha = 1 is one-hot."""
         fused = self.method != "one_hot" and self.alpha < 1
-        from_va = fused and self.method != "uniform"
+        from_va = fused and self.method in ("euclidean", "gaussian")
         return {
             "method": self.method if fused else "one_hot",
             "alpha": self.alpha if fused else 1.0,

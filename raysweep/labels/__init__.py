@@ -28,6 +28,7 @@ from raysweep.labels.noise import (
     perturb_va,
 )
 from raysweep.labels.relabel import class_centroids, relabel_by_centroid
+from raysweep.labels.votes import vote_labels
 from raysweep.labels.weights import WEIGHT_RULES, class_weights, sample_weights
 
 __all__ = [
@@ -58,4 +59,5 @@ __all__ = [
     "relabel_by_centroid",
     "sample_weights",
     "smooth_labels",
+    "vote_labels",
 ]

@@ -201,7 +201,8 @@ def run_targets(stage: Stage, context: Context) -> Part:
         adapted: Adapted = context.product(stage.inputs["adapted"])
         changed = adapted.labels_N != given.labels_N
         true = torch.where(changed, adapted.labels_N, given.true_N)
-        given = replace(given, labels_N=adapted.labels_N, va_N2=adapted.va_N2, true_N=true)
+        votes = torch.where(changed[:, None], torch.nan, given.votes_NK)  # nobody voted for a new name
+        given = replace(given, labels_N=adapted.labels_N, va_N2=adapted.va_N2, true_N=true, votes_NK=votes)
     if "chosen" in stage.inputs:
         given = given.only(torch.nonzero(context.product(stage.inputs["chosen"])).flatten())
     return Part(data, build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name))

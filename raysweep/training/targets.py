@@ -25,6 +25,7 @@ from raysweep.labels import (
     human_confusion,
     perturb_va,
     sample_weights,
+    vote_labels,
 )
 
 
@@ -33,13 +34,14 @@ class Given:
     """What is said about the training images of a data set, before fusion; one row an image of the data set.
 
     `labels_N` after noise (or relabelling), -1 outside the training split; `true_N` before noise;
-    `flipped_N` where noise changed them; `va_N2` NaN where unknown.
+    `flipped_N` where noise changed them; `va_N2` NaN where unknown; `votes_NK` before noise, NaN where nobody voted.
     """
 
     labels_N: Tensor
     true_N: Tensor
     flipped_N: Tensor
     va_N2: Tensor
+    votes_NK: Tensor
 
     @property
     def rows(self) -> Tensor:
@@ -120,6 +122,7 @@ def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
         _spread(count, rows, clean, -1),
         _spread(count, rows, flipped, False),
         _spread(count, rows, va, math.nan),
+        _spread(count, rows, data.votes[rows], math.nan),
     )
 
 
@@ -127,13 +130,13 @@ def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...]
     """Mixed labels, fusion and sample weights for the images that `given` has a label for.
 
     Raises:
-        UserError: mixed labels asked of images without VA.
+        UserError: mixed labels asked of images without VA, or of votes where nobody voted.
     """
     rows, count = given.rows, len(given.labels_N)
-    _check_va(labels, given, name)
+    _check_known(labels, given, name)
     noisy, clean, va = given.labels_N[rows], given.true_N[rows], given.va_N2[rows]
     believed = clean if labels.statistics == "clean" else noisy
-    soft = fuse_labels(noisy, _mixed_labels(labels, va, believed, len(classes)), labels.alpha)
+    soft = fuse_labels(noisy, _mixed_labels(labels, given, believed, len(classes)), labels.alpha)
     per_class = class_weights(believed, len(classes))
     weights = sample_weights(objective.class_weights, per_class, noisy, soft, cap=objective.weight_cap)
     flipped = given.flipped_N[rows]
@@ -168,8 +171,9 @@ def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tu
     return flip_labels(clean, config.noise_rate, classes, seed, ids=rows)
 
 
-def _mixed_labels(config: Labels, va: Tensor, believed: Tensor, classes: int) -> Tensor:
-    """p(y|x) from the dimensional domain, (N, K) float64; NaN rows where fusion is to keep the one-hot label."""
+def _mixed_labels(config: Labels, given: Given, believed: Tensor, classes: int) -> Tensor:
+    """p(y|x) from the dimensional domain or from votes, (M, K) float64; NaN rows where fusion is to keep the label."""
+    va = given.va_N2[given.rows]
     if config.alpha == 1 or config.method == "one_hot":
         return torch.full((len(va), classes), math.nan, dtype=torch.float64)
     if config.method == "gaussian":
@@ -178,10 +182,16 @@ def _mixed_labels(config: Labels, va: Tensor, believed: Tensor, classes: int) ->
         return euclidean_labels(
             va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared
         )
+    if config.method == "votes":
+        return vote_labels(given.votes_NK[given.rows].double(), given.true_N[given.rows], given.labels_N[given.rows])
     return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)  # uniform
 
 
-def _check_va(config: Labels, given: Given, name: str) -> None:
+def _check_known(config: Labels, given: Given, name: str) -> None:
+    if config.method == "votes" and config.alpha < 1 and not bool(given.votes_NK[given.rows].isfinite().any()):
+        raise UserError(
+            f"`labels.method=votes` needs rater votes, but {name} has none: use --set labels.method=one_hot or uniform"
+        )
     mixed = config.method in ("euclidean", "gaussian") and config.alpha < 1
     if mixed and not given.knows_va:
         raise UserError(

@@ -116,5 +116,5 @@ def test_fine_tuning_on_the_target_or_a_third_set(folders):
 
 def test_a_set_that_is_not_there(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("RAYSWEEP_DATA", str(tmp_path))
-    with pytest.raises(UserError, match="affectnet is not prepared in .*: prepare it with"):
+    with pytest.raises(UserError, match=r"affectnet is not prepared in .*: prepare it with"):
         load_sets(small_joint(data__source=folders["A"], data__image_size=32, joint__extra="affectnet"))

@@ -178,6 +178,22 @@ def test_one_hot_needs_no_va(quick):
     assert "rmse_valence" not in trainer.score(trainer.finish().predictions["last"])
 
 
+def test_votes_are_trained_on_as_they_are_given_and_must_be_there(quick, squares):
+    generator = torch.Generator().manual_seed(0)
+    votes = torch.softmax(torch.randn(len(squares), 4, generator=generator), 1)
+    voted = replace(squares, votes=votes)
+    experiment = quick.with_changes({"labels.method": "votes", "labels.alpha": 0.0, "labels.noise_rate": 0.25})
+    targets = prepare_targets(experiment, voted)
+    same = torch.nonzero((targets.given_N >= 0) & ~targets.flipped_N).flatten()
+    assert torch.equal(targets.soft_NK[same], votes[same])
+    flipped = torch.nonzero(targets.flipped_N).flatten()
+    assert len(flipped) == round(0.25 * len(voted.rows(TRAIN)))
+    true, given = targets.true_N[flipped], targets.given_N[flipped]
+    assert torch.equal(targets.soft_NK[flipped, given], votes[flipped, true])
+    with pytest.raises(UserError, match=r"`labels\.method=votes` needs rater votes, but squares has none"):
+        prepare_targets(experiment, replace(squares, votes=torch.full_like(votes, math.nan)))
+
+
 def test_bfloat16_trains(quick, squares):
     metrics = fitted(quick.with_changes({"train.precision": "bfloat16"}), squares)[1][-1].metrics
     assert math.isfinite(metrics["train/loss"])
