@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
@@ -25,12 +25,17 @@ EXAMPLES = """examples:
   python -m raysweep.run --list
   python -m raysweep.run ablation_alpha
   python -m raysweep.run ablation_alpha --on /data/my_faces --seeds 5
+  python -m raysweep.run ablation_alpha --on affectnet morphset --preset paper
   python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
   python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
   python -m raysweep.run search_dcjt --trials 40
   python -m raysweep.run --status
   python -m raysweep.run --gc
 """
+
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +55,12 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo"
     )
-    add("--on", metavar="DATA", help="data set: a name, a folder with one folder an expression, or a CSV file")
+    add(
+        "--on",
+        metavar="DATA",
+        nargs="+",
+        help="data set: a name, a folder with one folder an expression, or a CSV file; several: one table for each",
+    )
     add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
     add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
     add(
@@ -101,7 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _upkeep(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
-            raise UserError("name a study, for example ablation_alpha (`--list` shows them)")
+            late = " before --on, which takes all words after it" if asked.on and len(asked.on) > 1 else ""
+            raise UserError(f"name a study{late}, for example ablation_alpha (`--list` shows them)")
         return _run(asked)
     except UserError as error:
         print(f"raysweep: {masked(str(error))}", file=sys.stderr)
@@ -117,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(asked: argparse.Namespace) -> int:
@@ -127,34 +138,78 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.preset not in PRESETS:
         raise unknown_name("preset", asked.preset, PRESETS)
     changes = dict(parse_assignment("--set", text) for text in asked.set)
-    if asked.on:
-        changes["data.source"] = asked.on
     replicates = parse_seeds(asked.seeds) if asked.seeds else None
     devices = _devices(asked.devices)
     if study.search is not None:
         if replicates and ":" not in asked.seeds:  # a count: as many after the one that is searched on
             replicates = range(study.search.replicate + 1, study.search.replicate + 1 + len(replicates))
-        return _run_search(asked, name, study, changes, replicates)
-    for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
-        if value is not None:
-            raise UserError(f"{option} is for studies with a search, and {name} has none")
-    cells = make_cells(study, asked.preset, replicates or range(PRESETS[asked.preset].seeds), changes)
-
-    from raysweep.core.store import Store
-    from raysweep.session import Session  # torch, ray and mlflow take seconds to import: mistakes above need not wait
-
-    session = Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
+    else:
+        for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
+            if value is not None:
+                raise UserError(f"{option} is for studies with a search, and {name} has none")
+    sets = _data_sets(asked.on or [])
+    sessions = {
+        label: _prepared(asked, name, study, {**changes, **chosen}, replicates) for label, chosen in sets.items()
+    }
     if asked.plan:
-        words = session.words(devices, asked.devices_per_trial)
-        print(json.dumps(words.json(), indent=1) if asked.json else words.text())
+        for session in sessions.values():
+            asked_of = (devices, asked.devices_per_trial)
+            print(json.dumps(session.json(*asked_of), indent=1) if asked.json else session.text(*asked_of))
         return 0
-    return session.run(_wishes(asked), as_json=asked.json)
+    if len(sessions) > 1:  # a mistake about the last data set is said before the first is trained on
+        for session in sessions.values():
+            session.check()
+    code = 0
+    for label, session in sessions.items():
+        code = max(code, session.run(_wishes(asked, name, label), as_json=asked.json))
+        if code == INTERRUPTED:
+            break
+    return code
 
 
-def _run_search(
+def _data_sets(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What each data set changes, by the folder of its report below the study's; "" when there is one report.
+
+    Raises:
+        UserError: a data set that is named twice.
+    """
+    if len(sources) < 2:
+        return {"": {"data.source": sources[0]} if sources else {}}
+    sets: dict[str, dict[str, Any]] = {}
+    for source in sources:
+        if sources.count(source) > 1:
+            raise UserError(f"--on names {source} twice")
+        label = Path(source).stem
+        while label in sets:
+            label += "+"
+        sets[label] = {"data.source": source}
+    return sets
+
+
+class Runnable(Protocol):
+    """A planned launch: what it would do, for people and for programs, and doing it."""
+
+    def text(self, devices: Sequence[int], per_trial: int) -> str: ...
+
+    def json(self, devices: Sequence[int], per_trial: int) -> dict[str, Any]: ...
+
+    def check(self) -> None: ...
+
+    def run(self, wishes: Wishes, as_json: bool) -> int: ...
+
+
+def _prepared(
     asked: argparse.Namespace, name: str, study: Study, changes: dict[str, Any], replicates: range | None
-) -> int:
-    search_cells(study, asked.preset, changes)  # mistakes are answered before anything slow is imported
+) -> Runnable:
+    """Mistakes are answered before anything slow is imported: torch, ray and mlflow take seconds."""
+    if study.search is None:
+        cells = make_cells(study, asked.preset, replicates or range(PRESETS[asked.preset].seeds), changes)
+
+        from raysweep.core.store import Store
+        from raysweep.session import Session
+
+        return Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
+    search_cells(study, asked.preset, changes)
     fresh_replicates(study, asked.preset, replicates)
     search_budget(study, asked.preset, asked.trials, asked.device_hours)
 
@@ -163,16 +218,13 @@ def _run_search(
 
     limits = (asked.trials, asked.device_hours, asked.search_storage)
     words = Asked(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
-    session = SearchSession.prepare(name, study, asked.preset, changes, words)
-    if asked.plan:
-        devices = _devices(asked.devices)
-        print(json.dumps(session.json(), indent=1) if asked.json else session.text(devices, asked.devices_per_trial))
-        return 0
-    return session.run(_wishes(asked), as_json=asked.json)
+    return SearchSession.prepare(name, study, asked.preset, changes, words)
 
 
-def _wishes(asked: argparse.Namespace) -> Wishes:
+def _wishes(asked: argparse.Namespace, name: str, label: str) -> Wishes:
     out = Path(asked.out) if asked.out else None
+    if label:
+        out = (out or Path("reports") / name) / label
     return Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
 
 

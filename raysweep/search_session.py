@@ -85,6 +85,11 @@ class SearchSession:
         """What every arm tries first."""
         return [arm.at(point) for arm in self.plan.arms for point in self.plan.search.start_points(arm.cell.experiment)]
 
+    def check(self) -> None:
+        """Try what would fail every trial. Raises UserError; writes nothing but decoded images."""
+        if trials_left(self.plan, self._so_far(), self.retry_failed):
+            try_inputs(self.start_points, self.plan.cache or self.store.local / "data")
+
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """What a launch would do, for people."""
         so_far = self._so_far()
@@ -97,15 +102,17 @@ class SearchSession:
             lines += ["", session.words(devices, per_trial).text()]
         return "\n".join(lines)
 
-    def json(self) -> dict[str, Any]:
-        """The same as plain values."""
+    def json(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> dict[str, Any]:
+        """The same as plain values. `table`: the plan of the replicates, None until every arm has a best point."""
         so_far = self._so_far()
+        session = self._replicates({arm: found.point for arm, found in so_far.items() if found.number is not None})
         return {
             "study": self.plan.study_name,
             "preset": self.preset,
             "search": self.plan.describe({arm: found.describe() for arm, found in so_far.items()}),
             "trials_left": trials_left(self.plan, so_far, self.retry_failed),
             "replicates": list(self.replicates),
+            "table": None if session is None else session.json(devices, per_trial),
         }
 
     def headline(self, so_far: Mapping[str, Found]) -> str:
@@ -139,9 +146,8 @@ class SearchSession:
         Raises:
             UserError: something that would fail every trial, found before the first; nothing is written then.
         """
+        self.check()
         so_far = self._so_far()
-        if trials_left(self.plan, so_far, self.retry_failed):
-            try_inputs(self.start_points, self.plan.cache or self.store.local / "data")
         writer = Writer(connect(wishes.tracking), self.store)
         console = console_for(as_json)
         console.print(self.headline(so_far), markup=False, soft_wrap=True)

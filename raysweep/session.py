@@ -50,14 +50,26 @@ class Session:
         """What a launch would do, in words, and how long it would take on so many devices."""
         return PlanWords(self.plan, self.store, [max(n, per_trial) for n in devices], per_trial)
 
+    def check(self) -> None:
+        """Try what would fail every cell of an arm. Raises UserError; writes nothing but decoded images."""
+        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
+        try_inputs(arms.values(), self.cache)
+
+    def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
+        """The plan, for people."""
+        return self.words(devices, per_trial).text()
+
+    def json(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> dict[str, Any]:
+        """The same as plain values."""
+        return self.words(devices, per_trial).json()
+
     def run(self, wishes: Wishes, as_json: bool) -> int:
         """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
 
         Raises:
             UserError: something that would fail every cell, found before the first; nothing is written then.
         """
-        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
-        try_inputs(arms.values(), self.cache)
+        self.check()
         writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
         console.print(self.words(per_trial=wishes.devices_per_trial).headline(), markup=False, soft_wrap=True)

@@ -40,6 +40,9 @@ def empty_folder(tmp_path, monkeypatch):
         ("ablation_alpha --seeds 0", "--seeds expects a count"),
         ("ablation_alpha --on facs", "unknown data set 'facs': did you mean 'faces'?"),
         ("ablation_alpha --on /no/such/place", "/no/such/place: no such file or folder"),
+        ("ablation_alpha --on faces facs", "unknown data set 'facs': did you mean 'faces'?"),
+        ("ablation_alpha --on faces faces", "--on names faces twice"),
+        ("--on faces ablation_alpha", "name a study before --on, which takes all words after it"),
         ("ablation_alpha --set model.backbone=resnt18", "unknown backbone 'resnt18': did you mean 'resnet18'?"),
         ("ablation_alpha --set model.weights=/no/weights.pth", "no such file: /no/weights.pth"),
         ("ablation_alpha --axis data.image_size=32,48", "a study is scored on one data set, but its arms have several"),
@@ -124,6 +127,8 @@ def test_labels_that_the_data_cannot_give_are_found_before_training(capsys, empt
             Image.fromarray(picture).save(empty_folder / "mine" / name / f"{i}.png")
     assert main(["ablation_alpha", "--preset", "smoke", "--on", str(empty_folder / "mine")]) == 2
     assert "needs valence and arousal, but mine has none" in capsys.readouterr().err
+    assert main(["ablation_alpha", "--preset", "smoke", "--on", "faces", str(empty_folder / "mine")]) == 2
+    assert "needs valence and arousal, but mine has none" in capsys.readouterr().err  # before faces are trained on
     assert not (empty_folder / ".raysweep" / "journal").exists()
 
 
