@@ -2,7 +2,8 @@
 
 Noise 0 to 30 % x what a face is called: its one name, the distribution of its votes, or the mean of both. Where noise
 moves a name from i to j the votes of i and j are exchanged, so soft labels are wrong about the same faces in the same
-way. Valence and arousal are not trained: where they are derived from the votes they would tell of them.
+way. Valence and arousal are not trained: where they are derived from the votes they would tell of them. Nor are rare
+classes weighted: a few wrong labels of a class of fifty would outweigh the right ones (docs/log.md).
 
     python -m raysweep.run ablation_votes --on ferplus --seeds 5
 """
@@ -11,7 +12,7 @@ from raysweep.study import Axis, Study
 
 study = Study(
     title="Label noise and raters' votes",
-    base={"objective.weight_va": 0.0},
+    base={"objective.weight_va": 0.0, "objective.class_weights": "none"},
     axes=[
         Axis.of("labels.noise_rate", [0.0, 0.1, 0.2, 0.3], name="noise"),
         Axis(
