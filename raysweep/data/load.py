@@ -127,7 +127,7 @@ def _photographs(
     digest = hashlib.sha256(f"{config.image_size}{notes}{bad_rows}".encode())
     for record in records:
         state = record.path.stat() if record.path.exists() else None
-        digest.update(f"{record}{state and (state.st_size, state.st_mtime_ns)}".encode())
+        digest.update(f"{record}{state and (state.st_size, state.st_mtime_ns)}".encode("utf-8", "surrogateescape"))
     name = path.stem if path.is_file() else path.resolve().name
     cache_name = f"{name}-{digest.hexdigest()[:16]}"
     return cache_name, lambda: assemble(name, records, config.image_size, notes, bad_rows)

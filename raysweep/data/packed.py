@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .dataset import FaceData
+from .npy import NO_ARRAY
 
 _ARRAYS = ("images", "labels", "va", "votes", "subjects", "splits")
 
@@ -40,7 +41,7 @@ def load_packed(folder: Path) -> FaceData | None:
     try:
         words = json.loads((folder / "data.json").read_text())
         arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}
-    except (OSError, ValueError):
+    except NO_ARRAY:  # of words that are no JSON, too
         return None
     info = {p.stem.removeprefix("info-"): _read(p) for p in sorted(folder.glob("info-*.npy"))}
     return FaceData(

@@ -22,6 +22,9 @@ from .expressions import EXPRESSIONS
 from .record import SPLITS, Record
 
 IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What a file is taken for, whatever its name. Pillow knows more, and would hand PostScript to another program."""
+
 MAX_BAD_SHARE = 0.05
 """A data set with more unreadable images than this is refused."""
 
@@ -77,7 +80,7 @@ def fingerprint(pixels_N3HW: torch.Tensor, records: Sequence[Record]) -> str:
     """SHA-256 over the pixels and every word of the records but the folder they lie in."""
     digest = hashlib.sha256(pixels_N3HW.numpy().tobytes())
     for r in records:
-        digest.update(f"{r.path.name}|{r.expression}|{r.va}|{r.subject}|{r.split}\n".encode())
+        digest.update(f"{r.path.name}|{r.expression}|{r.va}|{r.subject}|{r.split}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -87,8 +90,8 @@ def _decode_all(records: Sequence[Record], image_size: int) -> tuple[list[np.nda
     def decode(record: Record) -> np.ndarray | None:
         try:
             return decode_image(record.path, image_size)
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
-            problems.append(f"{record.where}: {record.path}: {error}")
+        except OSError as error:
+            problems.append(" ".join(f"{record.where}: {record.path}: {error}".split()))
             return None
 
     with ThreadPoolExecutor() as pool:
@@ -97,9 +100,18 @@ def _decode_all(records: Sequence[Record], image_size: int) -> tuple[list[np.nda
 
 
 def decode_image(path: Path, image_size: int) -> np.ndarray:
-    """An RGB uint8 array (3, S, S): the central square of the photograph, resized with antialiasing."""
-    with Image.open(path) as photo:
-        rgb = ImageOps.exif_transpose(photo).convert("RGB")
+    """An RGB uint8 array (3, S, S): the central square of the photograph, resized with antialiasing.
+
+    Raises:
+        OSError: no such file, or no image that can be read.
+    """
+    if path.is_fifo():
+        raise OSError("a pipe, no file")
+    try:
+        with Image.open(path, formats=FORMATS) as photo:
+            rgb = ImageOps.exif_transpose(photo).convert("RGB")
+    except Exception as error:  # what broken files make Pillow raise is open-ended
+        raise OSError(str(error) or type(error).__name__) from error
     side = min(rgb.size)
     left, top = (rgb.width - side) // 2, (rgb.height - side) // 2
     square = rgb.resize((image_size, image_size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))

@@ -14,7 +14,7 @@ from raysweep.data.prepare.home import DEFAULT, SETTING, Home, home, is_name
 from raysweep.data.prepare.manifest import Manifest
 from raysweep.data.prepare.write import MAX_BAD, prepare_listing
 from raysweep.data.record import Listing
-from raysweep.data.sources import READERS, read_listing, recognise
+from raysweep.data.sources import READERS, check_unpacked, read_listing, recognise
 
 from .progress import progress_bar
 
@@ -108,6 +108,7 @@ def _source(words: list[str]) -> tuple[str, Path]:
         raise UserError(f"prepare {words[0]} needs the folder where {READERS[words[0]].title} lies")
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
+    check_unpacked(path)
     guess = recognise(path)
     if guess is None:
         raise UserError(f"{path}: no reader knows this layout; name one of {', '.join(READERS)} to see what it misses")

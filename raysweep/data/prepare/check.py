@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.core.keys import file_checksum
+from raysweep.data.npy import NO_ARRAY
 
 from .manifest import IMAGES, LABELS, Manifest
 from .rows import SCHEMA
@@ -40,7 +41,7 @@ def find_fault(
 
 def _wrong_shape(folder: Path, manifest: Manifest) -> str | None:
     expected = (manifest.images, 3, manifest.size, manifest.size)
-    shape = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False).shape
+    shape = np.lib.format.open_memmap(folder / IMAGES, mode="r").shape
     if shape != expected:
         return f"{folder / IMAGES}: shape {shape} instead of {expected}"
     labels = pq.ParquetFile(folder / LABELS)
@@ -57,9 +58,9 @@ def _wrong_digest(folder: Path, manifest: Manifest, progress: Callable[[int, int
 def _first_altered(folder: Path, manifest: Manifest, progress: Callable[[int, int], None]) -> str:
     """ ", the first: image 17 (train/17.png)", or nothing."""
     try:
-        pixels = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
+        pixels = np.lib.format.open_memmap(folder / IMAGES, mode="r")
         labels = pq.ParquetFile(folder / LABELS)
-    except (ValueError, OSError, EOFError, pa.ArrowException) as error:
+    except (*NO_ARRAY, pa.ArrowException) as error:
         return f": {error}"
     row = 0
     for batch in labels.iter_batches(BLOCK, columns=["path", "digest"]):

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from raysweep.data.photographs import FORMATS
+
 ScaleOf = Callable[[int, int], float]
 """Width and height of an upright photograph to source pixels per pixel of the crop."""
 
@@ -69,7 +71,7 @@ def read_photo(path: Path, scale_of: ScaleOf) -> Photo:
 
 def _decode(path: Path, scale_of: ScaleOf) -> Photo:
     # a stream, not a name: Pillow maps an uncompressed TIFF by name, and garbles one that lies on its side
-    with path.open("rb") as stream, Image.open(stream) as photo:
+    with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as photo:
         size = None
         if photo.format in ("JPEG", "MPO"):
             size = photo.size

@@ -98,4 +98,6 @@ def read_manifest(folder: Path) -> Manifest | None:
         content = (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise UserError(f"{folder / MANIFEST}: {error.strerror}") from None
     return parse_manifest(content, str(folder / MANIFEST))

@@ -15,9 +15,11 @@ from torch import Tensor
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
+from raysweep.data.npy import NO_ARRAY
+from raysweep.data.record import TEST, TRAIN
 
 from .manifest import IMAGES, LABELS, Manifest, read_manifest
-from .rows import va_of
+from .rows import SCHEMA, va_of
 
 _COLUMNS = ["expression", "valence", "arousal", "votes", "subject", "split"]
 
@@ -59,8 +61,8 @@ def _notes(manifest: Manifest) -> list[str]:
 def _images(folder: Path, manifest: Manifest) -> Tensor:
     """The whole array, mapped copy-on-write: torch refuses pages that cannot be written, nobody writes them."""
     try:
-        images = np.load(folder / IMAGES, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        images = np.lib.format.open_memmap(folder / IMAGES, mode="c")
+    except NO_ARRAY as error:
         raise _broken(folder / IMAGES, str(error)) from None
     expected = (manifest.images, 3, manifest.size, manifest.size)
     if images.shape != expected or images.dtype != np.uint8:
@@ -75,11 +77,43 @@ def _labels(folder: Path, manifest: Manifest) -> pa.Table:
         raise _broken(folder / LABELS, str(error)) from None
     if len(labels) != manifest.images:
         raise _broken(folder / LABELS, f"{len(labels):,} rows instead of {manifest.images:,}")
+    fault = _wrong_column(labels) or _wrong_value(labels, manifest)
+    if fault:
+        raise _broken(folder / LABELS, fault)
     return labels
 
 
+def _wrong_column(labels: pa.Table) -> str:
+    for name in _COLUMNS:
+        kind, expected = labels.schema.field(name).type, SCHEMA.field(name).type
+        if (kind.value_type if pa.types.is_dictionary(kind) else kind) != expected:
+            return f"{name} is {kind} instead of {expected}"
+        if name != "votes" and labels[name].null_count:
+            return f"{name} is empty in {labels[name].null_count:,} rows"
+    return ""
+
+
+def _wrong_value(labels: pa.Table, manifest: Manifest) -> str:
+    """What is out of range in columns that training trusts: it would fail far from here, or not at all."""
+    expression, split, va = labels["expression"].to_numpy(), labels["split"].to_numpy(), va_of(labels)
+    count = manifest.images - manifest.va_only
+    if not ((expression[:count] >= 0) & (expression < len(manifest.classes))[:count]).all():
+        return f"an expression that is none of the {len(manifest.classes)} classes"
+    if not ((split >= TRAIN) & (split <= TEST)).all():
+        return "a split that is none of train, validation and test"
+    if (np.abs(va) > 1).any():
+        return "valence or arousal outside [-1, 1]"
+    votes = labels["votes"].combine_chunks()
+    given = votes.flatten()
+    if not pc.all(pc.equal(pc.list_value_length(votes), len(EXPRESSIONS)), min_count=0).as_py():
+        return f"votes that are not {len(EXPRESSIONS)} numbers"
+    if given.null_count or not ((given.to_numpy() >= 0) & np.isfinite(given.to_numpy())).all():
+        return "votes that are no numbers from 0 on"
+    return ""
+
+
 def _broken(path: Path, why: str) -> UserError:
-    return UserError(f"{path} is broken ({why}): remove its folder and prepare it anew")
+    return UserError(f"{path} is broken ({' '.join(why.split())}): remove its folder and prepare it anew")
 
 
 def _votes(votes: pa.ListArray, classes: tuple[str, ...]) -> Tensor:

@@ -11,6 +11,9 @@ from raysweep.core.errors import UserError
 
 from .decode import Photo, Unreadable
 
+CONTAINERS = "mov,avi,matroska"
+"""What FFmpeg may take a file for: a playlist that calls itself a video would make it open other files."""
+
 
 def read_frames(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, Photo]]:
     """The frames with these numbers (the first is 0), in ascending order, upright; fewer when the video is shorter.
@@ -26,7 +29,7 @@ def read_frames(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, Phot
     if not path.is_file():
         raise Unreadable("image missing", "no such file")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), container_options={"format_whitelist": CONTAINERS}) as container:
             if not container.streams.video:
                 raise Unreadable("image unreadable", "the file has no pictures")
             container.streams.video[0].thread_count = 1  # processes share the cores already

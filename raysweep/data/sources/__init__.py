@@ -15,7 +15,7 @@ from raysweep.core.errors import UserError, unknown_name
 from raysweep.data.record import Listing
 
 from . import affectnet, affwild, caers, class_folder, csv_table, fer2013, ferplus, morphset, rafdb
-from .reader import Reader
+from .reader import Reader, check_unpacked
 
 READERS: dict[str, Reader] = {
     "affectnet": affectnet.READER,
@@ -29,8 +29,6 @@ READERS: dict[str, Reader] = {
     "csv": csv_table.READER,
 }
 """Readers by name, the particular ones before those that fit anything: `recognise` takes the first that fits."""
-
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".bz2", ".xz")
 
 
 def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
@@ -46,8 +44,7 @@ def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
         _check_option(name, reader, option, value)
     if not root.exists():
         raise UserError(f"{root}: no such file or folder; {reader.title} is expected there")
-    if root.is_file() and root.suffix.lower() in ARCHIVES:
-        raise UserError(f"{root}: this is an archive; unpack it and give the folder")
+    check_unpacked(root)
     defaults = {option: values[0] for option, values in reader.options.items()}
     try:
         return reader.read(root, defaults | dict(options))
@@ -73,4 +70,4 @@ def recognise(root: Path) -> str | None:
         return None
 
 
-__all__ = ["READERS", "Reader", "read_listing", "recognise"]
+__all__ = ["READERS", "Reader", "check_unpacked", "read_listing", "recognise"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tokenize
 import warnings
 from collections.abc import Iterator, Mapping
 from io import BytesIO
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.core.errors import UserError
+from raysweep.data.npy import NO_ARRAY
 from raysweep.data.record import Listing, Problem
 
 from . import affectnet_codes as codes
@@ -26,10 +26,6 @@ SPLITS = {"train_set": "train", "val_set": "test"}
 
 LARGEST = 65_536
 """Bytes of an annotation: 136 landmarks as strings of 100 characters have fewer."""
-
-_BROKEN: tuple[type[Exception], ...] = (ValueError, TypeError, EOFError, SyntaxError, OverflowError, MemoryError)
-_BROKEN += (KeyError, IndexError, RecursionError, tokenize.TokenError)
-"""What NumPy's reader raises for bytes that are no .npy file."""
 
 
 def fits(root: Path) -> bool:
@@ -118,6 +114,8 @@ def load_annotation(file: str, most: int) -> list[str]:
         Rejected: no such file, no .npy file of numbers or strings, or more than `most` values.
     """
     name = os.path.basename(file)
+    if Path(file).is_fifo():  # and would be waited for
+        raise Rejected("bad row", f"{shown(name)} is a pipe, no file")
     try:
         with open(file, "rb") as stream:
             data = stream.read(LARGEST + 1)
@@ -131,7 +129,7 @@ def load_annotation(file: str, most: int) -> list[str]:
                 "ignore", UserWarning
             )  # about headers written by Python 2, which are read all the same
             array = np.lib.format.read_array(BytesIO(data), allow_pickle=False)
-    except _BROKEN:
+    except NO_ARRAY:
         raise Rejected("bad row", f"{shown(name)} is no .npy file of numbers") from None
     if array.dtype.kind not in "iufbUS" or array.size > most:
         raise Rejected("bad row", f"{shown(name)} must hold {most} numbers, but holds {array.size} of {array.dtype}")

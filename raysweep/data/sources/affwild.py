@@ -180,6 +180,8 @@ def _frame(video: Video, frame: int, where: str, valence: str | Problem, arousal
 
 def read_box(file: Path) -> tuple[float, float, float, float]:
     """Left, top, width and height around the four corners in a .pts file. Raises Rejected: no such file or corners."""
+    if file.is_fifo():  # and would be waited for
+        raise Rejected("bad row", f"{file.name} is a pipe, no file")
     try:
         with file.open("rb") as stream:
             text = stream.read(4096).decode("ascii", "replace")

@@ -40,12 +40,17 @@ def read_class_folder(root: Path) -> list[Record]:
 
 def _one_split(root: Path, split: str) -> list[Record]:
     return [
-        Record(path, canonical_expression(folder.name), str(path.relative_to(root)), split=split)
+        Record(path, canonical_expression(_text(folder.name)), _text(str(path.relative_to(root))), split=split)
         for folder in sorted(root.iterdir())
         if folder.is_dir()
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in IMAGE_TYPES
     ]
+
+
+def _text(name: str) -> str:
+    """A name on disk that is not in UTF-8, with its odd bytes as question marks."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:

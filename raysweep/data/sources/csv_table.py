@@ -17,7 +17,7 @@ from raysweep.data.record import SPLITS, Listing, Record, canonical_expression
 
 from .reader import Reader, fitting, wrong_release
 from .rows import Entry, Row, Table, cells, count_rows, open_table, read_lines, read_rows
-from .values import Rejected, Seen, in_canonical_order, inside, read_affect
+from .values import Rejected, Seen, in_canonical_order, inside, read_affect, shown
 
 REQUIRED = ("path", "expression")
 COLUMNS = (*REQUIRED, "valence", "arousal", "subject", "split")
@@ -61,10 +61,10 @@ def _header(path: Path, line: str) -> list[str]:
         raise UserError(f"{path}: the first row is no header: {fault}") from None
     missing = [name for name in REQUIRED if name not in header]
     if missing:
-        raise UserError(f"{path}: column {missing[0]!r} is missing; the header is {', '.join(header)}")
+        raise UserError(f"{path}: column {missing[0]!r} is missing; the header is {shown(', '.join(header), 300)}")
     for name in header:
         if name not in COLUMNS:
-            raise unknown_name("column", name, COLUMNS, f"(in {path})")
+            raise unknown_name("column", name[:60], COLUMNS, f"(in {path})")
     _check_pairs(path, header)
     return header
 

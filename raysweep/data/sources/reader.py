@@ -19,6 +19,9 @@ TRIED = 100
 
 TEST_SHARE = 0.2
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".bz2", ".xz", ".zst")
+"""Nothing here unpacks any: that is for the user, who knows where to and how large it gets."""
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -35,13 +38,21 @@ class Reader:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def check_unpacked(root: Path) -> None:
+    """Raises UserError: an archive instead of a folder."""
+    if root.is_file() and root.name.lower().endswith(ARCHIVES):
+        raise UserError(f"{root}: this is an archive; unpack it and give the folder")
+
+
 def wrong_release(root: Path, title: str, expected: str) -> UserError:
     """The error for a folder that holds something else: what was looked for, and what is there."""
     if not root.is_dir():
         return UserError(f"{root}: {title} needs {expected}, but this is a file")
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in islice(root.iterdir(), 1000))
+    packed = next((shown(name)[1:-1] for name in entries if name.lower().endswith(ARCHIVES)), "")
     there = ", ".join(shown(name)[1:-1] for name in entries[:6]) + (", ..." if len(entries) > 6 else "")
-    return UserError(f"{root}: {title} needs {expected}, but the folder holds {there or 'nothing'}")
+    advice = f": unpack {packed} first" if packed else ""
+    return UserError(f"{root}: {title} needs {expected}, but the folder holds {there or 'nothing'}{advice}")
 
 
 def fitting(file: Path, title: str, make: Callable[[], Iterator[Entry]]) -> Iterator[Entry]:
