@@ -71,11 +71,12 @@ PROBLEMS = {
     "landmarks missing": "no landmarks where the release has them: cropped by box instead",
     "path escapes": "a path that leads out of the data set's folder",
     "no majority": "raters do not agree on an expression",
+    "no face found": "a photograph in which the detector, where one was asked for, finds no face",
     "not a face": "uncertain, unknown or no face, by the release's own codes",
 }
-"""Kinds of problems, in words. Those of the release's own making ("no majority", "not a face") never refuse a set."""
+"""Kinds of problems, in words. Those of `BY_DESIGN` never refuse a set."""
 
-BY_DESIGN = ("no majority", "not a face", "VA missing")
+BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing")
 
 
 @dataclass(frozen=True)

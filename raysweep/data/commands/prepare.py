@@ -10,6 +10,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.words import size as bytes_in_words
 from raysweep.data.load import SOURCES
 from raysweep.data.prepare.crop import MARGIN, Crop
+from raysweep.data.prepare.detect import detector_words
 from raysweep.data.prepare.home import DEFAULT, SETTING, Home, home, is_name
 from raysweep.data.prepare.manifest import Manifest
 from raysweep.data.prepare.write import MAX_BAD, prepare_listing
@@ -34,6 +35,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     prepare.add_argument("--size", type=int, default=224, metavar="PX", help="side of the faces; default 224")
     prepare.add_argument("--margin", type=float, default=MARGIN, help=f"around face boxes; default {MARGIN}")
+    prepare.add_argument(
+        "--detect",
+        action="store_true",
+        help="find the largest face in images without a box, leave out those without one; needs raysweep[detect]",
+    )
     prepare.add_argument("--workers", type=int, metavar="N", help="processes; default: all cores")
     prepare.add_argument("--option", action="append", default=[], metavar="K=V", help="of the reader; repeatable")
     prepare.add_argument("--to", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else {DEFAULT}")
@@ -88,7 +94,7 @@ def _crop(asked: argparse.Namespace) -> Crop:
         raise UserError(f"`0 <= --margin <= 1` must hold, but got {asked.margin:g}")
     if not 0 <= asked.max_bad <= 1:
         raise UserError(f"`0 <= --max-bad <= 1` must hold, but got {asked.max_bad:g}")
-    return Crop(asked.size, asked.margin)
+    return Crop(asked.size, asked.margin, detector_words() if asked.detect else "")
 
 
 def _workers(asked: argparse.Namespace) -> int:

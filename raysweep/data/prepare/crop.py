@@ -18,16 +18,21 @@ MARGIN = 0.1
 
 @dataclass(frozen=True)
 class Crop:
-    """How faces are cut out. `size`: pixels a side; `margin`: added to each side of a box, share of its longer one."""
+    """How faces are cut out. `size`: pixels a side; `margin`: added to each side of a box, share of its longer one.
+
+    `detector`: what finds the boxes of photographs that have neither landmarks nor a box (`detector_words`), or "".
+    """
 
     size: int = 224
     margin: float = MARGIN
+    detector: str = ""
 
     @property
     def words(self) -> str:
+        last = f"around the largest face, if any, by {self.detector}" if self.detector else "the central square"
         return (
             f"by landmarks (eye centres and mouth corners onto a template), else by box with {self.margin:.0%} on "
-            f"each side, else the central square; {self.size} px"
+            f"each side, else {last}; {self.size} px"
         )
 
 

@@ -21,6 +21,7 @@ from raysweep.core.keys import file_checksum
 from raysweep.data.record import Listing
 
 from .crop import Crop
+from .detect import NO_FACE
 from .draft import Draft
 from .manifest import IMAGES, LABELS, PROBLEMS, File, Manifest
 from .moments import Moments
@@ -96,6 +97,7 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         "options": dict(sorted(listing.options.items())),
         "size": crop.size,
         "margin": crop.margin,
+        **({"detector": crop.detector} if crop.detector else {}),
     }
     fingerprint = hashlib.sha256(json.dumps({**content, "rows": rows}, sort_keys=True).encode()).hexdigest()
     return Manifest(
@@ -105,7 +107,7 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         cropped=crop.words,
         images=draft.faces + draft.va_only,
         va_only=draft.va_only,
-        notes=listing.notes,
+        notes=(*listing.notes, *_found(crop, kinds[NO_FACE])),
         counts=moments.counts(),
         va=moments.spreads(),
         problems=dict(sorted(kinds.items())),
@@ -118,6 +120,12 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         files={name: _file(draft.store / name) for name in (IMAGES, LABELS, PROBLEMS)},
         **content,
     )
+
+
+def _found(crop: Crop, without: int) -> list[str]:
+    """A sentence for captions, where faces were looked for."""
+    left_out = f"; {without:,} images in which it finds none are left out" if without else ""
+    return [f"faces that came without a box were found by {crop.detector}{left_out}"] if crop.detector else []
 
 
 def _file(path: Path) -> File:

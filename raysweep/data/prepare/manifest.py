@@ -39,6 +39,7 @@ class Manifest(BaseModel):
 
     `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `published_counts` and
     `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists.
+    `detector`: what found the faces that came without a box, or "".
     """
 
     model_config = ConfigDict(frozen=True)
@@ -52,6 +53,7 @@ class Manifest(BaseModel):
     classes: tuple[str, ...]
     size: int
     margin: float
+    detector: str = ""
     cropped: str
     images: int
     va_only: int

@@ -21,6 +21,7 @@ from raysweep.data.record import BY_DESIGN, Problem, Record
 from .chunks import Chunk, passes
 from .crop import Crop, cut_out, find_face
 from .decode import Photo, Unreadable, grey_square, read_photo
+from .detect import is_to_be_found, with_face
 from .rows import Row, label_row, write_problems, write_rows
 from .video import read_frames
 
@@ -38,6 +39,10 @@ class Task:
     root: Path
     classes: tuple[str, ...]
     crop: Crop
+
+    def finds(self, record: Record) -> bool:
+        """Whether the face of a record is to be looked for."""
+        return bool(self.crop.detector) and is_to_be_found(record)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,8 @@ def _faces(task: Task, chunk: Chunk) -> Iterator[tuple[Row, bytes] | Problem]:
 
 def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, bytes] | Problem]:
     def scale_of(width: int, height: int) -> float:
+        if task.finds(record):
+            return 1.0  # nobody knows yet how large the face is
         return find_face(record, width, height, task.crop.margin)[0].side / task.crop.size
 
     try:
@@ -142,6 +149,8 @@ def _face_or_problem(task: Task, record: Record, photo: Photo) -> Iterator[tuple
 def _face(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, bytes] | Problem]:
     if record.expression and record.expression not in task.classes:
         raise Unreadable("label out of range", f"{record.expression!r} is none of {', '.join(task.classes)}")
+    if task.finds(record):
+        record = with_face(record, photo)
     place, wrong = find_face(record, photo.width, photo.height, task.crop.margin)
     pixels = cut_out(photo, place, task.crop.size).tobytes()
     if wrong:

@@ -98,6 +98,7 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
         "classes": (there.classes, listing.classes),
         "lists": (there.lists, lists),
         "margin": (there.margin, crop.margin),
+        "detector": (there.detector, crop.detector),
     }
     for what, (theirs, ours) in same.items():
         if theirs != ours:

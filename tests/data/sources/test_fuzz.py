@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from raysweep.core.errors import UserError
-from raysweep.data.record import PROBLEMS, SPLITS, Record
-from raysweep.data.sources import READERS, read_listing, recognise
 from raysweep.data.sources.affwild import read_box
 from raysweep.data.sources.values import Rejected
+from tests.data.sources.fuzz.__main__ import Bench
+from tests.data.sources.fuzz.contract import check_reader, last_options
+from tests.data.sources.fuzz.targets import Target
 from tests.data.sources.trees import PIXELS, TREES, affectnet_npy, fer2013, ferplus, pts, votes_row, write_lines
 
 CELLS = [
@@ -67,37 +67,7 @@ def mutations(draw, original: bytes):
 
 
 def check(name, root):
-    """Everything that piece by piece must hold of a listing."""
-    recognise(root)
-    try:
-        listing = read_listing(name, root, {option: values[-1] for option, values in READERS[name].options.items()})
-    except UserError as error:
-        words = str(error)
-    else:
-        check_entries(listing)
-        return
-    assert 1 <= len(words.splitlines()) <= 2
-    assert len(words) < 2000
-
-
-def check_entries(listing):
-    for entry in listing.entries:
-        entry.where.encode()
-        if isinstance(entry, Record):
-            assert entry.path.is_relative_to(listing.root)
-            assert ".." not in entry.path.parts
-            assert entry.expression in listing.classes or (not entry.expression and entry.va[0] == entry.va[0])
-            assert all(value != value or -1 <= value <= 1 for value in entry.va)
-            assert (entry.va[0] == entry.va[0]) == (entry.va[1] == entry.va[1])
-            assert entry.split in ("", *SPLITS)
-            assert len(entry.landmarks) in (0, 136)
-            assert len(entry.pixels) in (0, 48 * 48)
-            assert len(entry.votes) in (0, 8)
-            assert not entry.votes or sum(entry.votes) > 0
-            assert entry.box is None or (entry.box[2] > 0 and entry.box[3] > 0)
-        else:
-            assert entry.kind in PROBLEMS
-            assert len(entry.detail.encode()) < 2000
+    check_reader(name, root, last_options(name))
 
 
 FILES = {
@@ -176,3 +146,30 @@ def test_any_box(tmp_path, words):
     except Rejected:
         return
     assert box[2] > 0 < box[3]
+
+
+def test_the_driver_of_long_runs(tmp_path):
+    """`python -m tests.data.sources.fuzz`: one input of every kind, and the same ones again."""
+    bench = Bench(tmp_path / "bench")
+    kept = []
+    for again in ("one", "two"):
+        for number in range(len(bench.targets)):
+            assert bench.try_input(5, number, tmp_path / again) == "", number
+        kept.append(
+            {p.relative_to(tmp_path / again): p.read_bytes() for p in (tmp_path / again).rglob("*") if p.is_file()}
+        )
+    assert kept[0] == kept[1]
+    assert kept[0]
+
+
+def test_the_driver_notices_what_it_should(tmp_path):
+    """An exception that is no `UserError`, a look outside of the folder, something written into it."""
+    bench = Bench(tmp_path / "bench")
+    faults = {
+        "ZeroDivisionError": lambda draw, root, target: 1 / 0,
+        "outside: ": lambda draw, root, target: (root.parents[1] / "outside/secret.png").read_bytes(),
+        "outside: ['os.": lambda draw, root, target: (root / "new").mkdir(),
+    }
+    for words, ask in faults.items():
+        bench.targets = [Target("small", {"list.csv": b"a,b"}, ask)]
+        assert words in bench.try_input(1, 0)

@@ -163,7 +163,7 @@ def rows(draw: Random, content: bytes) -> bytes:
         elif how == 4:
             lines[i] += lines[j]
         elif how == 5:
-            lines[i] *= draw.choice((2, 1000))
+            lines[i] = (lines[i] * draw.choice((2, 1000)))[:1_000_000]
         elif how == 6:
             lines[i] = b"x" * draw.choice((131_071, 131_072, 131_073, 400_000))
         elif how == 7:
