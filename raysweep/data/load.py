@@ -126,11 +126,19 @@ def _photographs(
 ) -> tuple[str, Callable[[], FaceData]]:
     digest = hashlib.sha256(f"{config.image_size}{notes}{bad_rows}".encode())
     for record in records:
-        state = record.path.stat() if record.path.exists() else None
-        digest.update(f"{record}{state and (state.st_size, state.st_mtime_ns)}".encode("utf-8", "surrogateescape"))
+        digest.update(f"{record}{_state(record.path)}".encode("utf-8", "surrogateescape"))
     name = path.stem if path.is_file() else path.resolve().name
     cache_name = f"{name}-{digest.hexdigest()[:16]}"
     return cache_name, lambda: assemble(name, records, config.image_size, notes, bad_rows)
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Size and time of change; None where no such file is, or none can have such a name."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {

@@ -1,9 +1,21 @@
-"""What NumPy's reader makes of bytes that are no `.npy` file: it evaluates the header as a Python literal."""
+"""`.npy` files that may be damaged. NumPy evaluates their header as a Python literal, and never unpickles here."""
 
 from __future__ import annotations
 
 import tokenize
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
 
 NO_ARRAY: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError)
 NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenError)
-"""To be caught together around `numpy.load` and its kin."""
+"""What NumPy's readers raise for bytes that are no `.npy` file; to be caught together."""
+
+
+def map_array(path: Path, mode: Literal["r", "c"]) -> np.ndarray[Any, Any]:
+    """The array in a file, memory-mapped: read-only, or copied on write. Raises one of `NO_ARRAY`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about headers of Python 2, which damage can look like
+        return np.lib.format.open_memmap(path, mode=mode)

@@ -25,6 +25,9 @@ IMAGE_TYPES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What a file is taken for, whatever its name. Pillow knows more, and would hand PostScript to another program."""
 
+LONGEST_PROBLEM = 500
+"""Characters of a line: a path alone can have thousands."""
+
 MAX_BAD_SHARE = 0.05
 """A data set with more unreadable images than this is refused."""
 
@@ -91,7 +94,7 @@ def _decode_all(records: Sequence[Record], image_size: int) -> tuple[list[np.nda
         try:
             return decode_image(record.path, image_size)
         except OSError as error:
-            problems.append(" ".join(f"{record.where}: {record.path}: {error}".split()))
+            problems.append(" ".join(f"{record.where}: {record.path}: {error}".split())[:LONGEST_PROBLEM])
             return None
 
     with ThreadPoolExecutor() as pool:

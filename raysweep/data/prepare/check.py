@@ -6,12 +6,11 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.core.keys import file_checksum
-from raysweep.data.npy import NO_ARRAY
+from raysweep.data.npy import NO_ARRAY, map_array
 
 from .manifest import IMAGES, LABELS, Manifest
 from .rows import SCHEMA
@@ -41,7 +40,7 @@ def find_fault(
 
 def _wrong_shape(folder: Path, manifest: Manifest) -> str | None:
     expected = (manifest.images, 3, manifest.size, manifest.size)
-    shape = np.lib.format.open_memmap(folder / IMAGES, mode="r").shape
+    shape = map_array(folder / IMAGES, "r").shape
     if shape != expected:
         return f"{folder / IMAGES}: shape {shape} instead of {expected}"
     labels = pq.ParquetFile(folder / LABELS)
@@ -58,7 +57,7 @@ def _wrong_digest(folder: Path, manifest: Manifest, progress: Callable[[int, int
 def _first_altered(folder: Path, manifest: Manifest, progress: Callable[[int, int], None]) -> str:
     """ ", the first: image 17 (train/17.png)", or nothing."""
     try:
-        pixels = np.lib.format.open_memmap(folder / IMAGES, mode="r")
+        pixels = map_array(folder / IMAGES, "r")
         labels = pq.ParquetFile(folder / LABELS)
     except (*NO_ARRAY, pa.ArrowException) as error:
         return f": {error}"

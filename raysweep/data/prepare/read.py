@@ -15,7 +15,7 @@ from torch import Tensor
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.npy import NO_ARRAY
+from raysweep.data.npy import NO_ARRAY, map_array
 from raysweep.data.record import TEST, TRAIN
 
 from .manifest import IMAGES, LABELS, Manifest, read_manifest
@@ -61,7 +61,7 @@ def _notes(manifest: Manifest) -> list[str]:
 def _images(folder: Path, manifest: Manifest) -> Tensor:
     """The whole array, mapped copy-on-write: torch refuses pages that cannot be written, nobody writes them."""
     try:
-        images = np.lib.format.open_memmap(folder / IMAGES, mode="c")
+        images = map_array(folder / IMAGES, "c")
     except NO_ARRAY as error:
         raise _broken(folder / IMAGES, str(error)) from None
     expected = (manifest.images, 3, manifest.size, manifest.size)

@@ -98,6 +98,7 @@ ODD_ARRAYS = {
     "no header": lambda whole: b"\0" * len(whole),
     "a header that does not end": lambda whole: whole.replace(b"}", b" ", 1),
     "a header with zero bytes": lambda whole: whole[:20] + b"\0\0" + whole[22:],
+    "another shape, as Python 2 wrote it": lambda whole: whole.replace(b"(24, 3, 32, 32)", b"(24L,3, 32, 31)", 1),
     "another shape": lambda whole: whole.replace(b"(24, ", b"(23, ", 1),
     "far too large": lambda whole: whole.replace(b"(24, 3, 32, 32)", b"(24, 3, 2**40,)", 1),
     "an archive": lambda whole: archive_of_arrays(),

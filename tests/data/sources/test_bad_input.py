@@ -430,6 +430,13 @@ def test_photographs_that_are_not_prepared_are_told_in_a_line_as_well(tmp_path):
     assert len(str(error.value).splitlines()) == 1
 
 
+def test_a_path_beyond_all_measure_is_shortened(tmp_path):
+    photographs(tmp_path, *[("a/" * 3000 + f"{i}.png", "fear", 0, 0) for i in range(5)])
+    with pytest.raises(UserError, match=r"the first: photographs.csv:2: ") as error:
+        unprepared(tmp_path / "photographs.csv")
+    assert len(str(error.value)) < 1000
+
+
 def test_class_folders_whose_names_are_not_in_utf8(tmp_path):
     for name in (b"fear", b"\xff\xfe"):
         for i in range(3):

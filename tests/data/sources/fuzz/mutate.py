@@ -1,5 +1,6 @@
 """Damage: what happens to files between those who make a data set and those who use it."""
 
+import copy
 import io
 import json
 import struct
@@ -301,9 +302,9 @@ def words(draw: Random, content: bytes) -> bytes:
         if draw.random() < 0.25:
             del node[key]
         elif draw.random() < 0.1 and isinstance(node, dict):
-            node["new"] = draw.choice(WORDS)
+            node["new"] = copy.deepcopy(draw.choice(WORDS))
         else:
-            node[key] = draw.choice(WORDS)
+            node[key] = copy.deepcopy(draw.choice(WORDS))
     text = json.dumps(tree, ensure_ascii=draw.random() < 0.5)
     if draw.random() < 0.05:
         text = "[" * 100_000

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raysweep.core.errors import UserError
-from raysweep.data.photographs import assemble
+from raysweep.core.experiment import Data
+from raysweep.data import load
 from raysweep.data.prepare.check import find_fault
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.manifest import LABELS, MANIFEST, PROBLEMS, parse_manifest, read_manifest
@@ -22,8 +23,6 @@ from raysweep.data.prepare.stats import describe_manifest
 from raysweep.data.prepare.write import prepare_listing
 from raysweep.data.record import Listing
 from raysweep.data.sources import READERS
-from raysweep.data.sources.class_folder import read_class_folder
-from raysweep.data.sources.csv_table import read_csv
 from tests.data.prepare.listings import listing, photograph, small_set
 from tests.data.sources.fuzz.contract import check_faces, check_problem_list, check_reader, check_words
 from tests.data.sources.fuzz.mutate import mutate
@@ -139,18 +138,18 @@ def _read(folder: Path) -> None:
 
 
 def _ask_csv(draw: Random, root: Path, target: Path) -> None:
-    if not (root / "photographs.csv").is_file():  # as `load_data` looks first
-        return
-    try:
-        records, notes, bad = read_csv(root / "photographs.csv")
-        check_faces(assemble("small", records, SIZE, notes, bad))
-    except UserError as error:
-        check_words(error)
+    _load(root / "photographs.csv")
 
 
 def _ask_folder(draw: Random, root: Path, target: Path) -> None:
+    _load(root)
+
+
+def _load(path: Path) -> None:
+    """As training does, without `prepare`."""
+    load._load.cache_clear()
     try:
-        check_faces(assemble("small", read_class_folder(root), SIZE))
+        check_faces(load.load_data(Data(source=str(path), image_size=32)))
     except UserError as error:
         check_words(error)
 
