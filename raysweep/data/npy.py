@@ -17,5 +17,5 @@ NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenEr
 def map_array(path: Path, mode: Literal["r", "c"]) -> np.ndarray[Any, Any]:
     """The array in a file, memory-mapped: read-only, or copied on write. Raises one of `NO_ARRAY`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about headers of Python 2, which damage can look like
+        warnings.simplefilter("ignore")  # about headers of Python 2 and old names of types, which damage can look like
         return np.lib.format.open_memmap(path, mode=mode)

@@ -126,8 +126,8 @@ def load_annotation(file: str, most: int) -> list[str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
-                "ignore", UserWarning
-            )  # about headers written by Python 2, which are read all the same
+                "ignore"
+            )  # about headers of Python 2 and old names of types, which are read all the same
             array = np.lib.format.read_array(BytesIO(data), allow_pickle=False)
     except NO_ARRAY:
         raise Rejected("bad row", f"{shown(name)} is no .npy file of numbers") from None

@@ -230,6 +230,12 @@ def test_annotations_written_by_python_2(tmp_path):
     assert read("affectnet", root)[1][0].expression == "surprise"
 
 
+def test_annotations_with_an_old_name_of_their_type(tmp_path):
+    root = affectnet_npy(tmp_path)
+    annotate(root, "train_set", "0", npy_values() | {"exp": saved(np.array(b"3")).replace(b"|S1", b"|a1")})
+    assert read("affectnet", root)[1][0].expression == "surprise"
+
+
 def test_missing_annotations_and_images(tmp_path):
     root = affectnet_npy(tmp_path)
     values = npy_values()
