@@ -157,8 +157,8 @@ def _small(text: str) -> str:
 
 
 def _uses_statistics(config: Mapping[str, str]) -> bool:
-    fused = config.get("labels.method") != "one_hot" and float(config.get("labels.alpha", 0)) < 1
-    return fused or config.get("objective.class_weights") != "none"
+    from_va = config.get("labels.method") in ("euclidean", "gaussian") and float(config.get("labels.alpha", 0)) < 1
+    return from_va or config.get("objective.class_weights") != "none"
 
 
 def _statistics(summary: Summary) -> str:
