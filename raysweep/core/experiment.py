@@ -59,6 +59,9 @@ class Data(Section):
     image_size: int = Field(224, ge=32, le=512, description="side of the square input, pixels")
     train_images: int | None = Field(None, ge=16, description="use this many training images; none = all there are")
     test_images: int | None = Field(None, ge=16, description="use this many test images; none = all there are")
+    leave_out: Literal["none", "twins", "near_twins"] = Field(
+        "none", description="leave out training images that are in validation or test, too: same pixels, or near ones"
+    )
 
 
 class Labels(Section):

@@ -1,4 +1,4 @@
-"""`FaceData`: faces and everything people said about them, held in memory as plain tensors."""
+"""`FaceData`: faces and everything people said about them, as plain tensors; images may stay on disk."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .picked import Images, pick
 from .record import TEST, TRAIN, VALIDATION
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
@@ -18,16 +19,17 @@ __all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
 class FaceData:
     """One data set. N images, K expressions; every per-image tensor has N rows.
 
-    Shapes: `images` (N, 3, H, W) uint8; `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in
-    [-1, 1], valence first, NaN where not annotated; `votes` (N, K) float32 rows summing to 1 or
-    all NaN where nobody voted (the soft truth); `subjects` (N,) int64, -1 where unknown;
-    `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
+    Shapes: `images` (N, 3, H, W) uint8, a tensor (perhaps over a memory map) or some rows of one
+    (`Picked`); `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in [-1, 1], valence first, NaN
+    where not annotated; `votes` (N, K) float32 rows summing to 1 or all NaN where nobody voted (the
+    soft truth); `subjects` (N,) int64, -1 where unknown; `splits` (N,) int64, one of TRAIN,
+    VALIDATION, TEST.
     `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
     """
 
     name: str
     classes: tuple[str, ...]
-    images: Tensor
+    images: Images
     labels: Tensor
     va: Tensor
     votes: Tensor
@@ -58,7 +60,8 @@ class FaceData:
         return replace(self, splits=splits)
 
     def take(self, rows: Tensor) -> FaceData:
-        """The images at `rows` only; per-image tensors of `info` follow."""
-        per_image = ("images", "labels", "va", "votes", "subjects", "splits")
+        """The images at `rows` only, not copied; per-image tensors of `info` follow."""
+        per_image = ("labels", "va", "votes", "subjects", "splits")
         info = {k: v[rows] if isinstance(v, Tensor) and len(v) == len(self) else v for k, v in self.info.items()}
-        return replace(self, info=info, **{name: getattr(self, name)[rows] for name in per_image})
+        values = {name: getattr(self, name)[rows] for name in per_image}
+        return replace(self, info=info, images=pick(self.images, rows), **values)

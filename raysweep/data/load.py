@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data
+from raysweep.core.files import LocalFiles
 
 from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
@@ -39,15 +40,33 @@ def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) ->
 
 @lru_cache(maxsize=8)
 def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
-    data = _prepared(config, place)
-    if data is None:
+    folder = _prepared(config, place)
+    if folder is None:
         data = _decoded(config, cache)
+    else:
+        from .prepare.read import read_prepared  # needs pyarrow, which training on other data does not
+
+        data = read_prepared(folder, config.source)
     data = with_test_split(data) if hold_out else data
+    data = _without_twins(data, config, cache, folder, place)
     return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
 
 
-def _prepared(config: Data, where: str) -> FaceData | None:
-    """A prepared set by name; None for what is read otherwise.
+def _without_twins(data: FaceData, config: Data, cache: Path | None, folder: Path | None, where: str) -> FaceData:
+    if config.leave_out == "none":
+        return data
+    from .leave_out import Beside, leave_out  # here: scipy and matplotlib take their time
+    from .quality.near import DRAWN_THRESHOLD, THRESHOLD
+
+    threshold = DRAWN_THRESHOLD if config.source in SOURCES else THRESHOLD
+    places = [Beside(LocalFiles(cache), "")] if cache else []
+    if folder is not None:
+        places.insert(0, Beside(Home(where).files, f"{config.source}/{config.image_size}px"))
+    return leave_out(data, config.leave_out, threshold, folder, places)
+
+
+def _prepared(config: Data, where: str) -> Path | None:
+    """The folder of a prepared set by name; None for what is read otherwise.
 
     Raises:
         UserError: a reader's name that is not prepared, or a set that is not prepared at this size.
@@ -58,9 +77,7 @@ def _prepared(config: Data, where: str) -> FaceData | None:
     place = Home(where)
     folder = place.open(name, size)
     if folder is not None:
-        from .prepare.read import read_prepared  # needs pyarrow, which training on other data does not
-
-        return read_prepared(folder, name)
+        return folder
     sizes = place.sizes(name)
     command = f"`python -m raysweep.data prepare {name if name in READERS else '...'} PATH --size {size}`"
     if sizes:
@@ -70,7 +87,9 @@ def _prepared(config: Data, where: str) -> FaceData | None:
             f"or prepare it with {command}"
         )
     if name in READERS and not Path(name).exists():
-        raise UserError(f"{name} is not prepared in {place.place}: prepare it with {command}, or set {SETTING}")
+        raise UserError(
+            f"{name} is not prepared in {place.place}: prepare it with {command}, or say where it is with {SETTING}"
+        )
     return None
 
 

@@ -26,7 +26,7 @@ def with_test_split(data: FaceData) -> FaceData:
     splits[held_out(data, rows, derive_key("test split"), TEST_SHARE, None)] = TEST
     how = "by subject" if _knows_subjects(data, rows) else "stratified by expression"
     note = f"no test split came with the data: {TEST_SHARE:.0%} held out {how}"
-    return FaceData(**{**data.__dict__, "splits": splits, "notes": (*data.notes, note)})
+    return replace(data, splits=splits, notes=(*data.notes, note))
 
 
 def all_trained(data: FaceData) -> FaceData:
@@ -51,7 +51,10 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
 
 
 def subset(data: FaceData, split: int, count: int | None) -> FaceData:
-    """About `count` images of one split, class shares kept, the same ones every time; the rest leave the set."""
+    """About `count` images of one split, class shares kept, the same ones every time; the rest leave the set.
+
+    Images are not copied. Rows are numbered anew, as they always were: noise and order of an image follow its number.
+    """
     rows = data.rows(split)
     if count is None or count >= len(rows):
         return data

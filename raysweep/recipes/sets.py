@@ -62,15 +62,49 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
     _check_apart(experiment, sets)
     if experiment.joint.method == "target":
+        _check_fusion(experiment, sets)
         return
     for extra in sets.extras:
         if extra.classes != sets.target.classes:
             raise UserError(
                 f"A and B must name the same expressions, but {sets.target.name} has {_listed(sets.target.classes)} "
-                f"and {extra.name} has {_listed(extra.classes)}: leave the others out of one of them"
+                f"and {extra.name} has {_listed(extra.classes)}: {_same_classes(sets.target, extra)}"
             )
     if experiment.joint.method == "dcjt":
         _check_affect(experiment, sets)
+
+
+def _same_classes(target: FaceData, extra: FaceData) -> str:
+    """How to give both the same expressions."""
+    larger = max(target, extra, key=lambda data: data.num_classes)
+    if larger.info.get("options", {}).get("classes") == "8":
+        return f"prepare {larger.name} with --option classes=7 --as {larger.name}-7, and name that one"
+    return "leave the others out of one of them"
+
+
+def _check_fusion(experiment: Experiment, sets: Sets) -> None:
+    """Labels fused with valence and arousal or votes need a set that has them; joint training makes do without."""
+    method = experiment.labels.fusion()["method"]
+    for data in (sets.target, sets.finetune):
+        if data is not None and method == "votes" and not bool(data.votes.isfinite().any()):
+            raise UserError(
+                f"`labels.method=votes` needs rater votes, but {data.name} has none: use one_hot or uniform"
+            )
+        if data is not None and method in ("euclidean", "gaussian") and not data.knows_va:
+            needs = f"`labels.method={method}` needs valence and arousal"
+            raise UserError(f"{needs}, but {data.name} has none: {_va_for(data)}")
+
+
+def _va_for(data: FaceData) -> str:
+    """What to do about a set without valence and arousal."""
+    ways = []
+    if data.info.get("options", {}).get("va") == "none":
+        name = data.info["reader"]
+        ways.append(f"prepare it with --option va=derived --as {name}-va (from its votes: no evidence for fusion)")
+    ways.append("give it pseudo VA: a study of DCJT, or joint.method=dcjt with joint.extra=SET, a set that has VA")
+    votes = bool(data.votes.isfinite().any())
+    ways.append(f"or use labels.method={'one_hot, uniform or votes' if votes else 'one_hot or uniform'}")
+    return "; ".join(ways)
 
 
 def _check_apart(experiment: Experiment, sets: Sets) -> None:
@@ -81,12 +115,15 @@ def _check_apart(experiment: Experiment, sets: Sets) -> None:
     roles += [("joint.extra", names.get(i, f"#{i}"), data) for i, data in enumerate(sets.extras)]
     if sets.finetune is not None and sets.finetune is not sets.target:
         roles.append(("joint.finetune", str(joint.finetune), sets.finetune))
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, str]] = {}
     for role, name, data in roles:
-        for origin in {name, data.fingerprint.split(" ")[0]}:
-            if origin in seen:
-                raise UserError(f"{role} and {seen[origin]} must be different data sets, but both are {data.name}")
-        seen |= {name: role, data.fingerprint.split(" ")[0]: role}
+        origin = data.fingerprint.split(" ")[0]  # whatever was left out of it since
+        for word in (name, origin):
+            if word in seen:
+                before, its_name = seen[word]
+                both = f"both are {data.name}" if data.name == its_name else f"{its_name} and {data.name} are the same"
+                raise UserError(f"{role} and {before} must be different data sets, but {both}")
+        seen |= {name: (role, data.name), origin: (role, data.name)}
 
 
 def _check_affect(experiment: Experiment, sets: Sets) -> None:

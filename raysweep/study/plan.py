@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, flat_words
+from raysweep.core.experiment import Data, Experiment, flat_words
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
@@ -179,8 +179,11 @@ def plan_cells(
     failed = {} if retry_failed else _failed_before(finals.keys() - done, store)
     scored = {own.scored.fingerprint: own.scored for own in sets}
     if len(scored) > 1:
+        fields = {name: {getattr(cell.experiment.data, name) for cell in cells} for name in Data.model_fields}
+        swept = ", ".join(f"data.{name}" for name, values in fields.items() if len(values) > 1)
         raise UserError(
-            "a study is scored on one data set, but its arms have several: run it once a data set, with --set or --on"
+            f"a study is scored on one data set, but its arms have several{f' ({swept} is swept)' if swept else ''}: "
+            "run it once a data set, with --set or --on"
         )
     extras = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
     work = plan_work({key: stage for key, stage in finals.items() if key not in failed}, done, store)

@@ -19,8 +19,8 @@ from .cells import Cell
 from .search import Budget, Search
 from .study import Study
 
-PLACES = {"data": {"source"}, "joint": {"extra", "finetune"}}
-"""Where data lie may change; what they are is in their fingerprints."""
+PLACES = {"data": {"source", "leave_out"}, "joint": {"extra", "finetune"}}
+"""Where data lie, and why images of them are left out, may change; what they are is in their fingerprints."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def test_twins_across_splits_are_found_and_written(faces, tmp_path, capsys, how)
     out = tmp_path / "out"
     assert main(["examine", str(faces), "--out", str(out), "--store", str(tmp_path / "store"), *how]) == 0
     said = capsys.readouterr().out
-    assert "1 groups span splits; 1 test images among them, 1 with a twin in training" in said
+    assert "1 group in more than one split; 1 test image among them, 1 with a twin in training" in said
+    assert ("near ones included" in said) == (not how)
     assert "to leave out so that no picture is in two splits: 1 of train" in said
     with (out / "faces-quality.csv").open() as stream:
         rows = list(csv.DictReader(stream))

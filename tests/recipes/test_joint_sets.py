@@ -1,16 +1,18 @@
 """The data sets an experiment names: which of their images are for training, and how many."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN
-from raysweep.recipes import load_sets
+from raysweep.recipes import Sets, build, load_sets
 from raysweep.recipes.label_stages import data_stage
-from tests.recipes.small_joint import small_joint
+from tests.recipes.small_joint import make_a, make_b, small_joint
 
 NAMES = ("neutral", "happiness", "fear")
 
@@ -118,3 +120,68 @@ def test_a_set_that_is_not_there(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("RAYSWEEP_DATA", str(tmp_path))
     with pytest.raises(UserError, match=r"affectnet is not prepared in .*: prepare it with"):
         load_sets(small_joint(data__source=folders["A"], data__image_size=32, joint__extra="affectnet"))
+
+
+def without_va(**options):
+    """A set as a reader's options prepared it."""
+    return replace(make_a(), name="mine", info={"reader": "ferplus", "options": options})
+
+
+@pytest.mark.parametrize("method", ["euclidean", "gaussian"])
+@pytest.mark.parametrize("role", ["target", "finetune"])
+def test_fusion_is_refused_with_what_to_do_where_nobody_has_va(method, role):
+    sets = Sets(without_va()) if role == "target" else Sets(make_a(with_va=True), (), without_va())
+    if role == "finetune":
+        sets = replace(sets, finetune=replace(without_va(), fingerprint="another"))
+    with pytest.raises(UserError) as error:
+        build(small_joint(joint__method="target", labels__alpha=0.5, labels__method=method), sets)
+    said = str(error.value)
+    assert said.startswith(
+        f"`labels.method={method}` needs valence and arousal, but mine has none: give it pseudo VA: "
+    )
+    assert "joint.method=dcjt with joint.extra=SET" in said
+    assert said.endswith("or use labels.method=one_hot, uniform or votes")
+    assert "\n" not in said
+
+
+def test_fusion_is_refused_with_the_reader_s_own_remedy():
+    with pytest.raises(UserError, match=r"prepare it with --option va=derived --as ferplus-va .*; give it pseudo VA"):
+        build(small_joint(joint__method="target", labels__alpha=0.5), Sets(without_va(mode="majority", va="none")))
+    with pytest.raises(UserError) as error:
+        build(small_joint(joint__method="target", labels__alpha=0.5), Sets(without_va(va="derived")))
+    assert "va=derived" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"labels__method": "one_hot"}, {"labels__method": "uniform"}, {"labels__alpha": 1.0}]
+)
+def test_what_is_not_fused_with_va_needs_none(changes):
+    assert build(small_joint(**{"joint__method": "target", "labels__alpha": 0.5, **changes}), Sets(without_va()))
+
+
+def test_votes_of_a_set_that_has_none():
+    sets = Sets(replace(make_a(), votes=torch.full((80, 4), torch.nan)))
+    with pytest.raises(UserError, match="needs rater votes, but A has none: use one_hot or uniform"):
+        build(small_joint(joint__method="target", labels__alpha=0.5, labels__method="votes"), sets)
+    with pytest.raises(UserError, match=r"or use labels.method=one_hot or uniform$"):
+        build(small_joint(joint__method="target", labels__alpha=0.5), sets)
+
+
+def test_eight_expressions_against_seven_say_how_to_prepare_seven():
+    eight = replace(make_b(classes=8), name="affectnet", info={"reader": "affectnet", "options": {"classes": "8"}})
+    with pytest.raises(UserError, match=r"prepare affectnet with --option classes=7 --as affectnet-7, and name that"):
+        build(small_joint(), Sets(make_a(classes=7), (eight,)))
+    with pytest.raises(UserError, match=r"prepare affectnet with --option classes=7"):
+        build(small_joint(), Sets(replace(eight, fingerprint="A"), (make_b(classes=7),)))
+    assert build(small_joint(), Sets(make_a(classes=7), (make_b(classes=7),)))
+
+
+@pytest.mark.parametrize("extra", ["twins", "near_twins"])
+def test_a_set_without_its_twins_is_still_the_same_set(folders, extra):
+    """Its images would be held out here and trained on there."""
+    again = loaded(folders, "A", data__leave_out=extra)
+    other = replace(
+        again.target, fingerprint=f"{again.target.fingerprint} without 2 of 72 (0123456789abcdef)", name="A2"
+    )
+    with pytest.raises(UserError, match="must be different data sets"):
+        build(small_joint(), replace(again, target=other))

@@ -10,13 +10,11 @@ from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data
 from raysweep.data.dataset import FaceData
 from raysweep.data.load import SOURCES, load_data
+from raysweep.data.progress import progress_bar
 from raysweep.data.quality import HEADER, QualityReport, across_splits, draw_inconsistent, draw_twins, examine
-from raysweep.data.quality.near import THRESHOLD
+from raysweep.data.quality.near import DRAWN_THRESHOLD, THRESHOLD
 
 from .show import size_of
-
-DRAWN_THRESHOLD = 0.92
-"""For the built-in faces: people with one haircut differ only in colours, so more likeness is asked of twins."""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,7 +36,7 @@ def run(asked: argparse.Namespace) -> list[str]:
     if not 0 < threshold <= 1:
         raise UserError(f"`0 < --threshold <= 1` must hold, but got {threshold}")
     data = load_data(Data(source=asked.source, image_size=size_of(asked.source, asked.size)), asked.store / "data")
-    report = examine(data, near=not asked.exact, threshold=threshold)
+    report = examine(data, near=not asked.exact, threshold=threshold, bar=progress_bar)
     asked.out.mkdir(parents=True, exist_ok=True)
     return [*report.lines(), *_write(data, report, asked.out)]
 

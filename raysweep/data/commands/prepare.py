@@ -11,13 +11,12 @@ from raysweep.core.words import size as bytes_in_words
 from raysweep.data.load import SOURCES
 from raysweep.data.prepare.crop import MARGIN, Crop
 from raysweep.data.prepare.detect import detector_words
-from raysweep.data.prepare.home import DEFAULT, SETTING, Home, home, is_name
+from raysweep.data.prepare.home import CONFIG, DEFAULT, SETTING, Home, home, is_name
 from raysweep.data.prepare.manifest import Manifest
 from raysweep.data.prepare.write import MAX_BAD, prepare_listing
+from raysweep.data.progress import progress_bar
 from raysweep.data.record import Listing
 from raysweep.data.sources import READERS, check_unpacked, read_listing, recognise
-
-from .progress import progress_bar
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     prepare.add_argument("--workers", type=int, metavar="N", help="processes; default: all cores")
     prepare.add_argument("--option", action="append", default=[], metavar="K=V", help="of the reader; repeatable")
-    prepare.add_argument("--to", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else {DEFAULT}")
+    prepare.add_argument(
+        "--to", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}"
+    )
     prepare.add_argument("--as", dest="store", metavar="NAME", help="name of the prepared set; default the reader's")
     prepare.add_argument(
         "--max-bad", type=float, default=MAX_BAD, metavar="SHARE", help=f"refuse above this; default {MAX_BAD}"
@@ -66,15 +67,26 @@ def run(asked: argparse.Namespace) -> list[str]:
     name = _store_name(asked.store, reader, path)
     listing = read_listing(reader, path, _options(asked.option))
     place = home(asked.to)
+    before = place.manifest(name, crop.size)
     manifest = _prepare(listing, place, name, crop, workers, asked.max_bad)
     folder = f"{place.place}/{name}/{crop.size}px"
     lines = [
         f"{name}: {manifest.images:,} images, {crop.size} px, {bytes_in_words(manifest.stored_bytes)} in {folder}",
     ]
+    if before == manifest:
+        lines.append("this was prepared before: nothing to do")
     if manifest.problems:
-        lines.append(f"left out: {manifest.left_out:,} rows; all problems are in {folder}/problems.csv")
+        lines.append(f"{_rows_left_out(manifest.left_out)}; every problem is in {folder}/problems.csv")
     setting = "" if place.place == home().place else f"{SETTING}={place.place} "
     return [*lines, f"counts and moments: {setting}python -m raysweep.data stats {name}"]
+
+
+def _rows_left_out(count: int) -> str:
+    return (
+        f"left out: {count:,} row{'' if count == 1 else 's'}"
+        if count
+        else "nothing left out, but some values are missing"
+    )
 
 
 def _prepare(listing: Listing, place: Home, name: str, crop: Crop, workers: int, max_bad: float) -> Manifest:

@@ -8,11 +8,10 @@ from pathlib import Path
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.words import size as bytes_in_words
 from raysweep.data.prepare.check import find_fault
-from raysweep.data.prepare.home import DEFAULT, SETTING, Home, home
+from raysweep.data.prepare.home import CONFIG, DEFAULT, SETTING, Home, home
 from raysweep.data.prepare.manifest import Manifest, read_manifest
 from raysweep.data.prepare.stats import describe_manifest
-
-from .progress import progress_bar
+from raysweep.data.progress import progress_bar
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,7 +30,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else {DEFAULT}")
+    command.add_argument(
+        "--data", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}"
+    )
 
 
 def run_list(asked: argparse.Namespace) -> list[str]:

@@ -57,11 +57,13 @@ def run_show(asked: argparse.Namespace) -> list[str]:
 
 def size_of(source: str, wanted: int | None) -> int:
     """The side of the images to look at. Raises UserError."""
+    prepared = home().sizes(source) if source not in SOURCES and is_name(source) else []
     if wanted is not None:
         if not 32 <= wanted <= 512:
             raise UserError(f"`32 <= --size <= 512` must hold, but got {wanted}")
+        if prepared and wanted not in prepared:
+            raise UserError(f"{source} is prepared at {', '.join(map(str, prepared))} px, but --size is {wanted}")
         return wanted
-    prepared = home().sizes(source) if source not in SOURCES and is_name(source) else []
     return prepared[-1] if prepared else DEFAULT_SIZE
 
 

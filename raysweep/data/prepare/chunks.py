@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,11 @@ from itertools import groupby
 from pathlib import Path
 
 from raysweep.data.record import Problem, Record
+
+from .rows import relative
+
+SEEN = 1 << 64
+"""What `seen` stays below."""
 
 CHUNK = 512
 """Entries of a chunk; more only where a video would be cut in two."""
@@ -49,6 +55,30 @@ def _video(entry: Record | Problem) -> str | None:
     if isinstance(entry, Problem):
         return entry.path or None
     return str(entry.path) if entry.frame >= 0 else None
+
+
+def seen(entries: Iterable[Record | Problem], root: Path) -> int:
+    """A number below 2**64 that tells which files were read: it changes when one has another name or size.
+
+    Not with dates: a copy of a data set is the same set. A sum, so however a listing is cut its parts add up to it.
+    """
+    total, path, size = 0, None, 0
+    for entry in entries:
+        if isinstance(entry, Problem) or entry.pixels:
+            continue
+        if entry.path != path:  # once for all frames of a video
+            path, size = entry.path, _size(entry.path)
+        words = f"{relative(entry.path, root)}|{entry.frame}|{size}".encode()
+        total += int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big")
+    return total % SEEN
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def passes(entries: Iterable[Record | Problem]) -> Iterator[tuple[Path | None, list[Record | Problem]]]:

@@ -20,6 +20,7 @@ import raysweep
 from raysweep.core.keys import file_checksum
 from raysweep.data.record import Listing
 
+from .chunks import SEEN
 from .crop import Crop
 from .detect import NO_FACE
 from .draft import Draft
@@ -104,6 +105,7 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         name=listing.name,
         release=listing.release,
         source=str(listing.root),
+        photographs=f"{sum(made.seen for made in draft.journal) % SEEN:016x}",
         cropped=crop.words,
         images=draft.faces + draft.va_only,
         va_only=draft.va_only,

@@ -1,4 +1,7 @@
-"""Where prepared data sets lie: `RAYSWEEP_DATA`, a folder or a URL, with one folder a set and size below it."""
+"""Where prepared data sets lie: a folder or a URL, with one folder a set and size below it.
+
+It is named by `RAYSWEEP_DATA`, or by `data` in the file `raysweep.toml` of the working folder.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import hashlib
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.core.disk import writing
-from raysweep.core.errors import UserError
+from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.files import Files, LocalFiles, RemoteFiles, new_draft
 from raysweep.core.keys import file_checksum
 
@@ -19,6 +23,7 @@ from .manifest import MANIFEST, Manifest, parse_manifest
 
 SETTING = "RAYSWEEP_DATA"
 DEFAULT = ".raysweep/prepared"
+CONFIG = "raysweep.toml"
 
 _SIZE = re.compile(r"(\d+)px")
 _PART = re.compile(r"\.(\d+)px\.part")
@@ -130,8 +135,29 @@ class Home:
 
 
 def home_place() -> str:
-    """The setting `RAYSWEEP_DATA`, else `.raysweep/prepared` below this folder."""
-    return os.environ.get(SETTING) or str(Path(DEFAULT).absolute())
+    """The setting `RAYSWEEP_DATA`, else `data` of `raysweep.toml`, else `.raysweep/prepared` below this folder.
+
+    Raises:
+        UserError: a `raysweep.toml` that cannot be read, or says something else.
+    """
+    return os.environ.get(SETTING) or _configured(Path(CONFIG).absolute()) or str(Path(DEFAULT).absolute())
+
+
+def _configured(path: Path) -> str | None:
+    """`data` of the file; a folder is relative to the file's own."""
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    for name in settings:
+        if name != "data":
+            raise unknown_name("setting", name, ["data"], f"(in {path})")
+    place = settings.get("data")
+    if place is not None and (not isinstance(place, str) or not place):
+        raise UserError(f"{path}: `data` must be a folder or a URL in quotes, but got {place!r}")
+    return place if place is None or "://" in place else str(path.parent / Path(place).expanduser())
 
 
 def home(place: str | None = None) -> Home:

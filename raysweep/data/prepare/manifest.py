@@ -38,7 +38,8 @@ class Manifest(BaseModel):
     """What a prepared data set is. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
 
     `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `published_counts` and
-    `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists.
+    `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists;
+    `photographs`: 16 hex digits that change with the name or size of any file that was read ("": not recorded).
     `detector`: what found the faces that came without a box, or "".
     """
 
@@ -49,6 +50,7 @@ class Manifest(BaseModel):
     release: str
     source: str
     lists: dict[str, str]
+    photographs: str = ""
     options: dict[str, str]
     classes: tuple[str, ...]
     size: int

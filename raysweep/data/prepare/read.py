@@ -48,8 +48,18 @@ def read_prepared(folder: Path, name: str) -> FaceData:
         splits=torch.from_numpy(labels["split"].to_numpy().astype(np.int64)),
         fingerprint=manifest.fingerprint,
         notes=(*manifest.notes, *_notes(manifest)),
-        info={"problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()]},
+        info={
+            "problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()],
+            "reader": manifest.name,
+            "options": dict(manifest.options),
+        },
     )
+
+
+def read_digests(folder: Path, count: int) -> np.ndarray:
+    """The first 64 bits of SHA-256 over the pixels of each of the first `count` images, (count,) uint64."""
+    column = pq.read_table(folder / LABELS, columns=["digest"])["digest"].slice(0, count)
+    return np.array([int(digest, 16) for chunk in column.iterchunks() for digest in chunk.to_pylist()], np.uint64)
 
 
 def _notes(manifest: Manifest) -> list[str]:

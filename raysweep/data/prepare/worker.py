@@ -18,7 +18,7 @@ from pathlib import Path
 
 from raysweep.data.record import BY_DESIGN, Problem, Record
 
-from .chunks import Chunk, passes
+from .chunks import Chunk, passes, seen
 from .crop import Crop, cut_out, find_face
 from .decode import Photo, Unreadable, grey_square, read_photo
 from .detect import is_to_be_found, with_face
@@ -47,18 +47,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a chunk: `faces` with an expression, the `rest` with VA alone, and bad rows by kind."""
+    """What came of a chunk: `faces` with an expression, the `rest` with VA alone, bad rows by kind, and the files that
+    were `seen`."""
 
     name: str
     faces: int
     rest: int
     bad: dict[str, int]
+    seen: int
 
     @classmethod
-    def of(cls, name: str, rows: list[Row], problems: list[Problem]) -> Made:
+    def of(cls, name: str, rows: list[Row], problems: list[Problem], seen: int) -> Made:
         rest = sum(row["expression"] == -1 for row in rows)
         bad = Counter(p.kind for p in problems if p.fatal and p.kind not in BY_DESIGN)
-        return cls(name, len(rows) - rest, rest, dict(bad))
+        return cls(name, len(rows) - rest, rest, dict(bad), seen)
 
 
 def make_chunk(task: Task, chunk: Chunk) -> Made:
@@ -84,7 +86,7 @@ def make_chunk(task: Task, chunk: Chunk) -> Made:
         write_rows(draft / ROWS, rows)
         with (draft / PROBLEMS).open("w", encoding="utf-8") as words:
             write_problems(words, problems, task.root)
-        made = Made.of(chunk.name, rows, problems)
+        made = Made.of(chunk.name, rows, problems, seen(chunk.entries, task.root))
         (draft / MADE).write_text(json.dumps(asdict(made)))
         settle(draft)
         shutil.rmtree(task.work / chunk.name, ignore_errors=True)

@@ -24,7 +24,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.keys import file_checksum
 from raysweep.data.record import Listing
 
-from .chunks import CHUNK, Chunk, cut
+from .chunks import CHUNK, Chunk, cut, seen
 from .crop import Crop
 from .draft import Draft
 from .finish import finish, problem_rows, write_all_problems
@@ -104,13 +104,22 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
         if theirs != ours:
             raise UserError(
                 f"{target} holds {there.name} with other {what} "
-                f"({_few_words(theirs)}, not {_few_words(ours)}): choose --as, or remove that folder"
+                f"({_few_words(theirs, ours)}, not {_few_words(ours, theirs)}): choose --as, or remove that folder"
             )
+    if there.photographs and there.photographs != f"{seen(listing.entries, listing.root):016x}":
+        raise UserError(
+            f"{target} holds {there.name} as it was before files in {listing.root} came, went or changed in size: "
+            "choose --as, or remove that folder"
+        )
     return there
 
 
-def _few_words(value: object) -> str:
-    text = str(value)
+def _few_words(value: object, other: object) -> str:
+    """A value; of several by name those that differ from the other's."""
+    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, dict) and isinstance(other, dict):
+        differing = (f"{name}={value[name]}" for name in value if value[name] != other.get(name))
+        text = ", ".join(differing) or "none"
     return text if len(text) <= 80 else text[:77] + "..."
 
 

@@ -10,7 +10,7 @@
 from .disagreement import Inconsistencies, robust_gaussians, va_inconsistencies
 from .groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
 from .near import Links, near_links
-from .removal import without
+from .removal import all_twins, without, without_twins
 from .report import HEADER, QualityReport, examine
 from .sheets import draw_inconsistent, draw_twins
 from .survey import Survey, survey
@@ -22,6 +22,7 @@ __all__ = [
     "QualityReport",
     "Survey",
     "across_splits",
+    "all_twins",
     "at_odds",
     "draw_inconsistent",
     "draw_twins",
@@ -35,4 +36,5 @@ __all__ = [
     "va_inconsistencies",
     "which_to_drop",
     "without",
+    "without_twins",
 ]

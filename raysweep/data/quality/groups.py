@@ -41,9 +41,10 @@ def members(group: Rows) -> list[Rows]:
     >>> [rows.tolist() for rows in members(np.array([0, 1, 0, 3, 1]))]
     [[0, 2], [1, 4]]
     """
-    order = np.argsort(group, kind="stable")
+    shared = np.flatnonzero(np.bincount(group)[group] > 1) if len(group) else group
+    order = shared[np.argsort(group[shared], kind="stable")]
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))
-    return [rows for rows in np.split(order, starts[1:]) if len(rows) > 1]
+    return np.split(order, starts[1:]) if len(order) else []
 
 
 def across_splits(groups: Sequence[Rows], splits: NDArray[np.int64]) -> list[Rows]:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from raysweep.data.progress import Told, nobody
+
 from .groups import join
 from .likeness import band_thumbs, likeness, thumb_likeness
 from .sketch import Descriptors, describe, keys, turned
@@ -26,6 +28,12 @@ from .survey import CHUNK, Pixels, Survey
 THRESHOLD = 0.85
 """Least likeness of twins. On FERPlus the 48 weakest links above it are all one photograph twice; from 0.84 down
 other photographs of the same sitting come in. Drawn faces need 0.92: people with one haircut differ in colours only."""
+
+DRAWN_THRESHOLD = 0.92
+"""The same for the built-in faces."""
+
+VERSION = 1
+"""Of the search; bumped when it finds other twins, so that what is remembered of an older one is not used."""
 
 TABLES = 32
 """Orders in which neighbours are compared. More find more of the twins whose crops differ."""
@@ -61,6 +69,7 @@ def near_links(
     mirrored: bool = True,
     tables: int = TABLES,
     window: int = WINDOW,
+    told: Told = nobody,
 ) -> Links:
     """Links between the distinct pictures among `images`; pixel-identical ones stand for one another.
 
@@ -73,6 +82,7 @@ def near_links(
         threshold: least `likeness`, in (0, 1].
         mirrored: whether a picture turned left to right is a twin.
         tables, window: how hard to look; time and candidates grow with their product.
+        told: how many tables are done, of how many.
     """
     distinct = surveyed.distinct()
     textured = surveyed.thumbs[distinct].std((1, 2)) >= FLAT if len(distinct) else np.zeros(0, bool)
@@ -80,6 +90,7 @@ def near_links(
     search = _Search(images, rows, surveyed.thumbs[rows], threshold, mirrored)
     for table in range(tables):
         search.look(table, window)
+        told(table + 1, tables)
     return search.links(flat=np.sort(distinct[~textured]))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
+from raysweep.data.progress import Bar, no_bar
 
 from .disagreement import CONFIDENT, Inconsistencies, va_inconsistencies
 from .groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
@@ -36,7 +37,8 @@ Row = tuple[str, int, int, str, str, str, str, str, str]
 class QualityReport:
     """`exact` and `twin` (N,): the lowest row of each row's group, of pixel-identical rows and of all twins.
 
-    `labels`, `splits` (N,) as in the data set; `inconsistent` is None where the data set knows no VA.
+    `labels`, `splits` (N,) as in the data set; `inconsistent` is None where the data set knows no VA; `near`: whether
+    near twins were looked for.
     """
 
     name: str
@@ -47,6 +49,7 @@ class QualityReport:
     twin: Rows
     links: Links
     inconsistent: Inconsistencies | None
+    near: bool = True
 
     @cached_property
     def exact_groups(self) -> list[Rows]:
@@ -64,11 +67,12 @@ class QualityReport:
 
     def lines(self) -> list[str]:
         """The outcome for people, a line each."""
-        lines = [f"{self.name}: {len(self.labels):,} images"]
+        lines = [f"{self.name}: {_counted(len(self.labels), 'image')}"]
         lines += self._twin_lines("pixel-identical twins", self.exact_groups)
-        lines += self._twin_lines("twins in all, near ones included", self.twin_groups)
+        if self.near:
+            lines += self._twin_lines("twins in all, near ones included", self.twin_groups)
         if len(self.links.flat):
-            lines.append(f"  {len(self.links.flat):,} images show nothing (one grey level) and were not compared")
+            lines.append(f"  not compared, of one grey level: {_counted(len(self.links.flat), 'image')}")
         drop = Counter(SPLIT_NAMES[split] for split in self.splits[self.dropped].tolist())
         words = ", ".join(f"{drop[name]:,} of {name}" for name in SPLIT_NAMES.values() if drop[name]) or "none"
         lines.append(f"to leave out so that no picture is in two splits: {words}")
@@ -111,15 +115,15 @@ class QualityReport:
 
     def _twin_lines(self, title: str, groups: Sequence[Rows]) -> list[str]:
         across, odds = across_splits(groups, self.splits), at_odds(groups, self.labels)
-        lines = [f"{title}: {sum(map(len, groups)):,} images in {len(groups):,} groups"]
+        lines = [f"{title}: {_counted(sum(map(len, groups)), 'image')} in {_counted(len(groups), 'group')}"]
         if groups:
             in_test = sum(int((self.splits[rows] == TEST).sum()) for rows in across)
             with_train = sum(int((self.splits[r] == TEST).sum()) for r in across if (self.splits[r] == TRAIN).any())
+            spanning, tests = _counted(len(across), "group"), _counted(in_test, "test image")
             lines.append(
-                f"  {len(across):,} groups span splits; {in_test:,} test images among them, "
-                f"{with_train:,} with a twin in training"
+                f"  {spanning} in more than one split; {tests} among them, {with_train:,} with a twin in training"
             )
-            lines.append(f"  {len(odds):,} groups carry more than one label{self._confused(odds)}")
+            lines.append(f"  {_counted(len(odds), 'group')} with more than one label{self._confused(odds)}")
         return lines
 
     def _confused(self, groups: Sequence[Rows]) -> str:
@@ -149,16 +153,23 @@ class QualityReport:
 
 
 def examine(
-    data: FaceData, near: bool = True, mirrored: bool = True, threshold: float = THRESHOLD, confident: float = CONFIDENT
+    data: FaceData,
+    near: bool = True,
+    mirrored: bool = True,
+    threshold: float = THRESHOLD,
+    confident: float = CONFIDENT,
+    bar: Bar = no_bar,
 ) -> QualityReport:
     """Look for twins and for contradictions between class and VA. Reads every image once, candidates again.
 
     `near=False` looks for pixel-identical twins only; `mirrored`, `threshold`: see `near_links`; `confident`: see
-    `va_inconsistencies`.
+    `va_inconsistencies`; `bar` shows how far it is.
     """
-    surveyed = survey(data.images)
+    with bar(f"looking at {data.name}", "images") as told:
+        surveyed = survey(data.images, told)
     exact = exact_groups(surveyed.digests)
-    links = near_links(data.images, surveyed, threshold, mirrored, tables=TABLES if near else 0)
+    with bar("comparing pictures", "rounds") as told:
+        links = near_links(data.images, surveyed, threshold, mirrored, tables=TABLES if near else 0, told=told)
     knows_both = bool((data.va.isfinite().all(1) & (data.labels >= 0)).any())
     return QualityReport(
         name=data.name,
@@ -169,7 +180,13 @@ def examine(
         twin=twin_groups(exact, links.left, links.right),
         links=links,
         inconsistent=va_inconsistencies(data.va, data.labels, data.num_classes, confident) if knows_both else None,
+        near=near,
     )
+
+
+def _counted(count: int, what: str) -> str:
+    """ "1 group", "1,260 groups"."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _yes(condition: bool) -> str:

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from raysweep.data.picked import Images
+from raysweep.data.progress import Told, nobody
 
 THUMB = 16
 """Side of a thumbnail in pixels."""
@@ -20,7 +22,7 @@ THUMB = 16
 CHUNK = 256
 """Images decoded to floating point at a time: 50 MB at 224 pixels."""
 
-Pixels = Tensor | NDArray[np.uint8]
+Pixels = Images | NDArray[np.uint8]
 """(N, 3, H, W) uint8 on the CPU, a memory map or in memory."""
 
 
@@ -39,14 +41,15 @@ class Survey(NamedTuple):
         return rows
 
 
-def survey(images: Pixels) -> Survey:
-    """Digest and thumbnail of every image."""
+def survey(images: Pixels, told: Told = nobody) -> Survey:
+    """Digest and thumbnail of every image. `told`: how many are done, of how many."""
     digests = np.empty(len(images), np.uint64)
     thumbs = np.empty((len(images), THUMB, THUMB), np.uint8)
     for start in range(0, len(images), CHUNK):
         chunk = np.ascontiguousarray(images[start : start + CHUNK])
         digests[start : start + CHUNK] = [pixel_digest(image) for image in chunk]
         thumbs[start : start + CHUNK] = np.rint(shrink(grey(chunk), THUMB))
+        told(start + len(chunk), len(images))
     return Survey(digests, thumbs)
 
 

@@ -200,7 +200,7 @@ def test_caers_from_the_command_line(tmp_path, capsys):
     assert main(command) == 0
     said = capsys.readouterr().out
     assert "caers: 13 images" in said
-    assert "left out: 1 rows" in said
+    assert "left out: 1 row;" in said
     manifest = json.loads((tmp_path / "out/caers/48px" / MANIFEST).read_text())
     assert manifest["problems"] == {"no face found": 1}
     paths = pq.read_table(tmp_path / "out/caers/48px" / LABELS)["path"].to_pylist()

@@ -1,6 +1,9 @@
 """Prepared sets by name: where they are found, how they load, and the commands around them."""
 
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.home import Home, home
+from raysweep.data.prepare.home import Home, home, home_place
 from raysweep.data.prepare.manifest import FORMAT, IMAGES, LABELS, MANIFEST
 from raysweep.data.prepare.read import read_prepared
 from raysweep.data.prepare.write import prepare_listing
@@ -173,7 +176,8 @@ def test_from_a_folder_to_figures_on_the_command_line(place, tmp_path, capsys):
     code, out, _ = run(capsys, *words)
     assert code == 0
     assert "lab: 72 images, 48 px" in out
-    assert run(capsys, *words)[0] == 0  # there already
+    assert "this was prepared before: nothing to do" not in out
+    assert "this was prepared before: nothing to do" in run(capsys, *words)[1]
     run(capsys, "prepare", "folder", root, "--size", "32", "--workers", "1", "--as", "lab")
     (place.local / "lab" / ".64px.part").mkdir()
     lines = run(capsys, "list")[1].splitlines()
@@ -191,6 +195,7 @@ def test_from_a_folder_to_figures_on_the_command_line(place, tmp_path, capsys):
     assert run(capsys, "check", "lab")[1].count("intact") == 2
     images = place.folder("lab", 48) / IMAGES
     images.write_bytes(images.read_bytes()[:-1] + b"\x00\x00")
+    assert "lab is prepared at 32, 48 px, but --size is 64" in run(capsys, "show", "lab", "--size", "64")[2]
     code, _, err = run(capsys, "check", "lab")
     assert code == 2
     assert f"{images}: " in err
@@ -241,3 +246,53 @@ def test_mistakes_are_answered_in_a_line_and_leave_nothing(place, tmp_path, caps
     assert message in err
     assert "Traceback" not in err
     assert not (tmp_path / "home").exists()
+
+
+def test_the_home_can_stand_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.delenv("RAYSWEEP_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert home_place() == str(tmp_path / ".raysweep" / "prepared")
+    file = tmp_path / "raysweep.toml"
+    for place, expected in (
+        ("/data/prepared", "/data/prepared"),
+        ("../shared", str(tmp_path / "../shared")),
+        ("~/faces", str(Path.home() / "faces")),
+        ("s3://bucket/faces", "s3://bucket/faces"),
+    ):
+        file.write_text(f'data = "{place}"\n')
+        assert home_place() == expected
+    monkeypatch.setenv("RAYSWEEP_DATA", "/elsewhere")
+    assert home_place() == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('date = "/data"', r"unknown setting 'date': did you mean 'data'\? \(in .*raysweep.toml\)"),
+        ("data = 3", "`data` must be a folder or a URL in quotes, but got 3"),
+        ('data = ""', "`data` must be a folder or a URL in quotes, but got ''"),
+        ("data = /data", "raysweep.toml cannot be read: Invalid value"),
+    ],
+)
+def test_a_file_that_says_something_else(tmp_path, monkeypatch, capsys, text, words):
+    monkeypatch.delenv("RAYSWEEP_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raysweep.toml").write_text(text)
+    with pytest.raises(UserError, match=words):
+        home_place()
+    assert run(capsys, "list")[0] == 2
+
+
+@pytest.mark.parametrize("words", ["list", "stats lab", "show lab --out lab.png"])
+def test_whoever_reads_may_have_read_enough(place, tmp_path, words):
+    """`| head -1`, and one that reads nothing at all."""
+    root = class_folder(tmp_path / "lab faces")
+    assert main(["prepare", str(root), "--size", "48", "--workers", "1", "--as", "lab"]) == 0
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "raysweep.data", *words.split()]
+    try:
+        done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,9 +1,11 @@
 """Preparing whole sets: what is stored, the same bit for bit whatever happens, and what is refused."""
 
 import hashlib
+import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,9 +296,38 @@ def test_what_is_prepared_already_stays(stored, tmp_path):
     entries, folder, manifest = stored
     before = contents(folder)
     assert prepare(tmp_path / "raw", folder, entries) == manifest
-    with pytest.raises(UserError, match=r"with other options .*choose --as"):
+    with pytest.raises(UserError, match=r"with other options \(none, not classes=7\): choose --as"):
         prepare(tmp_path / "raw", folder, entries, fields={"options": {"classes": "7"}})
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("change", ["another size", "gone", "come"])
+def test_other_photographs_under_the_same_lists_are_noticed(stored, tmp_path, change):
+    entries, folder, _ = stored
+    if change == "another size":
+        photograph(tmp_path / "raw" / "004.png", 99, size=(60, 60))
+    elif change == "gone":
+        (tmp_path / "raw" / "004.png").unlink()
+    else:
+        photograph(tmp_path / "raw" / "gone.png", 1)
+    with pytest.raises(UserError, match="came, went or changed in size: choose --as"):
+        prepare(tmp_path / "raw", folder, entries)
+
+
+def test_a_copy_of_a_set_is_the_same_set(stored, tmp_path):
+    entries, folder, manifest = stored
+    shutil.copytree(tmp_path / "raw", tmp_path / "copy")  # with other dates
+    moved = [replace(e, path=tmp_path / "copy" / e.path.name) if isinstance(e, Record) else e for e in entries]
+    assert prepare(tmp_path / "copy", folder, moved) == manifest
+
+
+def test_a_manifest_of_an_earlier_version_knows_no_photographs(stored, tmp_path):
+    entries, folder, manifest = stored
+    plain = manifest.model_dump(mode="json")
+    assert len(plain.pop("photographs")) == 16
+    (folder / MANIFEST).write_text(json.dumps(plain))
+    (tmp_path / "raw" / "004.png").unlink()
+    assert prepare(tmp_path / "raw", folder, entries).photographs == ""
 
 
 def test_two_at_once_are_refused(tmp_path):

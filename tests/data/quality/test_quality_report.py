@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from raysweep.data.quality import (
     va_inconsistencies,
     without,
 )
+from raysweep.data.quality.near import TABLES
 from raysweep.labels import class_gaussians
 
 MEANS = torch.tensor([[0.6, 0.2], [-0.6, 0.3], [0.0, -0.5]])
@@ -138,11 +141,11 @@ def test_the_report_says_what_was_found(data: FaceData) -> None:
     assert report.lines() == [
         "noise: 90 images",
         "pixel-identical twins: 4 images in 2 groups",
-        "  2 groups span splits; 0 test images among them, 0 with a twin in training",
-        "  2 groups carry more than one label, most often happiness and anger 2",
+        "  2 groups in more than one split; 0 test images among them, 0 with a twin in training",
+        "  2 groups with more than one label, most often happiness and anger 2",
         "twins in all, near ones included: 7 images in 3 groups",
-        "  3 groups span splits; 2 test images among them, 2 with a twin in training",
-        "  3 groups carry more than one label, most often happiness and anger 2, anger and sadness 1, "
+        "  3 groups in more than one split; 2 test images among them, 2 with a twin in training",
+        "  3 groups with more than one label, most often happiness and anger 2, anger and sadness 1, "
         "happiness and sadness 1",
         "to leave out so that no picture is in two splits: 3 of train, 1 of validation",
         "class against valence and arousal: 1 of 90 contradict (1.1%)",
@@ -192,9 +195,20 @@ def test_what_is_left_out_is_in_the_fingerprint_and_the_notes(data: FaceData) ->
     rows = examine(data).dropped
     rest = without(data, rows, "twins of other splits")
     assert len(rest) == 86
-    assert rest.fingerprint != data.fingerprint
+    assert rest.fingerprint.startswith(f"{data.fingerprint} without 4 of 90 (")
     assert rest.notes == ("4 of 90 images left out: twins of other splits",)
     assert without(data, rows[::-1], "said otherwise").fingerprint == rest.fingerprint
     assert without(data, rows[:-1], "fewer").fingerprint != rest.fingerprint
     assert without(data, rows[:0], "none") is data
     assert examine(rest).dropped.tolist() == []
+
+
+def test_how_far_it_is_can_be_watched(data: FaceData) -> None:
+    seen: list[tuple[str, int, int | None]] = []
+
+    @contextmanager
+    def bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: seen.append((unit, done, total))
+
+    examine(data, bar=bar)
+    assert seen == [("images", 90, 90), *(("rounds", done, TABLES) for done in range(1, TABLES + 1))]

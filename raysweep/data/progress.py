@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+Told = Callable[[int, int | None], None]
+"""Is told what is done, and of how much (None: nobody knows)."""
+
+Bar = Callable[[str, str], AbstractContextManager[Told]]
+"""`progress_bar`, or what stands in for it: what is done, and the unit it is counted in."""
+
+
+def nobody(done: int, total: int | None) -> None:
+    """Tells nobody."""
+
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Gives a function that is told what is done, and of how much (None: nobody knows). Silent without a terminal."""
+def no_bar(what: str, unit: str) -> Iterator[Told]:
+    """Shows nothing."""
+    yield nobody
+
+
+@contextmanager
+def progress_bar(what: str, unit: str) -> Iterator[Told]:
+    """Shows a bar on the console; nothing without a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
