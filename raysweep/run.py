@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
-from raysweep.core.words import masked, parse_assignment, parse_seeds, parse_value
+from raysweep.core.words import masked, parse_assignment, parse_seeds, parse_value, silence_stdout
 from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.wishes import Wishes
@@ -120,6 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StoreFull as error:
         print(f"raysweep: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # --plan, --list and their like; a launch that trains stops, with exit code 1
+        silence_stdout()
+        return 0
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

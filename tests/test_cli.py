@@ -1,5 +1,7 @@
 """What a person gets for a mistake: one line, the rule, the nearest name, exit code 2. Nothing is written."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from urllib.error import URLError
 
@@ -159,3 +161,12 @@ def test_an_own_study_by_path(capsys, empty_folder):
     (empty_folder / "mine.py").write_text("1 / 0\n")
     assert main(["mine.py", "--plan"]) == 2
     assert "mine.py cannot be run: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    command = f"{sys.executable} -m raysweep.run --fields"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -1"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("data.source")

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from typing import Any
 
 from .errors import UserError
+
+
+def silence_stdout() -> None:
+    """After a BrokenPipeError: whoever read the output (`| head`) has read enough, and Python must not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse_value(text: str) -> Any:

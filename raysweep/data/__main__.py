@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError
+from raysweep.core.words import silence_stdout
 
 from .commands import examine, prepare, prepared, show
 from .load import SOURCES
@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     try:
         print("\n".join(lines), flush=True)
-    except BrokenPipeError:  # `| head` has read enough; files are written before anything is printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # files are written before anything is printed
+        silence_stdout()
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raysweep.core.errors import UserError
+from raysweep.core.words import silence_stdout
 
 EXAMPLES = """examples:
   python -m raysweep.report --list
@@ -51,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"raysweep: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `| head` has read enough; files are written before anything is printed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # files are written before anything is printed
+        silence_stdout()
         return 0
     except KeyboardInterrupt:
         print("\nstopped; files of an earlier report are as they were", file=sys.stderr)
