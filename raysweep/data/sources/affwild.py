@@ -34,7 +34,7 @@ VIDEOS = (".mp4", ".avi")
 CHUNK = 4096
 """Frames labelled at once."""
 
-DERIVED = "classes are derived from valence and arousal by {}, so fusion with them is circular"
+DERIVED = "classes are derived from valence and arousal by {}: fusion with them is circular, and no claim about it"
 NEAREST = "the nearest of AffectNet's published class means"
 LAYOUT = """\
 videos/train/<video>.{mp4,avi}

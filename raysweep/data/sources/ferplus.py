@@ -27,7 +27,7 @@ fer2013.csv      FER2013's own file, row by row the same images
 or
 [data/]{FER2013Train,FER2013Valid,FER2013Test}/fer0000000.png"""
 TITLE = "FERPlus"
-CIRCULAR = "valence and arousal are derived from the votes, so fusion with them is circular"
+CIRCULAR = "valence and arousal are derived from the votes: fusion with them is circular, and no claim about it"
 
 
 def read_ferplus(root: Path, options: Mapping[str, str]) -> Listing:
