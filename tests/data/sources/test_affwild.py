@@ -65,7 +65,7 @@ def test_other_gaussians_can_be_given(tmp_path):
     gaussians = ClassGaussians(only_fear, module.PUBLISHED.means, module.PUBLISHED.covariances)
     listing = module.read_affwild(tmp_path, {}, gaussians, "Gaussians fitted to AffectNet")
     assert {record.expression for record in listing.entries} == {"fear"}
-    assert "by Gaussians fitted to AffectNet, so fusion" in listing.notes[0]
+    assert "by Gaussians fitted to AffectNet: fusion" in listing.notes[0]
 
 
 def test_frames_that_cannot_be_used(tmp_path):

@@ -88,7 +88,9 @@ def test_png_files(tmp_path):
     assert face.path == tmp_path / "data/FER2013Train/fer0000000.png"
     assert (face.expression, face.split, face.votes) == ("happiness", "train", (1, 9, 0, 0, 0, 0, 0, 0))
     assert face.va == pytest.approx(derived_va(votes(happiness=9, neutral=1)))
-    assert listing.notes == ("valence and arousal are derived from the votes: fusion with them is circular, and no claim about it",)
+    assert listing.notes == (
+        "valence and arousal are derived from the votes: fusion with them is circular, and no claim about it",
+    )
     assert (problems, face.pixels, listing.classes) == ([], b"", EXPRESSIONS)
     assert read("ferplus", tmp_path)[0].notes == ()
 
