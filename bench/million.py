@@ -32,7 +32,7 @@ from bench.prepare import make_photographs
 LIMIT_GB = 4.0
 DISTINCT = 4_000
 CLASSES = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-EVERY_S = 0.5
+EVERY_S, SAID_EVERY = 0.5, 120
 NAME = "million"
 
 
@@ -56,7 +56,7 @@ def train(size: int, batch: int) -> dict[str, Any]:
     from raysweep.recipes import FitEvent, load_sets, run_cell
     from raysweep.study.presets import PRESETS
 
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)  # as a trial has
     changes = {
         **PRESETS["demo"].changes,
         "data.source": NAME,
@@ -92,6 +92,9 @@ def watched(command: list[str], setting: Path) -> tuple[dict[str, Any], str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         while process.poll() is None:
             samples.append(sum(anonymous_kb(pid) for pid in tree(process.pid)))
+            if len(samples) % SAID_EVERY == 0:
+                said = f"{time.perf_counter() - began:.0f} s: {samples[-1] * 1024 / 1e9:.2f} GB, peak"
+                print(f"{said} {max(samples) * 1024 / 1e9:.2f} GB", file=sys.stderr)
             time.sleep(EVERY_S)
         assert process.stdout is not None
         printed = process.stdout.read()
@@ -144,7 +147,7 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("records", 1_000_000), ("size", 64), ("workers", 1), ("batch", 64)):
+    for name, default in (("records", 1_000_000), ("size", 64), ("workers", 1), ("batch", 256)):
         words.add_argument(f"--{name}", type=int, default=default)
     words.add_argument("--folder", help="where 20 GB go for a while; default the system's temporary folder")
     words.add_argument("--train", action="store_true", help=argparse.SUPPRESS)

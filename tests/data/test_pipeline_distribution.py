@@ -18,6 +18,8 @@ from raysweep.core.experiment import Augment
 from raysweep.data.augment import MEAN, STD, augment
 
 DRAWS = 600
+SURE = 0.001
+"""Smallest p-value of a test that holds; two dozen are made."""
 OFF = Augment(flip=0, rotate=0, translate=0, scale_min=1, scale_max=1, brightness=0, contrast=0, erase=0)
 GEOMETRY = {name: getattr(Augment(), name) for name in ("flip", "rotate", "translate", "scale_min", "scale_max")}
 
@@ -85,14 +87,14 @@ def test_flip_angle_zoom_and_shift():
     for share in (ours["flip"].mean(), theirs["flip"].mean()):
         assert abs(share - 0.5) < 0.06
     for name, low, high in (("angle", -30, 30), ("zoom", 1.0, 1.25)):
-        assert ks_2samp(ours[name], theirs[name]).pvalue > 0.01
+        assert ks_2samp(ours[name], theirs[name]).pvalue > SURE
         for side in (ours, theirs):
-            assert kstest(side[name], "uniform", (low, high - low)).pvalue > 0.01
+            assert kstest(side[name], "uniform", (low, high - low)).pvalue > SURE
     # both shift by up to a tenth of the side either way: ours before the zoom, torchvision's after it, in whole pixels
     whole_pixels = theirs["after"] + np.random.default_rng(0).uniform(-0.5, 0.5, DRAWS) / SIDE
     for part in (np.real, np.imag):
-        assert kstest(part(ours["before"]), "uniform", (-0.1, 0.2)).pvalue > 0.01
-        assert kstest(part(whole_pixels), "uniform", (-0.1, 0.2)).pvalue > 0.01
+        assert kstest(part(ours["before"]), "uniform", (-0.1, 0.2)).pvalue > SURE
+        assert kstest(part(whole_pixels), "uniform", (-0.1, 0.2)).pvalue > SURE
     assert 1.0 < np.abs(ours["after"]).mean() / np.abs(theirs["after"]).mean() < 1.25
 
 
@@ -105,9 +107,9 @@ def test_brightness_and_contrast():
         brightness = (dark + bright) / 160
         read.append((brightness, (bright - dark) / 40 / brightness))
     for mine, theirs in zip(*read, strict=True):
-        assert ks_2samp(mine, theirs).pvalue > 0.01
+        assert ks_2samp(mine, theirs).pvalue > SURE
         for factors in (mine, theirs):
-            assert kstest(factors, "uniform", (0.5, 1.0)).pvalue > 0.01
+            assert kstest(factors, "uniform", (0.5, 1.0)).pvalue > SURE
 
 
 def test_erased_rectangles():
@@ -122,8 +124,8 @@ def test_erased_rectangles():
         read.append({"area": tall * wide / SIDE**2, "aspect": np.log(tall / wide), "place": centre})
         assert abs(there.mean() - 0.5) < 0.05
     for name in ("area", "aspect", "place"):
-        assert ks_2samp(read[0][name], read[1][name]).pvalue > 0.01, name
-    assert kstest(read[0]["area"], "uniform", (0.02, 0.23)).pvalue > 0.01
+        assert ks_2samp(read[0][name], read[1][name]).pvalue > SURE, name
+    assert kstest(read[0]["area"], "uniform", (0.02, 0.23)).pvalue > SURE
 
 
 def test_the_whole_policy_gives_every_pixel_the_same_mean_and_spread():
@@ -133,10 +135,10 @@ def test_the_whole_policy_gives_every_pixel_the_same_mean_and_spread():
         140 * ((x / 17) ** 2 + (y / 22) ** 2 < 1) + 60 * (np.hypot(x - 7, y + 7) < 4) - 80 * (np.hypot(x, y - 10) < 5)
     )
     picture = np.repeat(face.clip(0, 255).astype(np.uint8)[:, :, None], 3, 2)
-    ours, theirs = both(picture, draws=3000, **Augment().model_dump())
+    ours, theirs = both(picture, draws=1500, **Augment().model_dump())
     spread = ours.std(0)
-    assert np.abs(ours.mean(0) - theirs.mean(0)).max() < 0.05
-    assert np.abs(ours.mean(0) - theirs.mean(0)).mean() < 0.01
-    assert np.abs(spread - theirs.std(0)).max() < 0.05
-    assert np.abs(spread - theirs.std(0)).mean() < 0.01
+    assert np.abs(ours.mean(0) - theirs.mean(0)).max() < 0.06
+    assert np.abs(ours.mean(0) - theirs.mean(0)).mean() < 0.02
+    assert np.abs(spread - theirs.std(0)).max() < 0.06
+    assert np.abs(spread - theirs.std(0)).mean() < 0.02
     assert spread.mean() > 0.1  # the tolerances mean something

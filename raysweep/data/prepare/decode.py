@@ -112,7 +112,7 @@ def to_rgb(photo: Image.Image) -> Image.Image:
     if photo.has_transparency_data:
         layered = photo.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layered.size, (0, 0, 0, 255)), layered).convert("RGB")
-    return photo.convert("RGB")
+    return photo if photo.mode == "RGB" else photo.convert("RGB")
 
 
 def grey_square(pixels: bytes) -> Photo:

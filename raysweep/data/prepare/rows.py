@@ -71,7 +71,10 @@ def write_problems(stream: TextIO, problems: Iterable[Problem], root: Path) -> N
 
 
 def relative(path: Path, root: Path) -> str:
-    return as_text(path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path))
+    try:
+        return as_text(path.relative_to(root).as_posix())
+    except ValueError:
+        return as_text(str(path))
 
 
 def as_text(word: str) -> str:
