@@ -10,7 +10,8 @@ are cores. Both give shuffled float32 batches (N, 3, S, S) on the device, under 
 augmentation, equal numbers of images. A run is a whole epoch; the sides take turns, one epoch of each is not counted.
 
 `shares` say what an epoch spends its time on: of ours with a clock around every part, of theirs in one process without
-a loader. `ratio` is of the medians. Prints one JSON line.
+a loader. `cpu_ms_an_image` is what one thread of one process computes on either side, `ratio` that of the medians.
+Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -119,17 +120,12 @@ class TheirEpochs:
             num_workers=workers,
             pin_memory=on_gpu,
             persistent_workers=workers > 0,
-            worker_init_fn=one_thread,
         )
 
     def epoch(self, number: int) -> Iterator[Tensor]:
         for images, _ in self.loader:
             there = images.to(self.device, non_blocking=True)
             yield there.contiguous(memory_format=torch.channels_last)
-
-
-def one_thread(worker: int) -> None:
-    torch.set_num_threads(1)
 
 
 def seconds_of(epoch: Iterator[Tensor], device: torch.device, count: int) -> float:
@@ -180,8 +176,20 @@ def finished(function: Callable[..., Any], device: torch.device) -> Callable[...
     return run
 
 
+def cpu_ms(work: Callable[[], object], count: int) -> float:
+    """What one thread computes for an image, waiting not counted: also on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    began = time.process_time()
+    work()
+    took = time.process_time() - began
+    torch.set_num_threads(threads)
+    return round(took / count * 1e3, 3)
+
+
 def their_shares(folder: ImageFolder, count: int) -> dict[str, float]:
     """Parts of the work on `count` files in this process: reading and decoding, then each transform."""
+    torch.set_num_threads(1)  # as a worker has
     seconds: dict[str, float] = defaultdict(float)
     decode = clocked(folder.loader, "decode", seconds)
     steps = [(type(step).__name__, step) for step in folder.transform.transforms]
@@ -195,14 +203,10 @@ def their_shares(folder: ImageFolder, count: int) -> dict[str, float]:
 
 def equal_pixels(data: FaceData, folder: ImageFolder) -> bool:
     """Whether the store holds what the files hold, class by class in the order of their names."""
-    if [CLASSES.index(folder.classes[label]) for label in folder.targets] != [
-        CLASSES.index(data.classes[int(label)]) for label in data.labels
-    ]:
-        return False
     decoded = v2.PILToTensor()
     return all(
-        torch.equal(pixels, decoded(folder.loader(path)))
-        for pixels, (path, _) in zip(data.images, folder.samples, strict=True)
+        folder.classes[theirs] == data.classes[int(ours)] and torch.equal(pixels, decoded(folder.loader(path)))
+        for pixels, ours, (path, theirs) in zip(data.images, data.labels, folder.samples, strict=True)
     )
 
 
@@ -224,12 +228,19 @@ def main() -> int:
         for number in range(1, asked.runs + 2):
             for name, side in (("ours", ours), ("theirs", theirs)):
                 seconds[name].append(seconds_of(side.epoch(number), device, len(data)))
-        shares = {"ours": our_shares(ours), "theirs": their_shares(theirs.folder, min(256, len(data)))}
+        few = min(256, len(data))
+        alone = {
+            "ours": cpu_ms(lambda: seconds_of(ours.epoch(1), device, len(data)), len(data)),
+            "theirs": cpu_ms(lambda: [theirs.folder[row] for row in range(few)], few),
+        }
+        shares = {"ours": our_shares(ours), "theirs": their_shares(theirs.folder, few)}
     median = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     line = {
         "bench": "input_pipeline",
         "ratio": round(median["theirs"] / median["ours"], 2),
         "images_per_s": {name: round(len(data) / value, 1) for name, value in median.items()},
+        "cpu_ms_an_image": alone,
+        "cpu_ratio": round(alone["theirs"] / alone["ours"], 2),
         "shares": shares,
         "equal_pixels": equal,
         "photographs": asked.photographs,

@@ -16,8 +16,6 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
-import numpy as np
-
 from raysweep.data.record import BY_DESIGN, Problem, Record
 
 from .chunks import Chunk, passes, seen
@@ -105,7 +103,7 @@ def settle(folder: Path) -> None:
             os.fsync(stream.fileno())
 
 
-def _faces(task: Task, chunk: Chunk) -> Iterator[tuple[Row, np.ndarray] | Problem]:
+def _faces(task: Task, chunk: Chunk) -> Iterator[tuple[Row, memoryview] | Problem]:
     for video, entries in passes(chunk.entries):
         if video is None:
             for entry in entries:
@@ -114,7 +112,7 @@ def _faces(task: Task, chunk: Chunk) -> Iterator[tuple[Row, np.ndarray] | Proble
             yield from _video(task, video, [entry for entry in entries if isinstance(entry, Record)])
 
 
-def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, np.ndarray] | Problem]:
+def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, memoryview] | Problem]:
     def scale_of(width: int, height: int) -> float:
         if task.finds(record):
             return 1.0  # nobody knows yet how large the face is
@@ -127,7 +125,7 @@ def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, np.ndarray] |
         yield _problem(record, reason)
 
 
-def _video(task: Task, path: Path, records: list[Record]) -> Iterator[tuple[Row, np.ndarray] | Problem]:
+def _video(task: Task, path: Path, records: list[Record]) -> Iterator[tuple[Row, memoryview] | Problem]:
     """The faces of one video, in the order of its frames; those that it does not reach are problems."""
     wanted: dict[int, list[Record]] = {}
     for record in sorted(records, key=lambda record: record.frame):
@@ -143,20 +141,20 @@ def _video(task: Task, path: Path, records: list[Record]) -> Iterator[tuple[Row,
         yield from (_problem(record, why) for record in missing)
 
 
-def _face_or_problem(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, np.ndarray] | Problem]:
+def _face_or_problem(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
     try:
         yield from _face(task, record, photo)
     except Unreadable as reason:
         yield _problem(record, reason)
 
 
-def _face(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, np.ndarray] | Problem]:
+def _face(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
     if record.expression and record.expression not in task.classes:
         raise Unreadable("label out of range", f"{record.expression!r} is none of {', '.join(task.classes)}")
     if task.finds(record):
         record = with_face(record, photo)
     place, wrong = find_face(record, photo.width, photo.height, task.crop.margin)
-    pixels = cut_out(photo, place, task.crop.size)
+    pixels = cut_out(photo, place, task.crop.size).data
     if wrong:
         yield Problem(record.where, "landmarks missing", wrong, str(record.path), fatal=False)
     expression = task.classes.index(record.expression) if record.expression else -1
