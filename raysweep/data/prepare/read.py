@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import mmap
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,9 @@ from .manifest import IMAGES, LABELS, Manifest, read_manifest
 from .rows import SCHEMA, va_of
 
 _COLUMNS = ["expression", "valence", "arousal", "votes", "subject", "split"]
+
+_NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)  # Python names it since 3.13
+"""Linux promises memory for every page that could be written, and refuses sets larger than it has, unless told so."""
 
 
 def read_prepared(folder: Path, name: str) -> FaceData:
@@ -71,13 +76,15 @@ def _notes(manifest: Manifest) -> list[str]:
 def _images(folder: Path, manifest: Manifest) -> Tensor:
     """The whole array, mapped copy-on-write: torch refuses pages that cannot be written, nobody writes them."""
     try:
-        images = map_array(folder / IMAGES, "c")
+        images = map_array(folder / IMAGES, "r")
     except NO_ARRAY as error:
         raise _broken(folder / IMAGES, str(error)) from None
     expected = (manifest.images, 3, manifest.size, manifest.size)
     if images.shape != expected or images.dtype != np.uint8:
         raise _broken(folder / IMAGES, f"{images.dtype} {images.shape} instead of uint8 {expected}")
-    return torch.from_numpy(images)
+    with (folder / IMAGES).open("rb") as stream:
+        pages = mmap.mmap(stream.fileno(), 0, mmap.MAP_PRIVATE | _NO_RESERVE, mmap.PROT_READ | mmap.PROT_WRITE)
+    return torch.from_numpy(np.ndarray(expected, np.uint8, pages, images.offset))
 
 
 def _labels(folder: Path, manifest: Manifest) -> pa.Table:
