@@ -14,7 +14,7 @@ NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenEr
 """What NumPy's readers raise for bytes that are no `.npy` file; to be caught together."""
 
 
-def map_array(path: Path, mode: Literal["r", "c"]) -> np.ndarray[Any, Any]:
+def map_array(path: Path, mode: Literal["r", "c"]) -> np.memmap[Any, Any]:
     """The array in a file, memory-mapped: read-only, or copied on write. Raises one of `NO_ARRAY`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about headers of Python 2 and old names of types, which damage can look like
