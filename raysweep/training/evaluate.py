@@ -27,10 +27,14 @@ def predict(model: nn.Module, rows: Tensor, images: Callable[[Tensor], Tensor]) 
     """Class probabilities and valence/arousal of `images(rows)`, in evaluation mode; the mode is put back."""
     was_training = model.training
     model.eval()
-    probs, affect = [], []
+    # one tensor for all batches: small ones, kept from each, would stop the memory of the large ones from being reused
+    probs_NK, affect_N2, done = torch.empty(0), torch.empty(len(rows), 2), 0
     for part in rows.split(EVALUATION_BATCH):
         out: Outputs = model(images(part))
-        probs.append(torch.softmax(out.logits.float(), 1).cpu())
-        affect.append(out.affect.float().cpu())
+        if not done:
+            probs_NK = torch.empty(len(rows), out.logits.shape[1])
+        some = slice(done, done + len(part))
+        probs_NK[some], affect_N2[some] = torch.softmax(out.logits.float(), 1), out.affect
+        done += len(part)
     model.train(was_training)
-    return Predictions(rows, torch.cat(probs), torch.cat(affect))
+    return Predictions(rows, probs_NK, affect_N2)
