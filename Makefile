@@ -1,6 +1,6 @@
 # Everything runs in .venv, made here. Needs only Python >= 3.11 and make.
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -9,7 +9,7 @@ READY := $(VENV)/.installed
 
 help:
 	@echo "make demo   install, then sweep alpha on built-in faces and print the table"
-	@echo "make test   install, then run the tests, two at a time (JOBS=1: one after another)"
+	@echo "make test   install, then run the tests, three at a time (JOBS=1: one after another)"
 	@echo "make test-faults   install, then every fault drill: kills, Ctrl-C, full disks, damaged files (half an hour)"
 	@echo "make check  install, then ruff, mypy, import-linter and the tests"
 
@@ -24,7 +24,7 @@ $(READY): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/python -m raysweep.run ablation_alpha
 
-# Two at a time: most of the long ones wait for processes to start. A file stays together, for what its tests share.
+# Three at a time on two cores: most of the long ones wait for processes to start. A file stays together, for what its tests share.
 test: install
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 

@@ -49,19 +49,6 @@ def test_a_failing_cell_is_told_with_its_cause_and_the_others_finish(swept):
     assert failed.data.tags["raysweep.cause"].startswith("DegenerateLoss: the loss became")
 
 
-def test_several_data_sets_have_a_table_each(swept):
-    folder, _, _ = swept
-    words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0.5,1", "--set", "train.epochs=1", "--json"]
-    done = run(folder, *words, "--on", "faces", "faces-b-none")
-    first, end = json.JSONDecoder().raw_decode(done.stdout)
-    second = json.loads(done.stdout[end:])
-    assert [told["data"] for told in (first, second)] == ["faces", "faces-b-none"]
-    assert [told["done"] for told in (first, second)] == [2, 2]
-    reports = folder / "reports" / "ablation_alpha"
-    tables = [(reports / name / "ablation_alpha.md").read_text() for name in ("faces", "faces-b-none")]
-    assert tables[0] != tables[1]
-
-
 def test_mlflow_shows_what_a_researcher_compares(swept):
     folder, _, _ = swept
     client, runs = runs_of(folder, "ablation_alpha")
@@ -152,7 +139,7 @@ def test_a_method_of_several_stages_on_two_devices(tmp_path):
 
 
 def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(tmp_path):
-    words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0,1", "--set", "train.epochs=60"]
+    words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0,1", "--set", "train.epochs=24"]
     process = subprocess.Popen(
         [*RUN, *words],
         cwd=tmp_path,

@@ -16,11 +16,16 @@ for words in json.loads(sys.argv[1]):
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         code = main([*words, "--preset", "smoke", "--json"])
-    print(json.dumps({"code": code, "told": json.loads(out.getvalue())}), flush=True)
+    told, text = [], out.getvalue().strip()
+    while text:  # an object a data set
+        value, end = json.JSONDecoder().raw_decode(text)
+        told, text = [*told, value], text[end:].strip()
+    print(json.dumps({"code": code, "told": told}), flush=True)
 """
 """Several launches in one process, one after another: torch, ray and mlflow are imported once."""
 
 MAPPING = ["dcjt_mapping"]
+TWO_SETS = ["ablation_alpha", "--axis", "alpha=0.5,1", "--set", "train.epochs=1", "--on", "faces", "faces-b-none"]
 TWO_MAPS = [*MAPPING, "--axis", "mapping=none,GCLM"]
 LAUNCHES = {
     "two maps": TWO_MAPS,
@@ -36,19 +41,20 @@ LAUNCHES = {
 
 @pytest.fixture(scope="module")
 def launches(tmp_path_factory):
-    """What every launch told at its end, all in one folder."""
+    """The folder of all launches, what each told at its end, and what one on two data sets told."""
     folder = tmp_path_factory.mktemp("studies")
-    command = [sys.executable, "-c", RUNNER, json.dumps(list(LAUNCHES.values()))]
+    command = [sys.executable, "-c", RUNNER, json.dumps([*LAUNCHES.values(), TWO_SETS])]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"code"')]
-    assert len(told) == len(LAUNCHES), done.stderr[-3000:]
-    return folder, dict(zip(LAUNCHES, told, strict=True))
+    assert len(told) == len(LAUNCHES) + 1, done.stderr[-3000:]
+    ended = {name: {**one, "told": one["told"][0]} for name, one in zip(LAUNCHES, told, strict=False)}
+    return folder, ended, told[-1]
 
 
 @pytest.mark.timeout(1850)
 @pytest.mark.parametrize("name", list(LAUNCHES))
 def test_every_study_runs_and_reports(launches, name):
-    folder, ended = launches
+    folder, ended, _ = launches
     assert ended[name]["code"] == 0, ended[name]
     told = ended[name]["told"]
     assert told["done"] == told["distinct_cells"]
@@ -56,6 +62,15 @@ def test_every_study_runs_and_reports(launches, name):
     table = next(Path(folder, file) for file in told["files"] if file.endswith(".md")).read_text()
     assert study.title in table
     assert all(f"| {level} |" in table or f" {level} " in table for level in study.axes[-1].levels)
+
+
+def test_several_data_sets_have_a_table_each(launches):
+    folder, _, ended = launches
+    assert ended["code"] == 0
+    assert [(told["data"], told["done"]) for told in ended["told"]] == [("faces", 2), ("faces-b-none", 2)]
+    reports = folder / "reports" / "ablation_alpha"
+    tables = [(reports / name / "ablation_alpha.md").read_text() for name in ("faces", "faces-b-none")]
+    assert tables[0] != tables[1]
 
 
 def test_what_is_trained_is_what_was_planned(launches):
