@@ -1,7 +1,6 @@
 # Everything runs in .venv, made here. Needs only Python >= 3.11 and make.
 PYTHON ?= python3
-JOBS ?= 3
-LONG := tests/test_studies.py tests/test_end_to_end.py tests/faults
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
@@ -10,7 +9,7 @@ READY := $(VENV)/.installed
 
 help:
 	@echo "make demo   install, then sweep alpha on built-in faces and print the table"
-	@echo "make test   install, then run the tests, three at a time (JOBS=1: one after another)"
+	@echo "make test   install, then run the tests, two at a time (JOBS=1: one after another)"
 	@echo "make test-faults   install, then every fault drill: kills, Ctrl-C, full disks, damaged files (half an hour)"
 	@echo "make check  install, then ruff, mypy, import-linter and the tests"
 
@@ -25,10 +24,9 @@ $(READY): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/python -m raysweep.run ablation_alpha
 
-# Three at a time on two cores: most of the long ones wait for processes to start. A file stays together, for what its tests share;
-# the longest begin first.
+# Two at a time: most of the long ones wait for processes to start. A file stays together, for what its tests share.
 test: install
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(LONG) tests raysweep
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 
 # Some drills run with the tests above, too; RAYSWEEP_PATIENCE=3 gives slow machines three times as long.
 test-faults: install
