@@ -182,7 +182,7 @@ def _data_sets(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
     for source in sources:
         if sources.count(source) > 1:
             raise UserError(f"--on names {source} twice")
-        label = Path(source).stem
+        label = Path(source).name.removesuffix(".csv")  # a prepared set may have a point in its name
         while label in sets:
             label += "+"
         sets[label] = {"data.source": source}
