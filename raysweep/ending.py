@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,8 +17,9 @@ from rich.table import Table
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
+from raysweep.data.dataset import FaceData
 from raysweep.engine import Outcome
-from raysweep.report import ReportFiles, build_report, log_search_pictures
+from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
 from raysweep.study.plan import Plan
 from raysweep.tracking.publisher import Publisher
 from raysweep.tracking.schema import RESULT_FILE
@@ -154,6 +156,24 @@ class Ending:
     @property
     def _say(self) -> Any:
         return partial(self.console.print, markup=False, soft_wrap=True)
+
+
+def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracking: str | None) -> str:
+    """Write the report of one study on several data sets, from the newest launch on each. Returns what to say of it.
+
+    Args:
+        study: name of the study.
+        sets: folder of a data set's own report to the data set.
+        out: folder of the common report.
+        tracking: MLflow store.
+    """
+    try:
+        results = [load_results(study, tracking, data=d.name, fingerprint=d.fingerprint) for d in sets.values()]
+        paths = write_together(results, out, list(sets))
+    except UserError as error:
+        return f"no table of all data sets: {error}"
+    page = next(path for path in paths if path.suffix == ".html")
+    return f"all data sets    {page} and {len(paths) - 1} more files"
 
 
 def _table(report: ReportFiles) -> Table:

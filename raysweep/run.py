@@ -11,15 +11,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
-from raysweep.core.words import masked, parse_assignment, parse_seeds, parse_value, silence_stdout
+from raysweep.core.words import folder_names, masked, parse_assignment, parse_seeds, parse_value, silence_stdout
 from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.wishes import Wishes
+
+if TYPE_CHECKING:  # torch takes seconds
+    from raysweep.data.dataset import FaceData
 
 EXAMPLES = """examples:
   python -m raysweep.run --list
@@ -59,7 +62,8 @@ def parser() -> argparse.ArgumentParser:
         "--on",
         metavar="DATA",
         nargs="+",
-        help="data set: a name, a folder with one folder an expression, or a CSV file; several: one table for each",
+        help="data set: a name, a folder with one folder an expression, or a CSV file; several: a table for each, "
+        "and one for all",
     )
     add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
     add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
@@ -166,7 +170,13 @@ def _run(asked: argparse.Namespace) -> int:
     for label, session in sessions.items():
         code = max(code, session.run(_wishes(asked, name, label), as_json=asked.json))
         if code == INTERRUPTED:
-            break
+            return code
+    if len(sessions) > 1:
+        from raysweep.ending import report_together
+
+        out = Path(asked.out) if asked.out else Path("reports") / name
+        folders = {out / label: session.data for label, session in sessions.items()}
+        print(report_together(name, folders, out, asked.tracking), file=sys.stderr if asked.json else sys.stdout)
     return code
 
 
@@ -178,15 +188,10 @@ def _data_sets(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     if len(sources) < 2:
         return {"": {"data.source": sources[0]} if sources else {}}
-    sets: dict[str, dict[str, Any]] = {}
     for source in sources:
         if sources.count(source) > 1:
             raise UserError(f"--on names {source} twice")
-        label = Path(source).name.removesuffix(".csv")  # a prepared set may have a point in its name
-        while label in sets:
-            label += "+"
-        sets[label] = {"data.source": source}
-    return sets
+    return {name: {"data.source": source} for name, source in zip(folder_names(sources), sources, strict=True)}
 
 
 class Runnable(Protocol):
@@ -195,6 +200,9 @@ class Runnable(Protocol):
     def text(self, devices: Sequence[int], per_trial: int) -> str: ...
 
     def json(self, devices: Sequence[int], per_trial: int) -> dict[str, Any]: ...
+
+    @property
+    def data(self) -> FaceData: ...
 
     def check(self) -> None: ...
 

@@ -11,6 +11,7 @@ from raysweep.core.experiment import Experiment
 from raysweep.core.process import Process
 from raysweep.core.store import Store
 from raysweep.core.words import duration
+from raysweep.data.dataset import FaceData
 from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
 from raysweep.engine import Allotment, Options, allot_again, cluster
 from raysweep.engine.search.desk import SearchListener, SearchTrial
@@ -81,6 +82,11 @@ class SearchSession:
         return Options(self.store, self.store.local / "data")
 
     @property
+    def data(self) -> FaceData:
+        """The data set that is trained and scored on."""
+        return load_sets(self.cells[0].experiment, self.plan.cache).scored
+
+    @property
     def start_points(self) -> list[Experiment]:
         """What every arm tries first."""
         return [arm.at(point) for arm in self.plan.arms for point in self.plan.search.start_points(arm.cell.experiment)]
@@ -118,7 +124,7 @@ class SearchSession:
     def headline(self, so_far: Mapping[str, Found]) -> str:
         """The search in a few lines."""
         search, budget = self.plan.search, self.plan.budget
-        data = load_sets(self.cells[0].experiment, self.plan.cache).scored
+        data = self.data
         words = [f"{budget.trials} trials"] if budget.trials is not None else []
         words += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
         lines = [
@@ -187,7 +193,7 @@ class SearchSession:
         return left + (len(session.plan.tasks) if session else 1)
 
     def _search(self, opening: Launch, allotment: Allotment | None, so_far: Mapping[str, Found]) -> SearchOutcome:
-        data = load_sets(self.cells[0].experiment, self.plan.cache).scored
+        data = self.data
         tags = run_tags(self.preset, data)
         found = self.plan.describe({arm: f.describe() for arm, f in so_far.items()})
         description = {**describe_study(self.plan.study_name, self.study, self.preset, self.cells[0].experiment, data),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.store import Store
+from raysweep.data.dataset import FaceData
 from raysweep.ending import Ending
 from raysweep.engine import Allotment, Handout, Listener, Options, Progress, Recorder, Timing, cluster, launch
 from raysweep.inputs import try_inputs
@@ -49,6 +50,11 @@ class Session:
     def words(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> PlanWords:
         """What a launch would do, in words, and how long it would take on so many devices."""
         return PlanWords(self.plan, self.store, [max(n, per_trial) for n in devices], per_trial)
+
+    @property
+    def data(self) -> FaceData:
+        """The data set that is trained and scored on."""
+        return self.plan.data
 
     def check(self) -> None:
         """Try what would fail every cell of an arm. Raises UserError; writes nothing but decoded images."""

@@ -71,13 +71,15 @@ def test_every_study_runs_and_reports(launches, name):
     assert all(f"| {level} |" in table or f" {level} " in table for level in study.axes[-1].levels)
 
 
-def test_several_data_sets_have_a_table_each(launches):
+def test_several_data_sets_have_a_table_each_and_one_together(launches):
     folder, _, ended = launches
     assert ended["code"] == 0
     assert [(told["data"], told["done"]) for told in ended["told"]] == [("faces", 2), ("faces-b-none", 2)]
     reports = folder / "reports" / "ablation_alpha"
     tables = [(reports / name / "ablation_alpha.md").read_text() for name in ("faces", "faces-b-none")]
     assert tables[0] != tables[1]
+    together = (reports / "ablation_alpha_together.md").read_text()
+    assert all(f"| {name} " in together for name in ("faces", "faces-b-none"))
 
 
 def test_what_is_trained_is_what_was_planned(launches):

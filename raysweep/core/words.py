@@ -6,9 +6,26 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+
+def folder_names(sources: Sequence[str]) -> list[str]:
+    """A folder's name for each of several data sets, no two alike.
+
+    >>> folder_names(["faces", "/data/a/my.csv", "b/my.csv", "set.1"])
+    ['faces', 'my', 'my+', 'set.1']
+    """
+    names: list[str] = []
+    for source in sources:
+        name = Path(source).name.removesuffix(".csv")  # a prepared set may have a point in its name
+        while name in names:
+            name += "+"
+        names.append(name)
+    return names
 
 
 def silence_stdout() -> None:

@@ -13,6 +13,7 @@ from .build import (
     summary_text,
     write_report,
 )
+from .build_together import check_together, stale_together, write_together
 from .load import list_results, load_results
 from .records import Results
 
@@ -21,12 +22,15 @@ __all__ = [
     "Results",
     "Summary",
     "build_report",
+    "check_together",
     "list_results",
     "load_results",
     "log_search_pictures",
     "stale_files",
+    "stale_together",
     "summarise",
     "summary_rows",
     "summary_text",
     "write_report",
+    "write_together",
 ]

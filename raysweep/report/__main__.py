@@ -7,14 +7,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raysweep.core.errors import UserError
-from raysweep.core.words import silence_stdout
+from raysweep.core.words import folder_names, silence_stdout
+
+if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
+    from raysweep.report import Results
 
 EXAMPLES = """examples:
   python -m raysweep.report --list
   python -m raysweep.report ablation_alpha
   python -m raysweep.report ablation_alpha --tracking http://localhost:5000 --out paper/alpha
+  python -m raysweep.report ablation_alpha --on affectnet morphset     # a report of each, and one table of all
   python -m raysweep.report ablation_alpha --check        # exit 1 when the files no longer match the runs
 
 exit codes: 0 written (also when cells are missing: the table marks them), 1 --check found a difference,
@@ -34,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     add("--out", metavar="FOLDER", help="where the report goes; default reports/STUDY")
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
+    add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: one table for all, too")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
     return words
@@ -61,28 +67,59 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(asked: argparse.Namespace) -> int:
-    from raysweep.report import build_report  # mlflow takes seconds to import; mistakes above should not wait
+    from raysweep.report import check_together, write_report, write_together  # mlflow takes seconds to import
 
-    report = build_report(asked.study, _out(asked), asked.tracking, asked.launch)
-    print("\n".join([report.table_markdown, "", *report.reading, ""]))
-    if report.incomplete:
+    results = _results(asked)
+    if len(results) > 1:
+        check_together(list(results.values()))
+    reports = [write_report(one, out) for out, one in results.items()]
+    paths = [path for report in reports for path in report.paths]
+    for report in reports:
+        print("\n".join([report.table_markdown, "", *report.reading, ""]))
+    if any(report.incomplete for report in reports):
         print("The table is INCOMPLETE: some cells are missing, failed or still running; they are marked.\n")
+    if len(reports) > 1:
+        paths += write_together(list(results.values()), _out(asked), list(results))
     print("Written:")
-    for path in report.paths:
+    for path in paths:
         print(f"  {path}")
     return 0
 
 
 def _check(asked: argparse.Namespace) -> int:
-    from raysweep.report import load_results, stale_files
+    from raysweep.report import stale_files, stale_together
     from raysweep.report.words import plural
 
+    results = _results(asked)
+    stale = [out / name for out, one in results.items() for name in stale_files(one, out)]
+    if len(results) > 1:
+        stale += [_out(asked) / name for name in stale_together(list(results.values()), _out(asked), list(results))]
+    for path in stale:
+        print(path)
     out = _out(asked)
-    stale = stale_files(load_results(asked.study, asked.tracking, asked.launch), out)
-    for name in stale:
-        print(f"{out / name}")
     print(f"{out}: {plural(len(stale), 'file')} not as the runs say" if stale else f"{out}: matches the runs")
     return 1 if stale else 0
+
+
+def _results(asked: argparse.Namespace) -> dict[Path, Results]:
+    """Folder of a report to what it shows."""
+    from raysweep.report import load_results
+
+    return {
+        out: load_results(asked.study, asked.tracking, asked.launch, data=data) for data, out in _wanted(asked).items()
+    }
+
+
+def _wanted(asked: argparse.Namespace) -> dict[str | None, Path]:
+    """The data sets asked for (None: whichever was launched last), each with the folder of its report."""
+    sources = asked.on or [None]
+    if len(sources) == 1:
+        return {sources[0]: _out(asked)}
+    if asked.launch:
+        raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
+    if len(set(sources)) < len(sources):
+        raise UserError("--on names a data set twice")
+    return {source: _out(asked) / name for source, name in zip(sources, folder_names(sources), strict=True)}
 
 
 def _list(tracking: str | None) -> int:

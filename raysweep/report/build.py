@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from raysweep.core.errors import UserError
 
 from .aggregate import Summary, summarise
 from .csv_files import cells_csv, scores_csv
@@ -17,7 +13,9 @@ from .latex import standalone_latex, table_latex
 from .load import load_results
 from .markdown import table_markdown
 from .page import Page, SearchSection, page_html, page_markdown
+from .peers import PEERS, peers_table
 from .pictures import NAMES, Picture, draw_pictures, save_pictures
+from .place import drop_stale, placed, stale_among
 from .reading import question, reading
 from .records import Results
 from .search_page import search_page
@@ -42,7 +40,10 @@ class ReportFiles:
 
 
 def build_report(
-    study_name: str, out: Path | str, tracking_uri: str | None = None, launch: str | None = None
+    study_name: str,
+    out: Path | str,
+    tracking_uri: str | None = None,
+    launch: str | None = None,
 ) -> ReportFiles:
     """Read a study from MLflow and write its tables, figures and page into the folder `out`.
 
@@ -61,16 +62,8 @@ def build_report(
 def write_report(results: Results, out: Path) -> ReportFiles:
     """Write the report of loaded results. It is drafted beside `out` first: a failure leaves nothing half-written."""
     summary = summarise(results)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".draft-") as draft:
-            paths = [out / path.relative_to(draft) for path in _write(results, summary, Path(draft))]
-            for path in paths:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(draft) / path.relative_to(out), path)
-            _drop_stale(out, paths, file_stem(results.study.name))
-    except OSError as error:
-        raise UserError(f"--out {out}: cannot write the report there ({error.strerror or error})") from None
+    paths = placed(out, lambda draft: _write(results, summary, draft))
+    drop_stale(out, paths, _every_name(file_stem(results.study.name)))
     header, rows = summary_rows(summary)
     return ReportFiles(
         tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
@@ -96,15 +89,9 @@ def stale_files(results: Results, out: Path) -> list[str]:
     """
     summary = summarise(results)
     page = _page(results, summary)
-    fresh = _texts(page, summary) | _search_texts(page, summary)
-    names = [*fresh, f"{file_stem(results.study.name)}.html"]
+    names = [f"{file_stem(results.study.name)}.html"]
     names += [f"figures/{picture.stem}.{kind}" for picture in _pictures(page) for kind in ("png", "pdf")]
-    stale = [f"{name} (missing)" for name in names if not (out / name).is_file()]
-    return stale + [
-        f"{name} (differs)"
-        for name, text in fresh.items()
-        if (out / name).is_file() and (out / name).read_bytes() != text.encode()
-    ]
+    return stale_among(out, _texts(page, summary) | _search_texts(page, summary), names)
 
 
 def summary_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
@@ -139,10 +126,10 @@ def _write(results: Results, summary: Summary, out: Path) -> list[Path]:
 
 def _page(results: Results, summary: Summary) -> Page:
     study = results.study
-    pivot = pivot_table(summary)
+    more = [table for table in (pivot_table(summary), peers_table(summary)) if table is not None]
     command = shlex.join(["python", "-m", "raysweep.report", study.name, "--launch", study.launch])
     pictures = draw_pictures(summary, file_stem(study.name))
-    tables = [results_table(summary), *([pivot] if pivot else [])]
+    tables = [results_table(summary), *more]
     return Page(results, question(summary), reading(summary), tables, pictures, command, _search(summary))
 
 
@@ -192,9 +179,7 @@ def _search_texts(page: Page, summary: Summary) -> dict[str, str]:
     return texts | ({page.search.page: search_page(summary)} if page.search.page else {})
 
 
-def _drop_stale(out: Path, kept: Sequence[Path], stem: str) -> None:
-    """Remove what an earlier report of this study wrote and this one did not."""
+def _every_name(stem: str) -> list[str]:
+    """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in NAMES for kind in ("png", "pdf")]
-    for path in (out / name for name in [*names, f"{stem}_pivot.tex", *_search_names(stem)]):
-        if path not in kept:
-            path.unlink(missing_ok=True)
+    return [*names, f"{stem}_pivot.tex", f"{stem}_{PEERS}.tex", *_search_names(stem)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from .aggregate import Summary
 from .caption_joint import extra_notes, extra_words, joint_recipe, label_notes
-from .published import PUBLISHED
+from .published import PUBLISHED, same_data
 from .records import StudyRecord
 from .search_words import how_found, then_replicated, troubles
 from .statistics import MIN_REPLICATES
@@ -63,9 +63,12 @@ def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
     lines += [("", sentence(note, 900)) for note in label_notes(summary)]
     table = PUBLISHED.get(summary.study.published or "")
     if table is not None:
-        lines.append(("", f"Columns of the paper: {table.source}, as printed. {_comparability(summary.study)}"))
+        where = "Columns of the paper" if table.datasets else "Published methods"
+        lines += [("", f"{where}: {table.source}, as printed."), ("", _comparability(summary.study))]
         unknown = [
-            axis.name for axis in summary.study.axes if not any(table.knows(d, axis.name) for d in table.datasets)
+            axis.name
+            for axis in summary.study.axes
+            if table.datasets and not any(table.knows(d, axis.name) for d in table.datasets)
         ]
         if unknown:
             lines.append(("", f"The paper does not vary {listed(unknown)}: its numbers repeat."))
@@ -177,4 +180,7 @@ def _statistics(summary: Summary) -> str:
 def _comparability(study: StudyRecord) -> str:
     if study.preset == "paper":
         return "Compare them only with the same data set."
+    table, encoder = PUBLISHED[study.published or ""], study.recipe.get("model.backbone", "")
+    if any(same_data(dataset, study.data.name, encoder) for dataset in table.datasets):
+        return f"Those on our data come from another recipe than ours (preset `{study.preset}`)."
     return f"They are not comparable with ours: other images and another recipe (preset `{study.preset}`)."

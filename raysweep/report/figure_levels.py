@@ -31,7 +31,7 @@ def draw_levels(data: Dependence, compared: str, source: str) -> Figure:
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.5), layout="constrained")
     parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     main = next(parts).subplots()
-    _draw_panel(main, data.panels[0], data, styles, big=True)
+    draw_level_panel(main, data.panels[0], data, styles, big=True)
     main.set_xlabel(data.axis.name)
     main.set_ylabel(title(data.panels[0].score, arrow=True))
     if small:
@@ -44,12 +44,13 @@ def draw_levels(data: Dependence, compared: str, source: str) -> Figure:
 
 def _draw_small(part: SubFigure, data: Dependence, styles: Styles) -> None:
     for axes, panel in zip(part.subplots(1, len(data.panels) - 1, squeeze=False)[0], data.panels[1:], strict=True):
-        _draw_panel(axes, panel, data, styles, big=False)
+        draw_level_panel(axes, panel, data, styles, big=False)
         axes.set_title(title(panel.score, arrow=True), loc="left", fontsize=8.5)
         axes.locator_params(axis="y", nbins=4)
 
 
-def _draw_panel(axes: Axes, panel: ScorePanel, data: Dependence, styles: Styles, big: bool) -> None:
+def draw_level_panel(axes: Axes, panel: ScorePanel, data: Dependence, styles: Styles, big: bool) -> None:
+    """One score at the levels of an axis of words."""
     aside = 0.2 * _GROUP / len(panel.lines)
     for line, shift in zip(panel.lines, _shifts(panel.lines), strict=True):
         _draw_line(axes, line, (shift, aside), styles.get(line.name, (FAINT, "x")), big)

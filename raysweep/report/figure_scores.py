@@ -47,13 +47,13 @@ def _draw_ours(part: FigureBase, data: Dependence, styles: Styles) -> None:
     small = data.panels[1:]
     grid = part.add_gridspec(max(len(small), 1), 2 if small else 1, width_ratios=(2, 1) if small else None)
     main = part.add_subplot(grid[:, 0])
-    _draw_panel(main, data.panels[0], styles, big=True)
+    draw_panel(main, data.panels[0], styles, big=True)
     main.set_xlabel(data.axis.name)
     main.set_ylabel(title(data.panels[0].score, arrow=True))
     _legend(main, data.panels[0])
     for row, panel in enumerate(small):
         axes = part.add_subplot(grid[row, 1], sharex=main)
-        _draw_panel(axes, panel, styles, big=False)
+        draw_panel(axes, panel, styles, big=False)
         axes.set_title(title(panel.score, arrow=True), loc="left", fontsize=8.5)
         axes.locator_params(axis="y", nbins=4)
         last = row == len(small) - 1
@@ -61,7 +61,8 @@ def _draw_ours(part: FigureBase, data: Dependence, styles: Styles) -> None:
         axes.set_xlabel(data.axis.name if last else "")
 
 
-def _draw_panel(axes: Axes, panel: ScorePanel, styles: Styles, big: bool) -> None:
+def draw_panel(axes: Axes, panel: ScorePanel, styles: Styles, big: bool) -> None:
+    """One score along a numeric axis."""
     width, middle = _spacing(panel.lines), (len(panel.lines) - 1) / 2
     for index, line in enumerate(panel.lines):
         color, marker = styles.get(line.name, (FAINT, "x"))

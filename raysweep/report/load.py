@@ -43,17 +43,35 @@ class Listed:
     complete: int
 
 
-def load_results(study: str, tracking_uri: str | None = None, launch: str | None = None, page: int = PAGE) -> Results:
+def load_results(
+    study: str,
+    tracking_uri: str | None = None,
+    launch: str | None = None,
+    page: int = PAGE,
+    data: str | None = None,
+    fingerprint: str | None = None,
+) -> Results:
     """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
 
     Cells are found by key, arm and replicate, trials by the name of their search, whichever launch computed them.
+
+    Args:
+        study: name of the study.
+        tracking_uri: MLflow store.
+        launch: which launch; default the newest.
+        page: runs a request.
+        data: the newest launch on this data set only: its name, or the path it was read from.
+        fingerprint: and on this state of it.
 
     Raises:
         UserError: no such study or launch (says the nearest), never launched, or no readable plan.
     """
     client = connect(tracking_uri, writable=False)
     experiment = _experiment(client, study)
-    launch_run = _launch_run(client, experiment, study, launch, page)
+    launches = _launches(client, experiment, study, page)
+    if data is not None:
+        launches = _launches_on(launches, study, data, fingerprint)
+    launch_run = _launch_run(launches, launch)
     record = _plan(client, launch_run, study)
     runs: dict[tuple[str, str, str], list[Any]] = {}
     for run in _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
@@ -103,10 +121,29 @@ def _experiment(client: MlflowClient, study: str) -> str:
     raise unknown_name("study", study, names, hint)
 
 
-def _launch_run(client: MlflowClient, experiment: str, study: str, launch: str | None, page: int) -> Any:
+def _launches(client: MlflowClient, experiment: str, study: str, page: int) -> list[Any]:
     runs = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
     if not runs:
         raise UserError(f"study {study!r} has not been launched yet; run: python -m raysweep.run {study}")
+    return runs
+
+
+def _launches_on(runs: list[Any], study: str, data: str, fingerprint: str | None) -> list[Any]:
+    """Those on one data set. A path stands for the name that it gave the data set."""
+    names = list(dict.fromkeys(str(run.data.tags.get(schema.DATA, "")) for run in runs))
+    name = next((n for n in (data, Path(data).stem, Path(data).resolve().name) if n in names), None)
+    found = [
+        run
+        for run in runs
+        if run.data.tags.get(schema.DATA) == name and fingerprint in (None, run.data.tags.get(schema.DATA_FINGERPRINT))
+    ]
+    if name is None or not found:
+        hint = f"(or run it: python -m raysweep.run {study} --on {data})"
+        raise unknown_name(f"data set of {study!r}:", data, names, hint)
+    return found
+
+
+def _launch_run(runs: list[Any], launch: str | None) -> Any:
     if launch is None:
         return runs[0]
     for run in runs:

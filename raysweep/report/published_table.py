@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Row = tuple[Mapping[str, str], Mapping[str, str]]
 """Our coordinates, and score name to the number as printed."""
 
 
 @dataclass(frozen=True)
+class Peer:
+    """A method that a paper compares itself with: its name, and its scores as printed by our names."""
+
+    name: str
+    scores: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class PublishedTable:
-    """One published table: where it stands, what it was measured on, its numbers by our coordinates and names."""
+    """One published table: where it stands, what it was measured on, its numbers by our coordinates and names.
+
+    `peers` are methods that we do not train, the paper's own best among them, by what they were measured on.
+    """
 
     source: str
     rows: Mapping[str, tuple[Row, ...]]  # by data set
     notes: tuple[str, ...] = ()
+    peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[str, ...]:

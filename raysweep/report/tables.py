@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from raysweep.core.scores import LABEL_SCORES
@@ -9,7 +10,7 @@ from raysweep.core.scores import LABEL_SCORES
 from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
 from .published import PUBLISHED, PublishedTable
-from .records import AxisRecord, arm_words
+from .records import AxisRecord, StudyRecord, arm_words
 from .search_words import hours_words, search_of
 from .statistics import Comparison
 from .table import DEGENERATE, INCOMPLETE, Column, Entry, Table
@@ -20,15 +21,9 @@ def results_table(summary: Summary, published: bool = True) -> Table:
     """One row an arm: coordinates, n, scores, headline difference, and the paper's numbers beside them."""
     study = summary.study
     printed = _printed_columns(summary) if published else []
-    columns = [Column(axis.name, left=True) for axis in study.axes]
-    columns.append(Column("n"))
-    columns += [Column("trials", "search"), Column("device-hours", "search")] if study.search else []
-    columns += [Column(title(score, arrow=True)) for score in summary.columns]
-    if study.reference:
-        group = f"{title(study.metric)} against {arm_words(study.reference)}"
-        columns += [Column("difference [95 %]", group), Column("Holm p", group)]
+    columns = arm_columns(study, summary.columns)
     columns += [Column(title(score), f"paper, {dataset}") for dataset, score in printed]
-    rows = tuple(_row(summary, arm, printed) for arm in summary.arms)
+    rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, printed)) for arm in summary.arms)
     rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
     return Table(label_of(study), tuple(columns), rows, caption(summary), notes(summary), frozenset(rules))
 
@@ -48,7 +43,7 @@ def pivot_table(summary: Summary) -> Table | None:
     columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
     rows = []
     for level in down.levels:
-        row = [Entry(level), *_pivot_entries(summary, down, level, across)]
+        row = [Entry(level), *pivot_entries(summary, down, level, across)]
         for dataset in datasets:
             assert table is not None
             places = ({down.name: level, across.name: other} for other in across.levels)
@@ -80,18 +75,36 @@ def difference_words(comparison: Comparison) -> str:
     return f"{words} [{number(comparison.low, signed=True)}, {number(comparison.high, signed=True)}]"
 
 
-def _row(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> tuple[Entry, ...]:
+def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:
+    """What stands in a row of `arm_row`."""
+    columns = [Column(axis.name, left=True) for axis in study.axes]
+    columns.append(Column("n"))
+    columns += [Column("trials", "search"), Column("device-hours", "search")] if study.search else []
+    columns += [Column(title(score, arrow=True)) for score in scores]
+    if study.reference:
+        group = f"{title(study.metric)} against {arm_words(study.reference)}"
+        columns += [Column("difference [95 %]", group), Column("Holm p", group)]
+    return columns
+
+
+def arm_row(summary: Summary, arm: ArmSummary, scores: Sequence[str]) -> tuple[Entry, ...]:
+    """An arm's coordinates, cells, scores (a dash for one that it lacks) and headline difference."""
     study = summary.study
     entries = [Entry(level) for level in arm.coordinates.values()]
     entries.append(_count(arm))
     entries += _search_cost(summary, arm) if study.search else []
-    entries += [_score(arm, arm.scores[score]) for score in summary.columns]
+    entries += [_score(arm, arm.scores[score]) if score in arm.scores else Entry(DASH) for score in scores]
     if study.reference:
         entries += _difference(arm, arm.scores[study.metric])
-    table = PUBLISHED.get(study.published or "")
-    if table is not None:
-        entries += [Entry(table.printed(dataset, arm.coordinates, score) or DASH) for dataset, score in printed]
     return tuple(entries)
+
+
+def _printed(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> list[Entry]:
+    """The paper's numbers that stand beside an arm."""
+    table = PUBLISHED.get(summary.study.published or "")
+    if table is None:
+        return []
+    return [Entry(table.printed(dataset, arm.coordinates, score) or DASH) for dataset, score in printed]
 
 
 def _count(arm: ArmSummary) -> Entry:
@@ -130,7 +143,8 @@ def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
     return [Entry(difference_words(score.comparison), runs=score.runs), p]
 
 
-def _pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRecord) -> list[Entry]:
+def pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRecord) -> list[Entry]:
+    """The headline score at one level of `down`, one entry a level of `across`."""
     entries = []
     for other in across.levels:
         arm = summary.arm({down.name: level, across.name: other})

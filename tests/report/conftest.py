@@ -85,7 +85,7 @@ class Fabricated:
         ]
 
     def key(self, arm, replicate):
-        return hashlib.sha256(f"{self.name} {arm} {replicate} {self.preset}".encode()).hexdigest()
+        return hashlib.sha256(f"{self.name} {arm} {replicate} {self.preset} {self.data}".encode()).hexdigest()
 
     def plan(self):
         experiment = Experiment().with_changes(self.recipe)
@@ -198,7 +198,8 @@ def write_study(client, store, fabricated, launch="20260101-120000-aaaa", when=1
     """Publish a fabricated study the way a launch does."""
     writer = Writer(client, store)
     common = {"study": fabricated.name, "launch": launch}
-    writer.write({**common, "event": "launch", "time": when, "plan": fabricated.plan(), "tags": {}})
+    data = {"raysweep.data": fabricated.data, "raysweep.data_fingerprint": "f" * 16}
+    writer.write({**common, "event": "launch", "time": when, "plan": fabricated.plan(), "tags": data})
     stopped = []
     for number, planned in enumerate(fabricated.cells()):
         tags = {"raysweep.data_fingerprint": "f" * 16, "raysweep.preset": fabricated.preset}

@@ -11,6 +11,7 @@ from raysweep.study import find_study, list_studies
 
 DCJT_PAPER = Path(__file__).parents[3] / "shared" / "papers" / "discrete_continuous_joint_training.md"
 """Not part of the repository."""
+DDAF_PAPER = DCJT_PAPER.with_name("dual_domain_affect_fusion.md")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -20,6 +21,27 @@ def test_rates_are_fractions_under_known_names(name):
         for _, scores in table.rows[dataset]:
             assert scores.keys() <= HIGHER_IS_BETTER.keys()
             assert all(0 < float(value) < 1 for value in scores.values())
+    for peers in table.peers.values():
+        assert len({peer.name for peer in peers}) == len(peers)
+        for peer in peers:
+            assert peer.scores.keys() <= HIGHER_IS_BETTER.keys()
+            assert all(0 < float(value) < 1 for value in peer.scores.values())
+
+
+@pytest.mark.skipif(not DCJT_PAPER.is_file(), reason="the papers are not beside the repository")
+@pytest.mark.parametrize(("table", "paper"), [("ddaf_benchmark", DDAF_PAPER), ("dcjt_benchmark", DCJT_PAPER)])
+def test_every_number_of_other_methods_stands_in_the_paper(table, paper):
+    """Each published method's row, read from the paper's own table lines; later work is not in the paper."""
+    lines = [line for line in paper.read_text().splitlines() if "\t" in line]
+    for dataset, peers in PUBLISHED[table].peers.items():
+        for peer in peers if "later" not in dataset else ():
+            digits = [_as_printed(name, value) for name, value in peer.scores.items()]
+            found = {number for line in lines for number in re.findall(r"\d+\.\d+", line)}
+            assert set(digits) <= found, peer
+
+
+def _as_printed(score, value):
+    return f"{100 * float(value):.2f}" if score in ("accuracy", "macro_f1") else value
 
 
 @pytest.mark.parametrize("study", [n for n in list_studies() if find_study(n)[1].published])

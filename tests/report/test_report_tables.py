@@ -14,6 +14,7 @@ from raysweep.report.csv_files import cells_csv, scores_csv
 from raysweep.report.latex import escape as latex_escape
 from raysweep.report.latex import standalone_latex, table_latex
 from raysweep.report.markdown import table_markdown
+from raysweep.report.peers import peers_table
 from raysweep.report.table import Column, Entry, Table
 from raysweep.report.tables import compact_table, pivot_table, results_table
 
@@ -101,6 +102,24 @@ class TestContent:
             "0.4336",
         ]
         assert column(table, "one-hot", "ours, faces")[3].marks == "†‡"
+
+    def test_published_methods_stand_above_our_arms(self, alpha_summary):
+        assert peers_table(alpha_summary) is None
+        columns = ("accuracy", "macro_f1", "rmse_valence", "ece")
+        study = replace(alpha_summary.study, published="ddaf_benchmark", columns=columns)
+        summary = replace(alpha_summary, study=study, columns=columns)
+        table = peers_table(summary)
+        assert [column.title for column in table.columns] == ["data", "method", "accuracy ↑", "macro-F1 ↑", "RMSE V ↓"]
+        rows = {(row[0].text, row[1].text): [entry.plain for entry in row[2:]] for row in table.rows}
+        assert rows["AffectNet, 8 classes", "Wide Ensemble"] == ["0.5930", "–", "0.36"]
+        assert rows["AffectNet, 8 classes", "DDAF"] == ["0.6193", "0.6193", "0.34"]
+        ours = [row for row in table.rows if row[0].text == "ours, faces"]
+        assert [row[3].value for row in ours] == [arm.scores["macro_f1"].spread.mean for arm in summary.arms]
+        assert table.rules == {11, 15}
+        notes = " ".join(text for _, text in table.notes)
+        assert "Published methods: " in notes
+        assert "Columns of the paper" not in notes
+        assert "its numbers repeat" not in notes
 
     def test_no_pivot_for_one_axis(self, alpha_summary):
         assert pivot_table(alpha_summary) is None

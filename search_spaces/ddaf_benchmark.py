@@ -1,0 +1,29 @@
+"""How does label fusion compare with published methods? DDAF, Tables 1 and 2.
+
+One-hot labels and both kinds of fused labels, classification and regression scores, beside every method the paper
+compares itself with, and later ones. Meant for AffectNet with the paper's recipe; on anything else the published
+numbers are for orientation only, and the report says so.
+
+    python -m raysweep.run ddaf_benchmark --on affectnet --preset paper
+"""
+
+from raysweep.study import Axis, Study
+
+study = Study(
+    title="Label fusion beside published methods",
+    source="DDAF, Tables 1 and 2",
+    base={"labels.alpha": 0.5},
+    axes=[
+        Axis(
+            "labels",
+            {
+                "one-hot": {"labels.method": "one_hot"},
+                "fused Euclidean": {"labels.method": "euclidean"},
+                "fused Gaussian": {"labels.method": "gaussian"},
+            },
+        )
+    ],
+    reference={"labels": "one-hot"},
+    published="ddaf_benchmark",
+    columns=("accuracy", "macro_f1", "rmse_valence", "rmse_arousal", "ccc_valence", "ccc_arousal"),
+)
