@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
-from raysweep.core.words import folder_names, masked, parse_assignment, parse_seeds, parse_value, silence_stdout
+from raysweep.core.words import folder_names, leave, masked, parse_assignment, parse_seeds, parse_value, silence_stdout
 from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.wishes import Wishes
@@ -293,4 +293,4 @@ def _fields() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    sys.exit(main())
+    leave(main())

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import UserError
 
@@ -31,6 +31,16 @@ def folder_names(sources: Sequence[str]) -> list[str]:
 def silence_stdout() -> None:
     """After a BrokenPipeError: whoever read the output (`| head`) has read enough, and Python must not try again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def leave(code: int) -> NoReturn:
+    """Exit with this code, also after an interrupt that was answered.
+
+    Python ends by SIGINT itself, whatever exit code it is given, when the interrupt fell into an `exec` of text, as
+    every import of a dataclass has one; a later `exec` makes it forget.
+    """
+    exec("")
+    sys.exit(code)
 
 
 def parse_value(text: str) -> Any:

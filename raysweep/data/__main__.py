@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError
-from raysweep.core.words import silence_stdout
+from raysweep.core.words import leave, silence_stdout
 
 from .commands import examine, prepare, prepared, show
 from .load import SOURCES
@@ -46,4 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

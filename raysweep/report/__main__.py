@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.core.errors import UserError
-from raysweep.core.words import folder_names, silence_stdout
+from raysweep.core.words import folder_names, leave, silence_stdout
 
 if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
     from raysweep.report import Results
@@ -142,4 +142,4 @@ def _out(asked: argparse.Namespace) -> Path:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
-    sys.exit(main())
+    leave(main())

@@ -1,0 +1,25 @@
+"""An exit code after an answered Ctrl-C is the one that was asked for, wherever the interrupt fell."""
+
+import subprocess
+import sys
+
+import pytest
+
+MODULE = """
+import os, signal, sys
+from raysweep.core.words import leave
+code = 0
+try:
+    exec("os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**6)]")
+except KeyboardInterrupt:
+    code = 130
+(leave if sys.argv[1] == "leave" else sys.exit)(code)
+"""
+
+
+@pytest.mark.parametrize(("how", "code"), [("leave", 130), ("exit", -2)])
+def test_an_interrupt_within_an_exec_does_not_decide_how_the_process_ends(tmp_path, how, code):
+    """Should `sys.exit` give 130 one day, too, `leave` has no reason any more."""
+    (tmp_path / "interrupted.py").write_text(MODULE)
+    words = [sys.executable, "-m", "interrupted", how]
+    assert subprocess.run(words, cwd=tmp_path, timeout=60, check=False).returncode == code
