@@ -42,6 +42,6 @@ def peers_table(summary: Summary) -> Table | None:
         )
     columns = (Column("data", left=True), Column("method", left=True), *(Column(title(s, arrow=True)) for s in scores))
     head, *rest = caption(summary)
-    above = (f"Beside published methods, as printed: {head}", *rest)
+    above = (f"Published methods, as printed, and our arms: {head}", *rest)
     return Table(f"{label_of(summary.study)}_{PEERS}", columns, tuple(rows), above, notes(summary),
                  frozenset(rules - {0}))  # fmt: skip
