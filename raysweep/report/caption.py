@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from .aggregate import Summary
 from .caption_joint import extra_notes, extra_words, joint_recipe, label_notes
@@ -46,8 +46,8 @@ def caption(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
-    """The sentences below a table, each with the mark it explains or none."""
+def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ...]:
+    """The sentences below a table, each with its mark or none. `published`: those on printed numbers, too."""
     lines: list[tuple[str, str]] = []
     if summary.incomplete:
         lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
@@ -61,21 +61,28 @@ def notes(summary: Summary) -> tuple[tuple[str, str], ...]:
     lines += [("", remark) for remark in summary.remarks]
     lines += [("", words) for words in troubles(summary)]
     lines += [("", sentence(note, 900)) for note in label_notes(summary)]
-    table = PUBLISHED.get(summary.study.published or "")
-    if table is not None:
-        where = "Columns of the paper" if table.datasets else "Published methods"
-        lines += [("", f"{where}: {table.source}, as printed."), ("", _comparability(summary.study))]
-        unknown = [
-            axis.name
-            for axis in summary.study.axes
-            if table.datasets and not any(table.knows(d, axis.name) for d in table.datasets)
-        ]
-        if unknown:
-            lines.append(("", f"The paper does not vary {listed(unknown)}: its numbers repeat."))
-        lines += [("", note) for note in table.notes]
-    elif summary.study.published:
-        lines.append(("", f"No published numbers are known under the name {summary.study.published!r}."))
+    if published:
+        lines += [("", words) for words in _published_notes(summary)]
     return tuple(lines)
+
+
+def _published_notes(summary: Summary) -> Iterator[str]:
+    """Where printed numbers come from, and what keeps them from being compared with ours."""
+    table = PUBLISHED.get(summary.study.published or "")
+    if table is None:
+        if summary.study.published:
+            yield f"No published numbers are known under the name {summary.study.published!r}."
+        return
+    yield f"{'Columns of the paper' if table.datasets else 'Published methods'}: {table.source}, as printed."
+    yield _comparability(summary.study)
+    unknown = [
+        axis.name
+        for axis in summary.study.axes
+        if table.datasets and not any(table.knows(d, axis.name) for d in table.datasets)
+    ]
+    if unknown:
+        yield f"The paper does not vary {listed(unknown)}: its numbers repeat."
+    yield from table.notes
 
 
 def incomplete_words(summary: Summary) -> str:

@@ -184,6 +184,7 @@ _BENCHMARK = PublishedTable(
     },
     notes=(
         _PERCENT,
+        "Later work: as its authors print it, for context; not in the paper.",
         "EAC's number on CAER-S is the authors' reproduction (an asterisk in the paper). The other encoders of Table 6 "
         "can be trained here: `--set model.backbone=resnet18` (or resnet50, res2net50).",
         _BEST_ON_TEST,

@@ -111,6 +111,10 @@ class TestTables:
         assert all(row[at].text == "–" for row in table.rows if row[0].text == "morphset")
         assert all(row[at].value is not None for row in table.rows if row[0].text == "affectnet")
 
+    def test_nothing_is_said_of_methods_that_it_does_not_show(self, summaries):
+        of_peers = [replace(s, study=replace(s.study, published="ddaf_benchmark")) for s in summaries]
+        assert not any("paper" in words.lower() for _, words in together_table(of_peers).notes)
+
     def test_one_axis_gives_no_pivot(self, summaries):
         study = replace(summaries[0].study, axes=summaries[0].study.axes[:1], reference={})
         assert together_pivot([replace(summaries[0], study=study)]) is None
