@@ -137,3 +137,18 @@ def test_pictures_of_the_labels_come_with_the_cell(launches):
         artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"labels.npz", "labels_va.png", "labels_truth.png"} <= artifacts
         assert 0 < run.data.metrics["labels/kept_share"] < 1
+
+
+def test_attention_comes_with_the_cell_and_stands_in_the_report(launches):
+    from mlflow import MlflowClient
+
+    folder = launches[0]
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("ablation_noise_rate")
+    cells = client.search_runs([experiment.experiment_id], "tags.`raysweep.kind` = 'cell'")
+    for run in cells:
+        assert {"attention.npz", "attention.png"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
+        assert "raysweep.pictures" not in run.data.tags
+    page = (folder / "reports" / "ablation_noise_rate" / "ablation_noise_rate.md").read_text()
+    assert "figures/ablation_noise_rate_attention.png" in page
+    assert "Pearson's correlation between the map of an image at noise=0 and at a further level" in page

@@ -25,6 +25,8 @@ class Backbone:
     Args:
         features: length of the vector it gives.
         build: gives a module from (N, 3, H, W) to (N, features).
+        maps: name of the part of that module whose output (N, C, h, w) attention is read at: the last that has places,
+            which is pooled or rearranged next, or an earlier one where that is too coarse.
         imagenet: gives ImageNet weights, downloaded once.
         imagenet_name: what identifies those weights in a key.
         trunk: prefix of those of its tensors that weights are usually made for. Weights may name them
@@ -34,6 +36,7 @@ class Backbone:
 
     features: int
     build: Callable[[], nn.Module]
+    maps: str
     imagenet: Callable[[], dict[str, Tensor]] | None = None
     imagenet_name: str = ""
     trunk: str = ""
@@ -113,28 +116,32 @@ def _resnet50_imagenet() -> dict[str, Tensor]:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "small": Backbone(features=128, build=SmallEncoder),
+    "small": Backbone(features=128, build=SmallEncoder, maps="2"),  # 6 x 6 places at 48 pixels, then 3 x 3
     "resnet18": Backbone(
         features=512,
         build=lambda: _headless(resnet18(weights=None)),
+        maps="layer4",
         imagenet=_resnet18_imagenet,
         imagenet_name="torchvision:resnet18:IMAGENET1K_V1",
     ),
     "resnet50": Backbone(
         features=2048,
         build=lambda: _headless(resnet50(weights=None)),
+        maps="layer4",
         imagenet=_resnet50_imagenet,
         imagenet_name="torchvision:resnet50:IMAGENET1K_V1",
     ),
     "res2net50": Backbone(
         features=2048,
         build=_res2net50,
+        maps="layer4",
         imagenet=lambda: _res2net50(pretrained=True).state_dict(),
         imagenet_name="timm:res2net50_26w_4s.in1k",
     ),
     "arm": Backbone(
         features=arm.FEATURES,
         build=arm.ARM,
+        maps="trunk",
         imagenet=_resnet18_imagenet,
         imagenet_name="torchvision:resnet18:IMAGENET1K_V1",
         trunk="trunk.",

@@ -16,6 +16,7 @@ from raysweep.data.dataset import FaceData
 from raysweep.metrics import confusion, label_scores, one_class_only, va_moments
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
 
+from .attention import attention_arrays
 from .context import Context, FitEvent, is_first_rank
 from .fit import CHECKPOINT, cost, device_words, trainer_after
 from .label_stages import Adapted
@@ -78,7 +79,7 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
     scores |= {f"labels/{name}": value for name, value in label_scores(labels, _relabels(stage)).items()}
     scores |= {f"moments/{name}": value for name, value in va_moments(labels).items()}
     facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
-    return CellResult(scores, facts, history, _arrays(trainer, final), labels)
+    return CellResult(scores, facts, history, _arrays(trainer, final), labels, attention_arrays(trainer, final))
 
 
 def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:

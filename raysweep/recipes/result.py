@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+_MAY_LACK = ("labels", "attention")
+
 
 @dataclass(frozen=True)
 class CellResult:
-    """Scores by MLflow name, facts, per-epoch history, test predictions, and the labels a method made.
+    """Scores by MLflow name, facts, per-epoch history, test predictions, labels a method made, where the model looks.
 
     `arrays` of `predictions.npz`: rows, probs, affect, labels, va. `labels` of `labels.npz`, where the
     method made any: target_labels, target_va (pseudo), extra_labels_given, extra_va_given,
     extra_labels_new, extra_va_new, extra_selected; with the truth where it is known: target_truth_va,
-    extra_truth_va, extra_truth_labels.
+    extra_truth_va, extra_truth_labels. `attention` of `attention.npz`: rows (N,) of some test images, their
+    labels (N,), maps (N, h, w) float32 of the headline weights (`training.attention`), probs (N, K); shown (M,),
+    places among the N, and pixels (M, H, W, 3) uint8 of those. Validation, and older products, have none.
     """
 
     scores: dict[str, float]
@@ -25,21 +29,23 @@ class CellResult:
     history: list[dict[str, float]]
     arrays: dict[str, np.ndarray]
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    attention: dict[str, np.ndarray] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """`result.json`, `predictions.npz` and, when there are any, `labels.npz` in `folder`."""
+        """`result.json`, `predictions.npz` and, when there are any, `labels.npz` and `attention.npz` in `folder`."""
         words = {"scores": self.scores, "facts": self.facts, "history": self.history}
         (folder / "result.json").write_text(json.dumps(words, indent=1))
         np.savez_compressed(folder / "predictions.npz", **self.arrays)  # type: ignore[arg-type]
-        if self.labels:
-            np.savez_compressed(folder / "labels.npz", **self.labels)  # type: ignore[arg-type]
+        for name, arrays in zip(_MAY_LACK, (self.labels, self.attention), strict=True):
+            if arrays:
+                np.savez_compressed(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, folder: Path) -> CellResult:
         words = json.loads((folder / "result.json").read_text())
         arrays = _load(folder / "predictions.npz")
-        labels = _load(folder / "labels.npz") if (folder / "labels.npz").exists() else {}
-        return cls(words["scores"], words["facts"], words["history"], arrays, labels)
+        labels, attention = (_load(file) if (file := folder / f"{n}.npz").exists() else {} for n in _MAY_LACK)
+        return cls(words["scores"], words["facts"], words["history"], arrays, labels, attention)
 
 
 def _load(file: Path) -> dict[str, np.ndarray]:

@@ -6,11 +6,11 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 from mlflow import MlflowClient
@@ -19,11 +19,14 @@ from mlflow.exceptions import MlflowException
 from raysweep.core.errors import UserError, describe, unknown_name
 from raysweep.core.scores import HIGHER_IS_BETTER
 from raysweep.tracking import schema
-from raysweep.tracking.label_arrays import Arrays, read_labels
+from raysweep.tracking.attention_arrays import read_attention
+from raysweep.tracking.label_arrays import read_labels
 from raysweep.tracking.server import connect
 
-from .records import CellRecord, Labels, PlannedCell, Results, State, StudyRecord
+from .records import CellRecord, PlannedCell, Results, State, StudyRecord
 from .search_load import read_searches
+
+T = TypeVar("T")
 
 PAGE = 1000
 """Runs a request. `search_runs` without a token stops here silently."""
@@ -230,7 +233,8 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         config=dict(run.data.params),
         label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
         history=_history(client, str(run.info.run_id)),
-        labels=_labels(client, str(run.info.run_id)),
+        labels=_reader(client, str(run.info.run_id), schema.LABELS_FILE, read_labels),
+        attention=_reader(client, str(run.info.run_id), schema.ATTENTION_FILE, read_attention),
     )
 
 
@@ -263,20 +267,20 @@ def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
-def _labels(client: MlflowClient, run: str) -> Labels:
-    """A reader of one run's `labels.npz`, at most once; None where it has none."""
+def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]) -> Callable[[], T | None]:
+    """A reader of a file of arrays of one run, at most once; None where it has none."""
 
     @cache
-    def read() -> Arrays | None:
+    def read_it() -> T | None:
         try:
-            if schema.LABELS_FILE not in (file.path for file in client.list_artifacts(run)):
+            if name not in (file.path for file in client.list_artifacts(run)):
                 return None
             with tempfile.TemporaryDirectory() as folder:
-                return read_labels(Path(client.download_artifacts(run, schema.LABELS_FILE, folder)))
-        except (MlflowException, OSError, ValueError, BadZipFile) as error:
-            raise UserError(f"tracking: cannot read {schema.LABELS_FILE} of run {run} ({describe(error)})") from None
+                return read(Path(client.download_artifacts(run, name, folder)))
+        except (MlflowException, OSError, ValueError, KeyError, BadZipFile) as error:
+            raise UserError(f"tracking: cannot read {name} of run {run} ({describe(error)})") from None
 
-    return read
+    return read_it
 
 
 def _history(client: MlflowClient, run: str) -> Any:

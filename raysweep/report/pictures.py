@@ -9,7 +9,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from .aggregate import Summary
+from .attention_data import Constancy, Gallery, constancy, gallery
 from .drawing import save, style
+from .figure_attention import draw_attention
 from .figure_curves import FIT_TITLES, draw_learning, draw_memorisation
 from .figure_data import MOST_PANELS, CurvePanel, Dependence, curves, dependence, forest, monitored
 from .figure_forest import draw_forest
@@ -18,9 +20,9 @@ from .figure_levels import draw_levels
 from .figure_scores import draw_dependence
 from .label_data import MOST_ARMS, ArmPlanes, arm_planes, truth_panels
 from .records import arm_words
-from .words import listed, title
+from .words import listed, plural, title
 
-NAMES = ("scores", "differences", "memorisation", "learning", "truth", "labels")
+NAMES = ("scores", "differences", "memorisation", "learning", "attention", "truth", "labels")
 """Every figure there can be: `figures/<study>_<name>.png` and `.pdf`."""
 
 
@@ -70,6 +72,10 @@ def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
         images = "test" if study.protocol == "best_on_test" else "validation"
         figure = draw_learning(learning, f"{images} macro-F1", study.compared_axis)
         yield "learning", figure, _learning_words(summary, learning, images)
+    shown = gallery(summary)
+    if shown is not None:
+        kept = constancy(summary)
+        yield "attention", draw_attention(shown, kept, study.data.classes), attention_words(shown, kept)
     yield from _label_figures(summary)
 
 
@@ -122,6 +128,36 @@ def _learning_words(summary: Summary, panels: Sequence[CurvePanel], images: str)
         f"Learning curves: macro-F1 on {images} images. Bold: mean over replicates; thin: each replicate."
         f"{first}{_cut(panels)}"
     )
+
+
+def attention_words(shown: Gallery, along: Constancy | None) -> str:
+    """What the faces show, and where there is an axis to follow, what is compared along it."""
+    where = f", {arm_words(shown.fixed)}" if shown.fixed else ""
+    words = (
+        f"Attention in the manner of DDAF's Figure 6 (replicate {shown.replicate}{where}): the first test image of "
+        f"{plural(len(shown.faces), 'expression')} and Grad-CAM maps over it, what in feature maps of "
+        f"{shown.places[0]} x {shown.places[1]} places speaks for the image's own label (the paper does not say for "
+        "which class; derivatives are kept place by place, which in a ResNet changes nothing), each map scaled by its "
+        "own maximum. Below each: the prediction, red-brown where it is wrong."
+    )
+    if shown.flat:
+        words += " A grey face without colour: nothing speaks for the label."
+    if along is None:
+        return words
+    at = f"{along.axis.name}={along.first}"
+    words += (
+        f" Below: Pearson's correlation between the map of an image at {at} and at a further level, same method and "
+        f"replicate, mean over {along.images} test images; mean and 95 % t-interval over replicates (faint: each). "
+        "1 is the same map."
+    )
+    if along.between:
+        words += f" Crosses: the same between two replicates at {at}, which differ in all seeds; mean over pairs."
+    if along.flat:
+        words += (
+            f" {along.flat:.1%}".replace("%", " %") + " of all maps are the same everywhere; such a map against "
+            "another one counts as 0, and two such are left out."
+        )
+    return words
 
 
 _TRUTH_WORDS = (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from raysweep.tracking.attention_arrays import Attention
 from raysweep.tracking.label_arrays import Arrays
 
 from .search_records import SEARCHED, TUNING, SearchPlan, SearchRecord
@@ -20,6 +21,9 @@ History = Callable[[str], Sequence[tuple[int, float]]]
 Labels = Callable[[], Arrays | None]
 """The arrays of a cell's `labels.npz`, or None. Reads the store when called."""
 
+Looks = Callable[[], Attention | None]
+"""What a cell's `attention.npz` holds, or None. Reads the store when called."""
+
 
 def no_history(name: str) -> Sequence[tuple[int, float]]:
     """The history of a cell without a run."""
@@ -28,6 +32,10 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
 
 def no_labels() -> None:
     """The labels of a cell that has none."""
+
+
+def no_looks() -> None:
+    """The attention of a cell that has none."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +202,7 @@ class CellRecord:
     label_notes: tuple[str, ...] = ()
     history: History = field(default=no_history, repr=False, compare=False)
     labels: Labels = field(default=no_labels, repr=False, compare=False)
+    attention: Looks = field(default=no_looks, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:

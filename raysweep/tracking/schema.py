@@ -36,6 +36,7 @@ RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"
 PREDICTIONS_FILE = "predictions.npz"
 LABELS_FILE = "labels.npz"  # only of cells that adapt the labels of an extra data set
+ATTENTION_FILE = "attention.npz"  # of every cell, since evaluate 3
 
 CURVE = "train/loss"  # every epoch has it: its last step is the last epoch that arrived
 SEARCH_SECONDS = "search/seconds"  # device-seconds of a trial

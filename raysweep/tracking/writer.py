@@ -16,6 +16,7 @@ from raysweep.recipes import CellResult
 
 from . import schema
 from .artifacts import draw_artifacts
+from .attention_pictures import draw_attention
 from .identity import Event, identity_of, new_run
 from .journal import now_ms
 from .label_pictures import draw_labels
@@ -27,6 +28,9 @@ EPOCHS = ("epoch", "training", "trial_epoch")
 
 OVER = ("complete", "pruned")
 """States that nothing that is told later changes: equal keys mean equal numbers."""
+
+_DRAWN_FROM = (schema.LABELS_FILE, schema.ATTENTION_FILE)
+"""Files of arrays that a cell may have, with pictures of their own."""
 
 
 class Writer:
@@ -165,13 +169,13 @@ class Writer:
 
     def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
         """The cell's files, and pictures of them."""
-        labels = list(folder.glob(schema.LABELS_FILE))  # none, or the one
+        more = [file for name in _DRAWN_FROM if (file := folder / name).exists()]
         with tempfile.TemporaryDirectory() as draft:
-            trouble = _drawn(result, labels, Path(draft))
+            trouble = _drawn(result, more, Path(draft))
             self.client.log_artifacts(run, draft)
         if trouble:
             self.client.set_tag(run, schema.PICTURES, trouble)
-        for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *labels):
+        for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *more):
             self.client.log_artifact(run, str(file))
 
     def _on_failed(self, event: Event) -> None:
@@ -234,12 +238,13 @@ class Writer:
         return self._ids[identity]
 
 
-def _drawn(result: CellResult, labels: Sequence[Path], folder: Path) -> str:
+def _drawn(result: CellResult, files: Sequence[Path], folder: Path) -> str:
     """Draw a cell's pictures. Returns what went wrong: a picture that fails must not hold up every later event."""
     try:
         draw_artifacts(result, folder)
-        for file in labels:
-            draw_labels(file, result.facts["classes"], folder)
+        for file in files:
+            draw = draw_labels if file.name == schema.LABELS_FILE else draw_attention
+            draw(file, result.facts["classes"], folder)
     except Exception as error:  # noqa: BLE001  whatever the drawing raises
         return f"not drawn: {describe(error)}"
     return ""

@@ -31,6 +31,7 @@ from raysweep.data.splits import for_protocol
 from raysweep.metrics import all_scores
 from raysweep.models import Outputs, build_model, fresh_affinity
 
+from .attention import Attention, attend
 from .device_faces import DeviceFaces, DeviceImages
 from .evaluate import Predictions, predict
 from .fit_tally import FitTally
@@ -54,11 +55,12 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class FinalResult:
-    """Test predictions of each kind of weights ("last", "swa", "best"), and the headline kind."""
+    """Test predictions of each kind of weights ("last", "swa", "best"), the headline kind, and where that one looks."""
 
     headline: str
     predictions: dict[str, Predictions]
     best_epoch: int | None
+    attention: Attention
 
 
 class Trainer:
@@ -135,8 +137,12 @@ class Trainer:
     def finish(self) -> FinalResult:
         """Predict the test images once with the last weights, the SWA average and the best epoch."""
         kinds = ["last", *(["swa"] if self.average is not None else []), *(["best"] if self.best["weights"] else [])]
-        predictions = {kind: self._predict(self.ready_model(kind), TEST) for kind in kinds}
-        return FinalResult(self.experiment.selection.weights, predictions, self.best["epoch"])
+        models = {kind: self.ready_model(kind) for kind in kinds}
+        predictions = {kind: self._predict(model, TEST) for kind, model in models.items()}
+        config = self.experiment
+        headline, rows = config.selection.weights, self.data.rows(TEST)
+        looks = attend(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)
+        return FinalResult(headline, predictions, self.best["epoch"], looks)
 
     def ready_model(self, kind: str | None = None) -> nn.Module:
         """The model with the "last", "swa" or "best" weights (default: the headline's), ready to predict."""

@@ -14,6 +14,14 @@ from raysweep.training import weights_hash
 SMALL = Model(backbone="small", weights=None)
 SIZES = {"small": 48, "resnet18": 64, "resnet50": 64, "res2net50": 64, "arm": 224}
 
+MAPS = {
+    "small": (64, 6, 6),
+    "resnet18": (512, 2, 2),
+    "resnet50": (2048, 2, 2),
+    "res2net50": (2048, 2, 2),
+    "arm": (512, 7, 7),
+}
+
 COUNTS = {
     "small": 246_160,
     "resnet18": 11_689_512 - 513_000,  # torchvision's less its classifier
@@ -53,6 +61,16 @@ class TestEveryBackbone:
         (logits.square().sum() + affect.square().sum()).backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
         assert all(p.grad.count_nonzero() for name, p in model.named_parameters() if name.startswith("encoder"))
+
+    def test_maps_have_places(self, backbone):
+        encoder, seen = BACKBONES[backbone].build().eval(), []
+        part = encoder.get_submodule(BACKBONES[backbone].maps)
+        part.register_forward_hook(lambda module, inputs, output: seen.append(output))
+        with torch.no_grad():
+            features = encoder(faces(backbone))
+        assert tuple(seen[0].shape) == (2, *MAPS[backbone])
+        if backbone.startswith("res"):
+            torch.testing.assert_close(seen[0].mean((2, 3)), features)
 
     def test_deterministic_algorithms_are_enough(self, backbone):
         model, images = build_model(Model(backbone=backbone, weights=None), 4, seed=0), faces(backbone)

@@ -67,6 +67,7 @@ class Fabricated:
     extras: tuple = ()  # of {"name", "fingerprint", "count", "notes"}
     config: object = None  # coordinates to changes of the cell's Experiment; None: only the arm's name
     labels: object = None  # (coordinates, replicate) to the arrays of labels.npz, or None
+    attention: object = None  # the same to the arrays of attention.npz, or None
     label_scores: object = None  # the same to scores by plain name
     label_notes: object = None  # the same to sentences
 
@@ -140,8 +141,8 @@ class Fabricated:
         both = {f"test/{n}": v for n, v in scores.items()} | {f"test_{self.weights}/{n}": v for n, v in scores.items()}
         both |= {f"test_last/{n}": v - 0.01 for n, v in scores.items()} if self.weights != "last" else {}
         both |= {f"labels/{n}": v for n, v in (self.of(self.label_scores, cell) or {}).items()}
-        labels = self.of(self.labels, cell) or {}
-        return CellResult({**both, "val/best_macro_f1": f1}, self.facts(cell), history, self.arrays(), labels)
+        more = [self.of(what, cell) or {} for what in (self.labels, self.attention)]
+        return CellResult({**both, "val/best_macro_f1": f1}, self.facts(cell), history, self.arrays(), *more)
 
     def of(self, what, cell):
         return what(cell["coordinates"], cell["replicate"]) if what else None
@@ -258,6 +259,7 @@ def make_tracking(migrated, folder):
 def no_pictures(patch):
     patch.setattr(writer_module, "draw_artifacts", lambda result, folder: None)
     patch.setattr(writer_module, "draw_labels", lambda file, classes, folder: None)
+    patch.setattr(writer_module, "draw_attention", lambda file, classes, folder: None)
 
 
 @pytest.fixture
