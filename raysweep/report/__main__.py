@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: one table for all, too")
+    add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
     return words
@@ -72,7 +73,7 @@ def _write(asked: argparse.Namespace) -> int:
     results = _results(asked)
     if len(results) > 1:
         check_together(list(results.values()))
-    reports = [write_report(one, out) for out, one in results.items()]
+    reports = [write_report(one, out, not asked.no_faces) for out, one in results.items()]
     paths = [path for report in reports for path in report.paths]
     for report in reports:
         print("\n".join([report.table_markdown, "", *report.reading, ""]))
@@ -91,7 +92,7 @@ def _check(asked: argparse.Namespace) -> int:
     from raysweep.report.words import plural
 
     results = _results(asked)
-    stale = [out / name for out, one in results.items() for name in stale_files(one, out)]
+    stale = [out / name for out, one in results.items() for name in stale_files(one, out, not asked.no_faces)]
     if len(results) > 1:
         stale += [_out(asked) / name for name in stale_together(list(results.values()), _out(asked), list(results))]
     for path in stale:

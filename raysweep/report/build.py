@@ -59,10 +59,13 @@ def build_report(
     return write_report(load_results(study_name, tracking_uri, launch), Path(out))
 
 
-def write_report(results: Results, out: Path) -> ReportFiles:
-    """Write the report of loaded results. It is drafted beside `out` first: a failure leaves nothing half-written."""
+def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles:
+    """Write the report of loaded results. It is drafted beside `out` first: a failure leaves nothing half-written.
+
+    `faces`: with the figure that shows test faces, which a data set's licence may forbid to pass on.
+    """
     summary = summarise(results)
-    paths = placed(out, lambda draft: _write(results, summary, draft))
+    paths = placed(out, lambda draft: _write(_page(results, summary, faces), summary, draft))
     drop_stale(out, paths, _every_name(file_stem(results.study.name)))
     header, rows = summary_rows(summary)
     return ReportFiles(
@@ -82,13 +85,13 @@ def log_search_pictures(report: ReportFiles, log: Callable[[Path, str], None]) -
     return len(files)
 
 
-def stale_files(results: Results, out: Path) -> list[str]:
+def stale_files(results: Results, out: Path, faces: bool = True) -> list[str]:
     """Files in `out` that are absent, and text files (Markdown, LaTeX, CSV) that differ from a fresh report.
 
     Pictures are not compared: their bytes depend on the version of the font library.
     """
     summary = summarise(results)
-    page = _page(results, summary)
+    page = _page(results, summary, faces)
     names = [f"{file_stem(results.study.name)}.html"]
     names += [f"figures/{picture.stem}.{kind}" for picture in _pictures(page) for kind in ("png", "pdf")]
     return stale_among(out, _texts(page, summary) | _search_texts(page, summary), names)
@@ -113,22 +116,23 @@ def summary_text(summary: Summary) -> str:
     return "\n".join([*lines, "", *reading(summary)])
 
 
-def _write(results: Results, summary: Summary, out: Path) -> list[Path]:
+def _write(page: Page, summary: Summary, out: Path) -> list[Path]:
     """Every file of the report, in the order in which a reader should hear of them."""
-    page = _page(results, summary)
     drawn = save_pictures(_pictures(page), out / "figures")
-    texts = _texts(page, summary) | {f"{file_stem(results.study.name)}.html": page_html(page, out / "figures")}
+    texts = _texts(page, summary) | {f"{file_stem(page.results.study.name)}.html": page_html(page, out / "figures")}
     texts |= _search_texts(page, summary)
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *drawn]
 
 
-def _page(results: Results, summary: Summary) -> Page:
+def _page(results: Results, summary: Summary, faces: bool) -> Page:
     study = results.study
     more = [table for table in (pivot_table(summary), peers_table(summary)) if table is not None]
-    command = shlex.join(["python", "-m", "raysweep.report", study.name, "--launch", study.launch])
-    pictures = draw_pictures(summary, file_stem(study.name))
+    command = shlex.join(
+        ["python", "-m", "raysweep.report", study.name, "--launch", study.launch, *([] if faces else ["--no-faces"])]
+    )
+    pictures = draw_pictures(summary, file_stem(study.name), faces)
     tables = [results_table(summary), *more]
     return Page(results, question(summary), reading(summary), tables, pictures, command, _search(summary))
 

@@ -35,10 +35,10 @@ class Picture:
     caption: str
 
 
-def draw_pictures(summary: Summary, stem: str) -> list[Picture]:
-    """Every figure that axes, scores and curves allow."""
+def draw_pictures(summary: Summary, stem: str, faces: bool = True) -> list[Picture]:
+    """Every figure that axes, scores and curves allow. `faces`: those that show images of the data set, too."""
     with style():
-        return [Picture(f"{stem}_{name}", figure, words) for name, figure, words in _figures(summary)]
+        return [Picture(f"{stem}_{name}", figure, words) for name, figure, words in _figures(summary, faces)]
 
 
 def save_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
@@ -47,7 +47,7 @@ def save_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
         return [path for picture in pictures for path in save(picture.figure, folder, picture.stem)]
 
 
-def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
+def _figures(summary: Summary, faces: bool) -> Iterator[tuple[str, Figure, str]]:
     study = summary.study
     along = dependence(summary)
     if along is not None:
@@ -72,7 +72,7 @@ def _figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
         images = "test" if study.protocol == "best_on_test" else "validation"
         figure = draw_learning(learning, f"{images} macro-F1", study.compared_axis)
         yield "learning", figure, _learning_words(summary, learning, images)
-    shown = gallery(summary)
+    shown = gallery(summary) if faces else None
     if shown is not None:
         kept = constancy(summary)
         yield "attention", draw_attention(shown, kept, study.data.classes), attention_words(shown, kept)

@@ -274,6 +274,11 @@ class TestFigure:
             assert words in picture.caption
         assert "everywhere" not in picture.caption
 
+    def test_it_is_left_out_when_faces_must_not_be_shown(self, summary):
+        stems = [picture.stem for picture in draw_pictures(summary, "x")]
+        without = [picture.stem for picture in draw_pictures(summary, "x", faces=False)]
+        assert without == [stem for stem in stems if stem != "x_attention"]
+
     def test_nothing_is_cut_off_and_equal_data_give_equal_pixels(self, summary):
         pixels = []
         with style():
