@@ -20,6 +20,8 @@ from .figure_levels import draw_levels
 from .figure_scores import draw_dependence
 from .label_data import MOST_ARMS, ArmPlanes, arm_planes, truth_panels
 from .records import arm_words
+from .statistics import paired
+from .tables import difference_words
 from .words import listed, plural, title
 
 NAMES = ("scores", "differences", "memorisation", "learning", "attention", "truth", "labels")
@@ -150,6 +152,8 @@ def attention_words(shown: Gallery, along: Constancy | None) -> str:
         f"replicate, mean over {along.images} test images; mean and 95 % t-interval over replicates (faint: each). "
         "1 is the same map."
     )
+    if differences := _likeness_differences(along):
+        words += f" {differences}"
     if along.between:
         words += f" Crosses: the same between two replicates at {at}, which differ in all seeds; mean over pairs."
     if along.flat:
@@ -158,6 +162,23 @@ def attention_words(shown: Gallery, along: Constancy | None) -> str:
             "another one counts as 0, and two such are left out."
         )
     return words
+
+
+def _likeness_differences(along: Constancy) -> str:
+    """The lines at the last level against the reference's, or nothing without one."""
+    reference = next((line for line in along.lines if line.is_reference), None)
+    if reference is None:
+        return ""
+    last = reference.points[-1]
+    found = []
+    for line in along.lines:
+        if line is not reference and line.points[-1].x == last.x:
+            comparison = paired(line.points[-1].values, last.values)
+            found += [f"{line.name} {difference_words(comparison)}"] if comparison is not None else []
+    if not found:
+        return ""
+    where = f"{along.axis.name}={last.x:g}"
+    return f"At {where} against {reference.name}: {listed(found)} (paired by replicate, not corrected)."
 
 
 _TRUTH_WORDS = (

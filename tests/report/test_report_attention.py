@@ -1,6 +1,7 @@
 """Attention maps from the cell's file to the report: what is read, chosen, measured and drawn."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -273,6 +274,20 @@ class TestFigure:
         ):
             assert words in picture.caption
         assert "everywhere" not in picture.caption
+
+    def test_caption_compares_with_the_reference_by_replicate(self, summary):
+        along = constancy(summary)
+        ours, theirs = (
+            next(line for line in along.lines if line.name == name).points[-1].values
+            for name in ("Gaussian", "one-hot")
+        )
+        shared = sorted(ours.keys() & theirs.keys())
+        tested = stats.ttest_rel([ours[r] for r in shared], [theirs[r] for r in shared])
+        low, high = tested.confidence_interval()
+        mean = np.mean([ours[r] - theirs[r] for r in shared])
+        words = attention_words(gallery(summary), along)
+        said = re.search(r"against one-hot: .*Gaussian ([^ ]+) \[([^,]+), ([^\]]+)\]", words)
+        assert [float(word.replace("−", "-")) for word in said.groups()] == pytest.approx([mean, low, high], abs=6e-4)
 
     def test_it_is_left_out_when_faces_must_not_be_shown(self, summary):
         stems = [picture.stem for picture in draw_pictures(summary, "x")]
