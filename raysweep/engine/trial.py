@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 from ray import train, tune
 from ray.exceptions import RayActorError
 from ray.train import RunConfig, ScalingConfig
+from ray.train._internal.session import get_session
 from ray.train.torch import TorchTrainer, get_device
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
@@ -29,6 +31,9 @@ from raysweep.recipes import FitEvent, load_sets
 from raysweep.recipes.run import run_task
 
 Report = Callable[[dict[str, Any]], object]
+
+PASSING = 1.0
+"""Seconds that a report may take from a queue to its place, both in one process."""
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -51,6 +56,20 @@ def run_trial(config: dict[str, Any]) -> None:
         tune.report(_trouble(root_of(error)))
     else:
         tune.report({"ended": True})  # Tune complains of a trial that reports nothing
+
+
+def _let_pass() -> None:
+    """Wait until what the group's workers reported last has gone its way.
+
+    It comes to the trial's main thread by a queue, and that thread puts it where `tune.report` puts, too: a place for
+    one, which nobody else empties. A report of ours in between would let that thread wait for itself for ever.
+    """
+    session = get_session()
+    assert session is not None
+    queue, end = session._get_or_create_inter_actor_queue(), time.monotonic() + 10 * PASSING
+    while not queue.empty() and time.monotonic() < end:  # a trial that was stopped takes nothing any more
+        time.sleep(0.05)
+    time.sleep(PASSING)  # taken from the queue, not yet in its place
 
 
 def _in_process(config: dict[str, Any]) -> None:
@@ -92,7 +111,10 @@ def _train_in_group(config: dict[str, Any]) -> None:
     scaling = ScalingConfig(num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"])
     folder = str(Path(config["local"]) / "tune" / "groups")
     run = RunConfig(storage_path=folder, name=config["tasks"][0]["key"][:16], callbacks=[TuneReportCallback()])
-    TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
+    try:
+        TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
+    finally:
+        _let_pass()
 
 
 def _in_worker(config: dict[str, Any]) -> None:
