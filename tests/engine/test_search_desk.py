@@ -91,7 +91,7 @@ def test_what_a_living_launch_runs_is_left_alone(launch):
 
 
 def test_a_launch_waits_for_the_last_trial_of_another_and_takes_it_over_when_that_dies(launch):
-    search, living = Search(space=NUMBERS), {"first", "second"}
+    search, living = Search(space=NUMBERS, stopper=None), {"first", "second"}
     first = launch(make_arm(search), trials=2, name="first")
     trial, running = first.next()
     first.train(trial, running, epochs=2)
