@@ -30,14 +30,14 @@ def check_alike(summaries: Summaries) -> None:
     for other in others:
         for what, ours, theirs in (
             ("axes", first.axes, other.axes),
-            ("a headline score", first.metric, other.metric),
+            ("headline score", first.metric, other.metric),
             ("published numbers", first.published, other.published),
-            ("a reference", dict(first.reference), dict(other.reference)),
-            ("a preset", first.preset, other.preset),
+            ("reference", dict(first.reference), dict(other.reference)),
+            ("preset", first.preset, other.preset),
         ):
             if ours != theirs:
                 raise UserError(
-                    f"one table needs launches with the same {what.removeprefix('a ')}, but {first.launch} "
+                    f"one table needs launches with the same {what}, but {first.launch} "
                     f"({first.data.name}) and {other.launch} ({other.data.name}) differ there: "
                     "ask for a report of each, or run the study again on all of them at once (--on)"
                 )
