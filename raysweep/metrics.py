@@ -22,13 +22,16 @@ from torchmetrics.functional.classification import (
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     """accuracy, macro_f1, ece (15 equal-width bins), nll (nats), brier (sum over classes, in [0, 2]).
 
-    Macro-F1 is the mean over classes that occur among labels or predictions.
+    Macro-F1 is the mean over the classes that occur among the labels, whatever is predicted: the same classes for every
+    model that is scored on a set.
     """
     num_classes = probs_NK.shape[1]
+    present = labels_N.unique()
+    f1 = multiclass_f1_score(probs_NK, labels_N, num_classes, average="none")
     observed = torch.nn.functional.one_hot(labels_N, num_classes).to(probs_NK.dtype)
     chosen = probs_NK.gather(1, labels_N[:, None]).squeeze(1)
     return {
-        "macro_f1": float(multiclass_f1_score(probs_NK, labels_N, num_classes, average="macro")),
+        "macro_f1": float((f1[present] / len(present)).sum()),
         "accuracy": float(multiclass_accuracy(probs_NK, labels_N, num_classes, average="micro")),
         "ece": float(multiclass_calibration_error(probs_NK, labels_N, num_classes, n_bins=15, norm="l1")),
         "nll": float(-chosen.clamp_min(torch.finfo(probs_NK.dtype).tiny).log().mean()),

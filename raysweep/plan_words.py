@@ -43,6 +43,8 @@ class PlanWords:
         lines = [
             f"{plan.study_name}: {plan.study.title}",
             data_line(data),
+            *(f"           note: {note}" for note in data.notes),
+            *(f"           remark: {remark}" for remark in data.info.get("remarks", [])),
             *(f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images" for extra in plan.extras),
             f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
             + (f", {twins} equal to another" if twins else ""),

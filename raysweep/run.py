@@ -65,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
         help="data set: a name, a folder with one folder an expression, or a CSV file; several: a table for each, "
         "and one for all",
     )
+    add(
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="how a folder or CSV file of --on is read, as for `python -m raysweep.data prepare`; repeatable",
+    )
     add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
     add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
     add(
@@ -145,6 +152,8 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.preset not in PRESETS:
         raise unknown_name("preset", asked.preset, PRESETS)
     changes = dict(parse_assignment("--set", text) for text in asked.set)
+    if asked.option:
+        changes["data.options"] = tuple(asked.option)
     replicates = parse_seeds(asked.seeds) if asked.seeds else None
     devices = _devices(asked.devices)
     if study.search is not None:

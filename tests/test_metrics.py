@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
 from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
@@ -81,6 +83,18 @@ def test_kl_is_zero_for_the_votes_themselves_and_finite_for_a_sure_mistake():
     assert vote_scores(votes, votes)["kl_votes"] == pytest.approx(0, abs=1e-12)
     wrong = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     assert math.isfinite(vote_scores(wrong, votes)["kl_votes"])
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=30),
+    said=st.lists(st.integers(0, 4), min_size=30, max_size=30),
+)
+@settings(max_examples=60, deadline=None)
+def test_macro_f1_is_over_the_classes_among_the_labels_whatever_is_predicted(labels, said):
+    said = said[: len(labels)]
+    probs = torch.nn.functional.one_hot(torch.tensor(said), 5).float()
+    expected = f1_score(labels, said, labels=sorted(set(labels)), average="macro", zero_division=0)
+    assert expression_scores(probs, torch.tensor(labels))["macro_f1"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_macro_f1_counts_classes_that_occur():

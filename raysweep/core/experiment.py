@@ -8,6 +8,7 @@ Symbols: alpha is Eq. 4's, `weight_va` is the lambda of the regression term.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
@@ -37,6 +38,16 @@ def _names(value: Any) -> Any:
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
+def _options(value: Any) -> Any:
+    """ "a=1,b=2" as ("a=1", "b=2"); a comma that no `name=` follows belongs to a value."""
+    if not isinstance(value, str):
+        return value
+    return tuple(word.strip() for word in re.split(r"[,;]\s*(?=\w+=)", value) if word.strip() not in ("", "none"))
+
+
+ReaderOptions = Annotated[tuple[str, ...], BeforeValidator(_options)]
+
+
 def epochs_of(value: float, epochs: int) -> float:
     """A schedule value in epochs: below 1 it is a share of them.
 
@@ -59,6 +70,9 @@ class Data(Section):
     image_size: int = Field(224, ge=32, le=512, description="side of the square input, pixels")
     train_images: int | None = Field(None, ge=16, description="use this many training images; none = all there are")
     test_images: int | None = Field(None, ge=16, description="use this many test images; none = all there are")
+    options: ReaderOptions = Field(
+        (), description="K=V,...: how a folder or CSV file is read (see `python -m raysweep.data prepare --help`)"
+    )
     leave_out: Literal["none", "twins", "near_twins"] = Field(
         "none", description="leave out training images that are in validation or test, too: same pixels, or near ones"
     )

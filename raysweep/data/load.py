@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -15,13 +14,10 @@ from raysweep.core.files import LocalFiles
 from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .packed import load_packed, save_packed
-from .photographs import assemble
 from .prepare.home import SETTING, Home, home, home_place, is_name
-from .record import Record
 from .sources import READERS
-from .sources.class_folder import read_class_folder
-from .sources.csv_table import read_csv
-from .splits import subset, with_test_split
+from .splits import named_gaps, subset, with_test_split
+from .unprepared import read_unprepared
 
 FACES_TRAIN, FACES_TEST = 20_000, 1_600
 """Built-in faces when no number is asked for."""
@@ -49,7 +45,7 @@ def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceD
         data = read_prepared(folder, config.source)
     data = with_test_split(data) if hold_out else data
     data = _without_twins(data, config, cache, folder, place)
-    return subset(subset(data, TRAIN, config.train_images), TEST, config.test_images)
+    return named_gaps(subset(subset(data, TRAIN, config.train_images), TEST, config.test_images), hold_out)
 
 
 def _without_twins(data: FaceData, config: Data, cache: Path | None, folder: Path | None, where: str) -> FaceData:
@@ -77,6 +73,7 @@ def _prepared(config: Data, where: str) -> Path | None:
     place = Home(where)
     folder = place.open(name, size)
     if folder is not None:
+        _check_no_options(config, "is prepared: give them to `prepare`")
         return folder
     sizes = place.sizes(name)
     command = f"`python -m raysweep.data prepare {name if name in READERS else '...'} PATH --size {size}`"
@@ -94,8 +91,11 @@ def _prepared(config: Data, where: str) -> Path | None:
 
 
 def _decoded(config: Data, cache: Path | None) -> FaceData:
-    """A built-in set, or photographs that are decoded here, kept below `cache` when given."""
-    name, build = _resolve(config)
+    """A built-in set, or photographs that are read here; either is kept below `cache` when given."""
+    if config.source not in SOURCES:
+        return read_unprepared(_path(config.source), config.image_size, read_options(config.options), cache)
+    _check_no_options(config, "is a built-in set")
+    name, build = SOURCES[config.source](config)
     folder = cache / name if cache else None
     data = load_packed(folder) if folder else None
     if data is None:
@@ -105,21 +105,36 @@ def _decoded(config: Data, cache: Path | None) -> FaceData:
     return data
 
 
-def _resolve(config: Data) -> tuple[str, Callable[[], FaceData]]:
-    """A name for the cache that changes with the content, and what builds the data set."""
-    if config.source in SOURCES:
-        return SOURCES[config.source](config)
-    path = Path(config.source).expanduser()
-    if path.is_dir():
-        return _photographs(config, path, read_class_folder(path))
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return _photographs(config, path, *read_csv(path))
+def _check_no_options(config: Data, why: str) -> None:
+    if config.options:
+        raise UserError(
+            f"data.options={','.join(config.options)} is for folders and lists that are named by their path, but "
+            f"{config.source} {why}"
+        )
+
+
+def read_options(words: Sequence[str]) -> dict[str, str]:
+    """Options of a reader by name. Raises UserError: not K=V, or one of them twice."""
+    options: dict[str, str] = {}
+    for word in words:
+        name, separator, value = (part.strip() for part in word.partition("="))
+        if not separator or not name or not value:
+            raise UserError(f"--option expects K=V, but got {word!r}")
+        if options.get(name, value) != value:
+            raise UserError(f"--option {name} is given twice, as {options[name]} and as {value}")
+        options[name] = value
+    return options
+
+
+def _path(source: str) -> Path:
+    """The folder or file that a source names. Raises UserError: there is none."""
+    path = Path(source).expanduser()
     if path.exists():
-        raise UserError(f"{path}: expected a folder with one folder an expression, or a .csv file")
-    if os.sep in config.source or path.suffix:
+        return path
+    if os.sep in source or path.suffix:
         raise UserError(f"{path}: no such file or folder")
     known = [*SOURCES, *READERS, *home().names()]
-    raise unknown_name("data set", config.source, known, "(or give a path to a class folder or a CSV file)")
+    raise unknown_name("data set", source, known, "(or give a path to a class folder or a CSV file)")
 
 
 def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
@@ -138,26 +153,6 @@ def _site(config: Data) -> tuple[str, Callable[[], FaceData]]:
     train, test = config.train_images or site.train, config.test_images or site.test
     cache_name = f"{site.name}-v{FACES_VERSION}.{SITES_VERSION}-{size}px-{train}-{test}"
     return cache_name, lambda: build_site(site, size=size, train=train, validation=0, test=test)
-
-
-def _photographs(
-    config: Data, path: Path, records: list[Record], notes: tuple[str, ...] = (), bad_rows: Sequence[str] = ()
-) -> tuple[str, Callable[[], FaceData]]:
-    digest = hashlib.sha256(f"{config.image_size}{notes}{bad_rows}".encode())
-    for record in records:
-        digest.update(f"{record}{_state(record.path)}".encode("utf-8", "surrogateescape"))
-    name = path.stem if path.is_file() else path.resolve().name
-    cache_name = f"{name}-{digest.hexdigest()[:16]}"
-    return cache_name, lambda: assemble(name, records, config.image_size, notes, bad_rows)
-
-
-def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of change; None where no such file is, or none can have such a name."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return state.st_size, state.st_mtime_ns
 
 
 SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {

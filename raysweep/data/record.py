@@ -10,18 +10,29 @@ from pathlib import Path
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Splits, as data sets number them."""
 
-SPLITS = {
-    "train": TRAIN,
-    "training": TRAIN,
-    "val": VALIDATION,
-    "valid": VALIDATION,
-    "validation": VALIDATION,
-    "test": TEST,
-}
-"""Words for splits."""
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+"""Splits by the names that records have."""
 
-_SYNONYMS = {"happy": "happiness", "sad": "sadness", "surprised": "surprise", "angry": "anger", "fearful": "fear"}
-_SYNONYMS |= {"disgusted": "disgust", "contemptuous": "contempt", "afraid": "fear"}
+_SPLIT_WORDS = {
+    "train": ("train", "training", "trn"),
+    "validation": ("validation", "valid", "val", "dev", "development", "publictest"),
+    "test": ("test", "testing", "tst", "eval", "evaluation", "privatetest"),
+}
+_SPLIT_OF = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder or a cell of a list names ("Train", "PublicTest", "val_set"); None where it names none.
+
+    >>> [split_of(name) for name in ("Training", "dev", "PublicTest", "test_set", "Eval", "happy", "train2")]
+    ['train', 'validation', 'validation', 'test', 'test', None, None]
+    """
+    word = "".join(c for c in name.casefold() if c.isalnum())
+    for ending in ("", "set", "split", "data", "images"):
+        found = _SPLIT_OF.get(word.removesuffix(ending)) if word.endswith(ending) else None
+        if found:
+            return found
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ class Record:
     """One face.
 
     `path` of its image or video; `frame` of a video, from 0; `pixels` where the list itself holds them (48 x 48 grey).
-    `expression`: a canonical name (`canonical_expression`), "" when only VA is known. `where`: file and row.
+    `expression`: a name by `expressions.canonical_expression`, "" when only VA is known. `where`: file and row.
     `va` in [-1, 1], NaN where missing. `votes`: by `EXPRESSIONS`, of any positive sum; empty where nobody voted.
     `box`: left, top, width, height in pixels of the image; `landmarks`: x, y, x, y, ... in pixels of the image.
     """
@@ -70,13 +81,14 @@ PROBLEMS = {
     "box outside": "a face box that misses the image, or has no area",
     "landmarks missing": "no landmarks where the release has them: cropped by box instead",
     "path escapes": "a path that leads out of the data set's folder",
+    "hidden file": "a file that a system left behind, not a photograph: `._1.png`, `.ipynb_checkpoints/`, `__MACOSX/`",
     "no majority": "raters do not agree on an expression",
     "no face found": "a photograph in which the detector, where one was asked for, finds no face",
     "not a face": "uncertain, unknown or no face, by the release's own codes",
 }
 """Kinds of problems, in words. Those of `BY_DESIGN` never refuse a set."""
 
-BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing")
+BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing", "hidden file")
 
 
 @dataclass(frozen=True)
@@ -84,8 +96,9 @@ class Listing:
     """A data set as its lists describe it. `entries` can be iterated once; it reads the lists as it goes.
 
     `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options`: words that change
-    what is read, for the fingerprint; `notes`: sentences for captions; `counts`: published training counts by
-    expression and `means`: published mean VA, where there are any, to stand beside ours.
+    what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: what a user should know of how the
+    set was read (files that were passed over, columns that are not used), for the console; `counts`: published
+    training counts by expression and `means`: published mean VA, where there are any, to stand beside ours.
     """
 
     name: str
@@ -96,12 +109,7 @@ class Listing:
     files: Sequence[Path]
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     means: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     total: int | None = None
-
-
-def canonical_expression(name: str) -> str:
-    """AffectNet's name of an expression ("Happy" -> "happiness"); other names come back in lower case."""
-    word = name.strip().lower()
-    return _SYNONYMS.get(word, word)

@@ -59,7 +59,7 @@ def subset(data: FaceData, split: int, count: int | None) -> FaceData:
     if count is None or count >= len(rows):
         return data
     place = torch.arange(len(rows))  # within the split: what became of the other splits does not matter
-    kept = rows[_per_class(data.labels[rows], place, derive_key("subset", split), count / len(rows), None)]
+    kept = rows[_share_of_classes(data.labels[rows], place, derive_key("subset", split), count / len(rows))]
     everything_else = torch.nonzero(data.splits != split).flatten()
     taken = data.take(torch.sort(torch.cat([kept, everything_else])).values)
     return replace(taken, fingerprint=f"{data.fingerprint} {len(kept)} of {len(rows)} in {split}")
@@ -76,7 +76,7 @@ def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: in
         UserError: a count a class asked of data with subjects, or nothing would be left to train on.
     """
     if not _knows_subjects(data, rows):
-        return _per_class(data.labels[rows], rows, key, share, per_class)
+        return _held_out_per_class(data.labels[rows], rows, key, share, per_class)
     if per_class is not None:
         raise UserError(f"`selection.validation_per_class` would split subjects, and {data.name} has them: use a share")
     alone = data.subjects[rows] < 0
@@ -99,10 +99,35 @@ def _by_subject(subjects: Tensor, rows: Tensor, key: int, share: float) -> Tenso
     return rows[chosen[position]]
 
 
-def _per_class(labels: Tensor, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:
+def _held_out_per_class(labels: Tensor, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:
+    """A share of every class, at least one image and at most half of it: one image of a class is never held out."""
     kept = []
     for k in labels.unique():
         members = rows[labels == k]
-        count = round(share * len(members)) if per_class is None else min(per_class, len(members) // 2)
-        kept.append(members[permutation(key, members)[: max(1, count)]])
+        wanted = max(1, round(share * len(members))) if per_class is None else per_class
+        kept.append(members[permutation(key, members)[: min(wanted, len(members) // 2)]])
     return torch.cat(kept).sort().values
+
+
+def _share_of_classes(labels: Tensor, rows: Tensor, key: int, share: float) -> Tensor:
+    """A share of every class, at least one image of it."""
+    kept = []
+    for k in labels.unique():
+        members = rows[labels == k]
+        kept.append(members[permutation(key, members)[: max(1, round(share * len(members)))]])
+    return torch.cat(kept).sort().values
+
+
+def named_gaps(data: FaceData, scored: bool = True) -> FaceData:
+    """The data set with notes for captions that name classes without training or test images.
+
+    `scored` off: nobody asks for its test images (an extra set).
+    """
+    notes = []
+    for split, word in ((TRAIN, "training"), *(((TEST, "test"),) if scored else ())):
+        counts = torch.bincount(data.labels[data.rows(split)], minlength=data.num_classes)
+        lacking = [name for name, count in zip(data.classes, counts.tolist(), strict=True) if not count]
+        if lacking and len(lacking) < data.num_classes:
+            without = ": macro-F1 is the mean over the other classes" if split == TEST else ""
+            notes.append(f"no {word} image of {', '.join(lacking)}{without}")
+    return replace(data, notes=(*data.notes, *notes)) if notes else data

@@ -55,7 +55,7 @@ def _load(
         extras.append(subset(data, TRAIN, max(1, round(share * len(data.rows(TRAIN))))))
     if finetune is None or finetune == "target":
         return Sets(target, tuple(extras), target if finetune else None)
-    return Sets(target, tuple(extras), load_data(config.model_copy(update={"source": finetune}), cache))
+    return Sets(target, tuple(extras), load_data(config.model_copy(update={"source": finetune, "options": ()}), cache))
 
 
 def check_sets(experiment: Experiment, sets: Sets) -> None:

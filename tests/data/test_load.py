@@ -6,17 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data, Selection
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
+from raysweep.data.expressions import canonical_expression
 from raysweep.data.load import load_data
 from raysweep.data.packed import load_packed, save_packed
-from raysweep.data.photographs import decode_image
-from raysweep.data.record import canonical_expression
-from raysweep.data.splits import for_protocol, subset, with_test_split
+from raysweep.data.splits import _held_out_per_class, _share_of_classes, for_protocol, subset, with_test_split
 from tests.conftest import make_squares
+from tests.data.reference import central_square
 
 
 def picture(path: Path, value: int, size=(40, 60)):
@@ -79,16 +81,16 @@ def test_a_csv_with_everything(tmp_path):
 @pytest.mark.parametrize(
     ("header", "row", "words"),
     [
-        ("path,emotion", "0.png,fear", "column 'expression' is missing"),
+        ("path,mood", "0.png,fear", "column 'expression' is missing"),
         ("path,expression,valense,arousal", "0.png,fear,0,0", "did you mean 'valence'"),
         ("path,expression,valence", "0.png,fear,0", "come together"),
-        ("path,expression,valence,arousal", "0.png,fear,1.5,0", "faces.csv:2: `-1 <= valence <= 1`"),
+        ("path,expression,valence,arousal", "0.png,fear,1.5,0", "faces.csv:2: VA out of range: `-1 <= valence <= 1`"),
         ("path,expression,valence,arousal", "0.png,fear,x,0", "got 'x'"),
-        ("path,expression", "0.png,", "faces.csv:2: path and expression must not be empty"),
+        ("path,expression", "0.png,", "faces.csv:2: bad row: path and expression must not be empty"),
         ("path,expression,split", "0.png,fear,trian", "`split` must be train, validation or test"),
-        ("path,expression", "none.png,fear", "bad rows or unreadable photographs"),
+        ("path,expression", "none.png,fear", "at most 5% of the rows may be bad"),
         ("path,expression", "0.png,fear", "at least two expressions"),
-        ("path,expression", "0.png,fear,0", "faces.csv:2: a row needs 2 values, one a column, but has 3"),
+        ("path,expression", "0.png,fear,0", "faces.csv:2: bad row: a row needs 2 values, one a column, but has 3"),
         ("", "", "has no rows"),
     ],
 )
@@ -99,15 +101,19 @@ def test_a_bad_csv_says_file_row_and_rule(tmp_path, header, row, words):
 
 
 def test_few_bad_rows_are_listed(tmp_path):
-    rows = [f"{i % 8}.png,{'fear' if i % 2 else 'anger'},0.1,0.1" for i in range(40)]
+    rows = [f"{i}.png,{'fear' if i % 2 else 'anger'},0.1,0.1" for i in range(40)]
+    for i in range(8, 40):
+        picture(tmp_path / f"{i}.png", 2 * i)
     data = load(csv_of(tmp_path, " path , expression,valence,arousal", *rows, "0.png,fear,7,0"))
     assert len(data) == 40
-    assert data.info["problems"] == ["faces.csv:42: `-1 <= valence <= 1` must hold (or -2 for missing), but got '7'"]
+    rule = "`-1 <= valence <= 1` must hold (or -2 for missing), but got '7'"
+    assert data.info["bad_rows"] == [f"faces.csv:42: VA out of range: {rule}"]
+    assert "1 of 41 rows or images could not be used and are left out (VA out of range 1)" in data.notes
 
 
 def test_a_file_in_another_encoding(tmp_path):
     (tmp_path / "faces.csv").write_bytes("path,expression\n0.png,dégoût\n".encode("latin-1"))
-    with pytest.raises(UserError, match="must be in UTF-8"):
+    with pytest.raises(UserError, match="byte 7 of the row is not in UTF-8"):
         load(tmp_path / "faces.csv")
 
 
@@ -117,7 +123,7 @@ def test_a_photograph_that_lies_on_its_side_is_turned(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be shown turned clockwise by a quarter
     Image.fromarray(pixels).save(tmp_path / "side.jpg", exif=exif)
-    upright = decode_image(tmp_path / "side.jpg", 16)
+    upright = central_square(tmp_path / "side.jpg", 16)
     assert upright[:, :, 10:].mean() > 200 > 55 > upright[:, :, :6].mean()
 
 
@@ -148,10 +154,11 @@ def test_few_broken_pictures_are_listed_many_refused(tmp_path):
     (root / "train" / "Sad" / "0.png").write_bytes(b"not a picture")
     data = load(root)
     assert len(data) == 71
-    assert len(data.info["problems"]) == 1
+    assert data.info["problems"] == ["image unreadable: 1"]
+    assert data.info["bad_rows"][0].startswith("train/Sad/0.png: image unreadable")
     for i in range(8):
         (root / "train" / "Happy" / f"{i}.png").write_bytes(b"")
-    with pytest.raises(UserError, match="but 9 of 72 are"):
+    with pytest.raises(UserError, match="but 9 of the 72 that were read are"):
         load(root, train_images=30)
 
 
@@ -170,7 +177,7 @@ def test_decoding_takes_the_central_square(tmp_path):
     pixels = np.zeros((40, 80, 3), dtype=np.uint8)
     pixels[:, 20:60] = 255
     Image.fromarray(pixels).save(tmp_path / "wide.png")
-    square = decode_image(tmp_path / "wide.png", 16)
+    square = central_square(tmp_path / "wide.png", 16)
     assert square.shape == (3, 16, 16)
     assert (square > 200).mean() > 0.95
 
@@ -224,3 +231,45 @@ def test_a_given_validation_part_is_used_or_trained_on():
     data = data.with_splits(splits)
     assert torch.equal(for_protocol(data, Selection(), 5).splits, splits)
     assert len(for_protocol(data, Selection(protocol="last", weights="last"), 5).rows(VALIDATION)) == 0
+
+
+def test_one_image_of_a_class_is_never_held_out():
+    labels, rows = torch.tensor([0, 0, 0, 0, 1]), torch.arange(5)
+    assert labels[_held_out_per_class(labels, rows, 1, 0.15, None)].tolist() == [0]
+    assert labels[_held_out_per_class(labels, rows, 1, 0.15, 3)].tolist() == [0, 0]
+
+
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=60),
+    share=st.floats(0.01, 0.99),
+    per_class=st.none() | st.integers(1, 20),
+)
+@settings(max_examples=60, deadline=None)
+def test_at_most_half_of_every_class_is_held_out(labels, share, per_class):
+    labels = torch.tensor(labels)
+    held = torch.bincount(
+        labels[_held_out_per_class(labels, torch.arange(len(labels)), 3, share, per_class)], minlength=5
+    )
+    counts = torch.bincount(labels, minlength=5)
+    assert bool((held <= counts // 2).all())
+    assert bool((held[counts >= 2] >= 1).all())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.2, 0.5])
+def test_a_subset_keeps_one_image_of_every_class(share):
+    labels = torch.tensor([0] * 50 + [1])
+    kept = _share_of_classes(labels, torch.arange(51), 1, share)
+    assert torch.bincount(labels[kept]).tolist() == [round(50 * share) or 1, 1]
+
+
+def test_classes_without_test_or_training_images_are_named(tmp_path):
+    rows = [f"{i}.png,{('fear', 'anger', 'sad')[i % 3]},{'test' if i == 0 else 'train'}" for i in range(8)]
+    data = load(csv_of(tmp_path, "path,expression,split", *rows))
+    assert "no test image of sadness, anger: macro-F1 is the mean over the other classes" in data.notes
+    rows = [f"{i}.png,{('fear', 'anger')[i % 2]},{'test' if i % 2 else 'train'}" for i in range(8)]
+    data = load(csv_of(tmp_path / "2", "path,expression,split", *rows))
+    assert "no training image of anger" in data.notes
+    lone = [f"{i}.png,{'anger' if i == 3 else 'fear'}" for i in range(8)]
+    data = load(csv_of(tmp_path / "3", "path,expression", *lone))
+    assert data.labels[data.rows(TRAIN)].tolist().count(data.classes.index("anger")) == 1
+    assert "no test image of anger: macro-F1 is the mean over the other classes" in data.notes

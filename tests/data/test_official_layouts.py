@@ -52,6 +52,7 @@ def affectnet_npy(root):
 def affwild(root):
     pytest.importorskip("av")
     trees.affwild(root)
+    trees.write_lines(root / "annotations" / "train" / "valence" / "2.txt", *["-0.6"] * 3)
     for path in (root / "videos" / "train").iterdir():
         film(path, frames=5, size=(SIDE, SIDE))
     for path in (root / "bboxes" / "train").glob("*/*.pts"):
@@ -90,7 +91,8 @@ def fer2013(root):
 
 
 def ferplus(root):
-    rows = [trees.votes_row(f"fer{i:07}.png", happiness=9, neutral=1) for i in range(4)]
+    rows = [trees.votes_row(f"fer{i:07}.png", happiness=9, neutral=1) for i in range(3)]
+    rows.append(trees.votes_row("fer0000003.png", fear=10))
     trees.ferplus(root, *rows)
     for i in range(4):
         photograph(root / "data" / "FER2013Train" / f"fer{i:07}.png", 60 + 10 * i)
@@ -104,7 +106,9 @@ def affectnet(data):
 
 
 def by_video(data):
-    assert data.va.tolist() == pytest.approx(np.full((15, 2), (0.6, 0.1)))
+    assert data.va[:, 1].tolist() == pytest.approx([0.1] * 15)
+    assert sorted(data.va[:, 0].tolist()) == pytest.approx([-0.6] * 3 + [0.6] * 12)
+    assert [data.classes[k] for k in data.labels.unique()] == ["happiness", "sadness"]
     videos = {int(s): set(data.splits[data.subjects == s].tolist()) for s in data.subjects.unique()}
     assert len(videos) == 5
     assert all(len(splits) == 1 for splits in videos.values())

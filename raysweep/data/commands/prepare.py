@@ -8,7 +8,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.core.words import size as bytes_in_words
-from raysweep.data.load import SOURCES
+from raysweep.data.load import SOURCES, read_options
 from raysweep.data.prepare.crop import MARGIN, Crop
 from raysweep.data.prepare.detect import detector_words
 from raysweep.data.prepare.home import CONFIG, DEFAULT, SETTING, Home, home, is_name
@@ -56,7 +56,10 @@ def _readers() -> str:
     for name, reader in READERS.items():
         lines.append(f"  {name}: {reader.title}")
         lines += [f"      {line}" for line in reader.layout.splitlines()]
-        lines += [f"      --option {key}={'|'.join(values)}" for key, values in reader.options.items()]
+        lines += [
+            f"      --option {key}={values if isinstance(values, str) else '|'.join(values)}"
+            for key, values in reader.options.items()
+        ]
     return "\n".join(lines)
 
 
@@ -65,7 +68,7 @@ def run(asked: argparse.Namespace) -> list[str]:
     crop, workers = _crop(asked), _workers(asked)
     reader, path = _source(asked.source)
     name = _store_name(asked.store, reader, path)
-    listing = read_listing(reader, path, _options(asked.option))
+    listing = read_listing(reader, path, read_options(asked.option))
     place = home(asked.to)
     before = place.manifest(name, crop.size)
     manifest = _prepare(listing, place, name, crop, workers, asked.max_bad)
@@ -77,6 +80,7 @@ def run(asked: argparse.Namespace) -> list[str]:
         lines.append("this was prepared before: nothing to do")
     if manifest.problems:
         lines.append(f"{_rows_left_out(manifest.left_out)}; every problem is in {folder}/problems.csv")
+    lines += [f"note: {note}" for note in manifest.notes] + [f"remark: {remark}" for remark in manifest.remarks]
     setting = "" if place.place == home().place else f"{SETTING}={place.place} "
     return [*lines, f"counts and moments: {setting}python -m raysweep.data stats {name}"]
 
@@ -142,13 +146,3 @@ def _store_name(wanted: str | None, reader: str, path: Path) -> str:
     if name in SOURCES:
         raise UserError(f"{name!r} is a built-in data set: choose another name with --as")
     return name
-
-
-def _options(words: list[str]) -> dict[str, str]:
-    options = {}
-    for word in words:
-        name, separator, value = word.partition("=")
-        if not separator or not name.strip() or not value.strip():
-            raise UserError(f"--option expects K=V, but got {word!r}")
-        options[name.strip()] = value.strip()
-    return options

@@ -30,6 +30,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--size", type=int, metavar="PX", help=f"image side; default {DEFAULT_SIZE}, or the largest that is prepared"
     )
     show.add_argument("--store", type=Path, default=Path(".raysweep"), help="where decoded images are kept")
+    show.add_argument(
+        "--option", action="append", default=[], metavar="K=V", help="of the reader, as for `prepare`; repeatable"
+    )
     show.set_defaults(run=run_show)
     sites = commands.add_parser("sites", help="how differently the built-in sites label: figures and a picture")
     sites.add_argument("--out", type=Path, default=Path("sites.png"), metavar="PNG", help="default sites.png")
@@ -38,7 +41,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_show(asked: argparse.Namespace) -> list[str]:
     size = size_of(asked.source, asked.size)
-    data = load_data(Data(source=asked.source, image_size=size), asked.store / "data")
+    options = tuple(asked.option)
+    data = load_data(Data(source=asked.source, image_size=size, options=options), asked.store / "data")
     out: Path = asked.out or Path(f"{data.name}.png")
     lines = describe(data)
     if asked.source == "faces":
@@ -111,5 +115,6 @@ def describe(data: FaceData) -> list[str]:
     if "target_probs" in data.info:
         lines += criteria_lines(data.name, criteria_of(data))
     lines += [f"note: {note}" for note in data.notes]
-    problems = data.info.get("problems", [])
-    return lines + [f"left out: {problem}" for problem in problems[:20]] + (["..."] if len(problems) > 20 else [])
+    lines += [f"remark: {remark}" for remark in data.info.get("remarks", [])]
+    lines += [f"left out, by kind: {problem}" for problem in data.info.get("problems", [])]
+    return lines + [f"left out: {row}" for row in data.info.get("bad_rows", [])]

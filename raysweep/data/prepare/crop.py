@@ -82,7 +82,7 @@ def find_face(record: Record, width: int, height: int, margin: float) -> tuple[P
     wrong = "landmarks of no known kind, or outside of the photograph" if record.landmarks else ""
     if record.box is not None:
         return _by_box(record.box, width, height, margin), wrong
-    side = min(width, height)  # whole pixels, as for a folder of photographs that is not prepared
+    side = min(width, height)  # whole pixels
     return Place((width - side) // 2, (height - side) // 2, side, 0, 0, side), wrong
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysweep.data.photographs import FORMATS
+from raysweep.data.image_types import FORMATS
 
 ScaleOf = Callable[[int, int], float]
 """Width and height of an upright photograph to source pixels per pixel of the crop."""
@@ -103,16 +103,38 @@ def _orientation(photo: Image.Image) -> int:
 
 
 def to_rgb(photo: Image.Image) -> Image.Image:
-    """Any mode as RGB: 16 bits scaled, not clipped; what is transparent becomes black, as outside of a photograph."""
+    """Any mode as 8-bit RGB; what is transparent becomes black, as outside of a photograph.
+
+    16 bits are scaled, 65535 to 255. Floating-point numbers go from 0 (black) to 1 (white).
+
+    Raises:
+        Unreadable: integers beyond 16 bits, or floating-point numbers that are not in [0, 1]: their white is unknown.
+    """
     if photo.mode == "F":
-        raise Unreadable("image unreadable", "pixels are floating-point numbers of unknown range")
-    if photo.mode.startswith("I"):  # 16 bits, or 32 that hold 16
-        grey = np.asarray(photo).astype(np.int64).clip(0, 65535)
-        photo = Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8))
+        photo = Image.fromarray(_from_float(np.asarray(photo)))
+    elif photo.mode.startswith("I"):  # 16 bits, or 32 that hold 16
+        photo = Image.fromarray(_from_integers(np.asarray(photo), photo.format == "TIFF" and photo.mode == "I"))
     if photo.has_transparency_data:
         layered = photo.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layered.size, (0, 0, 0, 255)), layered).convert("RGB")
     return photo if photo.mode == "RGB" else photo.convert("RGB")
+
+
+def _from_float(grey: np.ndarray) -> np.ndarray:
+    low, high = float(grey.min()), float(grey.max())  # NaN when there is any
+    if not 0 <= low <= high <= 1:
+        found = f"reach from {low:g} to {high:g}" if low <= high else "are not all numbers"
+        raise Unreadable("image unreadable", f"floating-point pixels must be in [0, 1], but {found}")
+    return np.rint(grey.astype(np.float64) * 255).astype(np.uint8)
+
+
+def _from_integers(grey: np.ndarray, wide: bool) -> np.ndarray:
+    """16 bits to 8. `wide`: a file of 32-bit integers, which may hold anything."""
+    low, high = int(grey.min()), int(grey.max())
+    if low < 0 or high > 65535 or (wide and high <= 255):
+        rule = "32-bit pixels must use the range of 16 bits, 256 to 65535 for the brightest"
+        raise Unreadable("image unreadable", f"{rule}, but reach from {low} to {high}")
+    return ((grey.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
 
 
 def grey_square(pixels: bytes) -> Photo:

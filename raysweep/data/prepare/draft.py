@@ -28,6 +28,10 @@ from .manifest import IMAGES
 from .worker import DRAFT, FACES, MADE, REST, Made
 
 
+class Busy(UserError):
+    """Another process prepares the same folder just now."""
+
+
 def draft_folder(target: Path) -> Path:
     """Where the preparation of a folder is under way."""
     return target.with_name(f".{target.name}.part")
@@ -37,7 +41,7 @@ class Draft:
     """The unfinished preparation of `target`, locked until `close`.
 
     Raises:
-        UserError: another process prepares it just now.
+        Busy: another process prepares it just now.
     """
 
     def __init__(self, target: Path, plan: dict[str, Any], size: int) -> None:
@@ -51,7 +55,7 @@ class Draft:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
-            raise UserError(f"{target}: another process prepares it just now; wait for it or choose --as") from None
+            raise Busy(f"{target}: another process prepares it just now; wait for it or choose --as") from None
         self._remember(self._journal() if self._same_plan(plan) else [])
         if self.journal:
             self._write_journal()  # without a torn line

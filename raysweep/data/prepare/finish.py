@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -26,7 +25,7 @@ from .detect import NO_FACE
 from .draft import Draft
 from .manifest import IMAGES, LABELS, PROBLEMS, File, Manifest
 from .moments import Moments
-from .rows import PROBLEM_COLUMNS, SCHEMA, read_rows, va_of
+from .rows import PROBLEM_COLUMNS, SCHEMA, problem_rows, read_rows, va_of
 from .worker import PROBLEMS as CHUNK_PROBLEMS
 from .worker import ROWS
 
@@ -80,12 +79,6 @@ def write_all_problems(draft: Draft, path: Path) -> Counter[str]:
     return kinds
 
 
-def problem_rows(path: Path) -> Iterator[dict[str, str]]:
-    """The rows of a `problems.csv`."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
-
-
 def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) -> Manifest:
     """Write everything but the manifest into the draft's `store`, and give the manifest."""
     draft.join_pixels()
@@ -110,9 +103,11 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         images=draft.faces + draft.va_only,
         va_only=draft.va_only,
         notes=(*listing.notes, *_found(crop, kinds[NO_FACE])),
+        remarks=listing.remarks,
         counts=moments.counts(),
         va=moments.spreads(),
         problems=dict(sorted(kinds.items())),
+        bad=dict(sorted(draft.bad.items())),
         left_out=left_out,
         published_counts=dict(listing.counts),
         published_means=dict(listing.means),

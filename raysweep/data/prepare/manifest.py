@@ -37,7 +37,8 @@ class Spread(BaseModel):
 class Manifest(BaseModel):
     """What a prepared data set is. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
 
-    `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `published_counts` and
+    `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `bad`: those that cost
+    an image and are not of the set's own making, `published_counts` and
     `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists;
     `photographs`: 16 hex digits that change with the name or size of any file that was read ("": not recorded).
     `detector`: what found the faces that came without a box, or "".
@@ -60,9 +61,11 @@ class Manifest(BaseModel):
     images: int
     va_only: int
     notes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
     counts: dict[str, dict[str, int]]
     va: dict[str, dict[str, Spread]]
     problems: dict[str, int]
+    bad: dict[str, int] = {}
     left_out: int
     published_counts: dict[str, int]
     published_means: dict[str, tuple[float, float]]

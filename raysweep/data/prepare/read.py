@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.npy import NO_ARRAY, map_array
-from raysweep.data.record import TEST, TRAIN
+from raysweep.data.record import BY_DESIGN, TEST, TRAIN
 
-from .manifest import IMAGES, LABELS, Manifest, read_manifest
-from .rows import SCHEMA, va_of
+from .manifest import IMAGES, LABELS, PROBLEMS, Manifest, read_manifest
+from .rows import SCHEMA, problem_rows, va_of
+
+MOST_BAD_ROWS = 20
 
 _COLUMNS = ["expression", "valence", "arousal", "votes", "subject", "split"]
 
@@ -55,6 +58,8 @@ def read_prepared(folder: Path, name: str) -> FaceData:
         notes=(*manifest.notes, *_notes(manifest)),
         info={
             "problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()],
+            "remarks": list(manifest.remarks),
+            "bad_rows": _bad_rows(folder) if manifest.bad else [],
             "reader": manifest.name,
             "options": dict(manifest.options),
         },
@@ -68,9 +73,23 @@ def read_digests(folder: Path, count: int) -> np.ndarray:
 
 
 def _notes(manifest: Manifest) -> list[str]:
-    if not manifest.va_only:
-        return []
-    return [f"{manifest.va_only:,} images with valence and arousal but no expression are left out"]
+    notes = []
+    if manifest.va_only:
+        notes.append(f"{manifest.va_only:,} images with valence and arousal but no expression are left out")
+    if manifest.bad:
+        count, rows = sum(manifest.bad.values()), manifest.images + sum(manifest.bad.values())
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in manifest.bad.items())
+        notes.append(f"{count:,} of {rows:,} rows or images could not be used and are left out ({kinds})")
+    return notes
+
+
+def _bad_rows(folder: Path) -> list[str]:
+    """The first rows that cost an image and were not meant to, a line each."""
+    try:
+        bad = (row for row in problem_rows(folder / PROBLEMS) if row["fatal"] == "yes" and row["kind"] not in BY_DESIGN)
+        return [f"{row['where']}: {row['kind']}: {row['detail']}" for row in islice(bad, MOST_BAD_ROWS)]
+    except (OSError, ValueError, KeyError):
+        return []  # damaged: `check` says so
 
 
 def _images(folder: Path, manifest: Manifest) -> Tensor:

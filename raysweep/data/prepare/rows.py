@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -68,6 +68,12 @@ def write_problems(stream: TextIO, problems: Iterable[Problem], root: Path) -> N
         path = relative(Path(p.path), root) if p.path else ""
         words = (p.where, path, p.kind, " ".join(p.detail.split()), "yes" if p.fatal else "no")
         writer.writerow([as_text(word) for word in words])
+
+
+def problem_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a `problems.csv`."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
 
 
 def relative(path: Path, root: Path) -> str:

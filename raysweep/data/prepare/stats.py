@@ -27,7 +27,7 @@ def describe_manifest(manifest: Manifest, place: str) -> list[str]:
     lines += ["", *_moment_lines(manifest)] if manifest.va else ["", "valence and arousal: none"]
     lines += ["", f"left out: {manifest.left_out:,} rows"] if manifest.left_out else []
     lines += [f"  {kind}: {count:,}" for kind, count in sorted(manifest.problems.items(), key=lambda kc: -kc[1])]
-    lines += [f"note: {note}" for note in manifest.notes]
+    lines += [f"note: {note}" for note in manifest.notes] + [f"remark: {remark}" for remark in manifest.remarks]
     return [*lines, f"fingerprint: {manifest.fingerprint}"]
 
 

@@ -27,13 +27,16 @@ from raysweep.data.record import Listing
 from .chunks import CHUNK, Chunk, cut, seen
 from .crop import Crop
 from .draft import Draft
-from .finish import finish, problem_rows, write_all_problems
+from .finish import finish, write_all_problems
 from .manifest import FORMAT, MANIFEST, PROBLEMS, Manifest, read_manifest
-from .rows import as_text, relative
+from .rows import as_text, problem_rows, relative
 from .worker import Made, Task, make_chunk, settle, start_worker
 
 MAX_BAD = 0.05
 """A set with a larger share of fatal problems that are not of its own making is refused."""
+
+LONGEST_DETAIL = 500
+"""Characters of a problem in a message: a path alone can have thousands."""
 
 Progress = Callable[[int, int | None], None]
 """Told how many entries are done, and of how many (None: nobody knows)."""
@@ -47,12 +50,13 @@ def prepare_listing(
     max_bad: float = MAX_BAD,
     progress: Progress = lambda done, total: None,
     chunk_size: int = CHUNK,
+    min_classes: int = 2,
 ) -> Manifest:
     """Store a data set in the folder `target`, which appears when all is done. What is prepared already is left alone.
 
     Raises:
-        UserError: too many problems (only `problems.csv` stays), no images, another set is in `target`, or another
-            process prepares it.
+        UserError: too many problems (only `problems.csv` stays), no images, or of fewer classes; another set
+            is in `target`, or another process prepares it.
         StoreFull: no room; the same call goes on later.
     """
     lists = {relative(path, listing.root): file_checksum(path) for path in listing.files}
@@ -63,8 +67,9 @@ def prepare_listing(
         draft = Draft(target, _plan(listing, crop, lists, chunk_size), crop.size)
         with contextlib.closing(draft):
             _fill(draft, listing, crop, workers, max_bad, progress, chunk_size)
-            _check_share(draft, max_bad)
+            _check_share(draft, listing, max_bad)
             manifest = finish(draft, listing, crop, lists)
+            _check_classes(draft, manifest, listing, min_classes)
             (draft.store / MANIFEST).write_bytes(manifest.content())
             settle(draft.store)
             (target / PROBLEMS).unlink(missing_ok=True)  # of a refused set
@@ -144,7 +149,7 @@ def _fill(
         done += len(chunk.entries)
         progress(done, listing.total)
         if listing.total is not None and draft.bad.total() > max_bad * listing.total:
-            raise _refusal(draft, max_bad)  # whatever comes: no need to read the rest
+            raise _refusal(draft, listing, max_bad)  # whatever comes: no need to read the rest
 
     with _pool(workers) as submit:
         for chunk in cut(listing.entries, chunk_size):
@@ -162,14 +167,29 @@ def _fill(
     draft.keep(number)
 
 
-def _check_share(draft: Draft, max_bad: float) -> None:
+def _check_share(draft: Draft, listing: Listing, max_bad: float) -> None:
     """Raises UserError for a set without images, or with too many problems."""
     bad, images = draft.bad.total(), draft.faces + draft.va_only
     if not images or bad > max_bad * (images + bad):
-        raise _refusal(draft, max_bad)
+        raise _refusal(draft, listing, max_bad)
 
 
-def _refusal(draft: Draft, max_bad: float) -> UserError:
+def _check_classes(draft: Draft, manifest: Manifest, listing: Listing, least: int) -> None:
+    """Raises UserError: images of one expression alone, which nothing can be learnt from."""
+    present = {name for counts in manifest.counts.values() for name, count in counts.items() if name and count}
+    if 0 < len(present) < least:
+        draft.discard()
+        raise UserError(
+            f"{_origin(listing)}: at least two expressions are needed, but all {draft.faces:,} photographs are "
+            f"{present.pop()!r}"
+        )
+
+
+def _origin(listing: Listing) -> str:
+    return str(listing.root if listing.root.name == listing.name else f"{listing.root} ({listing.name})")
+
+
+def _refusal(draft: Draft, listing: Listing, max_bad: float) -> UserError:
     """Leave `problems.csv` of a set, nothing else, and say the top reasons."""
     bad = draft.bad.total()
     rows = draft.faces + draft.va_only + bad
@@ -178,14 +198,20 @@ def _refusal(draft: Draft, max_bad: float) -> UserError:
     write_all_problems(draft, listed)
     draft.discard()
     if not bad:
-        return UserError(f"{draft.target}: the data set has no images; what was left out by design: {listed}")
+        return UserError(f"{_origin(listing)}: the data set has no images; what was left out by design: {listed}")
     first = next(row for row in problem_rows(listed) if row["kind"] in draft.bad)
     reasons = ", ".join(f"{kind} ({count:,})" for kind, count in draft.bad.most_common(3))
+    detail = ": ".join(dict.fromkeys(word for word in (first["where"], first["path"], first["detail"]) if word))
     return UserError(
-        f"{draft.target}: at most {max_bad * 100:g}% of the rows may be bad (--max-bad), but {bad:,} of the {rows:,} "
-        f"that were read are: {reasons}\n"
-        f"the first: {first['where']}: {first['path']}: {first['detail']}; all are in {listed}"
+        f"{_origin(listing)}: at most {max_bad * 100:g}% of the rows may be bad (--max-bad), but {bad:,} of the "
+        f"{rows:,} that were read are: {reasons}\n"
+        f"the first: {_short(detail)}; all are in {listed}"
     )
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}..."
 
 
 def _finished(made: Made) -> Future[Made]:

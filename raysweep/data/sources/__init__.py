@@ -39,15 +39,14 @@ def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
     """
     if name not in READERS:
         raise unknown_name("reader", name, READERS)
-    reader, root = READERS[name], root.expanduser()
+    reader, root = READERS[name], root.expanduser().absolute()
     for option, value in options.items():
         _check_option(name, reader, option, value)
     if not root.exists():
         raise UserError(f"{root}: no such file or folder; {reader.title} is expected there")
     check_unpacked(root)
-    defaults = {option: values[0] for option, values in reader.options.items()}
     try:
-        return reader.read(root, defaults | dict(options))
+        return reader.read(root, reader.defaults() | dict(options))
     except OSError as error:
         raise UserError(f"{error.filename or root}: {error.strerror or error}") from None
 
@@ -57,8 +56,9 @@ def _check_option(name: str, reader: Reader, option: str, value: str) -> None:
         raise UserError(f"{name} has no options, but got {option}={value}")
     if option not in reader.options:
         raise unknown_name("option", option, reader.options, f"(of {name})")
-    if value not in reader.options[option]:
-        raise UserError(f"{name}: `{option}` must be one of {', '.join(reader.options[option])}, but got {value!r}")
+    allowed = reader.options[option]
+    if not isinstance(allowed, str) and value not in allowed:
+        raise UserError(f"{name}: `{option}` must be one of {', '.join(allowed)}, but got {value!r}")
 
 
 def recognise(root: Path) -> str | None:

@@ -34,6 +34,11 @@ def left_out(expression: str, options: Mapping[str, str]) -> bool:
     return expression == "contempt" and options["classes"] == "7"
 
 
+def seven_classes(options: Mapping[str, str]) -> tuple[str, ...]:
+    """The note for captions."""
+    return ("contempt is left out",) if options["classes"] == "7" else ()
+
+
 def face(
     where: str,
     path: Path,
@@ -70,7 +75,6 @@ def listing(
 ) -> Listing:
     """What both releases have in common."""
     classes = EXPRESSIONS[: int(options["classes"])]
-    notes = ("contempt is left out",) if len(classes) == 7 else ()
     return Listing(
         name="affectnet",
         release=release,
@@ -79,7 +83,7 @@ def listing(
         entries=entries,
         files=files,
         options=dict(options),
-        notes=notes,
+        notes=seven_classes(options),
         counts=dict(zip(classes, AFFECTNET_COUNTS, strict=False)),
         means=dict(zip(classes, AFFECTNET_MEANS, strict=False)),
         total=total,

@@ -14,6 +14,7 @@ from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 from raysweep.labels import ClassGaussians, gaussian_labels
 
+from .affectnet_codes import seven_classes
 from .reader import Reader, held_out, wrong_release
 from .rows import Entry, count_rows, read_lines
 from .values import Rejected, inside_folder, read_number, read_va, shown
@@ -70,7 +71,9 @@ def read_affwild(
     lists = [file for video in videos for file in (video.valence, video.arousal) if file.is_file()]
     if not lists:
         raise wrong_release(root / "annotations" / "train" / "valence", TITLE, "one .txt file a video")
-    notes: tuple[str, ...] = (DERIVED.format(origin),)
+    classes = EXPRESSIONS[: int(options["classes"])]
+    gaussians = ClassGaussians(*(values[: len(classes)] for values in gaussians))
+    notes: tuple[str, ...] = (DERIVED.format(origin), *seven_classes(options))
     if parts == ["train"]:
         videos = _with_test_split(videos)
         notes += ("split 80/20 by video (derived: the test videos of the release have no annotations)",)
@@ -80,10 +83,10 @@ def read_affwild(
         name="affwild",
         release="videos",
         root=root,
-        classes=EXPRESSIONS,
+        classes=classes,
         entries=_entries(root, videos, gaussians),
         files=lists,
-        options=dict(options),
+        options={key: value for key, value in options.items() if (key, value) != ("classes", "8")},
         notes=notes,
         total=sum(count_rows(file) for file in lists if file.parent.name == "valence"),
     )
@@ -202,4 +205,10 @@ def fits(root: Path) -> bool:
     return (root / "annotations" / "train" / "valence").is_dir()
 
 
-READER = Reader(title="Aff-Wild (videos)", layout=LAYOUT, read=read_affwild, fits=fits)
+READER = Reader(
+    title="Aff-Wild (videos)",
+    layout=LAYOUT,
+    read=read_affwild,
+    fits=fits,
+    options={"classes": ("8", "7")},
+)

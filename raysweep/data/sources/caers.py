@@ -6,52 +6,55 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from raysweep.core.errors import UserError
-from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.record import Listing, Record
+from raysweep.data.expressions import EXPRESSIONS, canonical_expression
+from raysweep.data.record import SPLITS, Listing, Record, split_of
 
-from .folders import image_names, subfolders
+from .folders import FolderScan, ImageFolder, image_names, scan_folders, subfolders
 from .reader import Reader, wrong_release
 from .rows import Entry
 from .values import Rejected, inside_folder, shown
 
-CODES = {
-    "anger": "anger",
-    "angry": "anger",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happy": "happiness",
-    "neutral": "neutral",
-    "sad": "sadness",
-    "surprise": "surprise",
-}
-"""Folder names in lower case. "Angry" and "Anger" both occur."""
+CLASSES = EXPRESSIONS[:7]
 
-SPLITS = ("train", "test")
 LAYOUT = """\
 {train,test}/{Anger,Disgust,Fear,Happy,Neutral,Sad,Surprise}/<name>.png"""
 TITLE = "CAER-S"
 
 
 def read_caers(root: Path, options: Mapping[str, str]) -> Listing:
-    """CAER-S. Raises UserError: a split or an expression has no folder, or the folders hold no images."""
-    for split in SPLITS:
-        if not (root / split).is_dir():
-            raise wrong_release(root, TITLE, "train/ and test/")
-        _check_split(root / split)
+    """CAER-S. A folder for validation beside its two splits is read, too.
+
+    Raises:
+        UserError: a split or an expression has no folder, or the folders hold no images.
+    """
+    splits = {split for folder in subfolders(root) if (split := split_of(folder.name))} if root.is_dir() else set()
+    if not {"train", "test"} <= splits:
+        raise wrong_release(root, TITLE, "train/ and test/")
+    for folder in subfolders(root):
+        if split_of(folder.name):
+            _check_split(folder)
+    scan = scan_folders(root, _is_expression)
     return Listing(
         name="caers",
         release="stills",
         root=root,
-        classes=EXPRESSIONS[:7],
-        entries=_entries(root),
+        classes=CLASSES,
+        entries=_entries(root, scan),
         files=(),
         options=dict(options),
+        remarks=scan.unread,
+        total=scan.count,
     )
 
 
+def _is_expression(name: str) -> bool:
+    """Whether a folder's name is one of the seven. "Angry" and "Anger" both occur."""
+    return canonical_expression(name) in CLASSES
+
+
 def _check_split(folder: Path) -> None:
-    known = [path for path in subfolders(folder) if path.name.lower() in CODES]
-    lacking = set(CODES.values()) - {CODES[path.name.lower()] for path in known}
+    known = [path for path in subfolders(folder) if _is_expression(path.name)]
+    lacking = set(CLASSES) - {canonical_expression(path.name) for path in known}
     if lacking:
         raise wrong_release(folder, TITLE, f"a folder for {', '.join(sorted(lacking))}")
     if not any(image_names(path) for path in known):
@@ -60,27 +63,26 @@ def _check_split(folder: Path) -> None:
         raise UserError(f"{folder}: {TITLE} needs .png images in the folders of expressions, but there are none{hint}")
 
 
-def _entries(root: Path) -> Iterator[Entry]:
-    for split in SPLITS:
-        for folder in subfolders(root / split):
-            for name in image_names(folder):
-                yield _face(root, folder, name, split)
+def _entries(root: Path, scan: FolderScan) -> Iterator[Entry]:
+    for folder in sorted(scan.folders, key=lambda folder: SPLITS[folder.split]):
+        for name in image_names(folder.folder):
+            yield _face(root, folder, name)
 
 
-def _face(root: Path, folder: Path, name: str, split: str) -> Entry:
+def _face(root: Path, folder: ImageFolder, name: str) -> Entry:
     where = shown(name)
     try:
-        where = inside_folder(folder, root, name)
-        if folder.name.lower() not in CODES:
+        where = inside_folder(folder.folder, root, name)
+        if not _is_expression(folder.name):
             raise Rejected("label out of range", f"{shown(folder.name)} is no expression of {TITLE}", where)
     except Rejected as fault:
         return fault.at(where)
-    return Record(folder / name, CODES[folder.name.lower()], where, split=split)
+    return Record(folder.folder / name, canonical_expression(folder.name), where, split=folder.split)
 
 
 def fits(root: Path) -> bool:
     """Whether the name says so: many data sets have folders like these."""
-    return "caer" in root.resolve().name.lower() and all((root / split).is_dir() for split in SPLITS)
+    return "caer" in root.resolve().name.lower() and all((root / split).is_dir() for split in ("train", "test"))
 
 
 READER = Reader(title="CAER-S (stills)", layout=LAYOUT, read=read_caers, fits=fits)

@@ -1,51 +1,71 @@
-"""A folder of photographs by class: `[train|validation|test/]<expression>/*.png`."""
+"""A folder of photographs by class: `[train|validation|test/]<expression>/**/*.png`, or the two the other way round."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from raysweep.core.errors import UserError
-from raysweep.data.photographs import IMAGE_TYPES
-from raysweep.data.record import SPLITS, Listing, Record, canonical_expression
+from raysweep.data.image_types import is_image_name
+from raysweep.data.record import Listing, Record
 
-from .folders import image_names, subfolders
+from .class_names import FORM, ClassNames
+from .folders import FolderScan, ImageFolder, image_names, scan_folders, walk
 from .reader import Reader, wrong_release
 from .rows import Entry
-from .values import Rejected, in_canonical_order, inside_folder, shown
+from .values import Rejected, in_canonical_order, inside_folder, natural_order, shown
 
 LAYOUT = """\
-[{train,validation,test}/]<expression>/<name>.{png,jpg,jpeg,bmp,webp}"""
+[{train,validation,test}/]<expression>/**/<name>.{png,jpg,webp,gif,bmp,tif,pgm,...}
+splits and expressions by their usual names (Training, dev, PrivateTest; Happy, joy, 1_happy); others: --option names=
+folders around the expressions (<subject>/<expression>/, <expression>/<subject>/) are read through, or, with
+subjects=folder, are subjects; hidden files, .ipynb_checkpoints/ and __MACOSX/ are never data"""
 TITLE = "a folder by class"
+SUBJECTS = ("none", "folder")
 
 
-def read_class_folder(root: Path) -> list[Record]:
-    """Records of every image below `root`, sorted by path.
+def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
+    """A listing whose images are named as they are needed.
 
     Raises:
-        UserError: no class folder with images is found.
+        UserError: no class folder with images is found, or the folders cannot be understood for sure.
     """
-    top = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
-    split_folders = [folder for folder in top if folder.name.lower() in SPLITS]
-    records: list[Record] = []
-    for folder in split_folders or [root]:
-        records += _one_split(folder, folder.name.lower() if split_folders else "")
-    if not records:
-        raise UserError(
-            f"{root}: expected one folder an expression with images ({', '.join(IMAGE_TYPES)}) in it, "
-            f"optionally below train/ and test/, but found {', '.join(f.name + '/' for f in top[:5]) or 'none'}"
+    if not root.is_dir():
+        raise wrong_release(root, TITLE, "a folder")
+    names = ClassNames(options["names"])
+    scan = scan_folders(root, names.is_expression)
+    if not scan.folders:
+        raise wrong_release(root, TITLE, "one folder an expression with images in it, perhaps below train/ and test/")
+    counts = Counter[str]()
+    for folder in scan.folders:
+        counts[_text(folder.name)] += folder.count
+    names.number(counts)
+    notes = names.check(counts, root, "folder")
+    by_folder = options["subjects"] == "folder"
+    return Listing(
+        name=root.resolve().name,
+        release="folder by class",
+        root=root,
+        classes=in_canonical_order(names(name) for name in counts),
+        entries=_entries(root, scan, names, by_folder),
+        files=(),
+        options={key: value for key, value in options.items() if value not in ("", "none")},
+        notes=tuple(notes),
+        remarks=(*scan.unread, *_folders_around(scan, by_folder)),
+        total=scan.count,
+    )
+
+
+def _folders_around(scan: FolderScan, by_folder: bool) -> Iterator[str]:
+    around = sorted(
+        {_text(name) for folder in scan.folders for name in (*folder.above, *folder.below)}, key=natural_order
+    )
+    if around and not by_folder:
+        some = ", ".join(f"{shown(name)[1:-1]}/" for name in around[:3]) + (", ..." if len(around) > 3 else "")
+        yield (
+            f"folders around those of expressions ({some}) are read through; if they are subjects, --option "
+            "subjects=folder keeps each on one side of every split"
         )
-    return records
-
-
-def _one_split(root: Path, split: str) -> list[Record]:
-    return [
-        Record(path, canonical_expression(_text(folder.name)), _text(str(path.relative_to(root))), split=split)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in IMAGE_TYPES
-    ]
 
 
 def _text(name: str) -> str:
@@ -53,53 +73,30 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
-def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
-    """The same folder as a listing, whose images are named as they are needed.
-
-    Raises:
-        UserError: no class folder with images is found.
-    """
-    folders = class_folders(root)
-    if not folders:
-        raise wrong_release(root, TITLE, "one folder an expression with images in it, perhaps below train/ and test/")
-    return Listing(
-        name=root.resolve().name,
-        release="folder by class",
-        root=root,
-        classes=in_canonical_order(canonical_expression(folder.name) for folder, _ in folders),
-        entries=_entries(root, folders),
-        files=(),
-        options=dict(options),
-    )
+def _entries(root: Path, scan: FolderScan, names: ClassNames, by_folder: bool) -> Iterator[Entry]:
+    for folder in scan.folders:
+        subject = next(map(_text, (*folder.below, *folder.above)), "") if by_folder else ""
+        for name in image_names(folder.folder):
+            yield _face(root, folder, name, names, subject)
 
 
-def class_folders(root: Path) -> list[tuple[Path, str]]:
-    """Folders with images in them, and the split each is in ("" where the data set has none)."""
-    if not root.is_dir():
-        return []
-    parts = [(folder, folder.name.lower()) for folder in subfolders(root) if folder.name.lower() in SPLITS]
-    return [
-        (folder, split) for part, split in parts or [(root, "")] for folder in subfolders(part) if image_names(folder)
-    ]
-
-
-def _entries(root: Path, folders: list[tuple[Path, str]]) -> Iterator[Entry]:
-    for folder, split in folders:
-        for name in image_names(folder):
-            yield _face(root, folder, name, split)
-
-
-def _face(root: Path, folder: Path, name: str, split: str) -> Entry:
+def _face(root: Path, folder: ImageFolder, name: str, names: ClassNames, subject: str) -> Entry:
     try:
-        where = inside_folder(folder, root, name)
+        where = inside_folder(folder.folder, root, name)
     except Rejected as fault:
         return fault.at(shown(name))
-    return Record(folder / name, canonical_expression(folder.name), where, split=split)
+    return Record(folder.folder / name, names(_text(folder.name)), where, subject=subject, split=folder.split)
+
+
+def fits(root: Path) -> bool:
+    """Whether any folder below `root` holds an image."""
+    return root.is_dir() and any(folder != root and any(map(is_image_name, names)) for folder, names in walk(root))
 
 
 READER = Reader(
     title="a folder of photographs by class, for anything else",
     layout=LAYOUT,
     read=read_folder_listing,
-    fits=lambda root: bool(class_folders(root)),
+    fits=fits,
+    options={"names": FORM, "subjects": SUBJECTS},
 )

@@ -22,16 +22,21 @@ COUNTS |= {"anger": 3995}
 """Training images an expression, 28,709 in all."""
 
 FILE = "fer2013.csv"
+FILES = (FILE, "icml_face_data.csv")
+"""Names that the file is distributed under."""
+
 COLUMNS = ("emotion", "pixels", "Usage")
 SIDE = 48
 LAYOUT = """\
-fer2013.csv   emotion,pixels,Usage: 48 x 48 grey values with spaces between; Training, PublicTest or PrivateTest"""
+fer2013.csv   (or icml_face_data.csv) emotion,pixels,Usage: 48 x 48 grey values with spaces between; Training,
+              PublicTest or PrivateTest"""
 TITLE = "FER2013"
 
 
 def list_in(root: Path) -> Path | None:
     """The file: `root` itself, or in it."""
-    choices = (root,) if root.is_file() else (root / FILE, root / "fer2013" / FILE)
+    inside = (folder / name for folder in (root, root / "fer2013") for name in FILES)
+    choices = (root,) if root.is_file() else inside
     return next((file for file in choices if file.is_file()), None)
 
 
@@ -83,7 +88,7 @@ def read_pixels(text: str) -> bytes:
 
 
 def fits(root: Path) -> bool:
-    return root.name == FILE if root.is_file() else list_in(root) is not None
+    return root.name in FILES if root.is_file() else list_in(root) is not None
 
 
 READER = Reader(title="FER2013", layout=LAYOUT, read=read_fer2013, fits=fits)

@@ -13,6 +13,7 @@ from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 
 from . import fer2013
+from .affectnet_codes import left_out, seven_classes
 from .ferplus_votes import CHOICES, derived_va, label, read_votes
 from .reader import Reader, fitting, wrong_release
 from .rows import Entry, Row, Table, count_rows, open_table, read_rows
@@ -45,11 +46,11 @@ def read_ferplus(root: Path, options: Mapping[str, str]) -> Listing:
         name="ferplus",
         release="votes with PNG files" if images else "votes with fer2013.csv",
         root=root,
-        classes=EXPRESSIONS,
+        classes=EXPRESSIONS[: int(options["classes"])],
         entries=fitting(votes.file, TITLE, entries),
         files=files,
-        options=dict(options),
-        notes=(CIRCULAR,) if options["va"] == "derived" else (),
+        options={key: value for key, value in options.items() if (key, value) != ("classes", "8")},
+        notes=((CIRCULAR,) if options["va"] == "derived" else ()) + seven_classes(options),
         total=count_rows(votes.file) - 1,
     )
 
@@ -77,7 +78,8 @@ def _file(images: Path, options: Mapping[str, str], seen: Seen, where: str, row:
     split = fer2013.read_usage(row["Usage"])
     path = inside(images / FOLDERS[row["Usage"]], row["Image name"])
     face = _face(where, row, path, split, options)
-    yield from _listed(face, seen, row["Image name"])
+    if not left_out(face.expression, options):
+        yield from _listed(face, seen, row["Image name"])
 
 
 def _listed(face: Record, seen: Seen, name: str) -> Iterator[Entry]:
@@ -103,7 +105,8 @@ def _pixels(file: Path, options: Mapping[str, str], seen: Seen, drawn: Row, wher
     if not row["Image name"]:
         raise Rejected("no image name", "not one of FERPlus's images")
     face = replace(_face(where, row, file, split, options), pixels=fer2013.read_pixels(drawn["pixels"]))
-    yield from _listed(face, seen, row["Image name"])
+    if not left_out(face.expression, options):
+        yield from _listed(face, seen, row["Image name"])
 
 
 def _face(where: str, row: Row, path: Path, split: str, options: Mapping[str, str]) -> Record:
@@ -118,5 +121,9 @@ READER = Reader(
     layout=LAYOUT,
     read=read_ferplus,
     fits=lambda root: (root / FILE).is_file(),
-    options={"mode": ("majority", "probability", "multi_target"), "va": ("none", "derived")},
+    options={
+        "mode": ("majority", "probability", "multi_target"),
+        "va": ("none", "derived"),
+        "classes": ("8", "7"),
+    },
 )

@@ -11,28 +11,15 @@ from pathlib import Path
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 
-from .csv_table import read_face, read_notes
+from .class_names import ClassNames
+from .columns import open_with_remarks
+from .csv_table import read_face
 from .reader import Reader, fitting, held_out, wrong_release
-from .rows import Entry, Row, Table, count_rows, open_table, read_rows
-from .values import Rejected, Seen, inside, shown
+from .rows import Entry, Row, Table, count_rows, read_rows
+from .values import USUAL, Rejected, Seen, inside, shown
 
-CODES = {
-    "neutral": "neutral",
-    "happiness": "happiness",
-    "happy": "happiness",
-    "sadness": "sadness",
-    "sad": "sadness",
-    "surprise": "surprise",
-    "surprised": "surprise",
-    "fear": "fear",
-    "fearful": "fear",
-    "afraid": "fear",
-    "disgust": "disgust",
-    "disgusted": "disgust",
-    "anger": "anger",
-    "angry": "anger",
-}
-"""Names in lower case. There is no contempt."""
+CLASSES = EXPRESSIONS[:7]
+"""There is no contempt."""
 
 FILE = "morphset.csv"
 COLUMNS = ("path", "expression", "valence", "arousal", "subject")
@@ -40,6 +27,8 @@ LAYOUT = """\
 morphset.csv   path,expression,valence,arousal,subject[,split]
 paths relative to the CSV's folder; without `split`, a fifth of the subjects is held out for testing"""
 TITLE = "MorphSet"
+
+_NAMES = ClassNames()
 
 
 def list_in(root: Path) -> Path | None:
@@ -55,9 +44,9 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     file = list_in(root)
     if file is None:
         raise wrong_release(root, TITLE, f"{FILE} ({','.join(COLUMNS)})")
-    table = open_table(file, file.parent, COLUMNS, ("split",), comments=True)
+    table, remarks = open_with_remarks(file, file.parent, {}, COLUMNS)
     fitting(file, TITLE, partial(_entries, table, frozenset()))
-    notes = read_notes(table)
+    notes = table.notes
     test, total = frozenset[str](), count_rows(file) - len(notes) - 1
     if "split" not in table.columns:
         test = held_out({entry.subject for entry in _entries(table, test) if isinstance(entry, Record)})
@@ -66,11 +55,12 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
         name="morphset",
         release="CSV",
         root=file.parent,
-        classes=EXPRESSIONS[:7],
+        classes=CLASSES,
         entries=_entries(table, test),
         files=(file,),
         options=dict(options),
         notes=notes,
+        remarks=remarks,
         total=total,
     )
 
@@ -81,8 +71,8 @@ def _entries(table: Table, test: frozenset[str]) -> Iterator[Entry]:
 
 def _face(folder: Path, test: frozenset[str], seen: Seen, where: str, row: Row) -> Iterator[Entry]:
     path = inside(folder, row["path"])
-    face = read_face(path, where, row)
-    if row["expression"].lower() not in CODES:
+    face = read_face(path, where, row, _NAMES, USUAL)
+    if face.expression not in CLASSES:
         raise Rejected("label out of range", f"{shown(row['expression'])} is no expression of {TITLE}")
     if not face.subject:
         raise Rejected("bad row", "subject must not be empty: the data set is split by subject")
@@ -90,9 +80,8 @@ def _face(folder: Path, test: frozenset[str], seen: Seen, where: str, row: Row) 
     if not math.isfinite(sum(face.va)):
         va = f"valence {shown(row['valence'])}, arousal {shown(row['arousal'])}"
         yield Problem(where, "VA missing", va, str(path), fatal=False)
-        face = replace(face, va=(math.nan, math.nan))
     split = face.split or ("test" if face.subject in test else "train")
-    yield replace(face, expression=CODES[row["expression"].lower()], split=split)
+    yield replace(face, split=split)
 
 
 def fits(root: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 
+from .folders import image_names
 from .reader import Reader, fitting, wrong_release
 from .rows import Entry, count_rows, read_lines
 from .values import Rejected, Seen, inside, read_code, shown
@@ -20,41 +22,63 @@ COUNTS = {"surprise": 1290, "fear": 281, "disgust": 717, "happiness": 4772, "sad
 COUNTS |= {"neutral": 2524}
 """Training images an expression."""
 
-LIST = "EmoLabel/list_patition_label.txt"
-IMAGES = "Image/aligned"
+LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")
+"""The release has the first spelling; copies have been put right."""
+
+FOLDERS = {"aligned": "Image/aligned", "original": "Image/original"}
 LAYOUT = """\
-EmoLabel/list_patition_label.txt   rows such as `train_00001.jpg 5`
-Image/aligned/train_00001_aligned.jpg"""
+EmoLabel/list_patition_label.txt   (or list_partition_label.txt) rows such as `train_00001.jpg 5`
+Image/aligned/train_00001_aligned.jpg, or Image/original/train_00001.jpg where there are no aligned ones"""
+ORIGINAL = "the original photographs, not the aligned faces"
 TITLE = "RAF-DB"
 
 
-def home(root: Path) -> Path | None:
-    """The folder that holds the single-label subset: `root`, or `basic` in it."""
-    return next((folder for folder in (root, root / "basic") if (folder / LIST).is_file()), None)
+def list_in(root: Path) -> Path | None:
+    """The list of the single-label subset: in `root`, or in `basic` in it."""
+    choices = (folder / name for folder in (root, root / "basic") for name in LISTS)
+    return next((file for file in choices if file.is_file()), None)
 
 
 def read_rafdb(root: Path, options: Mapping[str, str]) -> Listing:
-    """RAF-DB. Raises UserError: the list or the aligned images are missing, or the list is another one."""
-    folder = home(root)
-    if folder is None:
-        raise wrong_release(root, TITLE, LIST)
-    if not (folder / IMAGES).is_dir():
-        raise wrong_release(folder, TITLE, f"{IMAGES}/ (aligned.zip unpacked)")
-    file = folder / LIST
+    """RAF-DB. Raises UserError: the list or the images are missing, or the list is another one."""
+    file = list_in(root)
+    if file is None:
+        raise wrong_release(root, TITLE, LISTS[0])
+    folder = file.parent.parent
+    which = options["images"]
+    if which == "auto":
+        which = next((name for name, place in FOLDERS.items() if (folder / place).is_dir()), "aligned")
+    if not (folder / FOLDERS[which]).is_dir():
+        raise wrong_release(folder, TITLE, f"{FOLDERS[which]}/ ({which}.zip unpacked)")
+    images = _Images(folder / FOLDERS[which], which)
     return Listing(
         name="rafdb",
-        release="single-label subset, aligned",
+        release="single-label subset, aligned" if which == "aligned" else "single-label subset, original photographs",
         root=root,
         classes=EXPRESSIONS[:7],
-        entries=fitting(file, TITLE, partial(_entries, file, root, folder / IMAGES)),
+        entries=fitting(file, TITLE, partial(_entries, file, root, images)),
         files=(file,),
-        options=dict(options),
+        options={} if which == "aligned" else {"images": which},
+        notes=() if which == "aligned" else (ORIGINAL,),
         counts=COUNTS,
         total=count_rows(file),
     )
 
 
-def _entries(file: Path, root: Path, images: Path) -> Iterator[Entry]:
+class _Images:
+    """Files by the names that the list gives, whose endings may be in other letters (.JPG)."""
+
+    def __init__(self, folder: Path, which: str) -> None:
+        self.folder, self._ending = folder, "_aligned" if which == "aligned" else ""
+        self._names = {name.lower(): name for name in image_names(folder)}
+
+    def __getitem__(self, name: str) -> Path:
+        stem, ending = posixpath.splitext(name)
+        file = f"{stem}{self._ending}{ending}"
+        return inside(self.folder, self._names.get(file.lower(), file))
+
+
+def _entries(file: Path, root: Path, images: _Images) -> Iterator[Entry]:
     seen = Seen()
     for where, text in read_lines(file, file.relative_to(root).as_posix()):
         try:
@@ -66,13 +90,13 @@ def _entries(file: Path, root: Path, images: Path) -> Iterator[Entry]:
             yield fault.at(where)
 
 
-def _face(where: str, words: list[str], images: Path, seen: Seen) -> Record:
+def _face(where: str, words: list[str], images: _Images, seen: Seen) -> Record:
     if len(words) != 2:
         raise Rejected("bad row", f"a row needs a name and a code, but has {len(words)} words")
     name, code = words
-    path = inside(images, f"{name.removesuffix('.jpg')}_aligned.jpg")
-    split = name.partition("_")[0]
-    if split not in ("train", "test") or not name.endswith(".jpg"):
+    path = images[name]
+    split = name.partition("_")[0].lower()
+    if split not in ("train", "test") or not name.lower().endswith((".jpg", ".jpeg")):
         raise Rejected("bad row", f"names are train_*.jpg or test_*.jpg, but this is {shown(name)}")
     face = Record(path, read_code(code, CODES), where, split=split)
     seen.add(path)
@@ -80,8 +104,9 @@ def _face(where: str, words: list[str], images: Path, seen: Seen) -> Record:
 
 
 READER = Reader(
-    title="RAF-DB (single-label subset, aligned images)",
+    title="RAF-DB (single-label subset)",
     layout=LAYOUT,
     read=read_rafdb,
-    fits=lambda root: home(root) is not None,
+    fits=lambda root: list_in(root) is not None,
+    options={"images": ("auto", "aligned", "original")},
 )

@@ -28,14 +28,22 @@ class Reader:
     """One data set: what it is called, the files it has, and what reads and recognises them.
 
     `read` takes the folder (or file) and every one of the `options` by name; `read_listing` fills in defaults.
-    `options`: allowed values by name, the default first.
+    `options`: by name, the allowed values, the default first; or the form of any value, which is "" by default.
     """
 
     title: str
     layout: str
     read: Callable[[Path, Mapping[str, str]], Listing]
     fits: Callable[[Path], bool]
-    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    options: Mapping[str, tuple[str, ...] | str] = field(default_factory=dict)
+
+    def defaults(self) -> dict[str, str]:
+        return {name: "" if isinstance(values, str) else values[0] for name, values in self.options.items()}
+
+
+def recorded(options: Mapping[str, str], reader: Reader) -> dict[str, str]:
+    """Options that are not at their defaults: what a fingerprint has to know, so that a new option changes none."""
+    return {name: value for name, value in options.items() if value != reader.defaults()[name]}
 
 
 def check_unpacked(root: Path) -> None:

@@ -14,9 +14,9 @@ from raysweep.data.__main__ import main
 from raysweep.data.faces import build_faces
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.detect import detector_words, is_to_be_found, with_face
-from raysweep.data.prepare.finish import problem_rows
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS
 from raysweep.data.prepare.read import read_prepared
+from raysweep.data.prepare.rows import problem_rows
 from raysweep.data.prepare.stats import describe_manifest
 from raysweep.data.prepare.write import prepare_listing
 from raysweep.data.record import Record
@@ -58,7 +58,7 @@ def prepare(root: Path, target: Path, pictures: dict[str, Image.Image], detector
         picture.save(root / name, **options)
         records.append(Record(root / name, "neutral", f"list.csv:{row}"))
     crop = Crop(64, 0.1, detector_words() if detector is None else detector)
-    return prepare_listing(listing(root, records), target, crop)
+    return prepare_listing(listing(root, records), target, crop, min_classes=1)
 
 
 def box_of(picture: Image.Image):
@@ -95,7 +95,7 @@ def test_the_crop_is_that_of_a_box(tmp_path):
     picture = scene((230, 120, 128))
     found = prepare(tmp_path, tmp_path / "found", {"a.png": picture})
     named = Record(tmp_path / "a.png", "neutral", "list.csv:2", box=box_of(picture))
-    prepare_listing(listing(tmp_path, [named]), tmp_path / "named", Crop(64, 0.1))
+    prepare_listing(listing(tmp_path, [named]), tmp_path / "named", Crop(64, 0.1), min_classes=1)
     images = [np.load(tmp_path / name / IMAGES) for name in ("found", "named")]
     assert np.array_equal(*images)
     middle = prepare(tmp_path, tmp_path / "middle", {"a.png": picture}, detector="")
@@ -161,7 +161,7 @@ def test_nothing_is_looked_for_where_the_list_says_where_it_is(tmp_path):
     listed = Record(tmp_path / "a.csv", "neutral", "3", pixels=bytes(48 * 48))
     assert not any(map(is_to_be_found, (boxed, marked, listed)))
     manifest = prepare_listing(
-        listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, detector_words())
+        listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, detector_words()), min_classes=1
     )
     assert (manifest.images, manifest.problems) == (3, {})
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysweep.data.photographs import decode_image
 from raysweep.data.prepare.crop import cut_out, find_face
 from raysweep.data.prepare.decode import Unreadable, grey_square, read_photo
 from raysweep.data.record import Record
 from tests.data.prepare.listings import photograph
+from tests.data.reference import central_square
 
 
 def read(path, scale=1.0):
@@ -115,7 +115,7 @@ def test_the_central_square_is_that_of_an_unprepared_folder(tmp_path):
     path = photograph(tmp_path / "a.png", 1, size=(71, 50))
     photo = read_photo(path, lambda width, height: 50 / 32)
     place, _ = find_face(Record(path, "neutral", ""), photo.width, photo.height, 0.1)
-    assert np.array_equal(cut_out(photo, place, 32), decode_image(path, 32))
+    assert np.array_equal(cut_out(photo, place, 32), central_square(path, 32))
 
 
 def broken_files(folder):
@@ -124,7 +124,7 @@ def broken_files(folder):
     wide = io.BytesIO()
     Image.new("1", (20_000, 20_000)).save(wide, "PNG")
     floats = io.BytesIO()
-    Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(floats, "TIFF")
+    Image.fromarray(np.full((4, 4), 200, dtype=np.float32)).save(floats, "TIFF")
     return {
         "empty": (b"", "image unreadable"),
         "truncated.jpg": (whole[: len(whole) // 2], "image unreadable"),

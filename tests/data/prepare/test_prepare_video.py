@@ -9,8 +9,8 @@ import pytest
 from raysweep.core.errors import UserError
 from raysweep.data.prepare import video
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.finish import problem_rows
 from raysweep.data.prepare.manifest import IMAGES, LABELS, PROBLEMS
+from raysweep.data.prepare.rows import problem_rows
 from raysweep.data.prepare.video import read_frames
 from raysweep.data.prepare.write import prepare_listing
 from raysweep.data.record import Problem, Record
@@ -48,7 +48,9 @@ def test_each_record_gets_its_frame(tmp_path, kind):
     path = film(tmp_path / f"a.{kind}")
     wanted = [0, 1, 7, 7, 20, 29]
     still = Record(Path(), "happiness", "still", pixels=bytes([9]) * 16)
-    manifest = prepare_listing(listing(tmp_path, [*records_of(path, wanted), still]), tmp_path / "set", Crop(32, 0.0))
+    manifest = prepare_listing(
+        listing(tmp_path, [*records_of(path, wanted), still]), tmp_path / "set", Crop(32, 0.0), min_classes=1
+    )
     images = np.load(tmp_path / "set" / IMAGES)
     rows = pq.read_table(tmp_path / "set" / LABELS).to_pylist()
     assert manifest.images == 7
@@ -63,7 +65,7 @@ def test_frames_that_a_video_does_not_have_are_problems(tmp_path):
     entries = [*records_of(path, [3, 9, 10, 400]), Problem("short.mp4:9", "VA out of range", "2", path=str(path))]
     entries += records_of(path, [5], box=(500, 500, 3, 3))
     entries += records_of(tmp_path / "gone.mp4", [0])
-    prepare_listing(listing(tmp_path, entries), tmp_path / "set", Crop(32), max_bad=0.8)
+    prepare_listing(listing(tmp_path, entries), tmp_path / "set", Crop(32), max_bad=0.8, min_classes=1)
     problems = [(row["where"], row["kind"], row["detail"][:40]) for row in problem_rows(tmp_path / "set" / PROBLEMS)]
     assert problems[:2] == [
         ("short.mp4:10", "image missing", "frame 10: the video ends before this frame"[:40]),
@@ -79,7 +81,7 @@ def test_a_video_that_breaks_off_gives_what_is_whole(tmp_path):
     (tmp_path / "empty.mp4").write_bytes(b"")
     entries = records_of(path, range(30)) + records_of(tmp_path / "text.mp4", [0])
     entries += records_of(tmp_path / "empty.mp4", [0])
-    manifest = prepare_listing(listing(tmp_path, entries), tmp_path / "set", Crop(32), max_bad=1.0)
+    manifest = prepare_listing(listing(tmp_path, entries), tmp_path / "set", Crop(32), max_bad=1.0, min_classes=1)
     assert 0 < manifest.images < 30
     rows = list(problem_rows(tmp_path / "set" / PROBLEMS))
     assert manifest.images + len(rows) == 32

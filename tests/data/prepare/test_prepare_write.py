@@ -19,25 +19,25 @@ import pytest
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError
-from raysweep.data.photographs import decode_image
 from raysweep.data.prepare import draft as drafts
 from raysweep.data.prepare import finish, write
 from raysweep.data.prepare.check import find_fault
 from raysweep.data.prepare.chunks import cut
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.draft import draft_folder
-from raysweep.data.prepare.finish import problem_rows
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS, read_manifest
+from raysweep.data.prepare.rows import problem_rows
 from raysweep.data.prepare.write import prepare_listing
 from raysweep.data.record import Problem, Record
 from tests.data.prepare.listings import CLASSES, contents, listing, photograph, small_set
+from tests.data.reference import central_square
 
 ROOT = Path(__file__).parents[3]
 
 
 def prepare(root: Path, target: Path, entries=None, **options):
     entries = small_set(root) if entries is None else entries
-    known = {"crop": Crop(32), "max_bad": 0.2, "chunk_size": 5, **options}
+    known = {"crop": Crop(32), "max_bad": 0.2, "chunk_size": 5, "min_classes": 1, **options}
     fields = known.pop("fields", {})
     return prepare_listing(listing(root, iter(entries), **fields), target, **known)
 
@@ -72,7 +72,7 @@ def test_images_and_labels_agree_with_the_records(stored):
         assert row["split"] == ("train", "validation", "test").index(record.split)
         assert row["digest"] == hashlib.sha256(image.tobytes()).hexdigest()[:16]
         if record.box is None and record.path.suffix == ".png":
-            assert np.array_equal(image, decode_image(record.path, 32))
+            assert np.array_equal(image, central_square(record.path, 32))
 
 
 def test_the_manifest_counts_what_is_stored(stored):

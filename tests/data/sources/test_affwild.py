@@ -63,7 +63,7 @@ def test_other_gaussians_can_be_given(tmp_path):
     affwild(tmp_path)
     only_fear = torch.eye(8, dtype=torch.float64)[4]
     gaussians = ClassGaussians(only_fear, module.PUBLISHED.means, module.PUBLISHED.covariances)
-    listing = module.read_affwild(tmp_path, {}, gaussians, "Gaussians fitted to AffectNet")
+    listing = module.read_affwild(tmp_path, {"classes": "8"}, gaussians, "Gaussians fitted to AffectNet")
     assert {record.expression for record in listing.entries} == {"fear"}
     assert "by Gaussians fitted to AffectNet: fusion" in listing.notes[0]
 

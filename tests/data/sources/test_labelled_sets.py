@@ -9,7 +9,6 @@ from raysweep.core.errors import UserError
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.sources import caers as caers_module
 from raysweep.data.sources import read_listing, recognise
-from raysweep.data.sources.csv_table import read_csv
 from tests.data.sources.trees import (
     CAERS,
     MORPHSET,
@@ -60,6 +59,12 @@ def test_rafdb_without_aligned_images(tmp_path):
     rafdb(tmp_path)
     (tmp_path / "Image" / "aligned").rename(tmp_path / "Image" / "original")
     with pytest.raises(UserError, match=r"needs Image/aligned/ .*holds EmoLabel/, Image/"):
+        read_listing("rafdb", tmp_path, {"images": "aligned"})
+    listing, records, _ = read("rafdb", tmp_path)
+    assert records[0].path == tmp_path / "Image" / "original" / "train_00001.jpg"
+    assert listing.notes == ("the original photographs, not the aligned faces",)
+    (tmp_path / "Image" / "original").rename(tmp_path / "Image" / "images")
+    with pytest.raises(UserError, match=r"needs Image/aligned/ .*holds EmoLabel/, Image/"):
         read_listing("rafdb", tmp_path, {})
 
 
@@ -102,7 +107,7 @@ def test_caers_lacks_a_folder(tmp_path):
 
 
 def test_every_name_of_a_class_is_known():
-    assert {*caers_module.CODES.values()} == {*EXPRESSIONS[:7]}
+    assert EXPRESSIONS[:7] == caers_module.CLASSES
 
 
 def test_fer2013(tmp_path):
@@ -209,12 +214,12 @@ def test_names_that_are_not_in_utf8(tmp_path):
     assert all("?" in text and text.encode() for text in (problems[0].where, problems[0].detail))
 
 
-def test_a_csv_gives_the_records_that_training_reads(tmp_path):
+def test_a_csv_with_notes(tmp_path):
     rows = [(f"{i}.png", "fear" if i % 2 else "Angry", 0.1, -0.5, f"s{i}", "train") for i in range(8)]
     path = photographs(tmp_path, *rows, header=("path", "expression", "valence", "arousal", "subject", "split"))
     path.write_text("# derived VA, no claim\n" + path.read_text())
     listing, records, problems = read("csv", path)
-    assert (records, list(listing.notes), problems) == (read_csv(path)[0], ["derived VA, no claim"], [])
+    assert (len(records), list(listing.notes), problems) == (8, ["derived VA, no claim"], [])
     assert (listing.classes, listing.total, listing.name) == (("fear", "anger"), 8, "photographs")
 
 
@@ -246,7 +251,7 @@ def test_rows_of_a_csv(tmp_path):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        (("path", "emotion"), "column 'expression' is missing"),
+        (("path", "mood"), "column 'expression' is missing"),
         (("path", "expression", "valense"), "did you mean 'valence'"),
         (("path", "expression", "valence"), "come together"),
     ],
@@ -259,7 +264,6 @@ def test_other_columns_of_a_csv(tmp_path, header, words):
 def test_a_csv_with_a_field_beyond_all_measure(tmp_path):
     path = photographs(tmp_path)
     path.write_text("path,expression\n" + "a" * 140_000 + ",fear\nb.png,fear\n")
-    records, _, problems = read_csv(path)
-    assert len(records) == 1
-    assert "field larger than" in problems[0]
-    assert [problem.kind for problem in read("csv", path)[2]] == ["bad row"]
+    _, records, problems = read("csv", path)
+    assert [record.path.name for record in records] == ["b.png"]
+    assert [problem.kind for problem in problems] == ["bad row"]

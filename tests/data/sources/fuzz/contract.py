@@ -9,7 +9,7 @@ import torch
 
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
-from raysweep.data.prepare.finish import problem_rows
+from raysweep.data.prepare.rows import problem_rows
 from raysweep.data.record import PROBLEMS, SPLITS, Listing, Problem, Record
 from raysweep.data.sources import READERS, read_listing, recognise
 
