@@ -33,8 +33,8 @@ test-faults: install
 	$(BIN)/python -m pytest tests/faults -m "" --timeout 3600
 
 lint: install
-	$(BIN)/ruff check raysweep search_spaces tests bench
-	$(BIN)/ruff format --check raysweep search_spaces tests bench
+	$(BIN)/ruff check raysweep search_spaces tests bench setup.py
+	$(BIN)/ruff format --check raysweep search_spaces tests bench setup.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

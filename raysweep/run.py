@@ -17,7 +17,17 @@ from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
 from raysweep.core.words import folder_names, leave, masked, parse_assignment, parse_seeds, parse_value, silence_stdout
-from raysweep.study import PRESETS, Study, find_study, list_studies, make_cells, with_axis
+from raysweep.study import (
+    PRESETS,
+    Study,
+    find_study,
+    hidden_studies,
+    list_studies,
+    make_cells,
+    studies_in,
+    study_folders,
+    with_axis,
+)
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.wishes import Wishes
 
@@ -49,7 +59,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = words.add_argument
-    add("study", nargs="?", help="name of a study (see --list), or the path of a study file")
+    add(
+        "study",
+        nargs="?",
+        help="name of a study, or the path of a study file; names are looked up in search_spaces/ of the working "
+        "folder, then among the studies that come with raysweep (see --list)",
+    )
     add("--list", action="store_true", help="list the studies and presets")
     add("--status", action="store_true", help="what the store holds, by study, and which launches are running")
     add("--gc", action="store_true", help="show what no study refers to any more; with --yes, remove it")
@@ -147,6 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(asked: argparse.Namespace) -> int:
     name, study = find_study(asked.study)
+    if asked.study in (hidden := hidden_studies()):
+        print(f"raysweep: {name} is {list_studies()[name]}, which hides {hidden[name]}", file=sys.stderr)
     for text in asked.axis:
         study = with_axis(study, *_axis(text))
     if asked.preset not in PRESETS:
@@ -281,11 +298,17 @@ def _command() -> str:
 
 
 def _list() -> int:
-    for name in list_studies():
-        study = find_study(name)[1]
-        arms = len(study.arms())
-        print(f"{name:24} {study.title} ({study.source + '; ' if study.source else ''}{arms} arms)")
-    print()
+    used, hidden, folders = list_studies(), hidden_studies(), study_folders()
+    for folder in folders:
+        own = [name for name in studies_in(folder) if used[name].parent == folder]
+        if len(folders) > 1 and own:
+            print(f"in {folder}:")
+        for name in own:
+            study = find_study(name)[1]
+            arms = f"{len(study.arms())} arms" + (f"; hides {hidden[name]}" if name in hidden else "")
+            print(f"{name:24} {study.title} ({study.source + '; ' if study.source else ''}{arms})")
+        if own:
+            print()
     for name, preset in PRESETS.items():
         print(f"--preset {name:15} {preset.about}; {preset.seeds} replicate{'s' if preset.seeds > 1 else ''}")
     return 0

@@ -1,8 +1,10 @@
 """What a person gets for a mistake: one line, the rule, the nearest name, exit code 2. Nothing is written."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 import torch
 from PIL import Image
 
+import raysweep
 from raysweep.models import BACKBONES
 from raysweep.run import main
+from raysweep.study import list_studies
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +165,48 @@ def test_an_own_study_by_path(capsys, empty_folder):
     (empty_folder / "mine.py").write_text("1 / 0\n")
     assert main(["mine.py", "--plan"]) == 2
     assert "mine.py cannot be run: ZeroDivisionError" in capsys.readouterr().err
+
+
+class TestOwnStudies:
+    """A folder `search_spaces/` where the command is typed; a wheel's studies: test_wheel.py."""
+
+    @pytest.fixture
+    def own(self, empty_folder):
+        """Copies of most of ours, one of them altered, and one more."""
+        ours = Path(raysweep.__file__).parent.parent / "search_spaces"
+        own = shutil.copytree(ours, empty_folder / "search_spaces", ignore=shutil.ignore_patterns("dcjt_*", "__*"))
+        for name in ("mine", "weighted_l2"):
+            (own / f"{name}.py").write_text(
+                "from raysweep.study import Axis, Study\n"
+                "study = Study('Mine', [Axis.of('train.batch_size', [32, 64])], {})\n"
+            )
+        return own
+
+    def test_the_list_says_where_each_study_is_and_what_it_hides(self, own, capsys):
+        assert main(["--list"]) == 0
+        here, _, ours = capsys.readouterr().out.partition(f"in {Path(raysweep.__file__).parent.parent}")
+        assert here.startswith(f"in {own}:\n")
+        assert {"mine", "weighted_l2", "ablation_alpha"} <= {line.split()[0] for line in here.splitlines() if line}
+        names = {line.split()[0] for line in ours.partition("\n\n")[0].splitlines()[1:]}
+        assert names == {name for name in list_studies() if name.startswith("dcjt_")}
+        assert (here + ours).count("hides") == 1  # a copy hides nothing
+        assert f"hides {Path(raysweep.__file__).parent.parent / 'search_spaces' / 'weighted_l2.py'}" in here
+
+    def test_one_place_needs_no_heading(self, capsys, monkeypatch):
+        monkeypatch.chdir(Path(raysweep.__file__).parent.parent)
+        assert main(["--list"]) == 0
+        assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("in ")]
+
+    def test_the_nearer_one_is_run_and_the_launch_says_so(self, own, capsys):
+        assert main(["weighted_l2", "--preset", "smoke", "--plan"]) == 0
+        said = capsys.readouterr()
+        assert f"weighted_l2 is {own}/weighted_l2.py, which hides " in said.err
+        assert "batch_size=32" in said.out
+
+    @pytest.mark.parametrize("name", ["ablation_alpha", "mine", "dcjt_mapping", "search_spaces/weighted_l2.py"])
+    def test_nothing_is_said_where_nothing_is_hidden(self, own, capsys, name):
+        assert main([name, "--preset", "smoke", "--set", "train.epoch=3"]) == 2
+        assert "hides" not in capsys.readouterr().err
 
 
 def test_a_reader_that_has_read_enough_is_no_error():

@@ -145,7 +145,14 @@ class TestCommands:
         assert mounts == {f"~/raysweep/{local}": local for local in mounts.values()}
         assert all((ROOT / local).exists() for local in mounts.values())
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        needed = {"pyproject.toml", "raysweep", "search_spaces", project["readme"], *project["license-files"]}
+        needed = {
+            "pyproject.toml",
+            "setup.py",
+            "raysweep",
+            "search_spaces",
+            project["readme"],
+            *project["license-files"],
+        }
         for command in config["setup_commands"] + config["head_setup_commands"]:
             needed |= set(re.findall(r"--(?:constraint|requirement) (\S+)", command))
         assert "constraints.txt" in needed

@@ -4,7 +4,7 @@
 """
 
 from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells, with_axis
-from .load import find_study, list_studies
+from .load import find_study, hidden_studies, list_studies, studies_in, study_folders
 from .presets import PRESETS, Preset
 from .ranges import Choice, IntUniform, LogUniform, Range, Uniform
 from .search import Budget, Search
@@ -27,9 +27,12 @@ __all__ = [
     "Uniform",
     "find_study",
     "fresh_replicates",
+    "hidden_studies",
     "list_studies",
     "make_cells",
     "search_budget",
     "search_cells",
+    "studies_in",
+    "study_folders",
     "with_axis",
 ]

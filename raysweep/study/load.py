@@ -1,4 +1,4 @@
-"""Finding studies: one Python file each, below `search_spaces/`, or any file by path."""
+"""Finding studies: one Python file each, in a folder `search_spaces/`, or any file by path."""
 
 from __future__ import annotations
 
@@ -14,15 +14,34 @@ FOLDER = "search_spaces"
 
 
 def study_folders() -> list[Path]:
-    """`search_spaces/` of the working folder first, then the one beside the package."""
-    candidates = [Path.cwd() / FOLDER, Path(raysweep.__file__).resolve().parent.parent / FOLDER]
-    return list(dict.fromkeys(folder for folder in candidates if folder.is_dir()))
+    """`search_spaces/` of the working folder, then raysweep's own: inside an installed package, beside it in a clone.
+
+    Where a study is in both, the first wins.
+    """
+    package = Path(raysweep.__file__).resolve().parent
+    own = next((place / FOLDER for place in (package, package.parent) if (place / FOLDER).is_dir()), None)
+    candidates = [Path.cwd() / FOLDER, *([own] if own else [])]
+    return list(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
+
+
+def studies_in(folder: Path) -> dict[str, Path]:
+    """Study name to file, in one folder."""
+    return {file.stem: file for file in sorted(folder.glob("[a-z]*.py"))}
 
 
 def list_studies() -> dict[str, Path]:
-    """Study name to file. A file in the working folder hides one of the same name beside the package."""
-    files = [file for folder in reversed(study_folders()) for file in sorted(folder.glob("[a-z]*.py"))]
-    return dict(sorted({file.stem: file for file in files}.items()))
+    """Study name to file. A file in the working folder hides one of the same name that comes with raysweep."""
+    found: dict[str, Path] = {}
+    for folder in reversed(study_folders()):
+        found.update(studies_in(folder))
+    return dict(sorted(found.items()))
+
+
+def hidden_studies() -> dict[str, Path]:
+    """Study name to the file that is not used, because another of that name, with other content, wins."""
+    used = list_studies()
+    every = [item for folder in study_folders() for item in studies_in(folder).items()]
+    return {name: file for name, file in every if file != used[name] and file.read_bytes() != used[name].read_bytes()}
 
 
 def find_study(name: str) -> tuple[str, Study]:
