@@ -92,25 +92,10 @@ class Labels(Section):
     noise_kind: NoiseKind = Field("symmetric", description="how they are flipped")
     va_noise: float = Field(0.0, ge=0, le=2, description="std of Gaussian noise on training valence and arousal")
 
-    def fusion(self) -> dict[str, Any]:
-        """What decides the fused labels, fields that cannot matter set to one value: alpha = 1 is one-hot."""
-        fused = self.method != "one_hot" and self.alpha < 1
-        from_va = fused and self.method in ("euclidean", "gaussian")
-        return {
-            "method": self.method if fused else "one_hot",
-            "alpha": self.alpha if fused else 1.0,
-            "squared": self.squared if fused and self.method == "euclidean" else None,
-            "within_std": self.within_std if from_va else None,
-            "statistics": self.statistics if self.noise_rate else None,
-        }
-
-    def noise(self) -> dict[str, Any]:
-        """What decides which labels are wrong."""
-        return {
-            "rate": self.noise_rate,
-            "kind": self.noise_kind if self.noise_rate else None,
-            "va": self.va_noise,
-        }
+    @property
+    def fused_method(self) -> LabelMethod:
+        """Where the mixed label comes from; alpha = 1 is one-hot, whatever the method."""
+        return self.method if self.alpha < 1 else "one_hot"
 
 
 class Model(Section):
@@ -131,17 +116,6 @@ class Objective(Section):
     weighted_va: bool = Field(True, description="Eq. 8: weight the L2 term by class, or plain L2")
     weight_va: float = Field(1.0, ge=0, description="lambda: factor of the L2 term (paper: 1)")
     va_reduction: Literal["sum", "mean"] = Field("sum", description="over V and A: sum (DDAF) or mean (DCJT)")
-
-    def canonical(self) -> dict[str, Any]:
-        """Plain values, fields that cannot matter set to none."""
-        values = self.model_dump()
-        if self.class_weights != "capped":
-            values["weight_cap"] = None
-        if self.class_weights == "none" or self.weight_va == 0:
-            values["weighted_va"] = None
-        if self.weight_va == 0:
-            values["va_reduction"] = None
-        return values
 
 
 class Augment(Section):
@@ -256,6 +230,11 @@ class Selection(Section):
     validation_share: float = Field(0.15, gt=0, lt=0.9, description="share of training images held out")
     validation_per_class: int | None = Field(None, ge=1, description="instead: this many a class (authors: 250)")
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether training images are held out for validation."""
+        return self.protocol in ("validation", "select_then_retrain")
+
 
 class Seeds(Section):
     """Four seeds, so that arms of one replicate differ only in what the arm changes."""
@@ -297,7 +276,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _self_cure_is_one_hot(self) -> Experiment:
-        if self.model.head == "scn" and self.labels.fusion()["method"] != "one_hot":
+        if self.model.head == "scn" and self.labels.fused_method != "one_hot":
             raise ValueError("`model.head=scn` changes hard labels: set labels.method=one_hot or labels.alpha=1")
         return self
 
@@ -337,11 +316,11 @@ class Experiment(Section):
         """
         tree = self.model_dump()
         for path, value in changes.items():
-            check_path(path)
+            check_path(path, type(self))
             section, field = path.split(".")
             tree[section][field] = "none" if value is None and "none" in field_choices(path) else value
         try:
-            return Experiment.model_validate(tree)
+            return type(self).model_validate(tree)
         except ValidationError as error:
             raise UserError("; ".join(_sentence(e) for e in error.errors())) from None
 
@@ -350,10 +329,10 @@ class Experiment(Section):
         return self.model_copy(update={"seeds": Seeds(split=number, noise=number, init=number, order=number)})
 
 
-def field_paths() -> dict[str, str]:
+def field_paths(model: type[Experiment] = Experiment) -> dict[str, str]:
     """Every dotted path of an Experiment with its description, in order of declaration."""
     paths = {}
-    for section, info in Experiment.model_fields.items():
+    for section, info in model.model_fields.items():
         assert isinstance(info.annotation, type)
         assert issubclass(info.annotation, Section)
         for field, spec in info.annotation.model_fields.items():
@@ -387,10 +366,10 @@ def field_choices(path: str) -> tuple[str, ...]:
     return choices if choices and all(isinstance(c, str) for c in choices) else ()
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, model: type[Experiment] = Experiment) -> None:
     """Raises UserError, with the nearest path, unless an Experiment has this field."""
-    if path not in field_paths():
-        raise unknown_name("field", path, field_paths(), "`--fields` lists them all")
+    if path not in field_paths(model):
+        raise unknown_name("field", path, field_paths(model), "`--fields` lists them all")
 
 
 _RULES = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "less_than_equal": "<="}

@@ -15,7 +15,7 @@ NUMERICS = {
     "adapt": 1,
     "targets": 1,
     "start": 1,
-    "step": 1,
+    "step": 2,  # the same numbers under other keys: every field that is not excluded by name, not a list of fields
     "fit": 1,
     "evaluate": 4,  # 2: moments of VA; 3: attention maps; 4: macro-F1 over the classes among the labels
     "retrain": 4,

@@ -119,7 +119,7 @@ def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor
 
 def _relabels(stage: Stage) -> bool:
     adapted = stage.inputs.get("shown_adapted")
-    return adapted is not None and bool(adapted.params["relabel"])
+    return adapted is not None and bool(adapted.aside["joint"].relabel)
 
 
 def _notes(stage: Stage, context: Context) -> list[str]:

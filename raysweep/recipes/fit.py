@@ -22,6 +22,7 @@ from raysweep.models.backbones import weights_checksum
 from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
 
 from .context import Context, FitEvent, is_first_rank
+from .key_fields import key_fields
 from .known import Known
 
 State = dict[str, Any]
@@ -55,7 +56,8 @@ def fit_chain(
     start = start or start_stage(experiment, len(scored.aside["data"].classes))
     alone = {"step": step, **{f"trained{i}": stage for i, stage in enumerate(trained)}}
     joined = {**alone, **{f"extra{i}": stage for i, stage in enumerate(extra)}}
-    same = (experiment.train, experiment.joint if extra else None, experiment.scn, experiment.model.head)
+    sections = (experiment.train, experiment.scn, experiment.model, *([experiment.joint] if extra else []))
+    same = tuple(section.model_dump_json() for section in sections)
     schedule = known.once(same, partial(_schedule, experiment, bool(extra)))
     epochs = _Epochs(experiment, title, alone, joined, schedule)
     token = (start.key, *epochs.reads, tuple(epoch.token for epoch in schedule[:-1]))
@@ -121,21 +123,14 @@ class _Epochs:
 def start_stage(experiment: Experiment, classes: int) -> Stage:
     """Initial weights by seed or from a file."""
     model = experiment.model
-    params = {
-        "backbone": model.backbone,
-        "affect": model.affect,
-        "head": model.head,
-        "weights": weights_checksum(model.backbone, model.weights) or "random",
-        "classes": classes,
-        "seed": experiment.seeds.init,
-    }
-    return Stage("start", params)
+    weights = weights_checksum(model.backbone, model.weights) or "random"
+    return Stage("start", {**key_fields("start", experiment), "weights": weights, "classes": classes})
 
 
 def start_from(experiment: Experiment, model: Stage, same_classes: bool, classes: int) -> Stage:
     """The headline's weights of another training; without the heads when the classes differ."""
     fresh = start_stage(experiment, classes)
-    params = {"weights": experiment.selection.weights, "heads": same_classes}
+    params = {**key_fields("evaluate", experiment), "heads": same_classes}
     return Stage("start", params, {"model": model, **({} if same_classes else {"heads": fresh})})
 
 
@@ -258,17 +253,6 @@ def device_words(trainer: Trainer) -> str:
 
 def _step_params(experiment: Experiment) -> dict[str, Any]:
     """Everything besides targets and start that every step of a training depends on."""
-    train, selection = experiment.train, experiment.selection
-    watched = selection.protocol
-    held_out = [selection.validation_share, selection.validation_per_class, experiment.seeds.split]
-    return {
-        "objective": experiment.objective.canonical(),
-        "augment": experiment.augment.model_dump(),
-        "batch_size": train.batch_size,
-        "weight_decay": train.weight_decay,
-        "precision": train.precision,
-        "deterministic": train.deterministic,
-        "order": experiment.seeds.order,
-        "scn": experiment.scn.model_dump(exclude={"relabel_from"}) if experiment.model.head == "scn" else None,
-        "watch": "test" if watched == "best_on_test" else "none" if watched == "last" else held_out,
-    }
+    protocol = experiment.selection.protocol
+    watch = "validation" if experiment.selection.holds_out else "test" if protocol == "best_on_test" else "none"
+    return {**key_fields("step", experiment), "watch": watch}

@@ -55,7 +55,7 @@ class Images:
         if labels.key not in self._rows:
             experiment: Experiment = labels.aside["experiment"]
             data = labels.inputs["data"].aside["data"]
-            if labels.params["held_out"] is None:
+            if not labels.params["held_out"]:
                 count = len(data) - len(data.rows(TEST))
             else:
                 count = len(for_protocol(data, experiment.selection, experiment.seeds.split).rows(TRAIN))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment
+from raysweep.core.experiment import Experiment, Joint
 from raysweep.core.stage import Stage
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import all_trained, for_protocol
@@ -28,6 +28,7 @@ from raysweep.training import Given, Part, build_targets, given_labels
 
 from .context import Context
 from .fit import trainer_after
+from .key_fields import HELD_OUT, key_fields
 
 
 @dataclass(frozen=True)
@@ -50,54 +51,42 @@ class Adapted:
         return cls(labels, va, selected, tuple(json.loads((folder / "notes.json").read_text())))
 
 
-def data_stage(data: FaceData) -> Stage:
+def data_stage(data: FaceData, experiment: Experiment) -> Stage:
     """A data set as it was read; known by its fingerprint and size."""
     rows = [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
-    params = {"fingerprint": data.fingerprint, "pixels": data.images.shape[-1], "counts": rows}
+    read = {"fingerprint": data.fingerprint, "pixels": data.images.shape[-1], "counts": rows}
+    params = {**key_fields("data", experiment), **read}
     return Stage("data", params, aside={"data": data})
 
 
 def labels_stage(experiment: Experiment, data: Stage, every_image: bool = False) -> Stage:
     """Labels of the training split as noise leaves them. `every_image`: nothing is held out (an extra set)."""
-    selection, labels, seeds = experiment.selection, experiment.labels, experiment.seeds
-    held_out = None
-    if not every_image and selection.protocol not in ("last", "best_on_test"):
-        held_out = [selection.validation_share, selection.validation_per_class, seeds.split]
-    noisy = bool(labels.noise_rate or labels.va_noise)
-    params = {"held_out": held_out, "noise": labels.noise(), "seed": seeds.noise if noisy else None}
+    held_out = experiment.selection.holds_out and not every_image
+    fields = key_fields("labels", experiment)
+    if not held_out:
+        fields = {path: value for path, value in fields.items() if path not in HELD_OUT}
+    params = {**fields, "held_out": held_out}
     return Stage("labels", params, {"data": data}, {"experiment": experiment, "knows_va": data.aside["data"].knows_va})
 
 
 def select_stage(model: Stage, labels: Stage) -> Stage:
     """Step 1: the images of an extra set whose given label the model predicts."""
-    return Stage("select", {"weights": _scored_weights(model)}, {"model": model, "labels": labels})
+    return Stage("select", key_fields("select", model.aside["experiment"]), {"model": model, "labels": labels})
 
 
 def pseudo_va_stage(model: Stage, data: Stage) -> Stage:
     """Step 2: a model's valence and arousal for the training images of a data set."""
-    return Stage("pseudo_va", {"weights": _scored_weights(model)}, {"model": model, "data": data})
-
-
-def _scored_weights(model: Stage) -> str:
-    """Which weights of a training speak for it."""
-    experiment: Experiment = model.aside["experiment"]
-    return experiment.selection.weights
+    return Stage("pseudo_va", key_fields("pseudo_va", model.aside["experiment"]), {"model": model, "data": data})
 
 
 def adapt_stage(
     experiment: Experiment, target: Stage, target_va: Stage | None, extra: Stage, extra_va: Stage | None, chosen: Stage
 ) -> Stage:
     """Step 3: the VA of an extra set mapped to the target's, its remainder relabelled."""
-    joint = experiment.joint
-    params = {
-        "mapping": joint.mapping,
-        "map_all": joint.map_all and joint.mapping != "none",
-        "relabel": joint.relabel,
-    }
     inputs = {"target": target, "extra": extra, "subset": chosen}
     inputs |= {"target_va": target_va} if target_va else {}
     inputs |= {"extra_va": extra_va} if extra_va else {}
-    return Stage("adapt", params, inputs)
+    return Stage("adapt", key_fields("adapt", experiment), inputs, {"joint": experiment.joint})
 
 
 def targets_stage(
@@ -116,13 +105,11 @@ def targets_stage(
     config = experiment.labels
     if not known and experiment.joint.method != "target" and config.method in ("euclidean", "gaussian"):
         config = config.model_copy(update={"method": "one_hot"})  # nothing to fuse with before pseudo VA
-    weights = experiment.objective.class_weights
-    cap = experiment.objective.weight_cap if weights == "capped" else None
     inputs = {"labels": labels}
     for role, stage in (("va", va), ("chosen", chosen), ("adapted", adapted)):
         inputs |= {role: stage} if stage else {}
     aside = {"labels": config, "objective": experiment.objective, "knows_va": known}
-    params: dict[str, Any] = {"fusion": config.fusion(), "class_weights": [weights, cap]}
+    params = key_fields("targets", experiment.model_copy(update={"labels": config}))
     if labels.aside["knows_va"] and not own_va and va is None:
         params["own_va"] = False
     return Stage("targets", params, inputs, aside)
@@ -136,7 +123,7 @@ def run_data(stage: Stage, context: Context) -> FaceData:
 def run_labels(stage: Stage, context: Context) -> Given:
     experiment: Experiment = stage.aside["experiment"]
     data = context.product(stage.inputs["data"])
-    if stage.params["held_out"] is not None:
+    if stage.params["held_out"]:
         data = for_protocol(data, experiment.selection, experiment.seeds.split)
     else:
         data = all_trained(data)
@@ -174,13 +161,14 @@ def run_pseudo_va(stage: Stage, context: Context) -> Tensor:
 
 def run_adapt(stage: Stage, context: Context) -> Adapted:
     """Statistics of all of B and all of A, applied to the remainder of B (Algorithms 1 and 2) or to all of it."""
+    joint: Joint = stage.aside["joint"]
     target, extra = (_with_va(stage, role, context) for role in ("target", "extra"))
     selected: Tensor = context.product(stage.inputs["subset"])
     data: FaceData = context.product(stage.inputs["extra"].inputs["data"])
-    moved = extra.rows if stage.params["map_all"] else extra.rows[~selected[extra.rows]]
-    va, notes = _mapped(stage.params["mapping"], target, extra, moved, data)
+    moved = extra.rows if joint.map_all else extra.rows[~selected[extra.rows]]
+    va, notes = _mapped(joint.mapping, target, extra, moved, data)
     labels = extra.labels_N.clone()
-    if stage.params["relabel"]:
+    if joint.relabel:
         rows = target.rows
         centroids = class_centroids(target.va_N2[rows].double(), target.labels_N[rows], data.num_classes)
         rest = extra.rows[~selected[extra.rows]]  # what M_A agrees with keeps its label, also where all VA are mapped

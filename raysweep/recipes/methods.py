@@ -8,10 +8,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from raysweep.core.experiment import Experiment
+from raysweep.core.keys import canonical_json
 from raysweep.core.stage import Stage
 from raysweep.data.dataset import FaceData
 
 from .fit import fit_chain, start_from
+from .key_fields import key_fields
 from .known import Known
 from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
 from .sets import Sets, check_sets
@@ -46,7 +48,11 @@ class Ground:
         return [labels_stage(self.experiment, self.data(extra), every_image=True) for extra in self.sets.extras]
 
     def data(self, data: FaceData) -> Stage:
-        return self.known.once(id(data), partial(data_stage, data))  # a stage keeps its data, so its id stays taken
+        token = (
+            id(data),
+            canonical_json(key_fields("data", self.experiment)),
+        )  # the stage keeps its data, and so its id
+        return self.known.once(token, partial(data_stage, data, self.experiment))
 
     @cached_property
     def targets_a(self) -> Stage:
@@ -236,8 +242,8 @@ def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Sta
     inputs = {"model": built.model, "scored": scored, **shown}
     if retrain:
         labels = replace(ground, experiment=_without_validation(experiment)).targets_a
-        return Stage("retrain", {"weights": experiment.selection.weights}, {**inputs, "all": labels}, aside)
-    return Stage("evaluate", {"weights": experiment.selection.weights}, inputs, aside)
+        return Stage("retrain", key_fields("retrain", experiment), {**inputs, "all": labels}, aside)
+    return Stage("evaluate", key_fields("evaluate", experiment), inputs, aside)
 
 
 def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:

@@ -84,7 +84,7 @@ def _same_classes(target: FaceData, extra: FaceData) -> str:
 
 def _check_fusion(experiment: Experiment, sets: Sets) -> None:
     """Labels fused with valence and arousal or votes need a set that has them; joint training makes do without."""
-    method = experiment.labels.fusion()["method"]
+    method = experiment.labels.fused_method
     for data in (sets.target, sets.finetune):
         if data is not None and method == "votes" and not bool(data.votes.isfinite().any()):
             raise UserError(

@@ -16,6 +16,7 @@ from raysweep.training import weights_hash
 
 from .context import Context
 from .fit import trainer_after
+from .key_fields import key_fields
 from .known import Known
 from .methods import build
 from .result import CellResult
@@ -36,7 +37,7 @@ def build_validation(experiment: Experiment, sets: Sets, known: Known | None = N
         )
     cell = build(experiment, sets, known)
     inputs = {"model": cell.inputs["model"], "scored": cell.inputs["scored"]}
-    return Stage("validate", {"weights": experiment.selection.weights}, inputs, {"experiment": experiment})
+    return Stage("validate", key_fields("validate", experiment), inputs, {"experiment": experiment})
 
 
 def run_validate(stage: Stage, context: Context) -> CellResult:

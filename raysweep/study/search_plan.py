@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.acting import changed_fields
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, flat_words
 from raysweep.core.keys import NUMERICS
@@ -19,7 +20,7 @@ from .cells import Cell
 from .search import Budget, Search
 from .study import Study
 
-PLACES = {"data": {"source", "leave_out"}, "joint": {"extra", "finetune"}}
+PLACES = ("data.source", "data.leave_out", "joint.extra", "joint.finetune")
 """Where data lie, and why images of them are left out, may change; what they are is in their fingerprints."""
 
 
@@ -35,7 +36,8 @@ class SearchArm:
     @cached_property
     def signature(self) -> dict[str, Any]:
         """What makes values of trials comparable: two searches of one name must agree in it."""
-        words = flat_words(self.cell.experiment.model_dump(exclude={"seeds": True, **PLACES}))
+        changed = changed_fields(self.cell.experiment)  # a field that is new, and at its default, changes nothing
+        words = flat_words({k: v for k, v in changed.items() if k not in PLACES and not k.startswith("seeds.")})
         return {
             "space": {path: values.describe() for path, values in self.search.space.items()},
             "objectives": dict(zip(self.search.objectives, self.search.directions, strict=True)),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.core.acting import acting_fields
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, field_paths
 
@@ -47,7 +48,7 @@ def test_changes_leave_the_original_alone():
 def test_alpha_one_is_one_hot_whatever_the_method(method, squared):
     full = Experiment().with_changes({"labels.method": method, "labels.alpha": 1.0, "labels.squared": squared}).labels
     one_hot = Experiment().with_changes({"labels.method": "one_hot", "labels.alpha": 0.2}).labels
-    assert full.fusion() == one_hot.fusion()
+    assert full.fused_method == one_hot.fused_method == "one_hot"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,7 @@ def test_a_field_that_matters_changes_the_canonical_form(ground, other):
 
 
 def canonical(experiment):
-    return experiment.labels.fusion(), experiment.labels.noise(), experiment.objective.canonical()
+    return acting_fields(experiment)
 
 
 def test_shares_of_epochs():

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from raysweep.core.errors import UserError
+from raysweep.core.experiment import Experiment
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.recipes import Sets, build, load_sets
 from raysweep.recipes.label_stages import data_stage
@@ -97,7 +98,7 @@ def test_other_images_have_another_key(folders):
     half_of_sixty = loaded(folders, joint__extra_images=60, joint__extra_share=0.5).extras[0]
     thirty = loaded(folders, joint__extra_images=30).extras[0]
     same_pictures = pictures(half_of_sixty) == pictures(thirty)
-    assert same_pictures == (data_stage(half_of_sixty).key == data_stage(thirty).key)
+    assert same_pictures == (data_stage(half_of_sixty, Experiment()).key == data_stage(thirty, Experiment()).key)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5])
