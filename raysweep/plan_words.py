@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from raysweep.core.experiment import Selection
 from raysweep.core.store import Store
 from raysweep.core.words import duration, size
-from raysweep.data.dataset import TEST, TRAIN, FaceData
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
+from raysweep.data.splits import for_protocol
 from raysweep.schedule import Forecast, Speeds, forecast
 from raysweep.study.plan import Plan
 from raysweep.study.records import Leftovers, leftovers
+from raysweep.training import class_counts
+
+LAST = Selection(protocol="last", weights="last")
+"""Holds nothing out: every image of an extra set that is not for testing is trained on."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class PlanWords:
             marks[cell.arm.name].append(mark)
         width = max(len(name) for name in marks)
         arms = [f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items()]
-        return "\n".join([self.headline(), *self._leftover_lines(), *arms])
+        return "\n".join([self.headline(), *self._count_lines(), *self._leftover_lines(), *arms])
 
     def headline(self) -> str:
         """The plan in a few lines."""
@@ -62,6 +68,7 @@ class PlanWords:
             "study": plan.study_name,
             "preset": plan.preset,
             "data": plan.data.name,
+            "images": [counts_json(data) for data in (plan.data, *plan.extras)],
             "cells": len(plan.cells),
             "distinct_cells": len(plan.by_key),
             "done": len(plan.done),
@@ -78,6 +85,16 @@ class PlanWords:
             "speed_unknown": sorted(expected[0].unknown) if expected else [],
             "cell_keys": {cell.name: cell.key for cell in plan.cells},
         }
+
+    def _count_lines(self) -> list[str]:
+        """Images by class of the scored set and of the others, so that a gap is seen before anything is trained."""
+        plan, first = self.plan, self.plan.cells[0]
+        selection, seed = first.experiment.selection, first.experiment.seeds.split
+        lines = [f"  images   {plan.data.name}, replicate {first.replicate}"]
+        lines += count_lines(plan.data, selection, seed)
+        for extra in plan.extras:
+            lines += [f"  images   {extra.name}", *count_lines(extra, LAST, seed)]
+        return lines
 
     def _store_line(self) -> str:
         plan = self.plan
@@ -136,8 +153,28 @@ class PlanWords:
 
 def data_line(data: FaceData) -> str:
     """Line of a headline: what is trained on and scored."""
-    tests = len(data.rows(TEST))
+    train, validation, test = (len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST))
+    own = f", {validation} validation" if validation else ""
     return (
-        f"  data     {data.name}, {len(data) - tests} training and {tests} test images, "
+        f"  data     {data.name}, {train} training{own} and {test} test images, "
         f"{data.num_classes} expressions, {data.images.shape[-1]} px"
     )
+
+
+def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
+    """Images of every class that are trained on, validated on and tested on, as one replicate divides them."""
+    held = for_protocol(data, selection, seed)
+    columns = ("training", "validation", "test")
+    per_class = dict(zip(data.classes, class_counts(held), strict=True))
+    lines = []
+    for split, name in enumerate(columns):
+        words = ", ".join(f"{expression} {counts[split]}" for expression, counts in per_class.items())
+        total = sum(counts[split] for counts in per_class.values())
+        if total:
+            lines.append(f"           {name:10} {total:>6}: {words}")
+    return lines
+
+
+def counts_json(data: FaceData) -> dict[str, Any]:
+    """Images by class: training, validation, test, as the set is divided before a replicate holds any out."""
+    return {"name": data.name, "classes": dict(zip(data.classes, map(list, class_counts(data)), strict=True))}

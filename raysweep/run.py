@@ -186,6 +186,8 @@ def _run(asked: argparse.Namespace) -> int:
     }
     if asked.plan:
         for session in sessions.values():
+            session.check(download=False)
+        for session in sessions.values():
             asked_of = (devices, asked.devices_per_trial)
             print(json.dumps(session.json(*asked_of), indent=1) if asked.json else session.text(*asked_of))
         return 0
@@ -230,7 +232,7 @@ class Runnable(Protocol):
     @property
     def data(self) -> FaceData: ...
 
-    def check(self) -> None: ...
+    def check(self, download: bool = True) -> None: ...
 
     def run(self, wishes: Wishes, as_json: bool) -> int: ...
 

@@ -87,14 +87,19 @@ class SearchSession:
         return load_sets(self.cells[0].experiment, self.plan.cache).scored
 
     @property
-    def start_points(self) -> list[Experiment]:
-        """What every arm tries first."""
-        return [arm.at(point) for arm in self.plan.arms for point in self.plan.search.start_points(arm.cell.experiment)]
+    def start_points(self) -> list[tuple[str, Experiment]]:
+        """What every arm tries first: its name and an experiment."""
+        search = self.plan.search
+        return [
+            (arm.cell.arm.name, arm.at(point))
+            for arm in self.plan.arms
+            for point in search.start_points(arm.cell.experiment)
+        ]
 
-    def check(self) -> None:
+    def check(self, download: bool = True) -> None:
         """Try what would fail every trial. Raises UserError; writes nothing but decoded images."""
         if trials_left(self.plan, self._so_far(), self.retry_failed):
-            try_inputs(self.start_points, self.plan.cache or self.store.local / "data")
+            try_inputs(self.start_points, self.plan.cache or self.store.local / "data", download=download)
 
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """What a launch would do, for people."""

@@ -56,10 +56,10 @@ class Session:
         """The data set that is trained and scored on."""
         return self.plan.data
 
-    def check(self) -> None:
-        """Try what would fail every cell of an arm. Raises UserError; writes nothing but decoded images."""
-        arms = {cell.arm.name: cell.experiment for cell in reversed(self.plan.to_train)}
-        try_inputs(arms.values(), self.cache)
+    def check(self, download: bool = True) -> None:
+        """Try what would fail a cell. Raises UserError; writes nothing but decoded images."""
+        cells = ((cell.arm.name, cell.experiment) for cell in self.plan.to_train)
+        try_inputs(cells, self.cache, len(self.plan.study.arms()), download)
 
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """The plan, for people."""

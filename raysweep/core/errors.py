@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 
@@ -24,6 +24,26 @@ def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> 
         near = [choice for choice in choices if name and name in choice][:1]
     advice = f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(choices)
     return UserError(f"unknown {kind} {name!r}: {advice}{' ' + hint if hint else ''}")
+
+
+def error_of_arms(faults: Mapping[str, str], arms: int) -> UserError:
+    """One error for what is wrong with arms of a study: the first fault, and whose it is.
+
+    A fault that all arms share is named without one.
+
+    Args:
+        faults: name of an arm to what is wrong with it; at least one.
+        arms: how many arms the study has.
+
+    >>> print(error_of_arms({"method=DCJT": "too few epochs", "method=SCN": "too few epochs"}, arms=7))
+    method=DCJT and 1 more arm: too few epochs
+    """
+    fault = next(iter(faults.values()))
+    first, *others = [name for name, other in faults.items() if other == fault]
+    if not first or 1 + len(others) == arms > 1:
+        return UserError(fault)
+    more = f" and {len(others)} more arm{'s' if len(others) > 1 else ''}" if others else ""
+    return UserError(f"{first}{more}: {fault}")
 
 
 def describe(error: BaseException) -> str:

@@ -297,15 +297,22 @@ class Experiment(Section):
     @staticmethod
     def _schedule_fits(joint: Joint, epochs: int) -> None:
         if joint.warm_up >= epochs and joint.warm_up >= 1:
-            raise ValueError(f"`joint.warm_up < train.epochs` must hold, but got {joint.warm_up:g} >= {epochs}")
+            raise ValueError(
+                f"`joint.warm_up < train.epochs` must hold, but got {joint.warm_up:g} >= {epochs}: "
+                "too few epochs for this schedule; raise train.epochs or lower joint.warm_up"
+            )
         if joint.frequency is None:
             return
         if joint.frequency > epochs:
-            raise ValueError(f"`joint.frequency <= train.epochs` must hold, but got {joint.frequency:g} > {epochs}")
+            raise ValueError(
+                f"`joint.frequency <= train.epochs` must hold, but got {joint.frequency:g} > {epochs}: "
+                "too few epochs for this schedule; raise train.epochs or lower joint.frequency"
+            )
         if not any(joint.joins(epoch, epochs) for epoch in range(1, epochs + 1)):
             raise ValueError(
                 f"B must join at least one of {epochs} epochs, but with joint.warm_up={joint.warm_up:g} and "
-                f"joint.frequency={joint.frequency:g} it joins none; to leave it out, set joint.frequency=none"
+                f"joint.frequency={joint.frequency:g} it joins none: raise train.epochs, or lower one of the two; "
+                "to leave B out, set joint.frequency=none"
             )
 
     def with_changes(self, changes: Mapping[str, Any]) -> Experiment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.experiment import Experiment
 
 from .presets import PRESETS
@@ -86,10 +86,23 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
     target = {**study.base, **changes}.get("data.source", "")
     base = {**PRESETS[preset].fields(study.paper, str(target)), **study.base, **changes}
     return [
-        Cell(arm, number, Experiment().with_changes(_absolute({**base, **arm.changes})).with_replicate(number))
-        for arm in study.arms()
+        Cell(arm, number, experiment.with_replicate(number))
+        for arm, experiment in _experiments(study.arms(), base)
         for number in replicates
     ]
+
+
+def _experiments(arms: Sequence[Arm], base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:
+    """Every arm's experiment. Raises UserError for what no Experiment can be, and says in which arms."""
+    made, faults = [], {}
+    for arm in arms:
+        try:
+            made.append((arm, Experiment().with_changes(_absolute({**base, **arm.changes}))))
+        except UserError as error:
+            faults[arm.name] = str(error)
+    if faults:
+        raise error_of_arms(faults, len(arms))
+    return made
 
 
 def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[Cell]:

@@ -12,6 +12,7 @@ search=Search(
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -252,9 +253,25 @@ def _started(given: Mapping[str, Any], path: str, values: Range, experiment: Exp
     if path not in given and share is not None and not values.holds(value) and values.holds(share):
         return share
     if not values.holds(value):
+        if path not in given and share is not None and value >= 1:
+            raise UserError(_share_fault(path, values, value, experiment.train.epochs))
         whose = "a start point" if path in given else "the arm's own value, which a start point leaves as it is"
         raise UserError(f"{whose}: {path} is searched {values.words()}, but got {value}")
     return value
+
+
+def _share_fault(path: str, values: Range, value: float, epochs: int) -> str:
+    """What is wrong with an arm's own epochs that are, as a share of all, outside the searched range."""
+    share = f"{path}={value:g} of train.epochs={epochs} is a share of {value / epochs:.3g}"
+    bounds = values.describe()
+    low, high = bounds.get("low"), bounds.get("high")
+    if high and value / epochs > high:
+        remedy = f"too few epochs: set train.epochs={math.ceil(value / high)} or more, or lower {path}"
+    elif low:
+        remedy = f"too many epochs: set train.epochs={math.floor(value / low)} or fewer, or raise {path}"
+    else:
+        remedy = f"set {path} to a share that is"
+    return f"{share}, but shares are searched {values.words()}: {remedy}"
 
 
 def _short(value: Any) -> str:

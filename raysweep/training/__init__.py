@@ -2,7 +2,7 @@
 
 from .checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from .objective import loss_terms
-from .targets import Given, Part, Targets, build_targets, check_every_class, given_labels, prepare_targets
+from .targets import Given, Part, Targets, build_targets, check_every_class, class_counts, given_labels, prepare_targets
 from .trainer import DegenerateLoss, EpochResult, FinalResult, Trainer
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Trainer",
     "build_targets",
     "check_every_class",
+    "class_counts",
     "given_labels",
     "load_checkpoint",
     "loss_terms",

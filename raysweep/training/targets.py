@@ -11,7 +11,7 @@ from torch import Tensor
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, Labels, Objective
-from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.labels import (
     class_gaussians,
     class_means,
@@ -154,10 +154,18 @@ def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...]
 
 def check_every_class(data: FaceData) -> None:
     """Raises UserError unless every class has a training image."""
-    counts = torch.bincount(data.labels[data.rows(TRAIN)], minlength=data.num_classes)
-    if bool((counts == 0).any()):
-        absent = ", ".join(data.classes[i] for i in torch.nonzero(counts == 0).flatten().tolist())
-        raise UserError(f"every class needs a training image, but {data.name} has none of: {absent}")
+    counts = class_counts(data)
+    absent = [k for k, (train, _, _) in enumerate(counts) if not train]
+    if absent:
+        words = ", ".join(f"{data.classes[k]} ({counts[k][1]} validation, {counts[k][2]} test images)" for k in absent)
+        raise UserError(f"every class needs a training image, but {data.name} has none of: {words}")
+
+
+def class_counts(data: FaceData) -> list[tuple[int, int, int]]:
+    """Training, validation and test images of every class."""
+    splits = [torch.bincount(data.labels[data.rows(split)], minlength=data.num_classes).tolist()
+              for split in (TRAIN, VALIDATION, TEST)]  # fmt: skip
+    return list(zip(*splits, strict=True))
 
 
 def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tuple[Tensor, Tensor]:
