@@ -29,6 +29,7 @@ from raysweep.study import (
     with_axis,
 )
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
+from raysweep.study.sources import check_sources
 from raysweep.wishes import Wishes
 
 if TYPE_CHECKING:  # torch takes seconds
@@ -243,12 +244,13 @@ def _prepared(
     """Mistakes are answered before anything slow is imported: torch, ray and mlflow take seconds."""
     if study.search is None:
         cells = make_cells(study, asked.preset, replicates or range(PRESETS[asked.preset].seeds), changes)
+        check_sources(study, cells, changes)
 
         from raysweep.core.store import Store
         from raysweep.session import Session
 
         return Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
-    search_cells(study, asked.preset, changes)
+    check_sources(study, search_cells(study, asked.preset, changes), changes)
     fresh_replicates(study, asked.preset, replicates)
     search_budget(study, asked.preset, asked.trials, asked.device_hours)
 

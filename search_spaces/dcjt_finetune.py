@@ -4,28 +4,29 @@ Models trained on A, B, both as they are, and by DCJT, with and without a third 
 fine-tuned on C and scored on C.
 
     python -m raysweep.run dcjt_finetune
+    python -m raysweep.run dcjt_finetune --on A.csv --set joint.extra=B.csv+D.csv --set joint.finetune=C.csv
 """
 
 from raysweep.study import Axis, Study
 
 DISCRETE = {"objective.weight_va": 0.0}
-TWO, THREE = "faces-b-moderate", "faces-b-moderate+faces-d"
+TWO, THREE = {"joint.extra_sets": 1}, {"joint.extra_sets": 2}
 
 study = Study(
     title="Pre-training for a third data set",
     source="DCJT, Table 7",
     paper="DCJT",
-    base={"joint.finetune": "faces-c"},
+    base={"joint.extra": "faces-b-moderate+faces-d", "joint.finetune": "faces-c"},
     axes=[
         Axis(
             "pre-training",
             {
                 "A only": {"joint.method": "target", **DISCRETE},
-                "B only": {"joint.method": "extra", "joint.extra": TWO, **DISCRETE},
-                "A + B combined": {"joint.method": "combine", "joint.extra": TWO, **DISCRETE},
-                "A + B DCJT": {"joint.method": "dcjt", "joint.extra": TWO},
-                "A + B + third combined": {"joint.method": "combine", "joint.extra": THREE, **DISCRETE},
-                "A + B + third DCJT": {"joint.method": "dcjt", "joint.extra": THREE},
+                "B only": {"joint.method": "extra", **TWO, **DISCRETE},
+                "A + B combined": {"joint.method": "combine", **TWO, **DISCRETE},
+                "A + B DCJT": {"joint.method": "dcjt", **TWO},
+                "A + B + third combined": {"joint.method": "combine", **THREE, **DISCRETE},
+                "A + B + third DCJT": {"joint.method": "dcjt", **THREE},
             },
         )
     ],

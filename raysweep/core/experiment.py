@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UserError, unknown_name
+from .words import join_names, split_names
 
 LabelMethod = Literal["one_hot", "uniform", "euclidean", "gaussian", "votes"]
 NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
@@ -32,7 +33,7 @@ SHARES = ("joint.warm_up", "joint.frequency", "train.decay_every", "scn.relabel_
 
 def _names(value: Any) -> Any:
     """ "a+b" as ("a", "b")."""
-    return tuple(word.strip() for word in value.split("+") if word.strip()) if isinstance(value, str) else value
+    return tuple(split_names(value)) if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
@@ -192,6 +193,7 @@ class Joint(Section):
 
     method: JointMethod = Field("target", description="train on the target, an extra set, both as they are, or DCJT")
     extra: Names = Field((), description="extra data sets: names or paths, joined by +")
+    extra_sets: int | None = Field(None, ge=1, description="train on the first so many of them; none = all")
     extra_images: int | None = Field(None, ge=16, description="use this many training images of each extra set")
     extra_share: float = Field(1.0, gt=0, le=1, description="then use this share of them (DCJT, Table 8)")
     finetune: str | None = Field(None, description="fine-tune and score on this set afterwards; `target` = data.source")
@@ -209,6 +211,11 @@ class Joint(Section):
     draw: Literal["plain", "balanced"] = Field(
         "plain", description="B's images: each once, or classes evenly (authors)"
     )
+
+    @property
+    def used_extra(self) -> tuple[str, ...]:
+        """The extra sets that are trained on."""
+        return () if self.method == "target" else self.extra[: self.extra_sets]
 
     def joins(self, epoch: int, epochs: int) -> bool:
         """Whether B takes part in an epoch (1-based) of `epochs`.
@@ -285,6 +292,12 @@ class Experiment(Section):
         joint, epochs = self.joint, self.train.epochs
         if joint.method != "target" and not joint.extra:
             raise ValueError(f"`joint.method={joint.method}` needs `joint.extra`, the name of an extra data set")
+        if joint.method != "target" and joint.extra_sets is not None and joint.extra_sets > len(joint.extra):
+            raise ValueError(
+                f"`joint.extra_sets={joint.extra_sets}` needs so many extra sets, but "
+                f"joint.extra={join_names(joint.extra)} names {len(joint.extra)}: join more by +, or leave these arms "
+                "out with --axis"
+            )
         if self.selection.protocol == "select_then_retrain" and (joint.method != "target" or joint.finetune):
             raise ValueError("`selection.protocol=select_then_retrain` works with `joint.method=target` only")
         if joint.method == "dcjt":
@@ -358,7 +371,7 @@ def flat_words(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping):
             flat |= flat_words(value, f"{prefix}{name}.")
         elif isinstance(value, (tuple, list)):
-            flat[prefix + name] = "+".join(map(str, value)) or "none"
+            flat[prefix + name] = join_names(value) or "none"
         else:
             flat[prefix + name] = str(value).lower() if value is None or isinstance(value, bool) else str(value)
     return flat

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +26,38 @@ def folder_names(sources: Sequence[str]) -> list[str]:
             name += "+"
         names.append(name)
     return names
+
+
+_ONE_NAME = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([^+"'][^+]*|))\s*(?:\+|$)""")
+
+
+def split_names(text: str) -> list[str]:
+    """Names joined by +; one that holds a + stands in quotes.
+
+    >>> split_names("a.csv + b.csv"), split_names("'x+y.csv'+b.csv")
+    (['a.csv', 'b.csv'], ['x+y.csv', 'b.csv'])
+
+    Raises:
+        ValueError: a quote that is not closed.
+    """
+    names, rest = [], text
+    while rest.strip():
+        found = _ONE_NAME.match(rest)
+        if found is None:
+            raise ValueError(f"a quote is not closed in {text}")
+        names.append(next(name for name in found.groups() if name is not None).strip())
+        rest = rest[found.end() :]
+    return [name for name in names if name]
+
+
+def join_names(names: Iterable[object]) -> str:
+    """Names joined by +, quoted where they hold one: what `split_names` takes apart.
+
+    >>> join_names(["a.csv", "x+y.csv"])
+    "a.csv+'x+y.csv'"
+    """
+    words = ["none" if name is None else str(name) for name in names]
+    return "+".join((f'"{w}"' if "'" in w else f"'{w}'") if "+" in w or w[:1] in "\"'" else w for w in words)
 
 
 def silence_stdout() -> None:

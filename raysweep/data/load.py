@@ -13,8 +13,9 @@ from raysweep.core.files import LocalFiles
 
 from .dataset import TEST, TRAIN, FaceData
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
+from .names import check_size_prepared, not_prepared
 from .packed import load_packed, save_packed
-from .prepare.home import SETTING, Home, home, home_place, is_name
+from .prepare.home import Home, home, home_place, is_name
 from .sources import READERS
 from .splits import named_gaps, subset, with_test_split
 from .unprepared import read_unprepared
@@ -75,18 +76,9 @@ def _prepared(config: Data, where: str) -> Path | None:
     if folder is not None:
         _check_no_options(config, "is prepared: give them to `prepare`")
         return folder
-    sizes = place.sizes(name)
-    command = f"`python -m raysweep.data prepare {name if name in READERS else '...'} PATH --size {size}`"
-    if sizes:
-        there = ", ".join(map(str, sizes))
-        raise UserError(
-            f"{name} is prepared at {there} px, but data.image_size is {size}: set data.image_size={sizes[-1]}, "
-            f"or prepare it with {command}"
-        )
+    check_size_prepared(place, name, size)
     if name in READERS and not Path(name).exists():
-        raise UserError(
-            f"{name} is not prepared in {place.place}: prepare it with {command}, or say where it is with {SETTING}"
-        )
+        raise not_prepared(place, name, size)
     return None
 
 

@@ -39,8 +39,7 @@ def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
         UserError: a name or path that does not exist, or data that cannot be used.
     """
     joint = experiment.joint
-    extra = joint.extra if joint.method != "target" else ()
-    return _load(experiment.data, extra, joint.extra_images, joint.extra_share, joint.finetune, cache)
+    return _load(experiment.data, joint.used_extra, joint.extra_images, joint.extra_share, joint.finetune, cache)
 
 
 @lru_cache(maxsize=16)
@@ -111,7 +110,7 @@ def _check_apart(experiment: Experiment, sets: Sets) -> None:
     """No set may come twice: the images that one holds out would be trained on in the other."""
     joint = experiment.joint
     roles = [("data.source", experiment.data.source, sets.target)]
-    names = dict(enumerate(joint.extra))
+    names = dict(enumerate(joint.used_extra))
     roles += [("joint.extra", names.get(i, f"#{i}"), data) for i, data in enumerate(sets.extras)]
     if sets.finetune is not None and sets.finetune is not sets.target:
         roles.append(("joint.finetune", str(joint.finetune), sets.finetune))

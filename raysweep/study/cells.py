@@ -9,6 +9,7 @@ from typing import Any
 
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.experiment import Experiment
+from raysweep.core.words import split_names
 
 from .presets import PRESETS
 from .search import Budget
@@ -45,7 +46,7 @@ def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[An
         if name != axis.name and not axis.sets(name):
             continue
         axes = list(study.axes)
-        axes[i] = _changed_axis(axis, name, words, values)
+        axes[i] = replace(_changed_axis(axis, name, words, values), asked=True)
         reference = dict(study.reference)
         if axis.name in reference and reference[axis.name] not in axes[i].levels:
             raise UserError(
@@ -55,7 +56,7 @@ def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[An
         return replace(study, axes=axes)
     if "." not in name:
         raise unknown_name("axis", name, [axis.name for axis in study.axes], "(or name a field, such as train.epochs)")
-    return replace(study, axes=[*study.axes, Axis.of(name, values)])
+    return replace(study, axes=[*study.axes, replace(Axis.of(name, values), asked=True)])
 
 
 def _changed_axis(axis: Axis, name: str, words: Sequence[str], values: Sequence[Any]) -> Axis:
@@ -84,17 +85,18 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
     target = {**study.base, **changes}.get("data.source", "")
-    base = {**PRESETS[preset].fields(study.paper, str(target)), **study.base, **changes}
+    scale = PRESETS[preset].fields(study.paper, str(target))
+    base = {**scale, **study.base, **changes}
     return [
         Cell(arm, number, experiment.with_replicate(number))
-        for arm, experiment in _experiments(study.arms(), base)
+        for arm, experiment in _experiments(study, base)
         for number in replicates
     ]
 
 
-def _experiments(arms: Sequence[Arm], base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:
+def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:
     """Every arm's experiment. Raises UserError for what no Experiment can be, and says in which arms."""
-    made, faults = [], {}
+    made, faults, arms = [], {}, study.arms()
     for arm in arms:
         try:
             made.append((arm, Experiment().with_changes(_absolute({**base, **arm.changes}))))
@@ -168,19 +170,39 @@ def _check_paths(swept: set[str], fixed: set[str]) -> None:
 
 def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:
     """Paths of files that exist, made absolute: trials run in other folders."""
-    return {path: _names(path, _absolute_value(value)) if path in PATHS else value for path, value in changes.items()}
+    return {path: _absolute_value(path, value) for path, value in changes.items()}
 
 
-def _names(path: str, value: Any) -> Any:
-    """`joint.extra` is a list, also of one path that holds a +."""
-    return [value] if path == "joint.extra" and isinstance(value, str) else value
+def _absolute_value(path: str, value: Any) -> Any:
+    if path == "joint.extra":
+        names = [str(name) for name in value] if isinstance(value, (list, tuple)) else None
+        if names is None and not isinstance(value, str):
+            return value
+        return [_absolute_name(name) for name in (_extra_names(str(value)) if names is None else names)]
+    return _absolute_name(value) if path in PATHS and isinstance(value, str) else value
 
 
-def _absolute_value(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_absolute_value(part) for part in value]
-    if not isinstance(value, str) or value in KEYWORDS:
-        return value
-    if Path(value).expanduser().exists():
-        return str(Path(value).expanduser().resolve())
-    return [_absolute_value(part.strip()) for part in value.split("+")] if "+" in value else value
+def _absolute_name(name: str) -> str:
+    if name in KEYWORDS or not Path(name).expanduser().exists():
+        return name
+    return str(Path(name).expanduser().resolve())
+
+
+def _extra_names(text: str) -> list[str]:
+    """Names joined by +, where a file of a longer name that holds a + goes before its parts.
+
+    Raises:
+        UserError: a quote that is not closed.
+    """
+    if Path(text).expanduser().exists():
+        return [text]
+    try:
+        parts = split_names(text)
+    except ValueError as error:
+        raise UserError(f"`joint.extra` takes names joined by +, one that holds a + in quotes, but {error}") from None
+    names = []
+    while parts:
+        longest = next((n for n in range(len(parts), 1, -1) if Path("+".join(parts[:n])).expanduser().exists()), 1)
+        names.append("+".join(parts[:longest]))
+        parts = parts[longest:]
+    return names

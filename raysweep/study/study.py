@@ -10,6 +10,7 @@ from typing import Any, Literal
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import check_path
 from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.core.words import join_names
 
 from .search import Search
 
@@ -21,6 +22,8 @@ TUNING = "tuning"
 class Axis:
     """One thing that is varied: a name, and by level what is changed in the experiment.
 
+    `asked`: the user of a launch chose the levels, not the study's file.
+
     Two ways to write one:
 
         Axis.of("labels.alpha", [0, 0.3, 0.5, 0.7, 1])
@@ -29,6 +32,7 @@ class Axis:
 
     name: str
     levels: Mapping[str, Mapping[str, Any]]
+    asked: bool = False
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -45,6 +49,10 @@ class Axis:
     def sets(self, path: str) -> bool:
         """Whether any level changes this field."""
         return any(path in changes for changes in self.levels.values())
+
+    def is_over(self, path: str) -> bool:
+        """Whether the levels are values of this one field."""
+        return {field for changes in self.levels.values() for field in changes} == {path}
 
 
 @dataclass(frozen=True)
@@ -177,5 +185,5 @@ def level_name(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (tuple, list)):
-        return "+".join(map(str, value)) or "none"
+        return join_names(value) or "none"
     return f"{value:g}" if isinstance(value, (int, float)) else str(value)
