@@ -49,9 +49,8 @@ class PlanWords:
         lines = [
             f"{plan.study_name}: {plan.study.title}",
             data_line(data),
-            *(f"           note: {note}" for note in data.notes),
-            *(f"           remark: {remark}" for remark in data.info.get("remarks", [])),
-            *(f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images" for extra in plan.extras),
+            *note_lines(data),
+            *(line for extra in plan.extras for line in extra_lines(extra)),
             f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
             + (f", {twins} equal to another" if twins else ""),
             self._store_line(),
@@ -161,6 +160,17 @@ def data_line(data: FaceData) -> str:
     )
 
 
+def note_lines(data: FaceData) -> list[str]:
+    """What captions will say of a set, and how it was read."""
+    notes = [f"           note: {note}" for note in data.notes]
+    return notes + [f"           remark: {remark}" for remark in data.info.get("remarks", [])]
+
+
+def extra_lines(extra: FaceData) -> list[str]:
+    """Lines of a headline: a set that is trained on beside the scored one."""
+    return [f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images", *note_lines(extra)]
+
+
 def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
     """Images of every class that are trained on, validated on and tested on, as one replicate divides them."""
     held = for_protocol(data, selection, seed)
@@ -177,4 +187,5 @@ def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
 
 def counts_json(data: FaceData) -> dict[str, Any]:
     """Images by class: training, validation, test, as the set is divided before a replicate holds any out."""
-    return {"name": data.name, "classes": dict(zip(data.classes, map(list, class_counts(data)), strict=True))}
+    classes = dict(zip(data.classes, map(list, class_counts(data)), strict=True))
+    return {"name": data.name, "notes": list(data.notes), "classes": classes}

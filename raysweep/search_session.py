@@ -23,7 +23,7 @@ from raysweep.engine.search.study import Found
 from raysweep.engine.search.timing import SearchTiming
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
-from raysweep.plan_words import data_line
+from raysweep.plan_words import data_line, extra_lines, note_lines
 from raysweep.recipes import FitEvent, load_sets
 from raysweep.schedule import Speeds
 from raysweep.session import Session
@@ -87,6 +87,13 @@ class SearchSession:
         return load_sets(self.cells[0].experiment, self.plan.cache).scored
 
     @property
+    def _extras(self) -> list[FaceData]:
+        """The other sets that arms train on."""
+        sets = [load_sets(cell.experiment, self.plan.cache) for cell in self.cells]
+        scored = {own.scored.fingerprint for own in sets}
+        return list({e.fingerprint: e for own in sets for e in own.all if e.fingerprint not in scored}.values())
+
+    @property
     def start_points(self) -> list[tuple[str, Experiment]]:
         """What every arm tries first: its name and an experiment."""
         search = self.plan.search
@@ -135,6 +142,8 @@ class SearchSession:
         lines = [
             f"{self.plan.study_name}: {self.study.title}",
             data_line(data),
+            *note_lines(data),
+            *(line for extra in self._extras for line in extra_lines(extra)),
             f"  search   {len(search.space)} fields in {len(self.cells)} arm{'s' if len(self.cells) > 1 else ''}, "
             f"{' or '.join(words)} each, by {search.sampler}" + (f" and {search.stopper}" if search.stopper else ""),
             f"  select   by {', '.join(search.objectives)} on validation images of replicate {search.replicate}",
@@ -201,8 +210,9 @@ class SearchSession:
         data = self.data
         tags = run_tags(self.preset, data)
         found = self.plan.describe({arm: f.describe() for arm, f in so_far.items()})
-        description = {**describe_study(self.plan.study_name, self.study, self.preset, self.cells[0].experiment, data),
-                       "cells": [], "replicates": list(self.replicates), "command": opening.wishes.command,
+        base, extras = self.cells[0].experiment, self._extras
+        description = {**describe_study(self.plan.study_name, self.study, self.preset, base, data, extras), "cells": [],
+                       "replicates": list(self.replicates), "command": opening.wishes.command,
                        "search": found}  # fmt: skip
         opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)
         recorder = SearchRecorder(self.plan.study_name, opening.name, tags, opening.journal, opening.publisher)

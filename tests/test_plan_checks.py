@@ -94,7 +94,7 @@ def test_a_plan_counts_the_images_of_every_class(empty_folder, capsys):
     assert "validation     24: neutral 8, happiness 8, fear 8" in said
     assert plan(*words, "--json") == 0
     ours, theirs = json.loads(capsys.readouterr().out)["images"]
-    assert ours == {"name": "A", "classes": {name: [24, 8, 8] for name in THREE}}
+    assert ours == {"name": "A", "notes": [], "classes": {name: [24, 8, 8] for name in THREE}}
     assert theirs["name"] == "B"
 
 

@@ -25,6 +25,7 @@ WeightsOf = Literal["best", "swa", "last"]
 JointMethod = Literal["target", "extra", "combine", "dcjt"]
 PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]
+LeaveOut = Literal["none", "twins", "near_twins", "keep"]
 VAMapping = Literal["none", "global", "per_class"]
 
 SHARES = ("joint.warm_up", "joint.frequency", "train.decay_every", "scn.relabel_from")
@@ -74,8 +75,10 @@ class Data(Section):
     options: ReaderOptions = Field(
         (), description="K=V,...: how a folder or CSV file is read (see `python -m raysweep.data prepare --help`)"
     )
-    leave_out: Literal["none", "twins", "near_twins"] = Field(
-        "none", description="leave out training images that are in validation or test, too: same pixels, or near ones"
+    leave_out: LeaveOut = Field(
+        "none",
+        description="training images, of extra sets too, that validation or test have: take out twins (same pixels) or "
+        "near_twins; none: refuse an extra set with them; keep: train on them, with a warning",
     )
 
 

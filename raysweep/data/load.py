@@ -12,6 +12,7 @@ from raysweep.core.experiment import Data
 from raysweep.core.files import LocalFiles
 
 from .dataset import TEST, TRAIN, FaceData
+from .digests import Beside, Kept
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .names import check_size_prepared, not_prepared
 from .packed import load_packed, save_packed
@@ -35,8 +36,29 @@ def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) ->
     return _load(config, cache, hold_out, home_place())
 
 
+def load_whole(config: Data, cache: Path | None = None, hold_out: bool = True) -> FaceData:
+    """The same before any limit on the number of images; of a built-in set as many as are drawn.
+
+    Raises:
+        UserError: as `load_data`.
+    """
+    if config.source not in SOURCES:
+        config = config.model_copy(update={"train_images": None, "test_images": None})
+    return _load_whole(config, cache, hold_out, home_place())
+
+
 @lru_cache(maxsize=8)
 def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
+    data = _whole(config, cache, hold_out, place)
+    return named_gaps(subset(subset(data, TRAIN, config.train_images), TEST, config.test_images), hold_out)
+
+
+@lru_cache(maxsize=8)
+def _load_whole(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
+    return _whole(config, cache, hold_out, place)
+
+
+def _whole(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
     folder = _prepared(config, place)
     if folder is None:
         data = _decoded(config, cache)
@@ -45,21 +67,29 @@ def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceD
 
         data = read_prepared(folder, config.source)
     data = with_test_split(data) if hold_out else data
-    data = _without_twins(data, config, cache, folder, place)
-    return named_gaps(subset(subset(data, TRAIN, config.train_images), TEST, config.test_images), hold_out)
-
-
-def _without_twins(data: FaceData, config: Data, cache: Path | None, folder: Path | None, where: str) -> FaceData:
-    if config.leave_out == "none":
+    if config.leave_out not in ("twins", "near_twins"):
         return data
-    from .leave_out import Beside, leave_out  # here: scipy and matplotlib take their time
-    from .quality.near import DRAWN_THRESHOLD, THRESHOLD
+    from .leave_out import leave_out  # here: scipy and matplotlib take their time
 
-    threshold = DRAWN_THRESHOLD if config.source in SOURCES else THRESHOLD
+    return leave_out(data, config.leave_out, twin_threshold(config.source), kept_beside(config, cache))
+
+
+def kept_beside(config: Data, cache: Path | None = None) -> Kept:
+    """What is known of the images of a data set, and where it is remembered: in the data home, which all machines of a
+    cluster share, else in the cache."""
+    place = home_place()
+    folder = _prepared(config, place)
     places = [Beside(LocalFiles(cache), "")] if cache else []
     if folder is not None:
-        places.insert(0, Beside(Home(where).files, f"{config.source}/{config.image_size}px"))
-    return leave_out(data, config.leave_out, threshold, folder, places)
+        places.insert(0, Beside(Home(place).files, f"{config.source}/{config.image_size}px"))
+    return Kept(folder, tuple(places))
+
+
+def twin_threshold(source: str) -> float:
+    """Least likeness of near twins."""
+    from .quality.near import DRAWN_THRESHOLD, THRESHOLD
+
+    return DRAWN_THRESHOLD if source in SOURCES else THRESHOLD
 
 
 def _prepared(config: Data, where: str) -> Path | None:

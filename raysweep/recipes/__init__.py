@@ -4,10 +4,11 @@ from .context import Context, FitEvent
 from .graph import KINDS, Task, Work, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
 from .images import Images
 from .known import Known
+from .load_sets import load_sets
 from .methods import METHODS, build
 from .result import CellResult
 from .run import run_cell
-from .sets import Sets, load_sets
+from .sets import Leak, Sets
 from .trial import run_validation
 from .validate import build_validation
 
@@ -19,6 +20,7 @@ __all__ = [
     "FitEvent",
     "Images",
     "Known",
+    "Leak",
     "Sets",
     "Task",
     "Work",

@@ -4,23 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Experiment
-from raysweep.data.dataset import TRAIN, FaceData
-from raysweep.data.load import load_data
-from raysweep.data.splits import all_trained, subset
+from raysweep.core.experiment import Experiment
+from raysweep.data.dataset import FaceData
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Images that one set trains on and another is scored on: how many of the other's test, own validation, and
+    training images that a replicate may hold out for validation. `field`: what names the first set. `same`: it holds
+    the other's images with the other's labels, all of them."""
+
+    field: str
+    name: str
+    scored: str
+    test: int = 0
+    validation: int = 0
+    drawn: int = 0
+    same: bool = False
+
+    @property
+    def words(self) -> str:
+        counts = [(self.test, "test"), (self.validation, "validation"), (self.drawn, "training")]
+        return " and ".join(f"{count:,} {what} images" for count, what in counts if count) + f" of {self.scored}"
 
 
 @dataclass(frozen=True)
 class Sets:
-    """`target` is A of DCJT, `extras` are B and further sets (every image of them is for training)."""
+    """`target` is A of DCJT, `extras` are B and further sets (every image of them is for training).
+
+    `leaks`: what they train on though another set is scored on it.
+    """
 
     target: FaceData
     extras: tuple[FaceData, ...] = ()
     finetune: FaceData | None = None
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def scored(self) -> FaceData:
@@ -32,34 +52,10 @@ class Sets:
         return (self.target, *self.extras, *([self.finetune] if self.finetune else []))
 
 
-def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
-    """Read what an experiment names. Decoded images are kept below `cache`.
-
-    Raises:
-        UserError: a name or path that does not exist, or data that cannot be used.
-    """
-    joint = experiment.joint
-    return _load(experiment.data, joint.used_extra, joint.extra_images, joint.extra_share, joint.finetune, cache)
-
-
-@lru_cache(maxsize=16)
-def _load(
-    config: Data, extra: tuple[str, ...], images: int | None, share: float, finetune: str | None, cache: Path | None
-) -> Sets:
-    target = load_data(config, cache)
-    extras = []
-    for source in extra:
-        wanted = Data(source=source, image_size=config.image_size, train_images=images)
-        data = all_trained(load_data(wanted, cache, hold_out=False))
-        extras.append(subset(data, TRAIN, max(1, round(share * len(data.rows(TRAIN))))))
-    if finetune is None or finetune == "target":
-        return Sets(target, tuple(extras), target if finetune else None)
-    return Sets(target, tuple(extras), load_data(config.model_copy(update={"source": finetune, "options": ()}), cache))
-
-
 def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
     _check_apart(experiment, sets)
+    _check_leaks(experiment, sets)
     if experiment.joint.method == "target":
         _check_fusion(experiment, sets)
         return
@@ -123,6 +119,24 @@ def _check_apart(experiment: Experiment, sets: Sets) -> None:
                 both = f"both are {data.name}" if data.name == its_name else f"{its_name} and {data.name} are the same"
                 raise UserError(f"{role} and {before} must be different data sets, but {both}")
         seen |= {name: (role, data.name), origin: (role, data.name)}
+
+
+def _check_leaks(experiment: Experiment, sets: Sets) -> None:
+    """No set may train on images that another is scored on, unless that is asked for.
+
+    Refused, not only warned of: one option takes the images out, and a table with them says nothing.
+    """
+    for leak in sets.leaks:
+        if leak.same:
+            raise UserError(
+                f"{leak.field} and data.source must be different data sets, but {leak.name} and {leak.scored} are the "
+                "same images with the same labels"
+            )
+        if experiment.data.leave_out != "keep" and (leak.test or leak.validation):
+            raise UserError(
+                f"{leak.field}: {leak.name} trains on {leak.words} (same pixels), which scores are taken on: take them "
+                "out with --set data.leave_out=twins, or train on them knowingly with data.leave_out=keep"
+            )
 
 
 def _check_affect(experiment: Experiment, sets: Sets) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.errors import UserError
+from raysweep.core.errors import UserError, error_of_arms
 from raysweep.core.experiment import Data, Experiment, flat_words
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
@@ -170,7 +170,7 @@ def plan_cells(
 ) -> Plan:
     """`make_plan` with the data sets of every cell at hand."""
     known = Known()
-    stages = [_built(cell, own, known) for cell, own in zip(cells, sets, strict=True)]
+    stages = _built(cells, sets, known)
     keyed = [replace(cell, key=stage.key) for cell, stage in zip(cells, stages, strict=True)]
     finals = {stage.key: stage for stage in stages}
     del known, stages  # as large as the plan itself
@@ -199,11 +199,20 @@ def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:
     return {key: str(facts["cause"]) for key, facts in noted.items() if facts is not None}
 
 
-def _built(cell: Cell, sets: Sets, known: Known) -> Stage:
-    try:
-        return build(cell.experiment, sets, known)
-    except UserError as error:
-        raise UserError(f"{cell.arm.name}: {error}") from None
+def _built(cells: Sequence[Cell], sets: Sequence[Sets], known: Known) -> list[Stage]:
+    """The last stage of every cell. Raises UserError for data that do not suit a method; says in which arms."""
+    stages: list[Stage] = []
+    faults: dict[str, str] = {}
+    for cell, own in zip(cells, sets, strict=True):
+        if cell.arm.name in faults:
+            continue
+        try:
+            stages.append(build(cell.experiment, own, known))
+        except UserError as error:
+            faults[cell.arm.name] = str(error)
+    if faults:
+        raise error_of_arms(faults, len({cell.arm.name for cell in cells}))
+    return stages
 
 
 def ordered(

@@ -15,7 +15,8 @@ from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data, Experiment
 from raysweep.core.files import LocalFiles
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
-from raysweep.data.leave_out import Beside, leave_out
+from raysweep.data.digests import Beside, Kept
+from raysweep.data.leave_out import leave_out
 from raysweep.data.load import load_data
 from raysweep.data.picked import Picked, pick
 from raysweep.data.prepare.crop import Crop
@@ -160,10 +161,10 @@ def test_a_home_that_may_not_be_written_leaves_it_to_the_cache(faces, place, tmp
             raise PermissionError(name)
 
     places = [Beside(ReadOnly(place.local), "small/48px"), Beside(LocalFiles(tmp_path / "cache"), "")]
-    rest = leave_out(data, "near_twins", 0.85, None, places)
+    rest = leave_out(data, "near_twins", 0.85, Kept(None, places))
     assert len(list((tmp_path / "cache").glob("twins-*.npy"))) == 1
     monkeypatch.setattr(leaving, "all_twins", lambda *words: pytest.fail("looked for again"))
-    assert leave_out(data, "near_twins", 0.85, None, places).fingerprint == rest.fingerprint
+    assert leave_out(data, "near_twins", 0.85, Kept(None, places)).fingerprint == rest.fingerprint
 
 
 def test_digests_of_the_store_are_those_of_the_pixels(faces, place):
@@ -190,7 +191,7 @@ def test_twins_of_photographs_that_are_not_prepared(tmp_path, monkeypatch):
 
 
 def test_the_field_knows_its_values():
-    rule = "`data.leave_out` must be one of 'none', 'twins' or 'near_twins', but got 'all'"
+    rule = "`data.leave_out` must be one of 'none', 'twins', 'near_twins' or 'keep', but got 'all'"
     with pytest.raises(UserError, match=rule):
         Experiment().with_changes({"data.leave_out": "all"})
     assert Experiment().with_changes({"data.leave_out": None}).data.leave_out == "none"

@@ -53,6 +53,15 @@ def survey(images: Pixels, told: Told = nobody) -> Survey:
     return Survey(digests, thumbs)
 
 
+def pixel_digests(images: Pixels) -> NDArray[np.uint64]:
+    """`pixel_digest` of every image, (N,)."""
+    digests = np.empty(len(images), np.uint64)
+    for start in range(0, len(images), CHUNK):
+        chunk = np.ascontiguousarray(images[start : start + CHUNK])
+        digests[start : start + CHUNK] = [pixel_digest(image) for image in chunk]
+    return digests
+
+
 def pixel_digest(image: NDArray[np.uint8]) -> int:
     """The first 64 bits of SHA-256 over the pixels: among a million pictures two collide once in 40 million sets."""
     return int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big")

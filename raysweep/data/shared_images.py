@@ -1,0 +1,142 @@
+"""Images that one data set trains on and another one is scored on: a leak, whatever the sets are called.
+
+Pictures are compared as they were loaded, at one size, so a folder, a list and a prepared set of the same photographs
+are known as the same. Near twins (`quality.near`) are looked for only where they are asked for: it takes minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .dataset import TEST, TRAIN, VALIDATION, FaceData
+from .digests import NOTHING_KEPT, Digests, Kept, image_digests, recall, remember
+from .picked import Images
+
+NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
+"""What an image is to a set: nothing, a training image that a replicate may hold out for validation, a validation
+image, a test image."""
+
+Roles = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A set that is scored. `watched`: epochs are chosen on validation images; without any of its own, every replicate
+    holds some of its training images out."""
+
+    data: FaceData
+    watched: bool = True
+    kept: Kept = NOTHING_KEPT
+
+    @property
+    def roles(self) -> Roles:
+        """What each of its images is, (N,)."""
+        splits = self.data.splits.numpy()
+        own = bool((splits == VALIDATION).any())
+        roles = np.zeros(len(splits), np.int8)
+        roles[splits == TEST] = TESTED
+        if self.watched:
+            roles[splits == (VALIDATION if own else TRAIN)] = CHOSEN_ON if own else MAYBE
+        return roles
+
+
+def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None = None) -> Roles:
+    """What the training images of `data` are to another set that is scored, (N,); 0 for other images.
+
+    Args:
+        near: least likeness of near twins; None: equal pixels only.
+    """
+    mine = np.flatnonzero(data.splits.numpy() == TRAIN)
+    roles = np.zeros(len(data), np.int8)
+    ours = image_digests(data, kept)[mine]
+    theirs = image_digests(scored.data, scored.kept)
+    roles[mine] = _by_digest(ours, theirs, scored.roles)
+    if near is not None:
+        roles[mine] = np.maximum(roles[mine], _by_likeness(data, mine, kept, scored, near))
+    return roles
+
+
+def same_images(left: FaceData, left_kept: Kept, right: FaceData, right_kept: Kept) -> bool:
+    """Whether two sets are one: equal images with equal labels, however they are divided, listed or ordered."""
+    return len(left) == len(right) and _identity(left, left_kept) == _identity(right, right_kept)
+
+
+def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
+    """Validation and test images of a set whose pixels it has among its training images, too."""
+    digests, splits = image_digests(data, kept), data.splits.numpy()
+    again = np.isin(digests, digests[splits == TRAIN])
+    return int((again & (splits == VALIDATION)).sum()), int((again & (splits == TEST)).sum())
+
+
+def _identity(data: FaceData, kept: Kept) -> str:
+    names = np.array(data.classes)[data.labels.numpy()]
+    pairs = sorted(zip(image_digests(data, kept).tolist(), names.tolist(), strict=True))
+    return hashlib.sha256(repr(pairs).encode()).hexdigest()
+
+
+def _by_digest(ours: Digests, theirs: Digests, roles: Roles) -> Roles:
+    """The most that any image with the same digest is to the other set."""
+    known, place = np.unique(theirs, return_inverse=True)
+    most = np.zeros(len(known), np.int8)
+    np.maximum.at(most, place, roles)
+    if not len(known):
+        return np.zeros(len(ours), np.int8)
+    at = np.searchsorted(known, ours).clip(max=len(known) - 1)
+    return np.where(known[at] == ours, most[at], 0).astype(np.int8)
+
+
+def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Scored, threshold: float) -> Roles:
+    """The same for near twins, remembered beside the data."""
+    from .quality.near import VERSION
+
+    words = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
+    key = hashlib.sha256(words.encode()).hexdigest()[:16]
+    found = recall(key, "shared", kept.places, len(mine), np.int8)
+    if found is None:
+        found = _look(data, mine, scored, threshold)
+        remember(found, key, "shared", kept.places)
+    return found.astype(np.int8)
+
+
+def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: float) -> Roles:
+    from .progress import progress_bar
+    from .quality import Survey, exact_groups, near_links, survey, twin_groups
+
+    theirs = np.flatnonzero(scored.roles)
+    roles = scored.roles[theirs]
+    parts = [scored.data.images[torch.from_numpy(theirs)], data.take(torch.from_numpy(mine)).images]
+    with progress_bar(f"looking at {data.name} and {scored.data.name}", "images") as told:
+        surveys = [survey(part, told) for part in parts]
+    surveyed = Survey(*(np.concatenate(arrays) for arrays in zip(*surveys, strict=True)))
+    with progress_bar("comparing pictures", "rounds") as told:
+        links = near_links(_Chained(parts), surveyed, threshold, told=told)  # type: ignore[arg-type]
+    group = twin_groups(exact_groups(surveyed.digests), links.left, links.right)
+    most = np.zeros(len(group), np.int8)
+    np.maximum.at(most, group[: len(theirs)], roles)
+    return most[group[len(theirs) :]]
+
+
+class _Chained:
+    """Several arrays of images one after another, read by row numbers; nothing is copied before."""
+
+    def __init__(self, parts: list[Images]) -> None:
+        self.parts = parts
+        self.starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
+        rows = np.asarray(rows)
+        shape = tuple(self.parts[0].shape[1:])
+        images = np.empty((len(rows), *shape), np.uint8)
+        for part, start, end in zip(self.parts, self.starts, self.starts[1:], strict=False):
+            here = (rows >= start) & (rows < end)
+            images[here] = np.asarray(part[torch.from_numpy(rows[here] - start)])
+        return images

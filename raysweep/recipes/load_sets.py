@@ -1,0 +1,193 @@
+"""Reading the data sets of an experiment: parts, limits, and images that one trains on and another is scored on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from raysweep.core.errors import UserError
+from raysweep.core.experiment import Data, Experiment, LeaveOut
+from raysweep.data.dataset import TEST, TRAIN, FaceData
+from raysweep.data.digests import Kept
+from raysweep.data.load import kept_beside, load_whole, twin_threshold
+from raysweep.data.names import BUILT_IN
+from raysweep.data.shared_images import (
+    CHOSEN_ON,
+    MAYBE,
+    NOT_SCORED,
+    TESTED,
+    Roles,
+    Scored,
+    same_images,
+    shared_roles,
+    twins_of_training,
+)
+from raysweep.data.splits import all_trained, subset
+
+from .sets import Leak, Sets
+
+HOLDS_NOTHING_OUT = ("last", "best_on_test")
+"""Protocols that choose no epoch on validation images."""
+
+
+def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
+    """Read what an experiment names. Decoded images are kept below `cache`.
+
+    Raises:
+        UserError: a name or path that does not exist, or data that cannot be used.
+    """
+    joint = experiment.joint
+    extras = tuple(
+        Extra(Data(source=source, image_size=experiment.data.image_size), joint.extra_images, joint.extra_share)
+        for source in joint.used_extra
+    )
+    watched = experiment.selection.protocol not in HOLDS_NOTHING_OUT
+    return _load(experiment.data, extras, joint.finetune, watched, cache)
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What is asked of an extra set: at most `images` for training, then a `share` of them."""
+
+    data: Data
+    images: int | None
+    share: float
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A data set as it was read, before any limit on its size."""
+
+    config: Data
+    data: FaceData
+    kept: Kept
+
+
+def _read(config: Data, cache: Path | None, hold_out: bool = True) -> _Read:
+    return _Read(config, load_whole(config, cache, hold_out), kept_beside(config, cache))
+
+
+@lru_cache(maxsize=16)
+def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched: bool, cache: Path | None) -> Sets:
+    target = _read(config, cache)
+    third = None if finetune in (None, "target") else _read(config.model_copy(update={"source": finetune}), cache)
+    others = [_read_extra(extra, cache) for extra in extras]
+    apart = _Apart(config.leave_out, watched)
+    for read in (target, third):
+        if read is not None:
+            others = [apart.from_scored(other, read, "joint.extra") for other in others]
+    if third is not None:
+        target = apart.from_scored(target, third, "data.source")
+    ours, last = (None if read is None else _limited(apart.from_itself(read), config) for read in (target, third))
+    assert ours is not None
+    theirs = [_limited_extra(other, extra) for other, extra in zip(others, extras, strict=True)]
+    for read in (ours, last):
+        if read is not None:
+            theirs = [apart.told(other, read, "joint.extra") for other in theirs]
+    if last is not None:
+        ours = apart.told(ours, last, "data.source")
+    tuned = ours if finetune == "target" else last
+    extra = tuple(other.data for other in theirs)
+    return Sets(ours.data, extra, None if tuned is None else tuned.data, tuple(apart.leaks))
+
+
+def _read_extra(extra: Extra, cache: Path | None) -> _Read:
+    """Every image of it is for training, but not those that it came with for testing."""
+    config = extra.data
+    if config.source in BUILT_IN:  # as many as are drawn
+        config = config.model_copy(update={"train_images": extra.images})
+    read = _read(config, cache, hold_out=False)
+    return replace(read, data=all_trained(read.data))
+
+
+def _limited(read: _Read, config: Data) -> _Read:
+    return replace(read, data=subset(subset(read.data, TRAIN, config.train_images), TEST, config.test_images))
+
+
+def _limited_extra(read: _Read, extra: Extra) -> _Read:
+    data = subset(read.data, TRAIN, extra.images)
+    return replace(read, data=subset(data, TRAIN, max(1, round(extra.share * len(data.rows(TRAIN))))))
+
+
+class _Apart:
+    """Keeps what is trained on apart from what is scored, as `data.leave_out` says, or finds out that it is not."""
+
+    def __init__(self, which: LeaveOut, watched: bool) -> None:
+        self.which, self.watched = which, watched
+        self.leaks: list[Leak] = []
+
+    @property
+    def _removes(self) -> bool:
+        return self.which in ("twins", "near_twins")
+
+    def from_scored(self, read: _Read, scored: _Read, field: str) -> _Read:
+        """The whole set less the images that `scored` is scored on. A set that is the other one is a leak."""
+        if same_images(read.data, read.kept, scored.data, scored.kept):
+            self.leaks.append(Leak(field, read.data.name, scored.data.name, same=True))
+            return read
+        if not self._removes:
+            return read
+        near = twin_threshold(read.config.source) if self.which == "near_twins" else None
+        roles = shared_roles(read.data, read.kept, Scored(scored.data, self.watched, scored.kept), near)
+        return replace(read, data=_without(read.data, roles, _leak(roles, read, scored, field), self.which))
+
+    def told(self, read: _Read, scored: _Read, field: str) -> _Read:
+        """The set as it is trained on, with a note for captions on images that `scored` is scored on."""
+        if self._removes:
+            return read
+        roles = shared_roles(read.data, read.kept, Scored(scored.data, self.watched, scored.kept))
+        if not roles.any():
+            return read
+        leak = _leak(roles, read, scored, field)
+        self.leaks.append(leak)
+        return replace(read, data=_noted(read.data, _warning(leak)))
+
+    def from_itself(self, read: _Read) -> _Read:
+        """The set with a note on images that it both trains on and is scored on; `load_whole` takes them out."""
+        return read if self._removes else replace(read, data=_with_own_twins(read))
+
+
+def _leak(roles: Roles, read: _Read, scored: _Read, field: str) -> Leak:
+    test, validation, drawn = (int((roles == role).sum()) for role in (TESTED, CHOSEN_ON, MAYBE))
+    return Leak(field, read.data.name, scored.data.name, test, validation, drawn)
+
+
+def _without(data: FaceData, roles: Roles, leak: Leak, which: LeaveOut) -> FaceData:
+    from raysweep.data.quality.removal import without  # here: scipy and matplotlib take their time
+
+    kind = "with the same pixels" if which == "twins" else "with the same or nearly the same picture"
+    gone = np.flatnonzero(roles != NOT_SCORED)
+    if not len(gone):
+        return _noted(data, f"looked for images of {leak.scored} {kind} that are scored or chosen on, and found none")
+    if len(gone) > len(data.rows(TRAIN)) - 2:
+        raise UserError(
+            f"data.leave_out={which} leaves nothing of {data.name} to train on: its images are {leak.words}"
+            + ("; give that set a validation part of its own" if leak.drawn else "")
+        )
+    return without(data, gone, f"{leak.words} {kind}")
+
+
+def _warning(leak: Leak) -> str:
+    what = f"it trains on {leak.words} (same pixels)"
+    if leak.test or leak.validation:
+        return f"WARNING: {what}, so scores are too high: data.leave_out=twins takes them out"
+    return f"{what}, of which every replicate holds some out for validation: data.leave_out=twins takes them out"
+
+
+def _with_own_twins(read: _Read) -> FaceData:
+    validation, test = twins_of_training(read.data, read.kept)
+    found = [f"{n:,} {what} images" for n, what in ((test, "test"), (validation, "validation")) if n]
+    if not found:
+        return read.data
+    words = " and ".join(found)
+    return _noted(
+        read.data,
+        f"WARNING: {words} have the same pixels as training images: data.leave_out=twins takes those out of training",
+    )
+
+
+def _noted(data: FaceData, note: str) -> FaceData:
+    return replace(data, notes=(*data.notes, note))
