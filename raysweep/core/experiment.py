@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import UserError, unknown_name
+from .per_set import choices, numbers
 from .words import join_names, split_names
 
 LabelMethod = Literal["one_hot", "uniform", "euclidean", "gaussian", "votes"]
@@ -48,6 +49,22 @@ def _options(value: Any) -> Any:
 
 
 ReaderOptions = Annotated[tuple[str, ...], BeforeValidator(_options)]
+
+EXTRA_SPLITS = ("train", "train_validation", "all")
+PER_SET = ("extra_splits", "extra_images", "extra_share", "extra_weight")
+"""Fields of `Joint` that may hold a value for each extra set."""
+
+SplitsPerSet = Annotated[str | tuple[str, ...], BeforeValidator(choices("joint.extra_splits", EXTRA_SPLITS))]
+ImagesPerSet = Annotated[
+    int | tuple[int | None, ...] | None,
+    BeforeValidator(numbers("joint.extra_images", ">= 16", lambda n: n >= 16, whole=True, none=True)),
+]
+SharePerSet = Annotated[
+    float | tuple[float, ...], BeforeValidator(numbers("joint.extra_share", "in (0, 1]", lambda s: 0 < s <= 1))
+]
+WeightPerSet = Annotated[
+    float | tuple[float, ...], BeforeValidator(numbers("joint.extra_weight", "> 0", lambda w: w > 0))
+]
 
 
 def epochs_of(value: float, epochs: int) -> float:
@@ -197,8 +214,18 @@ class Joint(Section):
     method: JointMethod = Field("target", description="train on the target, an extra set, both as they are, or DCJT")
     extra: Names = Field((), description="extra data sets: names or paths, joined by +")
     extra_sets: int | None = Field(None, ge=1, description="train on the first so many of them; none = all")
-    extra_images: int | None = Field(None, ge=16, description="use this many training images of each extra set")
-    extra_share: float = Field(1.0, gt=0, le=1, description="then use this share of them (DCJT, Table 8)")
+    extra_splits: SplitsPerSet = Field(
+        "train_validation", description="parts of an extra set to train on: train, train_validation, all; or one a set"
+    )
+    extra_images: ImagesPerSet = Field(
+        None, description="use this many training images of each extra set; or one number a set: 480+none"
+    )
+    extra_share: SharePerSet = Field(
+        1.0, description="then use this share of them (DCJT, Table 8); or one a set: 0.5+1"
+    )
+    extra_weight: WeightPerSet = Field(
+        1.0, description="factor of an extra set's images in the loss; or one a set: 0.5+1"
+    )
     finetune: str | None = Field(None, description="fine-tune and score on this set afterwards; `target` = data.source")
     finetune_rate: float = Field(1.0, gt=0, le=1, description="learning rate of fine-tuning, share of the first")
     pseudo_va: PseudoVA = Field("subset", description="VA of A: none, its own, or from M_B trained on all or a subset")
@@ -295,6 +322,13 @@ class Experiment(Section):
         joint, epochs = self.joint, self.train.epochs
         if joint.method != "target" and not joint.extra:
             raise ValueError(f"`joint.method={joint.method}` needs `joint.extra`, the name of an extra data set")
+        for name in PER_SET:
+            values = getattr(joint, name)
+            if isinstance(values, tuple) and joint.method != "target" and len(values) != len(joint.extra):
+                raise ValueError(
+                    f"`joint.{name}` needs one value, or one for each of {len(joint.extra)} extra sets, "
+                    f"but got {len(values)}: {join_names(values)}"
+                )
         if joint.method != "target" and joint.extra_sets is not None and joint.extra_sets > len(joint.extra):
             raise ValueError(
                 f"`joint.extra_sets={joint.extra_sets}` needs so many extra sets, but "
@@ -410,5 +444,6 @@ def _sentence(error: Any) -> str:
     if kind == "tuple_type":
         return f"`{path}` must be names joined by +, but got {value!r}"
     if kind == "value_error":
-        return f"{path}: {error['ctx']['error']}" if path else str(error["ctx"]["error"])
+        text = str(error["ctx"]["error"])
+        return f"{path}: {text}" if path and not text.startswith(f"`{path}") else text
     return f"`{path}`: {error['msg'][0].lower()}{error['msg'][1:]}, but got {value!r}"

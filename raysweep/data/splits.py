@@ -34,6 +34,21 @@ def all_trained(data: FaceData) -> FaceData:
     return data.with_splits(torch.where(data.splits == VALIDATION, TRAIN, data.splits))
 
 
+def parts_trained(data: FaceData, parts: str) -> FaceData:
+    """An extra set, of which nothing is scored, with these parts for training and the rest for nothing (in TEST).
+
+    Args:
+        parts: "train", "train_validation" or "all".
+    """
+    validation, test = {"train": (TEST, TEST), "train_validation": (TRAIN, TEST), "all": (TRAIN, TRAIN)}[parts]
+    splits = data.splits.clone()
+    splits[data.splits == VALIDATION] = validation
+    splits[data.splits == TEST] = test
+    if parts == "train_validation" or torch.equal(splits, all_trained(data).splits):
+        return data.with_splits(splits)
+    return replace(data, splits=splits, fingerprint=f"{data.fingerprint} trained on {parts}")
+
+
 def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
     """Splits as a selection protocol needs them.
 

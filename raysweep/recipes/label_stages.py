@@ -96,10 +96,11 @@ def targets_stage(
     chosen: Stage | None = None,
     adapted: Stage | None = None,
     own_va: bool = True,
+    weight: float = 1.0,
 ) -> Stage:
     """What is trained on: labels (all, or those `chosen`) fused with VA (their own, pseudo or adapted).
 
-    `own_va` off: the VA that the data set came with are not used.
+    `own_va` off: the VA that the data set came with are not used. `weight`: factor of these images in the loss.
     """
     known = (labels.aside["knows_va"] and own_va) or va is not None
     config = experiment.labels
@@ -112,6 +113,8 @@ def targets_stage(
     params = key_fields("targets", experiment.model_copy(update={"labels": config}))
     if labels.aside["knows_va"] and not own_va and va is None:
         params["own_va"] = False
+    if weight != 1:
+        params["weight"] = weight
     return Stage("targets", params, inputs, aside)
 
 
@@ -193,7 +196,8 @@ def run_targets(stage: Stage, context: Context) -> Part:
         given = replace(given, labels_N=adapted.labels_N, va_N2=adapted.va_N2, true_N=true, votes_NK=votes)
     if "chosen" in stage.inputs:
         given = given.only(torch.nonzero(context.product(stage.inputs["chosen"])).flatten())
-    return Part(data, build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name))
+    targets = build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name)
+    return Part(data, replace(targets, weights_N=targets.weights_N * stage.params.get("weight", 1.0)))
 
 
 def write_tensor(value: Tensor, folder: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Data, Experiment, LeaveOut
-from raysweep.data.dataset import TEST, TRAIN, FaceData
+from raysweep.core.per_set import value_of
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.digests import Kept
 from raysweep.data.load import kept_beside, load_whole, twin_threshold
 from raysweep.data.names import BUILT_IN
@@ -25,10 +26,11 @@ from raysweep.data.shared_images import (
     shared_roles,
     twins_of_training,
 )
-from raysweep.data.splits import all_trained, subset
+from raysweep.data.splits import all_trained, parts_trained, subset
 
 from .sets import Leak, Sets
 
+_OTHER_PARTS = {VALIDATION: "validation", TEST: "test"}
 HOLDS_NOTHING_OUT = ("last", "best_on_test")
 """Protocols that choose no epoch on validation images."""
 
@@ -41,8 +43,13 @@ def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
     """
     joint = experiment.joint
     extras = tuple(
-        Extra(Data(source=source, image_size=experiment.data.image_size), joint.extra_images, joint.extra_share)
-        for source in joint.used_extra
+        Extra(
+            Data(source=source, image_size=experiment.data.image_size),
+            value_of(joint.extra_splits, i),
+            value_of(joint.extra_images, i),
+            value_of(joint.extra_share, i),
+        )
+        for i, source in enumerate(joint.used_extra)
     )
     watched = experiment.selection.protocol not in HOLDS_NOTHING_OUT
     return _load(experiment.data, extras, joint.finetune, watched, cache)
@@ -50,9 +57,10 @@ def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
 
 @dataclass(frozen=True)
 class Extra:
-    """What is asked of an extra set: at most `images` for training, then a `share` of them."""
+    """What is asked of an extra set: its parts, at most `images` of them for training, then a `share` of those."""
 
     data: Data
+    splits: str
     images: int | None
     share: float
 
@@ -81,8 +89,8 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
             others = [apart.from_scored(other, read, "joint.extra") for other in others]
     if third is not None:
         target = apart.from_scored(target, third, "data.source")
-    ours, last = (None if read is None else _limited(apart.from_itself(read), config) for read in (target, third))
-    assert ours is not None
+    ours = _limited(apart.from_itself(target), config, watched)
+    last = None if third is None else _limited(apart.from_itself(third), config, watched)
     theirs = [_limited_extra(other, extra) for other, extra in zip(others, extras, strict=True)]
     for read in (ours, last):
         if read is not None:
@@ -95,15 +103,29 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
 
 
 def _read_extra(extra: Extra, cache: Path | None) -> _Read:
-    """Every image of it is for training, but not those that it came with for testing."""
+    """Every image of it is for training, as far as `joint.extra_splits` says; what is not is counted for captions."""
     config = extra.data
     if config.source in BUILT_IN:  # as many as are drawn
         config = config.model_copy(update={"train_images": extra.images})
     read = _read(config, cache, hold_out=False)
-    return replace(read, data=all_trained(read.data))
+    data = parts_trained(read.data, extra.splits)
+    left = _not_trained(read.data, data)
+    if left and config.source not in BUILT_IN:
+        adds = "; joint.extra_splits=all adds them" if extra.splits == "train_validation" else ""
+        data = _noted(data, f"its {left} are not trained on{adds}")
+    return replace(read, data=data)
 
 
-def _limited(read: _Read, config: Data) -> _Read:
+def _not_trained(before: FaceData, after: FaceData) -> str:
+    """What of a set's validation and test images stays out of training."""
+    out = after.splits != TRAIN
+    counts = {name: int((out & (before.splits == split)).sum()) for split, name in _OTHER_PARTS.items()}
+    return " and ".join(f"{count:,} {name} images" for name, count in counts.items() if count)
+
+
+def _limited(read: _Read, config: Data, watched: bool) -> _Read:
+    if not watched and config.train_images is not None:
+        read = replace(read, data=all_trained(read.data))  # its validation images are trained on, so they count
     return replace(read, data=subset(subset(read.data, TRAIN, config.train_images), TEST, config.test_images))
 
 

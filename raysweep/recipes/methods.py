@@ -9,6 +9,7 @@ from typing import Any
 
 from raysweep.core.experiment import Experiment
 from raysweep.core.keys import canonical_json
+from raysweep.core.per_set import value_of
 from raysweep.core.stage import Stage
 from raysweep.data.dataset import FaceData
 
@@ -62,7 +63,13 @@ class Ground:
     @cached_property
     def targets_b(self) -> list[Stage]:
         """The extra sets as they came."""
-        return [targets_stage(self.experiment, labels) for labels in self.labels_b]
+        return [
+            targets_stage(self.experiment, labels, weight=self.weight_b(i)) for i, labels in enumerate(self.labels_b)
+        ]
+
+    def weight_b(self, number: int) -> float:
+        """What the images of an extra set weigh in the loss."""
+        return value_of(self.experiment.joint.extra_weight, number)
 
     def fit(self, title: str, trained: list[Stage], extra: list[Stage] | None = None, **changes: Any) -> Stage:
         """Train on these targets, watching A. `changes`: fields by name with __ for the dot."""
@@ -139,7 +146,9 @@ class _Steps:
         ground = self.ground
         subset = ground.experiment.joint.pseudo_va == "subset"
         trained = [
-            targets_stage(ground.experiment, labels, chosen=self.chosen[i] if subset else None)
+            targets_stage(
+                ground.experiment, labels, chosen=self.chosen[i] if subset else None, weight=ground.weight_b(i)
+            )
             for i, labels in enumerate(ground.labels_b)
             if labels.aside["knows_va"]
         ]
@@ -190,6 +199,7 @@ class _Steps:
                 self.pseudo_b[i],
                 chosen=self.chosen[i] if part == "subset" else None,
                 adapted=self.adapted[i] if self._adapts else None,
+                weight=ground.weight_b(i),
             )
             for i, labels in enumerate(ground.labels_b)
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .aggregate import Summary
-from .caption_joint import extra_notes, extra_words, joint_recipe, label_notes
+from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
 from .published import PUBLISHED, same_data
 from .records import StudyRecord
 from .search_words import how_found, then_replicated, troubles
@@ -39,6 +39,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
         *extra_notes(study.data.extras),
         _recipe(study),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
+        *extra_weights(cell.config for arm in summary.arms for cell in arm.cells),
         *_label_statistics(summary),
         *_search(summary),
         _statistics(summary),

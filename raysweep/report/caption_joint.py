@@ -43,6 +43,15 @@ def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
     return [f"Joint training (DCJT): {', '.join(words)}."] if words else []
 
 
+def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:
+    """What the extra sets' images weigh in the loss, where all cells that train on them agree and it is not 1."""
+    joint = [config for config in configs if config.get("joint.method", "target") != "target"]
+    weights = _shared(joint, "joint.extra_weight") if joint else ""
+    if not weights or all(float(word) == 1 for word in weights.split("+")):
+        return []
+    return [f"In the loss, images of the extra data weigh {', '.join(f'{float(w):g}' for w in weights.split('+'))}."]
+
+
 def label_notes(summary: Summary) -> list[str]:
     """What happened to labels, each once, with the arms it is about. Notes that differ in numbers only are one."""
     found: dict[str, tuple[str, set[str], list[str]]] = {}
