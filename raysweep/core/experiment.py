@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from .class_words import class_number, drop_words, each_set, map_words
 from .errors import UserError, unknown_name
 from .per_set import choices, numbers
 from .words import join_names, split_names
@@ -50,21 +52,24 @@ def _options(value: Any) -> Any:
 
 ReaderOptions = Annotated[tuple[str, ...], BeforeValidator(_options)]
 
+Classes = Annotated[int | None, BeforeValidator(partial(class_number, "data.classes"))]
+Drop = Annotated[str | None, BeforeValidator(partial(drop_words, "data.drop"))]
+Map = Annotated[str | None, BeforeValidator(partial(map_words, "data.map"))]
+
 EXTRA_SPLITS = ("train", "train_validation", "all")
-PER_SET = ("extra_splits", "extra_images", "extra_share", "extra_weight")
+PER_SET = ("extra_splits", "extra_images", "extra_share", "extra_weight", "classes", "drop", "map")
 """Fields of `Joint` that may hold a value for each extra set."""
 
 SplitsPerSet = Annotated[str | tuple[str, ...], BeforeValidator(choices("joint.extra_splits", EXTRA_SPLITS))]
 ImagesPerSet = Annotated[
     int | tuple[int | None, ...] | None,
-    BeforeValidator(numbers("joint.extra_images", ">= 16", lambda n: n >= 16, whole=True, none=True)),
+    BeforeValidator(numbers("joint.extra_images", least=16, whole=True, none=True)),
 ]
-SharePerSet = Annotated[
-    float | tuple[float, ...], BeforeValidator(numbers("joint.extra_share", "in (0, 1]", lambda s: 0 < s <= 1))
-]
-WeightPerSet = Annotated[
-    float | tuple[float, ...], BeforeValidator(numbers("joint.extra_weight", "> 0", lambda w: w > 0))
-]
+SharePerSet = Annotated[float | tuple[float, ...], BeforeValidator(numbers("joint.extra_share", above=0, most=1))]
+ClassesPerSet = Annotated[int | tuple[int | None, ...] | None, BeforeValidator(each_set("joint.classes", class_number))]
+DropPerSet = Annotated[str | tuple[str | None, ...] | None, BeforeValidator(each_set("joint.drop", drop_words))]
+MapPerSet = Annotated[str | tuple[str | None, ...] | None, BeforeValidator(each_set("joint.map", map_words))]
+WeightPerSet = Annotated[float | tuple[float, ...], BeforeValidator(numbers("joint.extra_weight", above=0))]
 
 
 def epochs_of(value: float, epochs: int) -> float:
@@ -91,6 +96,11 @@ class Data(Section):
     test_images: int | None = Field(None, ge=16, description="use this many test images; none = all there are")
     options: ReaderOptions = Field(
         (), description="K=V,...: how a folder or CSV file is read (see `python -m raysweep.data prepare --help`)"
+    )
+    classes: Classes = Field(None, description="7: without contempt; 8: refuse other classes; none: as they came")
+    drop: Drop = Field(None, description="classes to leave out, joined by commas: contempt,disgust")
+    map: Map = Field(
+        None, description="classes that count as others: a file of pairs, or pairs such as fear:surprise,joy:happiness"
     )
     leave_out: LeaveOut = Field(
         "none",
@@ -226,6 +236,15 @@ class Joint(Section):
     extra_weight: WeightPerSet = Field(
         1.0, description="factor of an extra set's images in the loss; or one a set: 0.5+1"
     )
+    classes: ClassesPerSet = Field(
+        None, description="data.classes of the extra sets; or one a set: 7+none; none = as data.classes"
+    )
+    drop: DropPerSet = Field(
+        None, description="data.drop of the extra sets; or one a set: contempt+none; none = as data.drop"
+    )
+    map: MapPerSet = Field(
+        None, description="data.map of the extra sets; or one a set: fear:surprise+none; none = as data.map"
+    )
     finetune: str | None = Field(None, description="fine-tune and score on this set afterwards; `target` = data.source")
     finetune_rate: float = Field(1.0, gt=0, le=1, description="learning rate of fine-tuning, share of the first")
     pseudo_va: PseudoVA = Field("subset", description="VA of A: none, its own, or from M_B trained on all or a subset")
@@ -328,6 +347,7 @@ class Experiment(Section):
                 raise ValueError(
                     f"`joint.{name}` needs one value, or one for each of {len(joint.extra)} extra sets, "
                     f"but got {len(values)}: {join_names(values)}"
+                    + (" (what is said of one set is joined by commas)" if name in ("drop", "map") else "")
                 )
         if joint.method != "target" and joint.extra_sets is not None and joint.extra_sets > len(joint.extra):
             raise ValueError(
@@ -361,8 +381,8 @@ class Experiment(Section):
         if not any(joint.joins(epoch, epochs) for epoch in range(1, epochs + 1)):
             raise ValueError(
                 f"B must join at least one of {epochs} epochs, but with joint.warm_up={joint.warm_up:g} and "
-                f"joint.frequency={joint.frequency:g} it joins none: raise train.epochs, or lower one of the two; "
-                "to leave B out, set joint.frequency=none"
+                f"joint.frequency={joint.frequency:g} it joins none; to leave it out, set joint.frequency=none, "
+                "else raise train.epochs or lower one of the two"
             )
 
     def with_changes(self, changes: Mapping[str, Any]) -> Experiment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from operator import ge, gt, le
 from typing import Any, TypeVar
 
 from .words import parse_value, split_names
@@ -10,14 +10,23 @@ from .words import parse_value, split_names
 T = TypeVar("T")
 
 
-def numbers(path: str, rule: str, holds: Callable[[float], bool], whole: bool = False, none: bool = False) -> Any:
+def numbers(
+    path: str,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    whole: bool = False,
+    none: bool = False,
+) -> Any:
     """A validator of numbers: "480+none" becomes (480, None), "480" is 480.
 
     Args:
-        rule: what `holds` asks for, for example ">= 16".
+        above, least, most: `above < value`, `least <= value <= most`.
         whole: whole numbers alone.
         none: whether a set may have no value.
     """
+    rules = [(rule, bound, holds) for rule, bound, holds in ((">", above, gt), (">=", least, ge), ("<=", most, le))
+             if bound is not None]  # fmt: skip
 
     def one(value: Any) -> Any:
         if value is None and none:
@@ -26,8 +35,9 @@ def numbers(path: str, rule: str, holds: Callable[[float], bool], whole: bool = 
         if not number or (whole and float(value) != int(value)):
             what = "a whole number" if whole else "a number"
             raise ValueError(f"`{path}` must be {what}, or one a set joined by +, but got {value!r}")
-        if not holds(value):
-            raise ValueError(f"`{path} {rule}` must hold, but got {value!r}")
+        for rule, bound, holds in rules:
+            if not holds(value, bound):
+                raise ValueError(f"`{path} {rule} {bound:g}` must hold, but got {value!r}")
         return int(value) if whole else float(value)
 
     def every(value: Any) -> Any:

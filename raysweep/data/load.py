@@ -6,11 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data
 from raysweep.core.files import LocalFiles
 
+from .classes import ClassChanges, changed_classes
 from .dataset import TEST, TRAIN, FaceData
 from .digests import Beside, Kept
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
@@ -36,29 +38,40 @@ def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) ->
     return _load(config, cache, hold_out, home_place())
 
 
-def load_whole(config: Data, cache: Path | None = None, hold_out: bool = True) -> FaceData:
+def load_whole(
+    config: Data, cache: Path | None = None, hold_out: bool = True, changes: ClassChanges | None = None
+) -> FaceData:
     """The same before any limit on the number of images; of a built-in set as many as are drawn.
+
+    Args:
+        changes: what becomes of its classes; default what `config` says.
 
     Raises:
         UserError: as `load_data`.
     """
-    if config.source not in SOURCES:
-        config = config.model_copy(update={"train_images": None, "test_images": None})
-    return _load_whole(config, cache, hold_out, home_place())
+    update: dict[str, Any] = {"train_images": None, "test_images": None} if config.source not in SOURCES else {}
+    changes = class_changes(config) if changes is None else changes
+    update |= {"classes": None, "drop": None, "map": None}
+    return _load_whole(config.model_copy(update=update), cache, hold_out, home_place(), changes)
+
+
+def class_changes(config: Data) -> ClassChanges:
+    """What an experiment says of the target's classes."""
+    return ClassChanges.of("data", config.classes, config.drop, config.map, strict=True)
 
 
 @lru_cache(maxsize=8)
 def _load(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
-    data = _whole(config, cache, hold_out, place)
+    data = _whole(config, cache, hold_out, place, class_changes(config))
     return named_gaps(subset(subset(data, TRAIN, config.train_images), TEST, config.test_images), hold_out)
 
 
 @lru_cache(maxsize=8)
-def _load_whole(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
-    return _whole(config, cache, hold_out, place)
+def _load_whole(config: Data, cache: Path | None, hold_out: bool, place: str, changes: ClassChanges) -> FaceData:
+    return _whole(config, cache, hold_out, place, changes)
 
 
-def _whole(config: Data, cache: Path | None, hold_out: bool, place: str) -> FaceData:
+def _whole(config: Data, cache: Path | None, hold_out: bool, place: str, changes: ClassChanges) -> FaceData:
     folder = _prepared(config, place)
     if folder is None:
         data = _decoded(config, cache)
@@ -66,6 +79,7 @@ def _whole(config: Data, cache: Path | None, hold_out: bool, place: str) -> Face
         from .prepare.read import read_prepared  # needs pyarrow, which training on other data does not
 
         data = read_prepared(folder, config.source)
+    data = changed_classes(data, changes)
     data = with_test_split(data) if hold_out else data
     if config.leave_out not in ("twins", "near_twins"):
         return data

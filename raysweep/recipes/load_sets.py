@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from raysweep.core.errors import UserError
+from raysweep.core.class_words import names_of, pairs_of
+from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data, Experiment, LeaveOut
 from raysweep.core.per_set import value_of
+from raysweep.data.classes import ClassChanges, in_order_of
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.digests import Kept
-from raysweep.data.load import kept_beside, load_whole, twin_threshold
+from raysweep.data.load import class_changes, kept_beside, load_whole, twin_threshold
 from raysweep.data.names import BUILT_IN
+from raysweep.data.record import canonical_expression
 from raysweep.data.shared_images import (
     CHOSEN_ON,
     MAYBE,
@@ -42,27 +46,52 @@ def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
         UserError: a name or path that does not exist, or data that cannot be used.
     """
     joint = experiment.joint
-    extras = tuple(
-        Extra(
-            Data(source=source, image_size=experiment.data.image_size),
-            value_of(joint.extra_splits, i),
-            value_of(joint.extra_images, i),
-            value_of(joint.extra_share, i),
-        )
-        for i, source in enumerate(joint.used_extra)
-    )
+    extras = tuple(_asked(experiment, number, source) for number, source in enumerate(joint.used_extra))
     watched = experiment.selection.protocol not in HOLDS_NOTHING_OUT
     return _load(experiment.data, extras, joint.finetune, watched, cache)
 
 
+def _asked(experiment: Experiment, number: int, source: str) -> Extra:
+    """What an experiment asks of one of its extra sets."""
+    joint = experiment.joint
+    return Extra(
+        Data(source=source, image_size=experiment.data.image_size),
+        value_of(joint.extra_splits, number),
+        value_of(joint.extra_images, number),
+        value_of(joint.extra_share, number),
+        value_of(joint.classes, number),
+        value_of(joint.drop, number),
+        value_of(joint.map, number),
+        (not isinstance(joint.drop, tuple), not isinstance(joint.map, tuple)),
+    )
+
+
 @dataclass(frozen=True)
 class Extra:
-    """What is asked of an extra set: its parts, at most `images` of them for training, then a `share` of those."""
+    """What is asked of an extra set: its parts, at most `images` of them for training, then a `share` of those.
+
+    `classes`, `drop`, `map`: what becomes of its classes; `shared`: whether the last two are said of all extra sets.
+    """
 
     data: Data
     splits: str
     images: int | None
     share: float
+    classes: int | None = None
+    drop: str | None = None
+    map: str | None = None
+    shared: tuple[bool, ...] = (True, True)
+
+    def changes(self, target: ClassChanges, alone: bool) -> ClassChanges:
+        """What becomes of its classes: as the target's, unless something else is said of it.
+
+        Args:
+            alone: whether it is the only extra set, so that every name which is said of all must be a class of it.
+        """
+        own = ClassChanges.of("joint", self.classes, self.drop, self.map, strict=True)
+        drop, mapped = (alone or not shared for shared in self.shared)
+        said = frozenset({*(own.dropped if drop else ()), *(own.old_names if mapped else ())})
+        return replace(own, strict=said).or_those_of(target)
 
 
 @dataclass(frozen=True)
@@ -74,15 +103,20 @@ class _Read:
     kept: Kept
 
 
-def _read(config: Data, cache: Path | None, hold_out: bool = True) -> _Read:
-    return _Read(config, load_whole(config, cache, hold_out), kept_beside(config, cache))
+def _read(config: Data, cache: Path | None, hold_out: bool = True, changes: ClassChanges | None = None) -> _Read:
+    return _Read(config, load_whole(config, cache, hold_out, changes), kept_beside(config, cache))
 
 
 @lru_cache(maxsize=16)
 def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched: bool, cache: Path | None) -> Sets:
     target = _read(config, cache)
-    third = None if finetune in (None, "target") else _read(config.model_copy(update={"source": finetune}), cache)
-    others = [_read_extra(extra, cache) for extra in extras]
+    changes = class_changes(config)
+    third = None
+    if finetune not in (None, "target"):
+        lenient = replace(changes, strict=frozenset())  # said of the target
+        third = _read(config.model_copy(update={"source": finetune}), cache, changes=lenient)
+    others = [_read_extra(extra, cache, extra.changes(changes, len(extras) == 1)) for extra in extras]
+    _check_said_of_all(extras, others)
     apart = _Apart(config.leave_out, watched)
     for read in (target, third):
         if read is not None:
@@ -98,16 +132,29 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
     if last is not None:
         ours = apart.told(ours, last, "data.source")
     tuned = ours if finetune == "target" else last
-    extra = tuple(other.data for other in theirs)
+    extra = tuple(in_order_of(other.data, ours.data.classes, ours.data.name) for other in theirs)
     return Sets(ours.data, extra, None if tuned is None else tuned.data, tuple(apart.leaks))
 
 
-def _read_extra(extra: Extra, cache: Path | None) -> _Read:
+def _check_said_of_all(extras: Sequence[Extra], others: Sequence[_Read]) -> None:
+    """A class that is dropped or mapped in all extra sets must be one of some: a mistyped name would do nothing."""
+    if len(extras) < 2:
+        return
+    first = extras[0]
+    there = {name for other in others for name in other.data.info.get("came_with", other.data.classes)}
+    said = {"drop": names_of(first.drop), "map": tuple(pairs_of(first.map))}
+    for (what, names), shared in zip(said.items(), first.shared, strict=True):
+        for name in map(canonical_expression, names if shared else ()):
+            if name not in there:
+                raise unknown_name(f"class in joint.{what}:", name, there, "(of the extra sets)")
+
+
+def _read_extra(extra: Extra, cache: Path | None, changes: ClassChanges) -> _Read:
     """Every image of it is for training, as far as `joint.extra_splits` says; what is not is counted for captions."""
     config = extra.data
     if config.source in BUILT_IN:  # as many as are drawn
         config = config.model_copy(update={"train_images": extra.images})
-    read = _read(config, cache, hold_out=False)
+    read = _read(config, cache, hold_out=False, changes=changes)
     data = parts_trained(read.data, extra.splits)
     left = _not_trained(read.data, data)
     if left and config.source not in BUILT_IN:

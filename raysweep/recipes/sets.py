@@ -60,7 +60,7 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
         _check_fusion(experiment, sets)
         return
     for extra in sets.extras:
-        if extra.classes != sets.target.classes:
+        if extra.classes != sets.target.classes:  # fewer are put in A's order when they are loaded
             raise UserError(
                 f"A and B must name the same expressions, but {sets.target.name} has {_listed(sets.target.classes)} "
                 f"and {extra.name} has {_listed(extra.classes)}: {_same_classes(sets.target, extra)}"
@@ -70,11 +70,18 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
 
 
 def _same_classes(target: FaceData, extra: FaceData) -> str:
-    """How to give both the same expressions."""
+    """How to give B expressions of A's alone."""
+    more = [name for name in extra.classes if name not in target.classes]
+    other = "leave the others out of one of them"
+    if more:
+        other = (
+            f"B may lack some of A's, but have no others: --set joint.drop={','.join(more)} leaves them out, "
+            f"--set joint.map={more[0]}:NAME counts them as one of A's"
+        )
     larger = max(target, extra, key=lambda data: data.num_classes)
     if larger.info.get("options", {}).get("classes") == "8":
-        return f"prepare {larger.name} with --option classes=7 --as {larger.name}-7, and name that one"
-    return "leave the others out of one of them"
+        return f"prepare {larger.name} with --option classes=7 --as {larger.name}-7, and name that one; or {other}"
+    return other
 
 
 def _check_fusion(experiment: Experiment, sets: Sets) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.class_words import read_map_file
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.experiment import Experiment
 from raysweep.core.words import split_names
@@ -179,6 +180,10 @@ def _absolute_value(path: str, value: Any) -> Any:
         if names is None and not isinstance(value, str):
             return value
         return [_absolute_name(name) for name in (_extra_names(str(value)) if names is None else names)]
+    if path == "data.map":
+        return read_map_file(path, value)
+    if path == "joint.map" and isinstance(value, str):
+        return [read_map_file(path, part) for part in value.split("+")] if "+" in value else read_map_file(path, value)
     return _absolute_name(value) if path in PATHS and isinstance(value, str) else value
 
 

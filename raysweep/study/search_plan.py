@@ -20,7 +20,11 @@ from .cells import Cell
 from .search import Budget, Search
 from .study import Study
 
-PLACES = ("data.source", "data.leave_out", "joint.extra", "joint.finetune")
+PLACES = (
+    *("data.source", "data.options", "data.leave_out", "data.classes", "data.drop", "data.map"),
+    *("joint.extra", "joint.finetune", "joint.extra_sets", "joint.extra_splits", "joint.classes", "joint.drop"),
+    "joint.map",
+)
 """Where data lie, and why images of them are left out, may change; what they are is in their fingerprints."""
 
 
