@@ -18,8 +18,7 @@ from raysweep.core.class_words import names_of, pairs_of
 from raysweep.core.errors import UserError, unknown_name
 
 from .dataset import TRAIN, FaceData
-from .expressions import EXPRESSIONS
-from .record import canonical_expression
+from .expressions import EXPRESSIONS, canonical_expression
 
 ALIKE = 0.75
 """Names this alike (`difflib`) are taken for one that was mistyped."""

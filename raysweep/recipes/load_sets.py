@@ -16,9 +16,9 @@ from raysweep.core.per_set import value_of
 from raysweep.data.classes import ClassChanges, in_order_of
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.digests import Kept
+from raysweep.data.expressions import canonical_expression
 from raysweep.data.load import class_changes, kept_beside, load_whole, twin_threshold
 from raysweep.data.names import BUILT_IN
-from raysweep.data.record import canonical_expression
 from raysweep.data.shared_images import (
     CHOSEN_ON,
     MAYBE,
@@ -30,7 +30,7 @@ from raysweep.data.shared_images import (
     shared_roles,
     twins_of_training,
 )
-from raysweep.data.splits import all_trained, parts_trained, subset
+from raysweep.data.splits import all_trained, named_gaps, parts_trained, subset
 
 from .sets import Leak, Sets
 
@@ -114,7 +114,7 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
     third = None
     if finetune not in (None, "target"):
         lenient = replace(changes, strict=frozenset())  # said of the target
-        third = _read(config.model_copy(update={"source": finetune}), cache, changes=lenient)
+        third = _read(config.model_copy(update={"source": finetune, "options": ()}), cache, changes=lenient)
     others = [_read_extra(extra, cache, extra.changes(changes, len(extras) == 1)) for extra in extras]
     _check_said_of_all(extras, others)
     apart = _Apart(config.leave_out, watched)
@@ -173,7 +173,8 @@ def _not_trained(before: FaceData, after: FaceData) -> str:
 def _limited(read: _Read, config: Data, watched: bool) -> _Read:
     if not watched and config.train_images is not None:
         read = replace(read, data=all_trained(read.data))  # its validation images are trained on, so they count
-    return replace(read, data=subset(subset(read.data, TRAIN, config.train_images), TEST, config.test_images))
+    data = subset(subset(read.data, TRAIN, config.train_images), TEST, config.test_images)
+    return replace(read, data=named_gaps(data))
 
 
 def _limited_extra(read: _Read, extra: Extra) -> _Read:
