@@ -20,6 +20,8 @@ from raysweep.core.store import Store
 from raysweep.data.dataset import FaceData
 from raysweep.engine import Outcome
 from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
+from raysweep.report.folder import ROOT
+from raysweep.report.words import file_stem
 from raysweep.study.plan import Plan
 from raysweep.tracking.publisher import Publisher
 from raysweep.tracking.schema import RESULT_FILE
@@ -74,7 +76,7 @@ class Ending:
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name
         try:
-            return build_report(name, self.wishes.out or Path("reports") / name, self.wishes.tracking, self.launch)
+            return build_report(name, self.wishes.out, self.wishes.tracking, self.launch)
         except UserError as error:  # the cells are trained all the same
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
@@ -123,6 +125,9 @@ class Ending:
         if report is not None:
             page = next(path for path in report.paths if path.suffix == ".html")
             self._say(f"report           {page} and {len(report.paths) - 1} more files (Markdown, LaTeX, CSV, figures)")
+            usual = ROOT / file_stem(self.plan.study_name)
+            if self.wishes.out is None and page.parent != usual:
+                self._say(f"                 ({usual} has the report of another study of this name, or on other data)")
         self._say(f"compare trials   {ui_command(self.wishes.tracking)}")
 
     def _done(self) -> int:
@@ -158,22 +163,25 @@ class Ending:
         return partial(self.console.print, markup=False, soft_wrap=True)
 
 
-def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracking: str | None) -> str:
-    """Write the report of one study on several data sets, from the newest launch on each. Returns what to say of it.
+def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracking: str | None) -> tuple[str, bool]:
+    """Write the report of one study on several data sets, from the newest launch on each.
+
+    Returns:
+        What to say of it, and whether it was written.
 
     Args:
-        study: name of the study.
+        study: name of the study, or the path of its file.
         sets: folder of a data set's own report to the data set.
         out: folder of the common report.
         tracking: MLflow store.
     """
     try:
-        results = [load_results(study, tracking, data=d.name, fingerprint=d.fingerprint) for d in sets.values()]
+        results = [load_results(study, tracking, fingerprint=d.fingerprint) for d in sets.values()]
         paths = write_together(results, out, list(sets))
     except UserError as error:
-        return f"no table of all data sets: {error}"
+        return f"no table of all data sets: {error}", False
     page = next(path for path in paths if path.suffix == ".html")
-    return f"all data sets    {page} and {len(paths) - 1} more files"
+    return f"all data sets    {page} and {len(paths) - 1} more files", True
 
 
 def _table(report: ReportFiles) -> Table:

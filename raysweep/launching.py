@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,13 +15,17 @@ from typing import Any
 
 from rich.console import Console
 
+from raysweep.core.acting import plain
+from raysweep.core.experiment import Experiment
 from raysweep.core.holders import Watch
+from raysweep.core.keys import canonical_json
 from raysweep.core.leases import PRESENCE, Leases
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
 from raysweep.core.words import masked
-from raysweep.data.dataset import FaceData
 from raysweep.engine import Options
+from raysweep.study import Study
+from raysweep.study.identity import SetIdentity
 from raysweep.tracking import schema
 from raysweep.tracking.adopt import adopt_runs
 from raysweep.tracking.journal import Journal, now_ms
@@ -60,14 +65,34 @@ def console_for(as_json: bool) -> Console:
     return Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
 
 
-def run_tags(preset: str, data: FaceData) -> Mapping[str, str]:
-    """Tags of every run of a launch."""
+def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[SetIdentity]) -> Mapping[str, str]:
+    """Tags of every run of a launch.
+
+    Args:
+        experiment: of any cell: all cells of a launch read the scored data set alike.
+        used: the launch's data sets, the scored one first.
+    """
+    data, *extras = used
+    fields = {name: plain(value) for name, value in experiment.data if name != "source"}
     return {
         schema.PRESET: preset,
         schema.DATA: data.name,
         schema.DATA_FINGERPRINT: data.fingerprint,
+        schema.DATA_SOURCE: data.source,
+        schema.DATA_FIELDS: canonical_json(fields),
+        schema.EXTRAS: _extras_words(extras),
+        schema.STUDY_CONTENT: study.origin.content,
+        schema.STUDY_FILE: study.origin.file,
         schema.CODE_VERSION: code_version(),
     }
+
+
+def _extras_words(extras: Sequence[SetIdentity]) -> str:
+    """The other data sets as JSON; of very many, which a tag cannot hold, how many and a digest."""
+    words = canonical_json([own.describe() for own in extras])
+    if len(words) <= schema.MAX_EXTRAS_LENGTH:
+        return words
+    return canonical_json({"count": len(extras), "digest": hashlib.sha256(words.encode()).hexdigest()})
 
 
 def alive_on(store: Store) -> Callable[[str], bool]:

@@ -9,14 +9,15 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
-from raysweep.core.words import folder_names, leave, masked, parse_assignment, parse_seeds, parse_value, silence_stdout
+from raysweep.core.values import Word, read_value, split_values
+from raysweep.core.words import data_folders, leave, masked, parse_assignment, parse_seeds, silence_stdout
 from raysweep.study import (
     PRESETS,
     Study,
@@ -34,6 +35,7 @@ from raysweep.wishes import Wishes
 
 if TYPE_CHECKING:  # torch takes seconds
     from raysweep.data.dataset import FaceData
+    from raysweep.study.identity import SetIdentity
 
 EXAMPLES = """examples:
   python -m raysweep.run --list
@@ -95,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FIELD=V,V,...",
         action="append",
         default=[],
-        help="replace, narrow or add an axis; repeatable",
+        help="replace, narrow or add an axis; a value with a comma stands in quotes; repeatable",
     )
     add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
     add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
@@ -122,7 +124,11 @@ def parser() -> argparse.ArgumentParser:
         help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep",
     )
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
-    add("--out", metavar="FOLDER", help="where the report goes; default reports/STUDY")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+    )
     return words
 
 
@@ -165,11 +171,11 @@ def _run(asked: argparse.Namespace) -> int:
     name, study = find_study(asked.study)
     if asked.study in (hidden := hidden_studies()):
         print(f"raysweep: {name} is {list_studies()[name]}, which hides {hidden[name]}", file=sys.stderr)
-    for text in asked.axis:
-        study = with_axis(study, *_axis(text))
+    for axis, words in _axes(asked.axis).items():
+        study = with_axis(study, axis, words)
     if asked.preset not in PRESETS:
         raise unknown_name("preset", asked.preset, PRESETS)
-    changes = dict(parse_assignment("--set", text) for text in asked.set)
+    changes = _changes(asked.set, asked.on or [])
     if asked.option:
         changes["data.options"] = tuple(asked.option)
     replicates = parse_seeds(asked.seeds) if asked.seeds else None
@@ -181,10 +187,17 @@ def _run(asked: argparse.Namespace) -> int:
         for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
             if value is not None:
                 raise UserError(f"{option} is for studies with a search, and {name} has none")
-    sets = _data_sets(asked.on or [])
+    sources = asked.on or []
+    sets = (
+        {name: {"data.source": source} for name, source in data_folders(sources).items()}
+        if len(sources) > 1
+        else {"": {"data.source": sources[0]} if sources else {}}
+    )
     sessions = {
         label: _prepared(asked, name, study, {**changes, **chosen}, replicates) for label, chosen in sets.items()
     }
+    if len(sessions) > 1:
+        _check_apart(sessions, sources)
     if asked.plan:
         for session in sessions.values():
             session.check(download=False)
@@ -195,32 +208,43 @@ def _run(asked: argparse.Namespace) -> int:
     if len(sessions) > 1:  # a mistake about the last data set is said before the first is trained on
         for session in sessions.values():
             session.check()
+    return _launched(asked, name, study, sessions)
+
+
+def _launched(asked: argparse.Namespace, name: str, study: Study, sessions: Mapping[str, Runnable]) -> int:
+    """Run what was planned, data set by data set; of several a table of all, too."""
+    out = Path(asked.out) if asked.out else None
+    if len(sessions) > 1:
+        from raysweep.report import default_folder
+        from raysweep.study.identity import identity_words
+
+        origin = study.origin
+        subjects = [identity_words(name, origin.file, origin.content, session.used) for session in sessions.values()]
+        out = out or default_folder(subjects)
     code = 0
     for label, session in sessions.items():
-        code = max(code, session.run(_wishes(asked, name, label), as_json=asked.json))
+        code = max(code, session.run(_wishes(asked, out / label if out else None), as_json=asked.json))
         if code == INTERRUPTED:
             return code
-    if len(sessions) > 1:
+    if out and len(sessions) > 1:
         from raysweep.ending import report_together
 
-        out = Path(asked.out) if asked.out else Path("reports") / name
         folders = {out / label: session.data for label, session in sessions.items()}
-        print(report_together(name, folders, out, asked.tracking), file=sys.stderr if asked.json else sys.stdout)
+        words, written = report_together(asked.study, folders, out, asked.tracking)
+        print(words, file=sys.stderr if asked.json else sys.stdout)
+        code = code if written else max(code, 1)
     return code
 
 
-def _data_sets(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each data set changes, by the folder of its report below the study's; "" when there is one report.
-
-    Raises:
-        UserError: a data set that is named twice.
-    """
-    if len(sources) < 2:
-        return {"": {"data.source": sources[0]} if sources else {}}
-    for source in sources:
-        if sources.count(source) > 1:
-            raise UserError(f"--on names {source} twice")
-    return {name: {"data.source": source} for name, source in zip(folder_names(sources), sources, strict=True)}
+def _check_apart(sessions: Mapping[str, Runnable], sources: Sequence[str]) -> None:
+    """Raises UserError when two of several data sets hold the same images, or have one name."""
+    seen: dict[str, str] = {}
+    for source, session in zip(sources, sessions.values(), strict=True):
+        scored = session.used[0]
+        for word, why in ((scored.origin, "hold the same images"), (scored.name, f"are both called {scored.name!r}")):
+            if word in seen:
+                raise UserError(f"--on: {seen[word]} and {source} {why}: leave one of them out, or rename it")
+        seen |= {scored.origin: source, scored.name: source}
 
 
 class Runnable(Protocol):
@@ -234,6 +258,9 @@ class Runnable(Protocol):
     def data(self) -> FaceData: ...
 
     def check(self, download: bool = True) -> None: ...
+
+    @property
+    def used(self) -> Sequence[SetIdentity]: ...
 
     def run(self, wishes: Wishes, as_json: bool) -> int: ...
 
@@ -262,10 +289,7 @@ def _prepared(
     return SearchSession.prepare(name, study, asked.preset, changes, words)
 
 
-def _wishes(asked: argparse.Namespace, name: str, label: str) -> Wishes:
-    out = Path(asked.out) if asked.out else None
-    if label:
-        out = (out or Path("reports") / name) / label
+def _wishes(asked: argparse.Namespace, out: Path | None) -> Wishes:
     return Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
 
 
@@ -288,12 +312,30 @@ def _devices(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _axis(text: str) -> tuple[str, list[str], list[Any]]:
-    name, separator, values = text.partition("=")
-    words = [word.strip() for word in values.split(",") if word.strip()]
-    if not separator or not words:
-        raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
-    return name.strip(), words, [parse_value(word) for word in words]
+def _axes(texts: Sequence[str]) -> dict[str, list[Word]]:
+    """What --axis names, each once, with its values."""
+    axes: dict[str, list[Word]] = {}
+    for text in texts:
+        name, separator, values = text.partition("=")
+        if not separator or not name.strip() or not values.strip():
+            raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
+        if name.strip() in axes:
+            raise UserError(f"--axis names {name.strip()} twice: put all its values into one")
+        axes[name.strip()] = split_values(f"--axis {name.strip()}", values)
+    return axes
+
+
+def _changes(texts: Sequence[str], on: Sequence[str]) -> dict[str, Any]:
+    """What --set sets, by field."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        path, value = parse_assignment("--set", text)
+        if path in changes:
+            raise UserError(f"--set names {path} twice: leave one of them out")
+        changes[path] = read_value(path, Word(value))
+    if on and "data.source" in changes:
+        raise UserError(f"--on and --set data.source both name the data ({', '.join(on)} and {changes['data.source']})")
+    return changes
 
 
 def _command() -> str:

@@ -24,11 +24,12 @@ from raysweep.engine.search.timing import SearchTiming
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
 from raysweep.plan_words import data_line, extra_lines, note_lines
-from raysweep.recipes import FitEvent, load_sets
+from raysweep.recipes import FitEvent, Sets, load_sets
 from raysweep.schedule import Speeds
 from raysweep.session import Session
 from raysweep.study import Cell, Study, make_cells
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
+from raysweep.study.identity import SetIdentity, used_sets
 from raysweep.study.plan import describe_study
 from raysweep.study.records import has_launch
 from raysweep.study.search_plan import SearchPlan, plan_search
@@ -87,11 +88,19 @@ class SearchSession:
         return load_sets(self.cells[0].experiment, self.plan.cache).scored
 
     @property
+    def used(self) -> tuple[SetIdentity, ...]:
+        """What the data sets are, the scored one first."""
+        return used_sets((cell.experiment for cell in self.cells), self._sets)
+
+    @property
+    def _sets(self) -> list[Sets]:
+        return [load_sets(cell.experiment, self.plan.cache) for cell in self.cells]
+
+    @property
     def _extras(self) -> list[FaceData]:
         """The other sets that arms train on."""
-        sets = [load_sets(cell.experiment, self.plan.cache) for cell in self.cells]
-        scored = {own.scored.fingerprint for own in sets}
-        return list({e.fingerprint: e for own in sets for e in own.all if e.fingerprint not in scored}.values())
+        scored = {own.scored.fingerprint for own in self._sets}
+        return list({e.fingerprint: e for own in self._sets for e in own.all if e.fingerprint not in scored}.values())
 
     @property
     def start_points(self) -> list[tuple[str, Experiment]]:
@@ -207,11 +216,12 @@ class SearchSession:
         return left + (len(session.plan.tasks) if session else 1)
 
     def _search(self, opening: Launch, allotment: Allotment | None, so_far: Mapping[str, Found]) -> SearchOutcome:
-        data = self.data
-        tags = run_tags(self.preset, data)
+        data, used = self.data, self.used
+        tags = run_tags(self.preset, self.study, self.cells[0].experiment, used)
         found = self.plan.describe({arm: f.describe() for arm, f in so_far.items()})
         base, extras = self.cells[0].experiment, self._extras
-        description = {**describe_study(self.plan.study_name, self.study, self.preset, base, data, extras), "cells": [],
+        study = describe_study(self.plan.study_name, self.study, self.preset, base, data, extras, used)
+        description = {**study, "cells": [],
                        "replicates": list(self.replicates), "command": opening.wishes.command,
                        "search": found}  # fmt: skip
         opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)

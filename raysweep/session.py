@@ -17,6 +17,7 @@ from raysweep.plan_words import PlanWords
 from raysweep.recipes import FitEvent, Task
 from raysweep.schedule import Speeds, TaskQueue
 from raysweep.study import Cell, Study
+from raysweep.study.identity import SetIdentity
 from raysweep.study.plan import Plan, make_plan
 from raysweep.study.records import write_record
 from raysweep.tracking.server import connect
@@ -56,6 +57,11 @@ class Session:
         """The data set that is trained and scored on."""
         return self.plan.data
 
+    @property
+    def used(self) -> Sequence[SetIdentity]:
+        """What its data sets are, the scored one first."""
+        return self.plan.used
+
     def check(self, download: bool = True) -> None:
         """Try what would fail a cell. Raises UserError; writes nothing but decoded images."""
         cells = ((cell.arm.name, cell.experiment) for cell in self.plan.to_train)
@@ -89,7 +95,7 @@ class Session:
     def compute(self, opening: Launch, allotment: Allotment | None, as_json: bool) -> int:
         """Compute what is missing on a joined cluster, and end the launch. Returns the exit code."""
         plan, wishes, console = self.plan, opening.wishes, opening.console
-        tags = run_tags(plan.preset, plan.data)
+        tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
         recorder = Recorder(plan, opening.name, opening.uri, tags, opening.journal, opening.publisher)
         searched = {"search": dict(self.search)} if self.search else {}
         recorder.launched({**plan.describe(wishes.command), **searched})

@@ -63,6 +63,17 @@ def empty_folder(tmp_path, monkeypatch):
         ("ablation_alpha --set seeds.noise=7", "seeds.noise is set by the replicate"),
         ("ablation_alpha --axis seeds.init=1,2", "seeds.init is set by the replicate"),
         ("ablation_alpha --axis selection.protocol=last,validation", "a table has one selection protocol"),
+        ("ablation_alpha --axis labels.alpha=0.5,.5,1", "labels.alpha: the value 0.5 is named twice"),
+        ("ablation_alpha --axis labels.alpha=1.0,1,0", "labels.alpha: the value 1 is named twice"),
+        ("ablation_alpha --axis alpha=0,0,1", "--axis alpha: the level 0 is named twice"),
+        ("ablation_alpha --axis train.learning_rate=1e-3,0.001", "the value 0.001 is named twice"),
+        ("ablation_alpha --axis labels.alpha=0:1:0.25", "write labels.alpha=0,0.25,0.5,0.75,1"),
+        ("ablation_alpha --axis labels.alpha=0,,1", "a value is missing in '0,,1'"),
+        ("ablation_alpha --axis labels.alpha='0,1", "a quote must close"),
+        ("ablation_alpha --axis train.epochs=2,3 --axis train.epochs=4", "--axis names train.epochs twice"),
+        ("ablation_alpha --set train.epochs=2 --set train.epochs=3", "--set names train.epochs twice"),
+        ("ablation_alpha --set data.source=faces-c --on faces", "--on and --set data.source both name the data"),
+        ("ablation_alpha --axis data.source=faces,./no.csv", "no.csv: no such file or folder"),
         ("", "name a study"),
     ],
 )
@@ -149,6 +160,59 @@ def test_a_plan_trains_nothing(capsys, empty_folder):
     assert main(["ablation_alpha", "--preset", "smoke", "--seeds", "2", "--plan"]) == 0
     assert "5 arms x 2 replicates = 10" in capsys.readouterr().out
     assert not (empty_folder / ".raysweep" / "stages").exists()
+
+
+@pytest.mark.parametrize(
+    ("axis", "arms"),
+    [
+        ("train.learning_rate=0.1234567,0.1234568", ["learning_rate=0.1234567", "learning_rate=0.1234568"]),
+        ("objective.weight_va=[1.,2]", ["weight_va=1 ", "weight_va=2 "]),
+        ("labels.va_noise=-0.0,1e-1", ["va_noise=0 ", "va_noise=0.1 "]),
+    ],
+)
+def test_as_many_arms_as_values(axis, arms, capsys):
+    words = ["ablation_alpha", "--preset", "smoke", "--axis", "labels.alpha=1", "--plan", "--axis", *axis.split()]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert all(arm in told for arm in arms)
+    assert f"{len(arms)} arms" in told
+
+
+def test_two_fields_of_one_name_are_two_axes(capsys):
+    words = "ablation_alpha --preset smoke --plan --axis labels.alpha=1 --axis selection.weights=swa,last"
+    assert main([*words.split(), "--axis", "model.weights=none"]) == 0
+    told = capsys.readouterr().out
+    assert "weights=swa, model.weights=none" in told
+
+
+def test_arms_of_one_configuration_are_refused(capsys, empty_folder):
+    """Whatever their names: two levels, two axes, or two ways to write a path."""
+    study = "from raysweep.study import Axis, Study\nstudy = Study('Mine', [{}])\n"
+    one = "Axis('a', {'x': {'train.epochs': 2}, 'y': {'train.epochs': 2.0}})"
+    two = "Axis('a', {'x': {'train.epochs': 2}, 'y': {'train.epochs': 3}}), Axis.of('train.epochs', [4])"
+    for axes in (one, two):
+        (empty_folder / "mine.py").write_text(study.format(axes))
+        assert main(["mine.py", "--preset", "smoke", "--plan"]) == 2
+        assert "a=y" in (said := capsys.readouterr().err)
+        assert "are the same configuration" in said
+    for name in ("one", "two"):
+        torch.save({}, empty_folder / f"{name}.pth")
+    words = ["ablation_alpha", "--preset", "smoke", "--plan", "--axis", "labels.alpha=1", "--axis"]
+    assert main([*words, "model.weights=./one.pth,two.pth,one.pth"]) == 2
+    assert "are the same configuration" in capsys.readouterr().err
+
+
+def test_a_level_with_a_comma(capsys, empty_folder):
+    """A path, quoted in --axis; an arm's name marks the comma, so that arms stay apart."""
+    (empty_folder / "mine.py").write_text(
+        "from raysweep.study import Axis, Study\n"
+        "axis = Axis('how', {'slow, long': {'train.epochs': 3}, 'fast': {'train.epochs': 1}})\n"
+        "study = Study('Mine', [axis], {'how': 'fast'}, base={'train.swa_start': 0.0})\n"
+    )
+    assert main(["mine.py", "--preset", "smoke", "--plan"]) == 0
+    assert r"how=slow\, long" in capsys.readouterr().out
+    assert main(["mine.py", "--preset", "smoke", "--plan", "--axis", "how=fast,'slow, long'"]) == 0
+    assert "2 arms" in capsys.readouterr().out
 
 
 def test_an_own_study_by_path(capsys, empty_folder):

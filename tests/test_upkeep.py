@@ -117,7 +117,7 @@ class TestCollect:
         plan = small_plan(store)
         keys = compute(store, plan)
         write_record(store, plan, "one")
-        write_trials(store, "decay", "demo", "one", [plan.data], [("arm", 0, trial_stage(plan, 0.1))])
+        write_trials(store, "decay", "demo", "one", plan.used, [("arm", 0, trial_stage(plan, 0.1))])
         store.put(trial_stage(plan, 0.1).key, lambda folder: (folder / "a").write_text("x"), {})
         before = everything(store)
         found = collect(store, delete=True)

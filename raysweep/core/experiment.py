@@ -399,7 +399,7 @@ class Experiment(Section):
         try:
             return type(self).model_validate(tree)
         except ValidationError as error:
-            raise UserError("; ".join(_sentence(e) for e in error.errors())) from None
+            raise UserError("; ".join(sentence(e) for e in error.errors())) from None
 
     def with_replicate(self, number: int) -> Experiment:
         """All four seeds set to one replicate number."""
@@ -453,9 +453,9 @@ _RULES = {"greater_than": ">", "greater_than_equal": ">=", "less_than": "<", "le
 _LIMITS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 
 
-def _sentence(error: Any) -> str:
-    """One pydantic error as rule and value."""
-    path = ".".join(str(part) for part in error["loc"])
+def sentence(error: Any, path: str = "") -> str:
+    """One pydantic error as rule and value. `path`: of the field, where the error does not say it."""
+    path = path or ".".join(str(part) for part in error["loc"])
     kind, value = error["type"], error["input"]
     if kind in _RULES:
         return f"`{path} {_RULES[kind]} {error['ctx'][_LIMITS[kind]]:g}` must hold, but got {value!r}"

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import UserError
 
 
-def folder_names(sources: Sequence[str]) -> list[str]:
-    """A folder's name for each of several data sets, no two alike.
+def data_folders(sources: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each of several data sets, as their names and paths are given.
 
-    >>> folder_names(["faces", "/data/a/my.csv", "b/my.csv", "set.1"])
-    ['faces', 'my', 'my+', 'set.1']
+    >>> data_folders(["faces", "/data/a/my.csv", "set.1"])
+    {'faces': 'faces', 'my': '/data/a/my.csv', 'set.1': 'set.1'}
+
+    Raises:
+        UserError: one is named twice, by another path perhaps, or two have one name: a table could not tell them apart.
     """
-    names: list[str] = []
+    places: dict[str, str] = {}
+    names: dict[str, str] = {}
     for source in sources:
-        name = Path(source).name.removesuffix(".csv")  # a prepared set may have a point in its name
-        while name in names:
-            name += "+"
-        names.append(name)
+        path = Path(source).expanduser()
+        place = str(path.resolve()) if path.exists() else source
+        if place in places:
+            other = f" ({places[place]} is the same)" if places[place] != source else ""
+            raise UserError(f"--on names {source} twice{other}")
+        name = path.resolve().name if path.is_dir() else path.name.removesuffix(".csv")  # a set's name may have a point
+        twin = next((known for known in names if known.casefold() == name.casefold()), None)
+        if twin is not None:
+            raise UserError(
+                f"--on names two data sets called {name!r}, {names[twin]} and {source}: rename one of them, or name "
+                "one at a time"
+            )
+        places[place], names[name] = source, source
     return names
 
 
@@ -75,34 +87,48 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
 def parse_value(text: str) -> Any:
     """A number, true, false, none, or else the text itself.
 
-    >>> [parse_value(word) for word in ("5", "0.3", "none", "True", "hard")]
-    [5, 0.3, None, True, 'hard']
+    >>> [parse_value(word) for word in ("5", ".5", "1.", "1e-3", "none", "True", "hard", "1_000")]
+    [5, 0.5, 1.0, 0.001, None, True, 'hard', '1_000']
     """
     word = text.strip()
     if word.lower() in ("none", "null"):
         return None
     if word.lower() in ("true", "false"):
         return word.lower() == "true"
-    try:
-        value = json.loads(word)
-    except ValueError:
+    if not word.isascii() or not NUMBER.fullmatch(word):
         return word
-    return value if isinstance(value, (int, float)) else word
+    return float(word) if any(sign in word for sign in ".eE") else int(word)
 
 
-def parse_assignment(option: str, text: str) -> tuple[str, Any]:
+def arm_name(coordinates: Mapping[str, str]) -> str:
+    """An arm in one line, no two alike: commas within a name are marked.
+
+    >>> arm_name({"noise": "0.3", "extra": "a,b.csv"})
+    'noise=0.3, extra=a\\\\,b.csv'
+    """
+    return ", ".join(f"{_marked(axis)}={_marked(level)}" for axis, level in coordinates.items())
+
+
+def _marked(word: str) -> str:
+    return word.replace("\\", "\\\\").replace(",", "\\,") if "," in word or "\\" in word else word
+
+
+def parse_assignment(option: str, text: str) -> tuple[str, str]:
     """FIELD=VALUE as (field, value).
 
     >>> parse_assignment("--set", "train.epochs=5")
-    ('train.epochs', 5)
+    ('train.epochs', '5')
     """
     name, separator, value = text.partition("=")
     if not separator or not name.strip() or not value.strip():
         raise UserError(f"{option} expects FIELD=VALUE, but got {text!r}")
-    return name.strip(), parse_value(value)
+    return name.strip(), value.strip()
 
 
 def parse_seeds(text: str) -> range:

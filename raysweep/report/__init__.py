@@ -14,6 +14,7 @@ from .build import (
     write_report,
 )
 from .build_together import check_together, stale_together, write_together
+from .folder import default_folder, subject_of
 from .load import list_results, load_results
 from .records import Results
 
@@ -23,11 +24,13 @@ __all__ = [
     "Summary",
     "build_report",
     "check_together",
+    "default_folder",
     "list_results",
     "load_results",
     "log_search_pictures",
     "stale_files",
     "stale_together",
+    "subject_of",
     "summarise",
     "summary_rows",
     "summary_text",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.core.errors import UserError
-from raysweep.core.words import folder_names, leave, silence_stdout
+from raysweep.core.words import data_folders, leave, silence_stdout
 
 if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
     from raysweep.report import Results
@@ -35,8 +35,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = words.add_argument
-    add("study", nargs="?", help="name of a study that was run (see --list)")
-    add("--out", metavar="FOLDER", help="where the report goes; default reports/STUDY")
+    add("study", nargs="?", help="name of a study that was run (see --list), or the path of its file")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+    )
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: one table for all, too")
@@ -70,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _write(asked: argparse.Namespace) -> int:
     from raysweep.report import check_together, write_report, write_together  # mlflow takes seconds to import
 
-    results = _results(asked)
+    root, results = _results(asked)
     if len(results) > 1:
         check_together(list(results.values()))
     reports = [write_report(one, out, not asked.no_faces) for out, one in results.items()]
@@ -80,7 +84,7 @@ def _write(asked: argparse.Namespace) -> int:
     if any(report.incomplete for report in reports):
         print("The table is INCOMPLETE: some cells are missing, failed or still running; they are marked.\n")
     if len(reports) > 1:
-        paths += write_together(list(results.values()), _out(asked), list(results))
+        paths += write_together(list(results.values()), root, list(results))
     print("Written:")
     for path in paths:
         print(f"  {path}")
@@ -91,36 +95,30 @@ def _check(asked: argparse.Namespace) -> int:
     from raysweep.report import stale_files, stale_together
     from raysweep.report.words import plural
 
-    results = _results(asked)
+    root, results = _results(asked)
     stale = [out / name for out, one in results.items() for name in stale_files(one, out, not asked.no_faces)]
     if len(results) > 1:
-        stale += [_out(asked) / name for name in stale_together(list(results.values()), _out(asked), list(results))]
+        stale += [root / name for name in stale_together(list(results.values()), root, list(results))]
     for path in stale:
         print(path)
-    out = _out(asked)
-    print(f"{out}: {plural(len(stale), 'file')} not as the runs say" if stale else f"{out}: matches the runs")
+    print(f"{root}: {plural(len(stale), 'file')} not as the runs say" if stale else f"{root}: matches the runs")
     return 1 if stale else 0
 
 
-def _results(asked: argparse.Namespace) -> dict[Path, Results]:
-    """Folder of a report to what it shows."""
-    from raysweep.report import load_results
+def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
+    """Folder of everything, and folder of each report to what it shows."""
+    from raysweep.report import default_folder, load_results, subject_of
 
-    return {
-        out: load_results(asked.study, asked.tracking, asked.launch, data=data) for data, out in _wanted(asked).items()
-    }
-
-
-def _wanted(asked: argparse.Namespace) -> dict[str | None, Path]:
-    """The data sets asked for (None: whichever was launched last), each with the folder of its report."""
     sources = asked.on or [None]
-    if len(sources) == 1:
-        return {sources[0]: _out(asked)}
-    if asked.launch:
+    if len(sources) > 1 and asked.launch:
         raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
-    if len(set(sources)) < len(sources):
-        raise UserError("--on names a data set twice")
-    return {source: _out(asked) / name for source, name in zip(sources, folder_names(sources), strict=True)}
+    named = data_folders(sources) if len(sources) > 1 else {"": sources[0]}
+    loaded = [load_results(asked.study, asked.tracking, asked.launch, data=source) for source in named.values()]
+    for one, source in zip(loaded, named.values(), strict=True):
+        for remark in one.remarks:
+            print(f"note: {f'{source}: ' if len(loaded) > 1 else ''}{remark}", file=sys.stderr)
+    root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in loaded])
+    return root, {root / name: one for name, one in zip(named, loaded, strict=True)}
 
 
 def _list(tracking: str | None) -> int:
@@ -133,12 +131,6 @@ def _list(tracking: str | None) -> int:
         launches = f"{study.launches} launch{'es' if study.launches > 1 else ''}"
         print(f"{study.name:28} {study.complete:5} of {study.cells} cells complete   {launches}, newest {study.newest}")
     return 0
-
-
-def _out(asked: argparse.Namespace) -> Path:
-    from raysweep.report.words import file_stem
-
-    return Path(asked.out) if asked.out else Path("reports") / file_stem(asked.study)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.core.words import arm_name
 
-from .records import CellRecord, Results, StudyRecord, arm_words
+from .records import CellRecord, Results, StudyRecord
 from .search_records import SearchRecord
 from .statistics import Comparison, Spread, judged, paired, spread
 
@@ -38,7 +39,7 @@ class ArmSummary:
 
     @property
     def name(self) -> str:
-        return arm_words(self.coordinates)
+        return arm_name(self.coordinates)
 
     @property
     def complete(self) -> int:
@@ -108,7 +109,7 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[s
     plain = {arm.name: _summary(arm, score) for arm in arms}
     families: dict[str, dict[str, Comparison]] = {}
     for arm in arms:
-        reference = arm_words(study.reference_of(arm.coordinates))
+        reference = arm_name(study.reference_of(arm.coordinates))
         if not study.reference or arm.is_reference or reference not in plain:
             continue
         comparison = paired(plain[arm.name].values, plain[reference].values)

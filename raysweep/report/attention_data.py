@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from raysweep.core.words import arm_name
 from raysweep.tracking.attention_arrays import Attention, is_flat, likeness
 from raysweep.tracking.label_arrays import Array
 
 from .aggregate import ArmSummary, Summary
 from .figure_data import Line, Point
-from .records import AxisRecord, StudyRecord, arm_words
+from .records import AxisRecord, StudyRecord
 from .statistics import spread
 
 Maps = Mapping[tuple[str, int], Attention]
@@ -132,7 +133,7 @@ def constancy(summary: Summary) -> Constancy | None:
 def _points(there: Maps, base: ArmSummary, axis: AxisRecord, further: Sequence[str]) -> Iterator[Point]:
     """The arms that differ from `base` in the axis alone: likeness to its maps in the same replicate."""
     for level in further:
-        arm = arm_words({**base.coordinates, axis.name: level})
+        arm = arm_name({**base.coordinates, axis.name: level})
         pairs = {r: (there.get((base.name, r)), there.get((arm, r))) for r in (cell.replicate for cell in base.cells)}
         means = {r: _mean_likeness(ours, theirs) for r, (ours, theirs) in pairs.items()}
         values = {r: mean for r, mean in means.items() if mean is not None}
@@ -238,4 +239,4 @@ def _mean_likeness(ours: Attention | None, theirs: Attention | None) -> float | 
 def _name(arm: ArmSummary, axis: AxisRecord) -> str:
     """Of the line an arm lies on: its other levels."""
     rest = {name: level for name, level in arm.coordinates.items() if name != axis.name}
-    return next(iter(rest.values())) if len(rest) == 1 else arm_words(rest)
+    return next(iter(rest.values())) if len(rest) == 1 else arm_name(rest)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .aggregate import Summary, summarise
 from .csv_files import cells_csv, scores_csv
+from .folder import default_folder, mark_folder, subject_of
 from .latex import standalone_latex, table_latex
 from .load import load_results
 from .markdown import table_markdown
@@ -41,22 +42,24 @@ class ReportFiles:
 
 def build_report(
     study_name: str,
-    out: Path | str,
+    out: Path | str | None,
     tracking_uri: str | None = None,
     launch: str | None = None,
 ) -> ReportFiles:
     """Read a study from MLflow and write its tables, figures and page into the folder `out`.
 
     Args:
-        study_name: name of the study, which is the name of its MLflow experiment.
-        out: folder, created when it does not exist. Files of an earlier report are replaced.
+        study_name: name of the study, which is the name of its MLflow experiment, or the path of its file.
+        out: folder, created when it does not exist. Files of an earlier report are replaced. None: below `reports/`,
+            where no report about another study or other data is.
         tracking_uri: MLflow store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db.
         launch: name or run id of a launch; default the newest.
 
     Raises:
         UserError: no such study or launch, no readable plan, or `out` cannot be written.
     """
-    return write_report(load_results(study_name, tracking_uri, launch), Path(out))
+    results = load_results(study_name, tracking_uri, launch)
+    return write_report(results, Path(out) if out is not None else default_folder([subject_of(results.study)]))
 
 
 def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles:
@@ -67,6 +70,7 @@ def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles
     summary = summarise(results)
     paths = placed(out, lambda draft: _write(_page(results, summary, faces), summary, draft))
     drop_stale(out, paths, _every_name(file_stem(results.study.name)))
+    mark_folder(out, [subject_of(results.study)])
     header, rows = summary_rows(summary)
     return ReportFiles(
         tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),

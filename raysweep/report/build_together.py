@@ -16,6 +16,7 @@ from .csv_files import scores_csv
 from .drawing import style
 from .figure_data import dependence
 from .figure_together import draw_together
+from .folder import mark_folder, subject_of
 from .html_parts import document, paragraph, pictures_html, table_html
 from .latex import table_latex
 from .markdown import escape, prose, table_markdown
@@ -58,6 +59,7 @@ def write_together(results: Sequence[Results], out: Path, reports: Sequence[Path
     paths = placed(out, lambda draft: _write(page, draft))
     pivot = f"{page.stem}_pivot.tex"
     drop_stale(out, paths, [pivot, *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))])
+    mark_folder(out, [subject_of(one.study) for one in results])
     return tuple(paths)
 
 

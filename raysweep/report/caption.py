@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from raysweep.core.words import arm_name
+
 from .aggregate import Summary
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
 from .published import PUBLISHED, same_data
@@ -176,7 +178,7 @@ def _statistics(summary: Summary) -> str:
     words = "Mean ± standard deviation over replicates."
     if not summary.study.reference:
         return words
-    reference = ", ".join(f"{axis}={level}" for axis, level in summary.study.reference.items())
+    reference = arm_name(summary.study.reference)
     claim = max((s.comparison.n for a in summary.arms for s in a.scores.values() if s.comparison), default=0)
     words += f" Differences are paired by replicate with the arm at {reference}, with 95 % t-intervals"
     words += " and Holm's correction over the arms compared with the same reference, score by score."

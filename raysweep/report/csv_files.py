@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 
+from raysweep.core.words import arm_name
+
 from .aggregate import ArmSummary, Summary
 from .published import PUBLISHED
 from .records import Results
@@ -59,7 +61,7 @@ def _search_cost(summary: Summary, arm: ArmSummary) -> list[str]:
 
 
 def _reference_words(summary: Summary, arm: ArmSummary) -> str:
-    return ", ".join(f"{a}={level}" for a, level in summary.study.reference_of(arm.coordinates).items())
+    return arm_name(summary.study.reference_of(arm.coordinates))
 
 
 def _comparison(comparison: Comparison | None) -> list[str]:

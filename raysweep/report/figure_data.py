@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raysweep.core.scores import LABEL_SCORES
+from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
 from .published import PUBLISHED, same_setting
-from .records import AxisRecord, CellRecord, StudyRecord, arm_words
+from .records import AxisRecord, CellRecord, StudyRecord
 from .statistics import Comparison, Spread
 
 MOST_PANELS = 6
@@ -140,7 +141,7 @@ def forest(summary: Summary) -> list[ForestRow]:
             continue
         compared = {a: level for a, level in arm.coordinates.items() if a in study.reference}
         rest = {a: level for a, level in arm.coordinates.items() if a not in study.reference}
-        rows.append(ForestRow(", ".join(compared.values()), arm_words(rest), comparison))
+        rows.append(ForestRow(", ".join(compared.values()), arm_name(rest), comparison))
     return rows
 
 
@@ -157,7 +158,7 @@ def curves(summary: Summary, metric: str, least: int = 2) -> list[CurvePanel]:
         curve = _curve(arm, compared, series)
         if curve is not None and len(curve.epochs) >= least:
             rest = {a: level for a, level in arm.coordinates.items() if a != compared}
-            groups.setdefault(arm_words(rest), []).append(curve)
+            groups.setdefault(arm_name(rest), []).append(curve)
     return [CurvePanel(group, tuple(lines)) for group, lines in itertools.islice(groups.items(), MOST_PANELS)]
 
 
@@ -206,7 +207,7 @@ def _place(axis: AxisRecord, coordinates: Mapping[str, str]) -> float:
 def _rest(coordinates: Mapping[str, str], axis: AxisRecord) -> str:
     """Name of the line an arm lies on: its other levels."""
     rest = {a: level for a, level in coordinates.items() if a != axis.name}
-    return next(iter(rest.values())) if len(rest) == 1 else arm_words(rest)
+    return next(iter(rest.values())) if len(rest) == 1 else arm_name(rest)
 
 
 def _shared_paper(summary: Summary, axis: AxisRecord, score: str) -> tuple[PaperLine, ...]:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from raysweep.tracking.attention_arrays import read_attention
 from raysweep.tracking.label_arrays import read_labels
 from raysweep.tracking.server import connect
 
+from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from .records import CellRecord, PlannedCell, Results, State, StudyRecord
 from .search_load import read_searches
 
@@ -57,24 +58,33 @@ def load_results(
     """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
 
     Cells are found by key, arm and replicate, trials by the name of their search, whichever launch computed them.
+    Which launches are a study's, and which are on a data set, their content decides (`raysweep.report.choose`).
 
     Args:
-        study: name of the study.
+        study: name of the study, or the path of its file.
         tracking_uri: MLflow store.
         launch: which launch; default the newest.
         page: runs a request.
-        data: the newest launch on this data set only: its name, or the path it was read from.
-        fingerprint: and on this state of it.
+        data: the newest launch on this data set only: its name, or a path where it lies now.
+        fingerprint: the newest launch on the data set with this fingerprint only.
 
     Raises:
         UserError: no such study or launch (says the nearest), never launched, or no readable plan.
     """
     client = connect(tracking_uri, writable=False)
+    asked = asked_study(study) if launch is None or study.endswith(".py") else AskedStudy(study)
+    study = asked.name
     experiment = _experiment(client, study)
-    launches = _launches(client, experiment, study, page)
+    launches: Sequence[Any] = _launches(client, experiment, study, page)
+    if launch is None:
+        launches = launches_of(launches, asked)
+    remarks: list[str] = []
     if data is not None:
-        launches = _launches_on(launches, study, data, fingerprint)
+        launches, remarks = launches_on(launches, study, data)
+    if fingerprint is not None:
+        launches = [run for run in launches if run.data.tags.get(schema.DATA_FINGERPRINT) == fingerprint]
     launch_run = _launch_run(launches, launch)
+    remarks += other_extras(launches, launch_run) if launch is None else []
     record = _plan(client, launch_run, study)
     runs: dict[tuple[str, str, str], list[Any]] = {}
     for run in _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
@@ -83,7 +93,8 @@ def load_results(
         runs.setdefault(identity, []).append(run)
     cells = (_cell(client, c, runs.get((c.key, c.arm, str(c.replicate)), []), record) for c in record.cells)
     trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
-    return Results(record, tuple(cells), read_searches(record.search, trials) if record.search else ())
+    searches = read_searches(record.search, trials) if record.search else ()
+    return Results(record, tuple(cells), searches, tuple(remarks))
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
@@ -131,23 +142,10 @@ def _launches(client: MlflowClient, experiment: str, study: str, page: int) -> l
     return runs
 
 
-def _launches_on(runs: list[Any], study: str, data: str, fingerprint: str | None) -> list[Any]:
-    """Those on one data set. A path stands for the name that it gave the data set."""
-    names = list(dict.fromkeys(str(run.data.tags.get(schema.DATA, "")) for run in runs))
-    name = next((n for n in (data, Path(data).stem, Path(data).resolve().name) if n in names), None)
-    found = [
-        run
-        for run in runs
-        if run.data.tags.get(schema.DATA) == name and fingerprint in (None, run.data.tags.get(schema.DATA_FINGERPRINT))
-    ]
-    if name is None or not found:
-        hint = f"(or run it: python -m raysweep.run {study} --on {data})"
-        raise unknown_name(f"data set of {study!r}:", data, names, hint)
-    return found
-
-
-def _launch_run(runs: list[Any], launch: str | None) -> Any:
+def _launch_run(runs: Sequence[Any], launch: str | None) -> Any:
     if launch is None:
+        if not runs:
+            raise UserError("the tracking store has no launch of it on these data as they are")
         return runs[0]
     for run in runs:
         if launch in (run.info.run_id, run.data.tags.get(schema.LAUNCH)):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from raysweep.core.words import arm_name
+
 from .aggregate import Summary
 from .attention_data import Constancy, Gallery, constancy, gallery
 from .drawing import save, style
@@ -19,7 +21,6 @@ from .figure_labels import POINTS, draw_label_planes, draw_truth_scores
 from .figure_levels import draw_levels
 from .figure_scores import draw_dependence
 from .label_data import MOST_ARMS, ArmPlanes, arm_planes, truth_panels
-from .records import arm_words
 from .statistics import paired
 from .tables import difference_words
 from .words import listed, plural, title
@@ -61,7 +62,7 @@ def _figures(summary: Summary, faces: bool) -> Iterator[tuple[str, Figure, str]]
         yield "scores", figure, _scores_words(summary, along)
     rows = forest(summary)
     if rows and not all(axis.numeric for axis in study.axes if axis.name in study.reference):
-        figure = draw_forest(rows, study.metric, arm_words(study.reference))
+        figure = draw_forest(rows, study.metric, arm_name(study.reference))
         yield "differences", figure, _differences_words(summary)
     fits = {name: curves(summary, name) for name in FIT_TITLES}
     if fits["fit/flipped"]:
@@ -110,7 +111,7 @@ def _scores_words(summary: Summary, along: Dependence) -> str:
 
 def _differences_words(summary: Summary) -> str:
     return (
-        f"Paired differences in {title(summary.study.metric)} from {arm_words(summary.study.reference)} with 95 % "
+        f"Paired differences in {title(summary.study.metric)} from {arm_name(summary.study.reference)} with 95 % "
         "t-intervals, not corrected. Filled and coloured: beyond noise after Holm's correction, blue better, red worse."
     )
 
@@ -134,7 +135,7 @@ def _learning_words(summary: Summary, panels: Sequence[CurvePanel], images: str)
 
 def attention_words(shown: Gallery, along: Constancy | None) -> str:
     """What the faces show, and where there is an axis to follow, what is compared along it."""
-    where = f", {arm_words(shown.fixed)}" if shown.fixed else ""
+    where = f", {arm_name(shown.fixed)}" if shown.fixed else ""
     words = (
         f"Attention in the manner of DDAF's Figure 6 (replicate {shown.replicate}{where}): the first test image of "
         f"{plural(len(shown.faces), 'expression')} and Grad-CAM maps over it, what in feature maps of "

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
 from .caption import incomplete_words, replicate_range
-from .records import AxisRecord, arm_words
+from .records import AxisRecord
 from .search_words import troubles
 from .statistics import MIN_REPLICATES, Comparison
 from .tables import difference_words
@@ -30,7 +31,7 @@ def question(summary: Summary) -> str:
     axes = listed([f"{axis.name} ({_levels(axis)})" for axis in study.axes])
     words = f"How does {title(study.metric)} on the test images depend on {axes}?"
     if study.reference:
-        words += f" Every arm is compared with the one at {arm_words(study.reference)} that is equal elsewhere."
+        words += f" Every arm is compared with the one at {arm_name(study.reference)} that is equal elsewhere."
     return words
 
 
@@ -59,7 +60,7 @@ def _headline(summary: Summary) -> list[str]:
     if claims:
         return [*claims, *_without_claim(compared)]
     return [
-        f"No arm differs from {arm_words(study.reference)} in {title(study.metric)} beyond noise at "
+        f"No arm differs from {arm_name(study.reference)} in {title(study.metric)} beyond noise at "
         f"{replicate_range(summary)} (paired t, Holm-corrected).",
         _widest(compared, study.metric),
     ]
@@ -87,7 +88,7 @@ def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
     reference = summary.arm(study.reference_of(arm.coordinates))
     spoilt = ", degenerate cells among them" if arm.degenerate or (reference and reference.degenerate) else ""
     return (
-        f"{compared} is {comparison.verdict} than {arm_words(study.reference)}{where} by "
+        f"{compared} is {comparison.verdict} than {arm_name(study.reference)}{where} by "
         f"{difference_words(comparison)} in {title(study.metric)} "
         f"(Holm p {p if p.startswith('<') else '= ' + p}, {comparison.n} replicates{spoilt}{lower})."
     )
@@ -154,4 +155,4 @@ def _split(summary: Summary, arm: ArmSummary) -> tuple[str, str]:
     """The levels that are compared, and the ones that are equal."""
     reference = summary.study.reference
     compared = {a: level for a, level in arm.coordinates.items() if a in reference}
-    return arm_words(compared), arm_words({a: level for a, level in arm.coordinates.items() if a not in reference})
+    return arm_name(compared), arm_name({a: level for a, level in arm.coordinates.items() if a not in reference})

@@ -58,6 +58,8 @@ class ExtraRecord:
     name: str
     count: int
     notes: tuple[str, ...]
+    fingerprint: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,20 @@ class DataRecord:
     counts: tuple[int, int, int]
     notes: tuple[str, ...]
     extras: tuple[ExtraRecord, ...] = ()
+    source: str = ""
 
     @classmethod
     def from_plan(cls, data: Mapping[str, Any]) -> DataRecord:
         train, validation, test = (int(count) for count in data["counts"])
         extras = (
-            ExtraRecord(str(e["name"]), int(e["count"]), tuple(e.get("notes", ()))) for e in data.get("extras", ())
+            ExtraRecord(
+                str(e["name"]),
+                int(e["count"]),
+                tuple(e.get("notes", ())),
+                str(e.get("fingerprint", "")),
+                str(e.get("source", "")),
+            )
+            for e in data.get("extras", ())
         )
         return cls(
             data["name"],
@@ -84,6 +94,7 @@ class DataRecord:
             (train, validation, test),
             tuple(data["notes"]),
             tuple(dict.fromkeys(extras)),
+            str(data.get("source", "")),
         )
 
 
@@ -120,6 +131,8 @@ class StudyRecord:
     command: str
     launch: str
     search: SearchPlan | None = None
+    file: str = ""  # that the study was read from
+    content: str = ""  # digest of what it said
     search_trouble: str = ""  # why the plan's search cannot be read, though there should be one
 
     @classmethod
@@ -155,6 +168,8 @@ class StudyRecord:
             ),
             command=str(plan["command"]),
             launch=launch,
+            file=str(study.get("file", "")),
+            content=str(study.get("content", "")),
             search=search,
             search_trouble=trouble,
         )
@@ -220,6 +235,7 @@ class Results:
     study: StudyRecord
     cells: tuple[CellRecord, ...]
     searches: tuple[SearchRecord, ...] = ()
+    remarks: tuple[str, ...] = ()  # on how it was chosen among others, for whoever asked
 
     def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
         """The cells of one arm, by replicate."""
@@ -228,11 +244,6 @@ class Results:
     @property
     def incomplete(self) -> bool:
         return not all(cell.complete for cell in self.cells)
-
-
-def arm_words(coordinates: Mapping[str, str]) -> str:
-    """For example "noise=0.3, method=Gaussian"."""
-    return ", ".join(f"{axis}={level}" for axis, level in coordinates.items())
 
 
 def _search_of(plan: Mapping[str, Any]) -> tuple[SearchPlan | None, str]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from raysweep.core.experiment import SHARES
+from raysweep.core.words import arm_name
 
 from .aggregate import Summary
 from .caption import label_of
@@ -60,7 +61,7 @@ def _default(summary: Summary, search: SearchRecord, path: str) -> str:
     """The field's value in the arm as it is: from one of its runs; from the recipe where no axis could change it."""
     for arm in summary.arms:
         rest = {axis: level for axis, level in arm.coordinates.items() if axis != TUNING}
-        name = ", ".join(f"{axis}={level}" for axis, level in rest.items())
+        name = arm_name(rest)
         if arm.coordinates.get(TUNING) != SEARCHED and name == (search.arm if rest else ""):
             found = next((cell.config for cell in arm.cells if path in cell.config), None)
             if found is not None:

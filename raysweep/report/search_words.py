@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from raysweep.core.words import arm_name
+
 from .search_records import SEARCHED, TUNING, SearchPlan, SearchRecord, best_trials
 from .words import TITLES, listed, number, one_line, plural
 
@@ -31,7 +33,7 @@ def search_of(summary: Summary, coordinates: Mapping[str, str]) -> SearchRecord 
     rest = {axis: level for axis, level in coordinates.items() if axis != TUNING}
     if not rest and len(summary.searches) == 1:
         return summary.searches[0]
-    name = ", ".join(f"{axis}={level}" for axis, level in rest.items())
+    name = arm_name(rest)
     return next((search for search in summary.searches if search.arm == name), None)
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from raysweep.core.scores import LABEL_SCORES
+from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
 from .published import PUBLISHED, PublishedTable
-from .records import AxisRecord, StudyRecord, arm_words
+from .records import AxisRecord, StudyRecord
 from .search_words import hours_words, search_of
 from .statistics import Comparison
 from .table import DEGENERATE, INCOMPLETE, Column, Entry, Table
@@ -63,7 +64,7 @@ def compact_table(summary: Summary) -> Table:
     columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
     notes_here = [note for note in table.notes if note[0]]
     if study.reference:
-        notes_here.insert(0, ("Δ", f"Paired difference from {arm_words(study.reference)}, 95 % t-interval."))
+        notes_here.insert(0, ("Δ", f"Paired difference from {arm_name(study.reference)}, 95 % t-interval."))
     return replace(table, columns=columns, caption=(), notes=tuple(notes_here))
 
 
@@ -82,7 +83,7 @@ def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:
     columns += [Column("trials", "search"), Column("device-hours", "search")] if study.search else []
     columns += [Column(title(score, arrow=True)) for score in scores]
     if study.reference:
-        group = f"{title(study.metric)} against {arm_words(study.reference)}"
+        group = f"{title(study.metric)} against {arm_name(study.reference)}"
         columns += [Column("difference [95 %]", group), Column("Holm p", group)]
     return columns
 

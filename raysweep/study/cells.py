@@ -10,11 +10,12 @@ from typing import Any
 from raysweep.core.class_words import read_map_file
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.experiment import Experiment
+from raysweep.core.values import Word, read_value
 from raysweep.core.words import split_names
 
 from .presets import PRESETS
 from .search import Budget
-from .study import Arm, Axis, Study
+from .study import TUNING, Arm, Axis, Study
 
 PATHS = ("data.source", "model.weights", "joint.extra", "joint.finetune")
 """Fields that may hold a path."""
@@ -37,17 +38,20 @@ class Cell:
         return f"{self.arm.name} #{self.replicate}"
 
 
-def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[Any]) -> Study:
+def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
     """The study with one axis replaced, narrowed or added.
 
     `name` is a field path: the axis over it is replaced, or a new one added. Or it is an axis's
     name: `words` choose among its levels, or are values of its field when it has just one.
+
+    Raises:
+        UserError: an unknown field, axis or level (says the nearest), or one value twice.
     """
     for i, axis in enumerate(study.axes):
         if name != axis.name and not axis.sets(name):
             continue
         axes = list(study.axes)
-        axes[i] = replace(_changed_axis(axis, name, words, values), asked=True)
+        axes[i] = replace(_changed_axis(axis, name, words), asked=True)
         reference = dict(study.reference)
         if axis.name in reference and reference[axis.name] not in axes[i].levels:
             raise UserError(
@@ -57,17 +61,25 @@ def with_axis(study: Study, name: str, words: Sequence[str], values: Sequence[An
         return replace(study, axes=axes)
     if "." not in name:
         raise unknown_name("axis", name, [axis.name for axis in study.axes], "(or name a field, such as train.epochs)")
-    return replace(study, axes=[*study.axes, replace(Axis.of(name, values), asked=True)])
+    added = Axis.of(name, [read_value(name, word) for word in words])
+    if added.name in [axis.name for axis in study.axes]:  # the last word of two fields
+        added = replace(added, name=name)
+    return replace(study, axes=[*study.axes, replace(added, asked=True)])
 
 
-def _changed_axis(axis: Axis, name: str, words: Sequence[str], values: Sequence[Any]) -> Axis:
-    if all(word in axis.levels for word in words):
-        return Axis(axis.name, {word: axis.levels[word] for word in words})
+def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
+    texts = [word.text for word in words]
     paths = {path for changes in axis.levels.values() for path in changes}
+    if all(text in axis.levels for text in texts):
+        twice = next((text for text in texts if texts.count(text) > 1), None)
+        if twice is not None:
+            raise UserError(f"--axis {name}: the level {twice} is named twice: name it once")
+        return Axis(axis.name, {text: axis.levels[text] for text in texts})
     if len(paths) > 1:
-        wrong = next(word for word in words if word not in axis.levels)
+        wrong = next(text for text in texts if text not in axis.levels)
         raise unknown_name(f"level of axis {axis.name!r}:", wrong, axis.levels)
-    return Axis.of(paths.pop(), values, axis.name)
+    (path,) = paths
+    return Axis.of(path, [read_value(path, word) for word in words], axis.name)
 
 
 def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
@@ -86,13 +98,10 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
     target = {**study.base, **changes}.get("data.source", "")
-    scale = PRESETS[preset].fields(study.paper, str(target))
-    base = {**scale, **study.base, **changes}
-    return [
-        Cell(arm, number, experiment.with_replicate(number))
-        for arm, experiment in _experiments(study, base)
-        for number in replicates
-    ]
+    base = {**PRESETS[preset].fields(study.paper, str(target)), **study.base, **changes}
+    arms = _experiments(study, base)
+    _check_twins(arms)
+    return [Cell(arm, number, experiment.with_replicate(number)) for arm, experiment in arms for number in replicates]
 
 
 def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:
@@ -167,6 +176,17 @@ def _check_paths(swept: set[str], fixed: set[str]) -> None:
             raise UserError(f"{path} is set by the replicate: choose replicates with --seeds, for example 100:105")
     if "selection.protocol" in swept:
         raise UserError("a table has one selection protocol: use --set selection.protocol=..., once a protocol")
+
+
+def _check_twins(arms: Sequence[tuple[Arm, Experiment]]) -> None:
+    """One arm a configuration: a second one would be a row, and a comparison, that nobody asked for. The best point
+    of a search may be its arm as it is."""
+    seen: dict[tuple[str, str | None], Arm] = {}
+    for arm, experiment in arms:
+        same = (experiment.model_dump_json(), arm.coordinates.get(TUNING))
+        if same in seen:
+            raise UserError(f"{seen[same].name} and {arm.name} are the same configuration: leave one of them out")
+        seen[same] = arm
 
 
 def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:

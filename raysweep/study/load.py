@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import raysweep
 from raysweep.core.errors import UserError, describe, unknown_name
 
-from .study import Study
+from .identity import study_content
+from .study import Origin, Study
 
 FOLDER = "search_spaces"
 
@@ -76,4 +78,4 @@ def load_study(file: Path) -> Study:
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise UserError(f"{file.name} must define `study = Study(...)`, but `study` is {type(study).__name__}")
-    return study
+    return replace(study, origin=Origin(str(file.resolve()), study_content(study)))

@@ -18,6 +18,7 @@ from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.recipes import Known, Sets, Task, build, done_cells, epochs_alone, load_sets, main_chain, plan_work
 
 from .cells import Cell
+from .identity import SetIdentity, used_sets
 from .study import Study
 
 
@@ -28,7 +29,8 @@ class Plan:
     `done` holds the keys of cells whose product is in the store; `failed` the causes, by cell key, of those that an
     earlier launch failed at and this one leaves alone; `finals` the last stage of every cell by key; `extras`
     the distinct extra sets of all cells; `made_at` the seconds since 1970 when the store was looked at;
-    `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and "found".
+    `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and "found";
+    `used` what the data sets are and where they were read, the scored one first.
     """
 
     study_name: str
@@ -43,6 +45,7 @@ class Plan:
     failed: Mapping[str, str] = field(default_factory=dict)
     made_at: float = 0.0
     stages: Mapping[str, int] = field(default_factory=dict)
+    used: Sequence[SetIdentity] = ()
 
     @cached_property
     def by_key(self) -> dict[str, list[Cell]]:
@@ -91,7 +94,7 @@ class Plan:
         base = self.cells[0].experiment
         weights = " or ".join(sorted({c.experiment.selection.weights for c in self.cells}))
         return {
-            **describe_study(self.study_name, self.study, self.preset, base, self.data, self.extras),
+            **describe_study(self.study_name, self.study, self.preset, base, self.data, self.extras, self.used),
             "replicates": sorted({cell.replicate for cell in self.cells}),
             "weights": weights,
             "cells": [
@@ -103,12 +106,21 @@ class Plan:
 
 
 def describe_study(
-    name: str, study: Study, preset: str, base: Experiment, data: FaceData, extras: Sequence[FaceData] = ()
+    name: str,
+    study: Study,
+    preset: str,
+    base: Experiment,
+    data: FaceData,
+    extras: Sequence[FaceData] = (),
+    used: Sequence[SetIdentity] = (),
 ) -> dict[str, Any]:
     """The part of `plan.json` that does not depend on cells. `base`: the experiment of the first one."""
+    sources = {own.fingerprint: own.source for own in used}
     return {
         "study": {
             "name": name,
+            "file": study.origin.file,
+            "content": study.origin.content,
             "title": study.title,
             "source": study.source,
             "metric": study.metric,
@@ -124,11 +136,18 @@ def describe_study(
         "data": {
             "name": data.name,
             "fingerprint": data.fingerprint,
+            "source": sources.get(data.fingerprint, data.name),
             "classes": list(data.classes),
             "counts": [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)],
             "notes": list(data.notes),
             "extras": [
-                {"name": e.name, "fingerprint": e.fingerprint, "count": len(e.rows(TRAIN)), "notes": list(e.notes)}
+                {
+                    "name": e.name,
+                    "fingerprint": e.fingerprint,
+                    "source": sources.get(e.fingerprint, e.name),
+                    "count": len(e.rows(TRAIN)),
+                    "notes": list(e.notes),
+                }
                 for e in extras
             ],
         },
@@ -190,7 +209,8 @@ def plan_cells(
     tasks = ordered(work.tasks, {cell.key: cell.replicate for cell in reversed(keyed)}, seconds)
     scored_on, others = sets[0].scored, tuple(extras.values())
     counts = {"to_compute": work.computed, "shared": work.shared, "found": work.found}
-    return Plan(name, study, preset, keyed, scored_on, others, finals, done, tasks, failed, made_at, counts)
+    used = used_sets((cell.experiment for cell in cells), sets)
+    return Plan(name, study, preset, keyed, scored_on, others, finals, done, tasks, failed, made_at, counts, used)
 
 
 def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:

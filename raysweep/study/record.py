@@ -7,16 +7,17 @@ import json
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.core.keys import NUMERICS
 from raysweep.core.stage import Stage, ancestry
-from raysweep.data.dataset import FaceData
 from raysweep.recipes import KINDS
 
+from .identity import SetIdentity
+
 Slot = tuple[str, str, str, str, int]
-"""Which cell of all studies: study, preset, data set, arm, replicate."""
+"""Which cell of all studies: study, preset, where the data set was read, arm, replicate."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,9 @@ class Entry:
 class Record:
     """What one launch refers to.
 
-    `data` is the name of the scored set, `fingerprints` those of all sets by name; `numerics` the versions of the
-    kinds of stages in it. `stages` are keys, `inputs` for each of them the places of those it is computed from.
+    `data` is the name of the scored set, `fingerprints` those of all sets by name, `sources` where each was read (empty
+    in records of older launches); `numerics` the versions of the kinds of stages in it. `stages` are keys, `inputs` for
+    each of them the places of those it is computed from. `study_file`: what the study was read from.
     """
 
     study: str
@@ -51,12 +53,19 @@ class Record:
     entries: Sequence[Entry]
     stages: Sequence[str]
     inputs: Sequence[Sequence[int]]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    study_file: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the scored set was read."""
+        return self.sources.get(self.data, self.data)
 
     def key(self, entry: Entry) -> str:
         return self.stages[entry.stage]
 
     def slot(self, entry: Entry) -> Slot:
-        return self.study, self.preset, self.data, entry.arm, entry.number
+        return self.study, self.preset, self.source, entry.arm, entry.number
 
     def below(self, entries: Iterable[Entry]) -> set[str]:
         """Keys of these cells and of everything they are computed from."""
@@ -88,9 +97,15 @@ class Record:
 
 
 def record_of(
-    study: str, preset: str, launch: str, data: Sequence[FaceData], finals: Iterable[tuple[str, int, Stage]]
+    study: str,
+    preset: str,
+    launch: str,
+    used: Sequence[SetIdentity],
+    finals: Iterable[tuple[str, int, Stage]],
+    study_file: str = "",
 ) -> Record:
-    """The record of cells or trials, given as arm, number and last stage."""
+    """The record of cells or trials, given as arm, number and last stage. `used`: the scored set first."""
+    names = _unlike([own.name for own in used])
     named = list(finals)
     places: dict[str, int] = {}
     inputs: list[list[int]] = []
@@ -109,11 +124,18 @@ def record_of(
         preset,
         launch,
         time.time(),
-        data[0].name,
-        {own.name: own.fingerprint for own in data},
+        names[0],
+        {name: own.fingerprint for name, own in zip(names, used, strict=True)},
         {kind: NUMERICS[kind] for kind in sorted(kinds)},
         trials=False,
         entries=[Entry(arm, number, places[final.key]) for arm, number, final in named],
         stages=list(places),
         inputs=inputs,
+        sources={name: own.source for name, own in zip(names, used, strict=True)},
+        study_file=study_file,
     )
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """Names of which no two are alike."""
+    return [f"{name} ({number})" if (number := names[:i].count(name)) else name for i, name in enumerate(names)]

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
-from raysweep.data.dataset import FaceData
 
+from .identity import SetIdentity
 from .plan import Plan
 from .record import Entry, Record, Slot, record_of
 
@@ -49,7 +49,7 @@ class Leftovers:
 def write_record(store: Store, plan: Plan, launch: str) -> None:
     """Leave the record of a launch, before it computes anything. Raises StoreFull."""
     finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
-    _write(store, record_of(plan.study_name, plan.preset, launch, (plan.data, *plan.extras), finals))
+    _write(store, record_of(plan.study_name, plan.preset, launch, plan.used, finals, plan.study.origin.file))
 
 
 def write_trials(
@@ -57,16 +57,17 @@ def write_trials(
     study: str,
     preset: str,
     launch: str,
-    data: Sequence[FaceData],
+    used: Sequence[SetIdentity],
     trials: Iterable[tuple[str, int, Stage]],
+    study_file: str = "",
 ) -> None:
     """Leave the trials of a search, all that its study has so far. Those of an older launch no longer count.
 
     Args:
-        data: the scored set first, then others.
+        used: the scored set first, then others.
         trials: arm, number and last stage of each.
     """
-    _write(store, replace(record_of(study, preset, launch, data, trials), trials=True))
+    _write(store, replace(record_of(study, preset, launch, used, trials, study_file), trials=True))
 
 
 def has_launch(store: Store, study: str, launch: str) -> bool:
@@ -91,11 +92,11 @@ def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
     """
     newest: dict[Slot, Record] = {}
     cells: dict[tuple[Slot, str], tuple[Record, Entry]] = {}
-    trials: dict[tuple[str, str, str], Record] = {}
+    trials: dict[tuple[str, ...], Record] = {}
     ordered = sorted(records, key=lambda record: (record.time, record.launch))
     for record in ordered:
         if record.trials:
-            trials[record.study, record.preset, record.data] = record
+            trials[record.study, record.study_file, record.preset, record.source] = record
         else:
             newest.update((record.slot(entry), record) for entry in record.entries)
             cells.update(((record.slot(entry), record.key(entry)), (record, entry)) for entry in record.entries)
@@ -165,19 +166,28 @@ def sizes_by_key(store: Store, folder: str = "stages") -> dict[str, int]:
 
 def _record_of_plan(plan: Plan) -> Record:
     finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
-    return record_of(plan.study_name, plan.preset, "", (plan.data, *plan.extras), finals)
+    return record_of(plan.study_name, plan.preset, "", plan.used, finals, plan.study.origin.file)
 
 
 def _moved(old: Record, new: Record) -> str:
     """Which code or data moved between two records of a cell; "" if none did: then only its configuration differs."""
     moved = [kind for kind, version in new.numerics.items() if old.numerics.get(kind, version) != version]
-    data = [name for name, now in new.fingerprints.items() if old.fingerprints.get(name, now) != now]
+    data = [name for name in new.fingerprints if _other_content(name, old, new)]
     reasons = []
     if moved:
         reasons.append(f"code changed ({', '.join(moved)})")
     if data:
         reasons.append(f"data changed ({', '.join(data)})")
     return ", ".join(reasons)
+
+
+def _other_content(name: str, old: Record, new: Record) -> bool:
+    """Whether a data set of this name holds something else now. One from another place is another data set, and one of
+    which more or less was taken is another configuration."""
+    if name not in old.fingerprints or old.sources.get(name, name) != new.sources.get(name, name):
+        return False
+    before, now = (record.fingerprints[name].split(" ")[0] for record in (old, new))
+    return before != now
 
 
 def _write(store: Store, record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from raysweep.data.dataset import FaceData
 from raysweep.recipes import build_validation, load_sets
 
 from .cells import Cell
+from .identity import SetIdentity, used_sets
 from .search import Budget, Search
 from .study import Study
 
@@ -71,6 +73,7 @@ class SearchPlan:
     budget: Budget
     arms: Sequence[SearchArm]
     cache: Path | None = None
+    study_file: str = ""
 
     def describe(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """ "search" of plan.json. `found`: by name of the arm what `Found.describe` gives."""
@@ -91,9 +94,16 @@ def plan_search(
         sets = load_sets(cell.experiment, cache)
         build_validation(cell.experiment, sets)
         _check_objectives(study.search, sets.scored)
-        words = " ".join(filter(None, (name, preset, sets.scored.name, cell.arm.name)))
+        words = " ".join(filter(None, (name, preset, _word(used_sets([cell.experiment], [sets])[0]), cell.arm.name)))
         arms.append(SearchArm(words, cell, study.search, [data.fingerprint for data in sets.all]))
-    return SearchPlan(name, study.search, budget, arms, cache)
+    return SearchPlan(name, study.search, budget, arms, cache, study.origin.file)
+
+
+def _word(scored: SetIdentity) -> str:
+    """The data set in a search's name: one that was read from a path is another one when its content is."""
+    if scored.source == scored.name:
+        return scored.name
+    return f"{scored.name}@{hashlib.sha256(scored.origin.encode()).hexdigest()[:8]}"
 
 
 def _check_objectives(search: Search, data: FaceData) -> None:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import check_path
 from raysweep.core.scores import HIGHER_IS_BETTER
-from raysweep.core.words import join_names
+from raysweep.core.values import level_names
+from raysweep.core.words import arm_name
 
 from .search import Search
 
@@ -37,14 +38,21 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.levels:
             raise UserError(f"axis {self.name!r} needs at least one level")
-        for level in self.levels:
-            if "," in level:
-                raise UserError(f"level {level!r} of axis {self.name!r}: a comma would part it in --axis")
+        for word in (self.name, *self.levels):
+            if not isinstance(word, str) or not word.strip() or ("'" in word and '"' in word):
+                raise UserError(
+                    f"axis {self.name!r}: a name is text, and holds one kind of quotes at most, but got {word!r}"
+                )
 
     @classmethod
     def of(cls, path: str, values: Sequence[Any], name: str | None = None) -> Axis:
-        """An axis over the values of one field; its name is the field's last word."""
-        return cls(name or path.split(".")[-1], {level_name(value): {path: value} for value in values})
+        """An axis over the values of one field; its name is the field's last word.
+
+        Raises:
+            UserError: no such field, a value that it cannot have, or the same value twice.
+        """
+        levels = {level: {path: value} for level, value in level_names(path, values).items()}
+        return cls(name or path.split(".")[-1], levels)
 
     def sets(self, path: str) -> bool:
         """Whether any level changes this field."""
@@ -65,7 +73,15 @@ class Arm:
     @property
     def name(self) -> str:
         """For example "noise=0.3, method=Gaussian"."""
-        return ", ".join(f"{axis}={level}" for axis, level in self.coordinates.items())
+        return arm_name(self.coordinates)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a study comes from: its file, and a digest of what that says (`raysweep.study.identity`)."""
+
+    file: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,7 @@ class Study:
         search: what is searched inside each arm, on validation images; then the table compares every arm as it is
             with its best point. A study whose only question is the search needs no axes.
         found: after the search, by name of the arm: its best point (see `tuned`).
+        origin: set when the study is read from its file.
     """
 
     title: str
@@ -101,6 +118,7 @@ class Study:
     paper: Literal["DDAF", "DCJT"] = "DDAF"
     search: Search | None = None
     found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    origin: Origin = Origin()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]
@@ -109,7 +127,9 @@ class Study:
         if TUNING in names and not self.found:
             raise UserError(f"an axis cannot be called {TUNING!r}: a search adds one of that name")
         if len(set(names)) < len(names):
-            raise UserError(f"axes need different names, but they are {', '.join(names)}")
+            raise UserError(
+                f"axes need different names, but they are {', '.join(names)}: name one, Axis.of(..., name=...)"
+            )
         for column in (self.metric, *self.columns):
             if column not in HIGHER_IS_BETTER:
                 raise unknown_name("score", column, HIGHER_IS_BETTER)
@@ -178,12 +198,3 @@ def _is_searched(arm: Arm) -> bool:
 def _untuned(arm: Arm) -> Arm:
     """The arm that was searched."""
     return replace(arm, coordinates={axis: level for axis, level in arm.coordinates.items() if axis != TUNING})
-
-
-def level_name(value: Any) -> str:
-    """How a value is written in tables: 0.30 as "0.3", None as "none", True as "true"."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (tuple, list)):
-        return join_names(value) or "none"
-    return f"{value:g}" if isinstance(value, (int, float)) else str(value)

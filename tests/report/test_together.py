@@ -57,7 +57,7 @@ class TestLaunches:
 
     def test_a_fingerprint_tells_states_of_a_data_set_apart(self, tracking):
         tracking.load("ablation_noise_rate", data="faces", fingerprint="f" * 16)
-        with pytest.raises(UserError, match="faces"):
+        with pytest.raises(UserError, match="no launch of it on these data"):
             tracking.load("ablation_noise_rate", data="faces", fingerprint="0" * 16)
 
     def test_an_unknown_data_set_is_answered_with_the_nearest(self, tracking):

@@ -10,6 +10,7 @@ from raysweep.core.keys import NUMERICS
 from raysweep.core.stage import Stage, ancestry
 from raysweep.core.store import Store
 from raysweep.recipes import Sets, build_validation
+from raysweep.study.identity import SetIdentity
 from raysweep.study.record import Entry, Record, record_of
 from raysweep.study.records import (
     leftovers,
@@ -185,12 +186,12 @@ def test_trials_are_live_as_long_as_the_newest_search_lists_them(store, times):
     plan = small_plan(store)
     trials = [("arm", n, trial_stage(plan, rate)) for n, rate in enumerate((1e-3, 2e-3, 3e-3))]
     write_record(store, plan, "one")
-    write_trials(store, "decay", "demo", "one", [plan.data], trials)
+    write_trials(store, "decay", "demo", "one", plan.used, trials)
     keys = [{stage.key for stage in ancestry([stage]) if stage.kind in ("fit", "validate")} for _, _, stage in trials]
     assert live_keys(read_records(store)) == kept(plan).union(*keys)
     write_record(store, plan, "two")  # says nothing of trials
     assert live_keys(read_records(store)) == kept(plan).union(*keys)
-    write_trials(store, "decay", "demo", "two", [plan.data], trials[1:])
+    write_trials(store, "decay", "demo", "two", plan.used, trials[1:])
     assert live_keys(read_records(store)) == kept(plan).union(*keys[1:])
     assert superseded(read_records(store)) == []
 
@@ -225,7 +226,13 @@ def test_liveness_equals_walking_the_graphs(squares):
             sources = rng.sample(stages, min(len(stages), rng.randint(1, 3)))
             stages.append(Stage(kind, {"n": number}, {f"i{i}": source for i, source in enumerate(sources)}))
         finals = [Stage("evaluate", {"n": n}, {"model": rng.choice(stages)}) for n in range(6)]
-        record = record_of("s", "p", "l", [squares], [("a", n, final) for n, final in enumerate(finals)])
+        record = record_of(
+            "s",
+            "p",
+            "l",
+            [SetIdentity("squares", squares.fingerprint, "squares")],
+            [("a", n, final) for n, final in enumerate(finals)],
+        )
         record = Record.unpacked(record.packed())
         for _ in range(5):
             chosen = rng.sample(range(6), rng.randint(0, 6))
@@ -246,7 +253,9 @@ def test_a_big_record(squares):
         for epoch in range(100):
             before = Stage("fit", {"epoch": epoch}, {"before": before, "trained0": data})
         finals.append(("arm", number, Stage("evaluate", {}, {"model": before})))
-    record = Record.unpacked(record_of("s", "p", "l", [squares], finals).packed())
+    record = Record.unpacked(
+        record_of("s", "p", "l", [SetIdentity("squares", squares.fingerprint, "squares")], finals).packed()
+    )
     assert len(record.stages) == 10_100
     assert len(record.below(record.entries)) == 10_100
     assert len(record.below([Entry("arm", 3, record.entries[3].stage)])) == 101

@@ -9,6 +9,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.recipes import Known, build_validation, load_sets
+from raysweep.study.identity import used_sets
 from raysweep.study.records import write_trials
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
@@ -40,8 +41,9 @@ class Memory(SearchListener):
             stage = self._stage(arm, number, point)
             if stage is not None:
                 trials.append((arm.cell.arm.name, number, stage))
-        data = load_sets(self.plan.arms[0].cell.experiment, self.plan.cache).all
-        write_trials(self.store, self.plan.study_name, self.preset, self.launch, data, trials)
+        experiments = [arm.cell.experiment for arm in self.plan.arms]
+        used = used_sets(experiments, [load_sets(experiment, self.plan.cache) for experiment in experiments])
+        write_trials(self.store, self.plan.study_name, self.preset, self.launch, used, trials, self.plan.study_file)
 
     def _stage(self, arm: SearchArm, number: int, point: Mapping[str, Any]) -> Stage | None:
         """The last stage of a trial; None of a point that no Experiment can be: it has nothing in the store."""
