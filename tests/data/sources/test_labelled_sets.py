@@ -13,15 +13,18 @@ from tests.data.sources.trees import (
     CAERS,
     MORPHSET,
     PIXELS,
+    affwild,
     caers,
     class_folder,
     fer2013,
+    ferplus,
     kinds,
     morphset,
     photographs,
     picture,
     rafdb,
     read,
+    votes_row,
     write_lines,
 )
 
@@ -267,3 +270,59 @@ def test_a_csv_with_a_field_beyond_all_measure(tmp_path):
     _, records, problems = read("csv", path)
     assert [record.path.name for record in records] == ["b.png"]
     assert [problem.kind for problem in problems] == ["bad row"]
+
+
+def test_rafdb_with_the_list_spelt_right_and_names_in_capitals(tmp_path):
+    rows = [f"{split}_{i:05}.JPG {i}" for split in ("train", "test") for i in range(1, 8)]
+    rafdb(tmp_path, *rows)
+    lists = tmp_path / "EmoLabel"
+    (lists / "list_patition_label.txt").rename(lists / "list_partition_label.txt")
+    aligned = tmp_path / "Image" / "aligned"
+    (aligned / "train_00001_aligned.jpg").rename(aligned / "train_00001_aligned.JPG")
+    picture(aligned / "train_00002_aligned.jpg")
+    listing, records, problems = read("rafdb", tmp_path)
+    assert (len(records), problems) == (14, [])
+    assert [record.path.name for record in records[:2]] == ["train_00001_aligned.JPG", "train_00002_aligned.jpg"]
+    assert listing.files == (lists / "list_partition_label.txt",)
+
+
+def test_fer2013_under_its_other_name(tmp_path):
+    fer2013(tmp_path)
+    text = (tmp_path / "fer2013.csv").read_text()
+    (tmp_path / "fer2013.csv").unlink()
+    rows = [row.rsplit(",", 1) for row in text.splitlines()]
+    swapped = [",".join([head.split(",", 1)[0], usage, head.split(",", 1)[1]]) for head, usage in rows]
+    (tmp_path / "icml_face_data.csv").write_text("\n".join(["emotion, Usage, pixels", *swapped[1:], ""]))
+    assert recognise(tmp_path) == "fer2013"
+    _, records, problems = read("fer2013", tmp_path)
+    assert (len(records), problems) == (21, [])
+    assert [records[i].split for i in (0, 7, 14)] == ["train", "validation", "test"]
+
+
+def test_a_third_folder_of_caers_is_read_too(tmp_path):
+    caers(tmp_path)
+    for folder in CAERS:
+        picture(tmp_path / "validation" / folder / "0001.png")
+    picture(tmp_path / "previews" / "0001.png")
+    listing, records, _ = read("caers", tmp_path)
+    assert [sum(r.split == split for r in records) for split in ("train", "validation", "test")] == [7, 7, 7]
+    assert listing.remarks == ("not read, for no folder says their expression: 1 image in previews/",)
+
+
+@pytest.mark.parametrize("make", [ferplus, affwild])
+def test_seven_classes_of_sets_with_eight(tmp_path, make):
+    if make is ferplus:
+        votes = [votes_row("fer0000000.png", contempt=9, fear=1), votes_row("fer0000001.png", fear=8, contempt=2)]
+        name, root = "ferplus", ferplus(tmp_path, *votes)
+    else:
+        name, root = "affwild", affwild(tmp_path)
+        for video in ("1", "2", "3", "10", "11"):
+            for column, value in (("valence", "-0.515"), ("arousal", "0.583")):
+                write_lines(root / "annotations" / "train" / column / f"{video}.txt", *[value] * 3)
+    eight, of_eight, _ = read(name, root)
+    seven, of_seven, _ = read(name, root, classes="7")
+    assert (eight.classes, seven.classes) == (EXPRESSIONS, EXPRESSIONS[:7])
+    assert "contempt" in {record.expression for record in of_eight}
+    assert {record.expression for record in of_seven} == ({"fear"} if make is ferplus else {"anger"})
+    assert "contempt is left out" in seven.notes
+    assert eight.options.get("classes") is None
