@@ -74,7 +74,7 @@ def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[S
     """
     data, *extras = used
     fields = {name: plain(value) for name, value in experiment.data if name != "source"}
-    return {
+    tags = {
         schema.PRESET: preset,
         schema.DATA: data.name,
         schema.DATA_FINGERPRINT: data.fingerprint,
@@ -85,6 +85,7 @@ def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[S
         schema.STUDY_FILE: study.origin.file,
         schema.CODE_VERSION: code_version(),
     }
+    return {name: value for name, value in tags.items() if value}
 
 
 def _extras_words(extras: Sequence[SetIdentity]) -> str:

@@ -175,13 +175,13 @@ def _known(run: Any, now: Callable[[str], str], troubles: list[str]) -> str | No
 
 
 def _fingerprint(source: str, fields: str) -> str:
-    from raysweep.data.load import load_data  # torch takes seconds
+    from raysweep.data.load import load_fresh  # torch takes seconds
 
     try:
         config = Data.model_validate({**json.loads(fields), "source": source})
     except ValueError as error:
         raise UserError(f"its launch read data otherwise ({type(error).__name__})") from None
-    return load_data(config, CACHE if CACHE.is_dir() else None).fingerprint
+    return load_fresh(config, CACHE if CACHE.is_dir() else None).fingerprint
 
 
 def _is_name(words: str) -> bool:
