@@ -1,4 +1,4 @@
-"""Two data sets called l.csv and two studies called my.py, from the command line to the report: nobody gets another's."""
+"""Two data sets called l.csv and two studies called my.py, from the command line to the report."""
 
 import json
 import subprocess
@@ -69,9 +69,8 @@ def report(folder, monkeypatch, tmp_path, capsys):
 def test_every_launch_has_a_report_of_its_own(folder):
     titles = {path.parent.name: path.read_text().splitlines()[0] for path in (folder / "reports").glob("*/my.md")}
     assert sorted(titles.values()) == ["# What a asks", "# What a asks", "# What b asks"]
-    numbers = {
-        (folder / "reports" / name / "my.csv").read_text() for name, title in titles.items() if "a asks" in title
-    }
+    of_a = [name for name, title in titles.items() if "a asks" in title]
+    numbers = {(folder / "reports" / name / "my.csv").read_text() for name in of_a}
     assert len(numbers) == 2
 
 
@@ -131,10 +130,10 @@ def test_tags_say_what_was_run(folder):
 
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("my").experiment_id
-    for kind in ("launch", "cell"):
+    words = ("data_source", "data_fingerprint", "study_content", "study_file", "extras")
+    for kind, studies in (("launch", 2), ("cell", 1)):  # both studies ask for the same cell on A: it has one run
         runs = client.search_runs([experiment], f"tags.`raysweep.kind` = '{kind}'")
-        tags = [{name: run.data.tags[f"raysweep.{name}"] for name in
-                 ("study_content", "study_file", "data_source", "data_fingerprint", "extras")} for run in runs]  # fmt: skip
-        assert len({own["study_content"] for own in tags}) == 2
-        assert len({own["data_fingerprint"] for own in tags}) == 2
-        assert {own["extras"] for own in tags} == {"[]"}
+        data, prints, contents, files, extras = ({run.data.tags[f"raysweep.{name}"] for run in runs} for name in words)
+        assert len(data) == len(prints) == 2
+        assert len(contents) == len(files) == studies
+        assert extras == {"[]"}

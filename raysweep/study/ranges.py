@@ -138,7 +138,8 @@ class Choice(Range):
         for value in self.choices:
             if value is not None and not isinstance(value, (bool, int, float, str)):
                 return f"a choice is a number, a word, true, false or none, but got {value!r}"
-        if len({(type(value), value) for value in self.choices}) < max(2, len(self.choices)):
+        twins = [v for i, v in enumerate(self.choices) if any(same_value(v, other) for other in self.choices[:i])]
+        if twins or len(self.choices) < 2:
             return f"a choice needs two or more different values, but got {list(self.choices)}"
         return None
 

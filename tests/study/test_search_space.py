@@ -57,6 +57,7 @@ def cells_of(space, axes=(), base=VALIDATED, changes=None, preset="smoke", **wor
         (lambda: cells_of({"train.epochs": IntUniform(1, 2.5)}), "both ends must be whole numbers, but got 2.5"),
         (lambda: cells_of({"labels.method": Choice(["one_hot"])}), "two or more different values"),
         (lambda: cells_of({"labels.method": Choice(["one_hot", "one_hot"])}), "two or more different values"),
+        (lambda: cells_of({"train.batch_size": Choice([32, 64, 32.0])}), "two or more different values"),
         (lambda: cells_of({"joint.extra": Choice([("a",), ("b",)])}), "a choice is a number, a word"),
         (lambda: cells_of({}), "at least one field"),
         (lambda: cells_of({"labels.alhpa": Uniform(0, 1)}), "field 'labels.alhpa': did you mean 'labels.alpha'?"),
