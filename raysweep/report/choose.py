@@ -66,9 +66,8 @@ def launches_of(runs: Runs, asked: AskedStudy) -> Runs:
     told = [run for run in runs if _tag(run, schema.STUDY_CONTENT)]
     if not told:
         return runs
-    same = [run for run in told if asked.content == _tag(run, schema.STUDY_CONTENT)]
-    if same:
-        return same
+    if asked.content in _contents(told):
+        return [run for run in runs if _tag(run, schema.STUDY_CONTENT) in (asked.content, "")]
     here = [run for run in told if asked.file and asked.file == _tag(run, schema.STUDY_FILE)]
     if here:
         raise UserError(
@@ -85,7 +84,7 @@ def launches_of(runs: Runs, asked: AskedStudy) -> Runs:
             "with --launch"
         )
     newest = _tag(told[0], schema.STUDY_CONTENT)
-    return [run for run in told if _tag(run, schema.STUDY_CONTENT) == newest]
+    return [run for run in runs if _tag(run, schema.STUDY_CONTENT) in (newest, "")]
 
 
 def launches_on(runs: Runs, study: str, words: str) -> tuple[Runs, list[str]]:

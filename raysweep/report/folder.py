@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.errors import UserError
 from raysweep.core.keys import canonical_json
 from raysweep.study.identity import SetIdentity, identity_words, same_subject
 
@@ -45,8 +46,11 @@ def default_folder(subjects: Subjects, root: Path = ROOT) -> Path:
 
 
 def mark_folder(folder: Path, subjects: Subjects) -> None:
-    """Note what the report in a folder is about."""
-    (folder / _file(subjects)).write_text(json.dumps(list(subjects), indent=1) + "\n", encoding="utf-8")
+    """Note what the report in a folder is about. Raises UserError where that cannot be written."""
+    try:
+        (folder / _file(subjects)).write_text(json.dumps(list(subjects), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot write the report there ({error.strerror or error})") from None
 
 
 def _file(subjects: Subjects) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from raysweep.core.errors import unknown_name
@@ -101,10 +101,20 @@ def status(store: Store, study: str | None = None) -> Status:
     held = sizes_by_key(store)
     groups: dict[tuple[str, str, str], list[tuple[Record, list[Entry]]]] = {}
     for record, entries in live(record for record in records if study in (None, record.study)):
-        groups.setdefault((record.study, record.preset, record.data), []).append((record, entries))
+        groups.setdefault((record.study, record.preset, record.source), []).append((record, entries))
     marks = Marks.of(store, (record.key(entry) for group in groups.values() for record, es in group for entry in es))
     told = [study_status(group, held, marks) for _, group in sorted(groups.items())]
+    told = _told_apart(told, [source for _, _, source in sorted(groups)])
     return Status(store.url, len(held), sum(held.values()), told, living(store, Watch(store).holders()))
+
+
+def _told_apart(told: Sequence[StudyStatus], sources: Sequence[str]) -> list[StudyStatus]:
+    """Data sets of one name with the places where they were read."""
+    names = Counter((one.study, one.preset, one.data) for one in told)
+    return [
+        replace(one, data=f"{one.data} ({source})") if names[one.study, one.preset, one.data] > 1 else one
+        for one, source in zip(told, sources, strict=True)
+    ]
 
 
 def living(store: Store, holders: Iterable[Holder]) -> list[Living]:

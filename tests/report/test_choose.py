@@ -58,7 +58,7 @@ BY_PATH = AskedStudy("my", "/a/my.py", "a", by_path=True)
         ([B, A], AskedStudy("my", "/a/my.py", "a"), ["1"]),
         ([EDITED, A], AskedStudy("my"), ["2"]),  # one file, as it was run last
         ([of_study("4", "a", "/c/my.py"), A], AskedStudy("my"), ["4", "1"]),  # one study in two places
-        ([A, OLD], BY_PATH, ["1"]),
+        ([A, OLD], BY_PATH, ["1", "0"]),
         ([OLD], BY_PATH, ["0"]),
     ],
 )

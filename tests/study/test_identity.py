@@ -14,6 +14,7 @@ from raysweep.study.identity import SetIdentity, identity_words, same_subject, s
 from raysweep.study.plan import plan_cells
 from raysweep.study.records import live_keys, read_records, superseded, write_record
 from raysweep.study.study import Arm, Origin
+from raysweep.upkeep import status
 from tests.conftest import make_squares
 from tests.recipes.small_joint import make_a, make_b, small_joint
 from tests.study.small_plans import SMALL
@@ -140,6 +141,7 @@ def test_two_sets_of_one_name_do_not_make_each_other_s_cells_stale(tmp_path):
     records = read_records(store)
     assert superseded(records) == []
     assert {cell.key for plan in plans for cell in plan.cells} <= live_keys(records)
+    assert [one.data for one in status(store).studies] == ["l (/a/l.csv)", "l (/b/l.csv)"]
     moved = plan_on(store, "/moved/l.csv", ours)
     assert moved.cells[0].key == plans[0].cells[0].key
     write_record(store, plan_on(store, "/b/l.csv", edited), "launch2")
