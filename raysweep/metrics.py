@@ -96,11 +96,15 @@ def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict
         relabelled_right: of the remainder's new labels; relabel_agreement: share of the remainder that
         keeps its label. pseudo_rmse, pseudo_ccc: A's pseudo VA against the truth (root of the mean over
         points and both dimensions; mean of both CCC). given_va_rmse, mapped_va_rmse: the remainder's VA
-        against the truth, before and after mapping.
+        against the truth, before and after mapping. pseudo_own_rmse, pseudo_own_ccc: A's pseudo VA against the VA
+        that A came with.
     """
     scores: dict[str, float] = {}
     if "target_va" in labels and "target_truth_va" in labels:
         scores |= _va_scores("pseudo", labels["target_va"], labels["target_truth_va"])
+    if "target_va" in labels and "target_own_va" in labels:
+        scores |= _va_scores("pseudo_own", labels["target_va"], labels["target_own_va"])
+    scores = {name: value for name, value in scores.items() if np.isfinite(value)}
     if "extra_selected" not in labels:
         return scores
     kept, given = labels["extra_selected"], labels["extra_labels_given"]
@@ -149,7 +153,10 @@ def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
 
 def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
-    return {f"{name}_rmse": _rmse(va, truth), f"{name}_ccc": (scores["ccc_valence"] + scores["ccc_arousal"]) / 2}
+    found = {f"{name}_rmse": _rmse(va, truth)}
+    if "ccc_valence" in scores:  # else no image has both
+        found[f"{name}_ccc"] = (scores["ccc_valence"] + scores["ccc_arousal"]) / 2
+    return found
 
 
 def _rmse(va: np.ndarray, truth: np.ndarray) -> float:

@@ -50,7 +50,8 @@ class PlanWords:
             f"{plan.study_name}: {plan.study.title}",
             data_line(data),
             *note_lines(data),
-            *(line for extra in plan.extras for line in extra_lines(extra)),
+            *other_lines(plan.extras, plan.first),
+            *(f"  note     {remark}" for remark in plan.remarks),
             f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
             + (f", {twins} equal to another" if twins else ""),
             self._store_line(),
@@ -166,9 +167,13 @@ def note_lines(data: FaceData) -> list[str]:
     return notes + [f"           remark: {remark}" for remark in data.info.get("remarks", [])]
 
 
-def extra_lines(extra: FaceData) -> list[str]:
-    """Lines of a headline: a set that is trained on beside the scored one."""
-    return [f"  extra    {extra.name}, {len(extra.rows(TRAIN))} training images", *note_lines(extra)]
+def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]:
+    """Lines of a headline: sets that are trained on beside the scored one. `first`: the target, fine-tuned later."""
+    lines = []
+    for extra in extras:
+        role = "target" if first is not None and extra.fingerprint == first.fingerprint else "extra"
+        lines += [f"  {role:8} {extra.name}, {len(extra.rows(TRAIN))} training images", *note_lines(extra)]
+    return lines
 
 
 def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:

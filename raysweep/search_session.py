@@ -23,14 +23,14 @@ from raysweep.engine.search.study import Found
 from raysweep.engine.search.timing import SearchTiming
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
-from raysweep.plan_words import data_line, extra_lines, note_lines
-from raysweep.recipes import FitEvent, Sets, load_sets
+from raysweep.plan_words import data_line, note_lines, other_lines
+from raysweep.recipes import FitEvent, Sets, load_sets, remarks
 from raysweep.schedule import Speeds
 from raysweep.session import Session
 from raysweep.study import Cell, Study, make_cells
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.study.identity import SetIdentity, used_sets
-from raysweep.study.plan import describe_study
+from raysweep.study.plan import describe_study, first_target, other_sets
 from raysweep.study.records import has_launch
 from raysweep.study.search_plan import SearchPlan, plan_search
 from raysweep.tracking.schema import PROCESS
@@ -87,20 +87,21 @@ class SearchSession:
         """The data set that is trained and scored on."""
         return load_sets(self.cells[0].experiment, self.plan.cache).scored
 
+    @cached_property
+    def _sets(self) -> list[Sets]:
+        """The data sets of every arm."""
+        return [load_sets(cell.experiment, self.plan.cache) for cell in self.cells]
+
     @property
     def used(self) -> tuple[SetIdentity, ...]:
         """What the data sets are, the scored one first."""
         return used_sets((cell.experiment for cell in self.cells), self._sets)
 
     @property
-    def _sets(self) -> list[Sets]:
-        return [load_sets(cell.experiment, self.plan.cache) for cell in self.cells]
-
-    @property
-    def _extras(self) -> list[FaceData]:
-        """The other sets that arms train on."""
-        scored = {own.scored.fingerprint for own in self._sets}
-        return list({e.fingerprint: e for own in self._sets for e in own.all if e.fingerprint not in scored}.values())
+    def _remarks(self) -> list[str]:
+        """What readers must know of how the sets are used, each once."""
+        pairs = zip(self.cells, self._sets, strict=True)
+        return list(dict.fromkeys(remark for cell, own in pairs for remark in remarks(cell.experiment, own)))
 
     @property
     def start_points(self) -> list[tuple[str, Experiment]]:
@@ -152,7 +153,8 @@ class SearchSession:
             f"{self.plan.study_name}: {self.study.title}",
             data_line(data),
             *note_lines(data),
-            *(line for extra in self._extras for line in extra_lines(extra)),
+            *other_lines(other_sets(self._sets), first_target(self._sets)),
+            *(f"  note     {remark}" for remark in self._remarks),
             f"  search   {len(search.space)} fields in {len(self.cells)} arm{'s' if len(self.cells) > 1 else ''}, "
             f"{' or '.join(words)} each, by {search.sampler}" + (f" and {search.stopper}" if search.stopper else ""),
             f"  select   by {', '.join(search.objectives)} on validation images of replicate {search.replicate}",
@@ -219,9 +221,10 @@ class SearchSession:
         data, used = self.data, self.used
         tags = run_tags(self.preset, self.study, self.cells[0].experiment, used)
         found = self.plan.describe({arm: f.describe() for arm, f in so_far.items()})
-        base, extras = self.cells[0].experiment, self._extras
-        study = describe_study(self.plan.study_name, self.study, self.preset, base, data, extras, used)
-        description = {**study, "cells": [],
+        base, others, first = self.cells[0].experiment, other_sets(self._sets), first_target(self._sets)
+        sets = (data, others, first, self._remarks, used)
+        words = describe_study(self.plan.study_name, self.study, self.preset, base, *sets)
+        description = {**words, "cells": [],
                        "replicates": list(self.replicates), "command": opening.wishes.command,
                        "search": found}  # fmt: skip
         opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)

@@ -5,6 +5,7 @@ remainder of B x its VA as it is, mapped by one Gaussian (GCLM) or by one an exp
 M_A is trained once and M_B twice a replicate; the warm-up on A is shared.
 
     python -m raysweep.run dcjt_mapping
+    python -m raysweep.run dcjt_mapping --on A.csv --set joint.extra=B.csv --axis "pseudo VA=CLE,CLS,own"  # A has VA
 """
 
 from raysweep.study import Axis, Study
@@ -15,7 +16,11 @@ study = Study(
     paper="DCJT",
     base={"joint.method": "dcjt", "joint.extra": "faces-b-moderate"},
     axes=[
-        Axis("pseudo VA", {"CLE": {"joint.pseudo_va": "all"}, "CLS": {"joint.pseudo_va": "subset"}}),
+        Axis(
+            "pseudo VA",
+            {"CLE": {"joint.pseudo_va": "all"}, "CLS": {"joint.pseudo_va": "subset"}},
+            offered={"own": {"joint.pseudo_va": "own"}},
+        ),
         Axis("remainder", {"original": {"joint.relabel": False}, "relabelled": {"joint.relabel": True}}),
         Axis(
             "mapping",

@@ -4,6 +4,7 @@ Three kinds of labels for A: expressions alone (DL), with pseudo VA from a model
 (DL & CLE), or on the subset that M_A agrees with (DL & CLS); trained on A, or on A and that subset as one set.
 
     python -m raysweep.run dcjt_pseudo_labels
+    python -m raysweep.run dcjt_pseudo_labels --on A.csv --set joint.extra=B.csv --axis "labels=DL,DL & CLS,DL & own VA"
     python -m raysweep.run dcjt_pseudo_labels --preset paper --on RAF_DB_FOLDER --set joint.extra=AFFECTNET.csv
 """
 
@@ -29,6 +30,7 @@ study = Study(
                 "DL & CLE": {"joint.pseudo_va": "all"},
                 "DL & CLS": {"joint.pseudo_va": "subset"},
             },
+            offered={"DL & own VA": {"joint.pseudo_va": "own"}},
         ),
     ],
     reference={"trained on": "A", "labels": "DL"},

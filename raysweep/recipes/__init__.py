@@ -8,7 +8,7 @@ from .load_sets import load_sets
 from .methods import METHODS, build
 from .result import CellResult
 from .run import run_cell
-from .sets import Leak, Sets
+from .sets import Leak, Sets, remarks
 from .trial import run_validation
 from .validate import build_validation
 
@@ -32,6 +32,7 @@ __all__ = [
     "main_chain",
     "plan_tasks",
     "plan_work",
+    "remarks",
     "run_cell",
     "run_validation",
 ]

@@ -93,6 +93,8 @@ def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
         arrays |= {"target_labels": given.labels_N[rows], "target_va": context.product(shown["pseudo"])[rows]}
         if "truth_va" in data.info:
             arrays["target_truth_va"] = data.info["truth_va"][rows]
+        if data.knows_va:
+            arrays["target_own_va"] = data.va[rows]
     if "extra" in shown:
         arrays |= _extra_labels(shown, context)
     return {name: value.numpy() for name, value in arrays.items()}

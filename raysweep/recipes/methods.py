@@ -17,7 +17,7 @@ from .fit import fit_chain, start_from
 from .key_fields import key_fields
 from .known import Known
 from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
-from .sets import Sets, check_sets
+from .sets import Sets, check_sets, replaces_own_va
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,10 @@ def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Sta
     if retrain:
         labels = replace(ground, experiment=_without_validation(experiment)).targets_a
         return Stage("retrain", key_fields("retrain", experiment), {**inputs, "all": labels}, aside)
-    return Stage("evaluate", key_fields("evaluate", experiment), inputs, aside)
+    params = key_fields("evaluate", experiment)
+    if replaces_own_va(experiment, sets):
+        params["own_va"] = "scored"  # the pseudo VA against them
+    return Stage("evaluate", params, inputs, aside)
 
 
 def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:

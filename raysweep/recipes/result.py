@@ -18,7 +18,8 @@ class CellResult:
 
     `arrays` of `predictions.npz`: rows, probs, affect, labels, va. `labels` of `labels.npz`, where the
     method made any: target_labels, target_va (pseudo), extra_labels_given, extra_va_given,
-    extra_labels_new, extra_va_new, extra_selected; with the truth where it is known: target_truth_va,
+    extra_labels_new, extra_va_new, extra_selected; target_own_va where A
+    came with VA; with the truth where it is known: target_truth_va,
     extra_truth_va, extra_truth_labels. `attention` of `attention.npz`: rows (N,) of some test images, their
     labels (N,), maps (N, h, w) float32 of the headline weights (`training.attention`), probs (N, K); shown (M,),
     places among the N, and pixels (M, H, W, 3) uint8 of those. Validation, and older products, have none.

@@ -52,6 +52,22 @@ class Sets:
         return (self.target, *self.extras, *([self.finetune] if self.finetune else []))
 
 
+def replaces_own_va(experiment: Experiment, sets: Sets) -> bool:
+    """Whether A came with VA that pseudo VA take the place of."""
+    joint = experiment.joint
+    return joint.method == "dcjt" and joint.pseudo_va in ("all", "subset") and sets.target.knows_va
+
+
+def remarks(experiment: Experiment, sets: Sets) -> tuple[str, ...]:
+    """What a reader must know of how an experiment uses its sets, though nothing is wrong with it."""
+    if not replaces_own_va(experiment, sets):
+        return ()
+    return (
+        f"{sets.target.name} came with valence and arousal of its own: joint.pseudo_va={experiment.joint.pseudo_va} "
+        "replaces them by M_B's pseudo VA, which are scored against them; joint.pseudo_va=own trains on them",
+    )
+
+
 def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
     _check_apart(experiment, sets)

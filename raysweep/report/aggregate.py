@@ -7,10 +7,10 @@ flagged, and cells that differ in code, data or device give a remark.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.core.scores import HIGHER_IS_BETTER, OWN_VA, WITHOUT_DIRECTION
 from raysweep.core.words import arm_name
 
 from .records import CellRecord, Results, StudyRecord
@@ -92,16 +92,23 @@ def summarise(results: Results) -> Summary:
         for coordinates in study.arms
         if cells[str(coordinates)]
     ]
-    summaries = {score: _one_score(study, arms, score) for score in study.columns}
-    present = [score for score in study.columns if any(s.spread for s in summaries[score].values())]
+    columns = _with_own_va(study.columns, results)
+    summaries = {score: _one_score(study, arms, score) for score in columns}
+    present = [score for score in columns if any(s.spread for s in summaries[score].values())]
     some = any(cell.complete for cell in results.cells)
-    shown = tuple(s for s in study.columns if s in present or s == study.metric) if some else study.columns
+    shown = tuple(s for s in columns if s in present or s == study.metric) if some else study.columns
     filled = (
         ArmSummary(a.coordinates, a.cells, a.is_reference, {score: summaries[score][a.name] for score in shown})
         for a in arms
     )
     hidden = tuple(score for score in study.columns if score not in shown)
     return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)), results.searches)
+
+
+def _with_own_va(columns: Sequence[str], results: Results) -> tuple[str, ...]:
+    """A study's scores; those of A's pseudo VA are followed by the same against A's own VA, where cells have them."""
+    there = {score for cell in results.cells if cell.complete for score in cell.scores}.difference(columns)
+    return tuple(name for score in columns for name in (score, OWN_VA.get(score)) if name == score or name in there)
 
 
 def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[str, ScoreSummary]:
@@ -117,7 +124,10 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[s
             families.setdefault(reference, {})[arm.name] = comparison
     compared: dict[str, Comparison] = {}
     for family in families.values():
-        compared |= judged(family, HIGHER_IS_BETTER[score])
+        verdicts = judged(family, HIGHER_IS_BETTER[score])
+        if score in WITHOUT_DIRECTION:
+            verdicts = {name: replace(c, verdict="no claim") for name, c in verdicts.items()}
+        compared |= verdicts
     return {name: ScoreSummary(s.values, s.spread, s.runs, compared.get(name)) for name, s in plain.items()}
 
 

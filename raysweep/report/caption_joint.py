@@ -17,9 +17,15 @@ _REDUCTIONS = {"sum": "squared errors of V and A summed", "mean": "squared error
 
 
 def extra_words(extras: Sequence[ExtraRecord]) -> str:
-    """The end of the data sentence: "; extra data: faces-b (2,000 images)". Empty without extras."""
-    sets = dict.fromkeys(f"{extra.name} ({plural(extra.count, 'training image')})" for extra in extras)
-    return f"; extra data: {listed(list(sets))}" if sets else ""
+    """The end of the data sentence: "; extra data: faces-b (2,000 images)". Empty without any.
+
+    Where another set is fine-tuned on, the target stands first, as what it is.
+    """
+    words = ""
+    for role, name in (("target", "trained before on the target"), ("extra", "extra data:")):
+        found = dict.fromkeys(f"{e.name} ({plural(e.count, 'training image')})" for e in extras if e.role == role)
+        words += f"; {name} {listed(list(found))}" if found else ""
+    return words
 
 
 def extra_notes(extras: Sequence[ExtraRecord]) -> list[str]:

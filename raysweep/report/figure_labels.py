@@ -14,7 +14,7 @@ from raysweep.tracking.label_pictures import PLANE_TITLES, class_handles, draw_p
 from .drawing import COLORS, FAINT, INK, WIDTH
 from .label_data import ArmPlanes, TruthPanel
 from .statistics import Spread
-from .words import title
+from .words import better_way
 
 POINTS = 1500
 """Most points a plane."""
@@ -85,8 +85,7 @@ def _draw_truth_panel(axes: Axes, panel: TruthPanel, places: Sequence[float]) ->
             axes.plot([row.before.mean, row.after.mean], [y, y], color="#c4c4c4", lw=1.0, zorder=1)
         _draw_spread(axes, row.before, y - 0.13, _BEFORE, "white")
         _draw_spread(axes, row.after, y + 0.13 if row.before is not None else y, _AFTER, _AFTER)
-    arrow = title(panel.score, arrow=True)[-1]
-    axes.set_title(f"{panel.title} {arrow}", fontsize=8)
+    axes.set_title(f"{panel.title} {better_way(panel.score)}".rstrip(), fontsize=8)
     axes.locator_params(axis="x", nbins=4)
     axes.margins(x=0.08)
     axes.tick_params(axis="y", length=0)

@@ -53,13 +53,15 @@ class AxisRecord:
 
 @dataclass(frozen=True)
 class ExtraRecord:
-    """An extra data set that some arms train on. `count`: its training images."""
+    """A data set that some arms train on and that is not scored. `count`: its training images; `role`: "extra", or
+    "target" where another set is fine-tuned on."""
 
     name: str
     count: int
     notes: tuple[str, ...]
     fingerprint: str = ""
     source: str = ""
+    role: str = "extra"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class DataRecord:
                 tuple(e.get("notes", ())),
                 str(e.get("fingerprint", "")),
                 str(e.get("source", "")),
+                str(e.get("role", "extra")),
             )
             for e in data.get("extras", ())
         )

@@ -19,6 +19,10 @@ LEVEL = 0.05
 MIN_REPLICATES = 5
 """No claim below this many shared replicates."""
 
+ROUNDING = 1e-6
+"""Scores are computed in float32: differences that agree to this share of the scores are equal. Two replicates that
+gain one image each would otherwise give an interval without width and p < 0.001."""
+
 Verdict = Literal["better", "worse", "not distinguishable", "no claim"]
 
 
@@ -74,9 +78,9 @@ def paired(arm: Mapping[int, float], reference: Mapping[int, float]) -> Comparis
     ours, theirs = (np.asarray([values[r] for r in shared], dtype=np.float64) for values in (arm, reference))
     differences = ours - theirs
     scale = max(float(np.abs(ours).max()), float(np.abs(theirs).max()))
-    if float(np.ptp(differences)) <= 1e-12 * scale:
+    if float(np.ptp(differences)) <= ROUNDING * scale:
         mean = float(differences.mean())
-        same = len(shared) > 1 and abs(mean) <= 1e-12 * scale
+        same = len(shared) > 1 and float(np.abs(differences).max()) <= ROUNDING * scale
         return Comparison(len(shared), 0.0 if same else mean, *((0.0, 0.0, 1.0) if same else (None, None, None)))
     mean, low, high, std = _mean_interval(differences)
     assert std is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.core.scores import HIGHER_IS_BETTER, WITHOUT_DIRECTION
 
 DASH = "–"
 MINUS = "−"
@@ -29,6 +29,8 @@ TITLES = {
     "relabel_agreement": "rest of B, label unchanged",
     "pseudo_rmse": "RMSE of A's pseudo VA",
     "pseudo_ccc": "CCC of A's pseudo VA",
+    "pseudo_own_rmse": "RMSE of A's pseudo VA to A's own VA",
+    "pseudo_own_ccc": "CCC of A's pseudo VA with A's own VA",
     "given_va_rmse": "RMSE of B's VA as given",
     "mapped_va_rmse": "RMSE of B's VA, mapped",
 }
@@ -36,13 +38,20 @@ TITLES = {
 
 
 def title(score: str, arrow: bool = False) -> str:
-    """Name of a score, with an arrow that points to better.
+    """Name of a score, with an arrow that points to better where one way is.
 
-    >>> title("rmse_valence", arrow=True)
-    'RMSE V ↓'
+    >>> title("rmse_valence", arrow=True), title("kept_share", arrow=True)
+    ('RMSE V ↓', 'share of B kept')
     """
     name = TITLES.get(score, score)
-    return f"{name} {'↑' if HIGHER_IS_BETTER[score] else '↓'}" if arrow else name
+    return f"{name} {better_way(score)}".rstrip() if arrow else name
+
+
+def better_way(score: str) -> str:
+    """An arrow, up or down; empty for a score without a better way."""
+    if score in WITHOUT_DIRECTION:
+        return ""
+    return "↑" if HIGHER_IS_BETTER[score] else "↓"
 
 
 def number(value: float, signed: bool = False) -> str:

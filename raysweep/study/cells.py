@@ -69,15 +69,16 @@ def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
 
 def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
     texts = [word.text for word in words]
+    known = {**axis.levels, **axis.offered}
     paths = {path for changes in axis.levels.values() for path in changes}
-    if all(text in axis.levels for text in texts):
+    if all(text in known for text in texts):
         twice = next((text for text in texts if texts.count(text) > 1), None)
         if twice is not None:
             raise UserError(f"--axis {name}: the level {twice} is named twice: name it once")
-        return Axis(axis.name, {text: axis.levels[text] for text in texts})
+        return Axis(axis.name, {text: known[text] for text in texts})
     if len(paths) > 1:
-        wrong = next(text for text in texts if text not in axis.levels)
-        raise unknown_name(f"level of axis {axis.name!r}:", wrong, axis.levels)
+        wrong = next(text for text in texts if text not in known)
+        raise unknown_name(f"level of axis {axis.name!r}:", wrong, known)
     (path,) = paths
     return Axis.of(path, [read_value(path, word) for word in words], axis.name)
 

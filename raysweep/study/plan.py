@@ -15,7 +15,18 @@ from raysweep.core.experiment import Data, Experiment, flat_words
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.recipes import Known, Sets, Task, build, done_cells, epochs_alone, load_sets, main_chain, plan_work
+from raysweep.recipes import (
+    Known,
+    Sets,
+    Task,
+    build,
+    done_cells,
+    epochs_alone,
+    load_sets,
+    main_chain,
+    plan_work,
+    remarks,
+)
 
 from .cells import Cell
 from .identity import SetIdentity, used_sets
@@ -28,9 +39,10 @@ class Plan:
 
     `done` holds the keys of cells whose product is in the store; `failed` the causes, by cell key, of those that an
     earlier launch failed at and this one leaves alone; `finals` the last stage of every cell by key; `extras`
-    the distinct extra sets of all cells; `made_at` the seconds since 1970 when the store was looked at;
-    `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and "found";
-    `used` what the data sets are and where they were read, the scored one first.
+    the distinct other sets of all cells; `first`: the target among them, where another set is fine-tuned and scored
+    on; `remarks`: what readers must know of how the sets are used; `made_at` the seconds since 1970 when the store was
+    looked at; `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and
+    "found"; `used` what the data sets are and where they were read, the scored one first.
     """
 
     study_name: str
@@ -44,6 +56,8 @@ class Plan:
     tasks: Sequence[Task]
     failed: Mapping[str, str] = field(default_factory=dict)
     made_at: float = 0.0
+    remarks: Sequence[str] = ()
+    first: FaceData | None = None
     stages: Mapping[str, int] = field(default_factory=dict)
     used: Sequence[SetIdentity] = ()
 
@@ -93,8 +107,9 @@ class Plan:
         """Plain values from which a report can be built without the study's file (`plan.json` in MLflow)."""
         base = self.cells[0].experiment
         weights = " or ".join(sorted({c.experiment.selection.weights for c in self.cells}))
+        sets = (self.data, self.extras, self.first, self.remarks)
         return {
-            **describe_study(self.study_name, self.study, self.preset, base, self.data, self.extras, self.used),
+            **describe_study(self.study_name, self.study, self.preset, base, *sets, self.used),
             "replicates": sorted({cell.replicate for cell in self.cells}),
             "weights": weights,
             "cells": [
@@ -112,9 +127,14 @@ def describe_study(
     base: Experiment,
     data: FaceData,
     extras: Sequence[FaceData] = (),
+    first: FaceData | None = None,
+    remarks: Sequence[str] = (),
     used: Sequence[SetIdentity] = (),
 ) -> dict[str, Any]:
-    """The part of `plan.json` that does not depend on cells. `base`: the experiment of the first one."""
+    """The part of `plan.json` that does not depend on cells. `base`: the experiment of the first one.
+
+    `first`: the target, among `extras`, where another set is fine-tuned and scored on.
+    """
     sources = {own.fingerprint: own.source for own in used}
     return {
         "study": {
@@ -126,7 +146,7 @@ def describe_study(
             "metric": study.metric,
             "published": study.published,
             "columns": list(study.columns),
-            "notes": list(study.notes),
+            "notes": [*study.notes, *remarks],
             "reference": dict(study.reference),
             "axes": [{"name": axis.name, "levels": list(axis.levels)} for axis in study.axes],
         },
@@ -147,6 +167,7 @@ def describe_study(
                     "source": sources.get(e.fingerprint, e.name),
                     "count": len(e.rows(TRAIN)),
                     "notes": list(e.notes),
+                    "role": "target" if first is not None and e.fingerprint == first.fingerprint else "extra",
                 }
                 for e in extras
             ],
@@ -204,13 +225,29 @@ def plan_cells(
             f"a study is scored on one data set, but its arms have several{f' ({swept} is swept)' if swept else ''}: "
             "run it once a data set, with --set or --on"
         )
-    extras = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
+    extras = other_sets(sets)
+    said = [remark for cell, own in zip(cells, sets, strict=True) for remark in remarks(cell.experiment, own)]
     work = plan_work({key: stage for key, stage in finals.items() if key not in failed}, done, store)
     tasks = ordered(work.tasks, {cell.key: cell.replicate for cell in reversed(keyed)}, seconds)
-    scored_on, others = sets[0].scored, tuple(extras.values())
     counts = {"to_compute": work.computed, "shared": work.shared, "found": work.found}
     used = used_sets((cell.experiment for cell in cells), sets)
-    return Plan(name, study, preset, keyed, scored_on, others, finals, done, tasks, failed, made_at, counts, used)
+    return Plan(
+        name, study, preset, keyed, sets[0].scored, extras, finals, done, tasks, failed, made_at,
+        remarks=tuple(dict.fromkeys(said)), first=first_target(sets), stages=counts,
+        used=used,
+    )  # fmt: skip
+
+
+def other_sets(sets: Sequence[Sets]) -> tuple[FaceData, ...]:
+    """The distinct sets that are trained on without being scored."""
+    scored = {own.scored.fingerprint for own in sets}
+    found = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
+    return tuple(found.values())
+
+
+def first_target(sets: Sequence[Sets]) -> FaceData | None:
+    """The target, where another set is fine-tuned and scored on."""
+    return next((own.target for own in sets if own.target.fingerprint != own.scored.fingerprint), None)
 
 
 def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:

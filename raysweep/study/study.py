@@ -23,7 +23,8 @@ TUNING = "tuning"
 class Axis:
     """One thing that is varied: a name, and by level what is changed in the experiment.
 
-    `asked`: the user of a launch chose the levels, not the study's file.
+    `asked`: the user of a launch chose the levels, not the study's file. `offered`: further levels, for data that have
+    what they need, which a user may choose by name (`--axis`).
 
     Two ways to write one:
 
@@ -34,6 +35,7 @@ class Axis:
     name: str
     levels: Mapping[str, Mapping[str, Any]]
     asked: bool = False
+    offered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.levels:

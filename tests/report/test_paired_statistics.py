@@ -50,6 +50,22 @@ class TestPaired:
         assert (found.low, found.high, found.p) == (None, None, None)
         assert judged({"arm": found}, True)["arm"].verdict == "no claim"
 
+    @pytest.mark.parametrize(("count", "images"), [(2, 96), (2, 3068), (3, 200), (5, 96)])
+    def test_equal_gains_in_float32_measure_no_noise(self, count, images):
+        """Accuracies as they are computed: one image more in every replicate."""
+        right = [images // 2 + 7 * i for i in range(count)]
+        ours, theirs = ({i: float(np.float32(n + more) / np.float32(images)) for i, n in enumerate(right)}
+                        for more in (1, 0))  # fmt: skip
+        found = paired(ours, theirs)
+        assert (found.low, found.high, found.p) == (None, None, None)
+        assert found.difference == pytest.approx(1 / images, rel=1e-3)
+        assert judged({"arm": found}, True)["arm"].verdict == "no claim"
+
+    def test_small_differences_that_vary_are_measured(self):
+        found = paired({0: 0.50010, 1: 0.60020}, {0: 0.5, 1: 0.6})
+        assert found.p is not None
+        assert found.low < found.difference < found.high
+
     def test_interval_covers_95_percent_at_five_replicates(self):
         """The design's reason to use t: a percentile bootstrap covers 75-84 % here."""
         generator = np.random.default_rng(0)
