@@ -5,12 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: install demo test test-faults check lint clean help
+OLDEST := .venv-oldest
+OLDEST_PYTHON ?= python3.11
+
+.PHONY: install demo test test-full test-oldest check lint clean help
 
 help:
 	@echo "make demo   install, then sweep alpha on built-in faces and print the table"
 	@echo "make test   install, then run the tests, two at a time (JOBS=1: one after another)"
-	@echo "make test-faults   install, then every fault drill: kills, Ctrl-C, full disks, damaged files (half an hour)"
+	@echo "make test-full     those and the long ones: every study, every fault drill (kills, Ctrl-C, full disks); an hour"
+	@echo "make test-oldest   the tests with the lowest versions that pyproject.toml promises, on Python 3.11"
 	@echo "make check  install, then ruff, mypy, import-linter and the tests"
 
 install: $(READY)
@@ -24,13 +28,27 @@ $(READY): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/python -m raysweep.run ablation_alpha
 
-# Two at a time: most of the long ones wait for processes to start. A file stays together, for what its tests share.
-test: install
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+# Two at a time: most of the long ones wait for processes to start. What is kept together and comes first: tests/conftest.py.
+AT_ONCE := --numprocesses $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-# Some drills run with the tests above, too; RAYSWEEP_PATIENCE=3 gives slow machines three times as long.
-test-faults: install
-	$(BIN)/python -m pytest tests/faults -m "" --timeout 3600
+test: install
+	$(BIN)/python -m pytest $(AT_ONCE)
+
+# Drills watch processes with deadlines; RAYSWEEP_PATIENCE=3 gives slow machines three times as long.
+test-full: test
+	$(BIN)/python -m pytest -m full --timeout 3600
+
+# Direct dependencies at their lowest, the others as new as those allow: what old ones warn of in new ones is not ours.
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -W ignore $(AT_ONCE)
+
+$(OLDEST)/.installed: pyproject.toml
+	test -x $(OLDEST)/bin/python || $(OLDEST_PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(OLDEST)/bin/uv pip compile --quiet --resolution lowest-direct --python-version 3.11 --extra dev pyproject.toml --output-file $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $(OLDEST)/requirements.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
 
 lint: install
 	$(BIN)/ruff check raysweep search_spaces tests bench setup.py
@@ -41,4 +59,4 @@ lint: install
 check: lint test
 
 clean:
-	rm -rf $(VENV) .raysweep mlflow.db mlruns
+	rm -rf $(VENV) $(OLDEST) build .raysweep mlflow.db mlruns

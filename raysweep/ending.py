@@ -18,7 +18,7 @@ from rich.table import Table
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
 from raysweep.data.dataset import FaceData
-from raysweep.engine import Outcome
+from raysweep.engine.handout import Outcome
 from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
 from raysweep.report.folder import ROOT
 from raysweep.report.words import file_stem

@@ -23,7 +23,7 @@ from raysweep.core.leases import PRESENCE, Leases
 from raysweep.core.store import Store
 from raysweep.core.version import code_version
 from raysweep.core.words import masked
-from raysweep.engine import Options
+from raysweep.engine.launch import Options
 from raysweep.study import Study
 from raysweep.study.identity import SetIdentity
 from raysweep.tracking import schema

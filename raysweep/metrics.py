@@ -1,6 +1,9 @@
 """Scores of a multi-task model over a whole set, by torchmetrics.
 
 CCC is computed once over the set. Differs from the paper's code, which averages it over batches.
+
+torchmetrics is imported where it is used: it brings torchvision, SciPy's signals and torch's compiler along, a third of
+what a launch imports before it trains.
 """
 
 from __future__ import annotations
@@ -10,13 +13,6 @@ import warnings
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional import concordance_corrcoef, kl_divergence, mean_squared_error
-from torchmetrics.functional.classification import (
-    multiclass_accuracy,
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-    multiclass_f1_score,
-)
 
 
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
@@ -25,6 +21,12 @@ def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     Macro-F1 is the mean over the classes that occur among the labels, whatever is predicted: the same classes for every
     model that is scored on a set.
     """
+    from torchmetrics.functional.classification import (
+        multiclass_accuracy,
+        multiclass_calibration_error,
+        multiclass_f1_score,
+    )
+
     num_classes = probs_NK.shape[1]
     present = labels_N.unique()
     f1 = multiclass_f1_score(probs_NK, labels_N, num_classes, average="none")
@@ -41,6 +43,8 @@ def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
 
 def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
     """RMSE and CCC (Lin, 1989) of valence and arousal over the rows that have both; {} without two such rows."""
+    from torchmetrics.functional import concordance_corrcoef, mean_squared_error
+
     known = va_N2.isfinite().all(1)
     if int(known.sum()) < 2:
         return {}
@@ -60,6 +64,8 @@ def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:
     known = votes_NK.isfinite().all(1)
     if not bool(known.any()):
         return {}
+    from torchmetrics.functional import kl_divergence
+
     probs = probs_NK[known].double().clamp_min(torch.finfo(torch.float32).tiny)
     return {"kl_votes": float(kl_divergence(votes_NK[known].double(), probs))}
 
@@ -74,6 +80,8 @@ def all_scores(
 
 def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
     """Counts (K, K): row = label, column = prediction."""
+    from torchmetrics.functional.classification import multiclass_confusion_matrix
+
     counts: Tensor = multiclass_confusion_matrix(probs_NK, labels_N, probs_NK.shape[1])
     return counts
 

@@ -13,7 +13,8 @@ from raysweep.core.store import Store
 from raysweep.core.words import duration
 from raysweep.data.dataset import FaceData
 from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
-from raysweep.engine import Allotment, Options, allot_again, cluster
+from raysweep.engine.launch import Options, allot_again, cluster
+from raysweep.engine.resources import Allotment
 from raysweep.engine.search.desk import SearchListener, SearchTrial
 from raysweep.engine.search.memory import Memory
 from raysweep.engine.search.progress import SearchProgress

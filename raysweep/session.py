@@ -10,7 +10,12 @@ from typing import Any
 from raysweep.core.store import Store
 from raysweep.data.dataset import FaceData
 from raysweep.ending import Ending
-from raysweep.engine import Allotment, Handout, Listener, Options, Progress, Recorder, Timing, cluster, launch
+from raysweep.engine.handout import Handout, Listener
+from raysweep.engine.launch import Options, cluster, launch
+from raysweep.engine.progress import Progress
+from raysweep.engine.record import Recorder
+from raysweep.engine.resources import Allotment
+from raysweep.engine.timing import Timing
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, console_for, opened, run_tags
 from raysweep.plan_words import PlanWords

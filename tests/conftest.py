@@ -59,3 +59,16 @@ def quick() -> Experiment:
             "labels.noise_rate": 0.2,
         }
     )
+
+
+STARTS_CLUSTERS = ("tests/test_studies.py", "tests/faults/", "tests/test_end_to_end.py", "tests/test_wheel.py")
+"""What takes minutes: run first, so that no process is left alone with it at the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """For `--dist loadgroup`: a file stays in one process, for what its tests share, and so do all drills."""
+    for item in items:
+        path = item.path.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group("drills" if path.startswith("tests/faults/") else path))
+    items.sort(key=lambda item: not item.nodeid.startswith(STARTS_CLUSTERS))

@@ -1,80 +1,103 @@
-"""Every study in `search_spaces/` runs from the command line in the smoke preset, on real Ray and MLflow."""
+"""Every study in `search_spaces/` runs from the command line in the smoke preset, on real Ray and MLflow.
 
-import json
-import subprocess
-import sys
+`make test` plans all of them and runs one of each kind; `make test-full` runs all.
+"""
+
 from pathlib import Path
 
 import pytest
 
 from raysweep.study import find_study, list_studies
+from tests.several_launches import ray_head, run_all
 
-RUNNER = """
-import contextlib, io, json, sys
-from raysweep.run import main
-for words in json.loads(sys.argv[1]):
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        code = main([*words, "--preset", "smoke", "--json"])
-    told, text = [], out.getvalue().strip()
-    while text:  # an object a data set
-        value, end = json.JSONDecoder().raw_decode(text)
-        told, text = [*told, value], text[end:].strip()
-    print(json.dumps({"code": code, "told": told}), flush=True)
-"""
-"""Several launches in one process, one after another: torch, ray and mlflow are imported once."""
-
-MAPPING = ["dcjt_mapping"]
 TWO_SETS = ["ablation_alpha", "--axis", "alpha=0.5,1", "--set", "train.epochs=1", "--on", "faces", "faces-b-none"]
-TWO_MAPS = [*MAPPING, "--axis", "mapping=none,GCLM"]
-FEWER = {
-    "ablation_noise_rate": ["--axis", "noise=0,0.3"],
-    "ablation_votes": ["--axis", "noise=0,0.3"],
-    "dcjt_methods": ["--axis", "shift=moderate,strong"],
-}
-"""The largest studies at some of their levels: the others differ by a number."""
+TWO_MAPS = ["dcjt_mapping", "--axis", "mapping=none,GCLM"]
 
 LAUNCHES = {
     "two maps": TWO_MAPS,
     "two maps again": TWO_MAPS,
-    "one more map": MAPPING,
-    **{
-        name: [name, *FEWER.get(name, [])]
-        for name in list_studies()
-        if name not in ("dcjt_mapping", "ablation_alpha") and find_study(name)[1].search is None
-    },
+    "one more map": ["dcjt_mapping"],
+    "methods": ["dcjt_methods", "--axis", "shift=strong"],
+    "fine-tuning": ["dcjt_finetune", "--axis", "pre-training=A only,B only,A + B combined"],
+    "a shared warm-up": ["ablation_warmup", "--axis", "warm-up=0.25,0.5"],
+    "label noise": ["ablation_noise_rate", "--axis", "noise=0,0.3"],
+    "votes": ["ablation_votes", "--axis", "noise=0.3"],
+    "published methods": ["ddaf_benchmark", "--axis", "labels=one-hot,fused Gaussian"],
+    "search": ["search_ddaf", "--trials", "2", "--axis", "noise=0"],
 }
+"""One launch of each kind. Levels that are left out differ from the others by a number."""
+
+REST = {
+    name: [name, *(["--trials", "2"] if find_study(name)[1].search else [])]
+    for name in list_studies()
+    if name not in ("dcjt_mapping", "ablation_alpha")
+}
+"""The others, and those again at all their levels."""
+
+
+def launched(folder, names):
+    """How the launches of those names ended, in a store of that folder."""
+    with ray_head(folder) as (address, access):
+        smoke = ["--preset", "smoke", "--json", "--address", address]
+        return run_all(folder, [["run", *words, *smoke] for words in names], **access)
 
 
 @pytest.fixture(scope="module")
 def launches(tmp_path_factory):
-    """The folder of all launches, what each told at its end, and what one on two data sets told."""
+    """The folder of the launches, what each told at its end, and what one on two data sets told."""
     folder = tmp_path_factory.mktemp("studies")
-    command = [sys.executable, "-c", RUNNER, json.dumps([*LAUNCHES.values(), TWO_SETS])]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
-    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"code"')]
-    assert len(told) == len(LAUNCHES) + 1, done.stderr[-3000:]
-    ended = {name: {**one, "told": one["told"][0]} for name, one in zip(LAUNCHES, told, strict=False)}
-    return folder, ended, told[-1]
+    *ended, two_sets = launched(folder, [*LAUNCHES.values(), TWO_SETS])
+    return folder, dict(zip(LAUNCHES, ended, strict=True)), two_sets
+
+
+@pytest.fixture(scope="module")
+def rest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("all_studies")
+    return folder, dict(zip(REST, launched(folder, REST.values()), strict=True))
+
+
+def check_report(folder, ended, words):
+    assert ended.code == 0, ended
+    (told,) = ended.told
+    assert told["done"] == told["distinct_cells"]
+    study = find_study(words[0])[1]
+    table = next(Path(folder, file) for file in told["files"] if file.endswith(".md")).read_text()
+    assert study.title in table
+    axis, _, chosen = words[-1].partition("=")
+    levels = chosen.split(",") if axis == study.axes[-1].name else study.axes[-1].levels
+    assert all(f"| {level} |" in table or f" {level} " in table for level in levels)
 
 
 @pytest.mark.timeout(1850)
 @pytest.mark.parametrize("name", list(LAUNCHES))
-def test_every_study_runs_and_reports(launches, name):
+def test_a_study_of_each_kind_runs_and_reports(launches, name):
     folder, ended, _ = launches
-    assert ended[name]["code"] == 0, ended[name]
-    told = ended[name]["told"]
-    assert told["done"] == told["distinct_cells"]
-    study = find_study(LAUNCHES[name][0])[1]
-    table = next(Path(folder, file) for file in told["files"] if file.endswith(".md")).read_text()
-    assert study.title in table
-    assert all(f"| {level} |" in table or f" {level} " in table for level in study.axes[-1].levels)
+    check_report(folder, ended[name], LAUNCHES[name])
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", list(REST))
+def test_every_study_runs_and_reports(rest, name):
+    folder, ended = rest
+    check_report(folder, ended[name], REST[name])
+
+
+def test_every_study_plans(launches):
+    """In the folder of the launches, where the data are decoded already."""
+    folder, _, _ = launches
+    commands = [["run", name, "--preset", "smoke", "--plan", "--json"] for name in list_studies()]
+    before = {path.name for path in (folder / ".raysweep" / "stages").iterdir()}
+    for (_, name, *_), ended in zip(commands, run_all(folder, commands), strict=True):
+        assert ended.code == 0, ended
+        assert ended.told[0]["study"] == name
+    assert {path.name for path in (folder / ".raysweep" / "stages").iterdir()} == before
 
 
 def test_several_data_sets_have_a_table_each_and_one_together(launches):
     folder, _, ended = launches
-    assert ended["code"] == 0
-    assert [(told["data"], told["done"]) for told in ended["told"]] == [("faces", 2), ("faces-b-none", 2)]
+    assert ended.code == 0
+    assert [(told["data"], told["done"]) for told in ended.told] == [("faces", 2), ("faces-b-none", 2)]
     reports = folder / "reports" / "ablation_alpha"
     tables = [(reports / name / "ablation_alpha.md").read_text() for name in ("faces", "faces-b-none")]
     assert tables[0] != tables[1]
@@ -84,13 +107,13 @@ def test_several_data_sets_have_a_table_each_and_one_together(launches):
 
 def test_what_is_trained_is_what_was_planned(launches):
     for name, ended in launches[1].items():
-        planned = {title: work["epochs"] for title, work in ended["told"]["trainings"].items()}
-        trained = {title: work["epochs"] for title, work in ended["told"]["trained"].items()}
+        planned = {title: work["epochs"] for title, work in ended.told[0]["trainings"].items()}
+        trained = {title: work["epochs"] for title, work in ended.told[0]["trained"].items()}
         assert trained == planned, name
 
 
 def test_the_models_of_steps_1_and_2_are_trained_once_for_the_whole_table(launches):
-    first, again, more = (launches[1][name]["told"] for name in ("two maps", "two maps again", "one more map"))
+    first, again, more = (launches[1][name].told[0] for name in ("two maps", "two maps again", "one more map"))
     assert first["trained"]["M_A"] == {"pieces": 1, "epochs": 10}
     assert first["trained"]["M_B on all of B"] == {"pieces": 1, "epochs": 10}
     assert first["trained"]["M_B on the subset"] == {"pieces": 1, "epochs": 10}
@@ -101,11 +124,12 @@ def test_the_models_of_steps_1_and_2_are_trained_once_for_the_whole_table(launch
 
 
 def test_a_finished_training_serves_other_studies(launches):
-    """M_A of `dcjt_mapping` is the target-only arm of `dcjt_methods`; its DCJT arm is there, too."""
-    methods = launches[1]["dcjt_methods"]["told"]
+    """M_A of `dcjt_mapping` is the target-only arm of `dcjt_methods`, and the first half of a DCJT of other warm-up."""
+    methods = launches[1]["methods"].told[0]
     assert "M_A" not in methods["trained"]
     assert methods["trained"]["target"]["pieces"] == 1  # SCN's; the plain one was M_A
-    assert methods["trained"]["joint"]["pieces"] == 1  # strong shift; moderate was there
+    assert methods["trained"]["joint"]["pieces"] == 1
+    assert set(launches[1]["a shared warm-up"].told[0]["trained"]) == {"joint"}
 
 
 def test_every_run_is_closed_and_says_so(launches):

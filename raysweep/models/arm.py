@@ -12,7 +12,6 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from raysweep.core.errors import UserError
 
@@ -61,6 +60,8 @@ class ARM(nn.Module):
     """
 
     def __init__(self, trainable_alpha: bool = True) -> None:
+        from torchvision.models import resnet18  # takes seconds, and few studies need it
+
         super().__init__()
         whole = resnet18(weights=None)
         self.trunk = nn.Sequential(OrderedDict(list(whole.named_children())[:-2]))  # less avgpool and fc

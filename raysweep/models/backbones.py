@@ -10,7 +10,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from raysweep.core.errors import UserError, describe, unknown_name
 from raysweep.core.keys import file_checksum
@@ -91,8 +90,11 @@ def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
     )
 
 
-def _headless(network: nn.Module) -> nn.Module:
+def _resnet(name: str) -> nn.Module:
     """A torchvision ResNet that ends with the mean of its last maps."""
+    from torchvision import models  # takes seconds, as torch's compiler comes along
+
+    network: nn.Module = getattr(models, name)(weights=None)
     network.avgpool = GlobalMean()
     network.fc = nn.Identity()
     return network
@@ -107,11 +109,15 @@ def _res2net50(pretrained: bool = False) -> nn.Module:
 
 
 def _resnet18_imagenet() -> dict[str, Tensor]:
+    from torchvision.models import ResNet18_Weights
+
     return ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)  # type: ignore[no-any-return]
 
 
 def _resnet50_imagenet() -> dict[str, Tensor]:
     # V1: what papers compare with; V2 comes from a longer recipe and is 4.7 points better on ImageNet
+    from torchvision.models import ResNet50_Weights
+
     return ResNet50_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)  # type: ignore[no-any-return]
 
 
@@ -119,14 +125,14 @@ BACKBONES: dict[str, Backbone] = {
     "small": Backbone(features=128, build=SmallEncoder, maps="2"),  # 6 x 6 places at 48 pixels, then 3 x 3
     "resnet18": Backbone(
         features=512,
-        build=lambda: _headless(resnet18(weights=None)),
+        build=lambda: _resnet("resnet18"),
         maps="layer4",
         imagenet=_resnet18_imagenet,
         imagenet_name="torchvision:resnet18:IMAGENET1K_V1",
     ),
     "resnet50": Backbone(
         features=2048,
-        build=lambda: _headless(resnet50(weights=None)),
+        build=lambda: _resnet("resnet50"),
         maps="layer4",
         imagenet=_resnet50_imagenet,
         imagenet_name="torchvision:resnet50:IMAGENET1K_V1",

@@ -82,6 +82,7 @@ def test_marks_are_read_right():
     assert read["after"][0] * SIDE == pytest.approx(shift, abs=0.15)
 
 
+@pytest.mark.full
 def test_flip_angle_zoom_and_shift():
     ours, theirs = map(read_marks, both(marked(), **GEOMETRY))
     for share in (ours["flip"].mean(), theirs["flip"].mean()):
@@ -98,6 +99,7 @@ def test_flip_angle_zoom_and_shift():
     assert 1.0 < np.abs(ours["after"]).mean() / np.abs(theirs["after"]).mean() < 1.25
 
 
+@pytest.mark.full
 def test_brightness_and_contrast():
     picture = np.full((16, 16, 3), 60, np.uint8)
     picture[:, 8:] = 100
@@ -112,6 +114,7 @@ def test_brightness_and_contrast():
             assert kstest(factors, "uniform", (0.5, 1.0)).pvalue > SURE
 
 
+@pytest.mark.full
 def test_erased_rectangles():
     picture = np.full((SIDE, SIDE, 3), 255, np.uint8)
     grey = np.array(MEAN, dtype=np.float32)[:, None, None]

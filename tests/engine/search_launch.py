@@ -9,7 +9,8 @@ from pathlib import Path
 from ray.util import placement_group_table
 
 from raysweep.core.store import Store
-from raysweep.engine import Allotment, Options, cluster
+from raysweep.engine.launch import Options, cluster
+from raysweep.engine.resources import Allotment
 from raysweep.engine.search.desk import SearchListener
 from raysweep.engine.search.run import run_search
 from raysweep.study import LogUniform, Search, Study, search_budget, search_cells

@@ -130,7 +130,8 @@ def test_a_budget_in_device_hours_counts_every_device(launch):
     assert summary(ended.studies[0].study).device_seconds == 24.0
 
 
-def test_a_search_limited_by_hours_alone_ends_when_nothing_new_is_left(launch):
+def test_a_search_limited_by_hours_alone_ends_when_nothing_new_is_left(launch, monkeypatch):
+    monkeypatch.setattr("raysweep.engine.search.study.IDLE", 12)  # a hundred proposals take half a minute
     ended = launch(make_arm(Search(space=TWO_POINTS)), trials=None, device_hours=1.0)
     trial, running = ended.next()
     other, beside = ended.next()

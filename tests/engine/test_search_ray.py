@@ -17,6 +17,7 @@ def launched(folder, *words):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.full
 def test_a_killed_search_goes_on_and_ends_hopeless_trials(tmp_path):
     assert launched(tmp_path, 8).returncode == -9  # in the third epoch of the second trial
     again = launched(tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from raysweep.core.errors import UserError
 from raysweep.core.store import Store
-from raysweep.engine import Options
+from raysweep.engine.launch import Options
 from raysweep.engine.search.desk import SearchListener
 from raysweep.engine.search.run import run_search, search_so_far, trials_left
 from raysweep.recipes import Sets

@@ -11,7 +11,7 @@ from tests.faults.small_study import PLANNED, STUDY, WORDS
 from tests.faults.stores import alter, cut_short, products, results
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.full,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 

@@ -12,10 +12,7 @@ from tests.faults.records import assert_same, outcome, statuses
 from tests.faults.small_study import PLANNED, STUDY, WORDS
 from tests.faults.stores import leases
 
-pytestmark = [
-    pytest.mark.faults,
-    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
 def working_folders(folder):
@@ -33,7 +30,9 @@ def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, refere
     assert "To go on:" in ended.stderr
     assert working_folders(fresh) == begun
     assert not leases(fresh)
-    assert all("RUNNING" not in found for found in statuses(fresh, STUDY).values())
+    found = statuses(fresh, STUDY)
+    assert found["launch"] == ["KILLED"]
+    assert all("RUNNING" not in runs for runs in found.values())
     assert events(fresh)[-1]["event"] == "end"
     before = int(re.findall(r"(\d+) epochs trained", ended.stderr)[0])
     last = run(fresh, *WORDS)
@@ -41,6 +40,7 @@ def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, refere
     assert_same(outcome(fresh, STUDY), reference.cells)
 
 
+@pytest.mark.full
 def test_twice_stops_now(fresh, reference):
     with Launch(fresh, *WORDS) as launch:
         launch.wait_for("the first epochs", lambda: epochs_told(fresh) >= 2)
@@ -56,6 +56,7 @@ def test_twice_stops_now(fresh, reference):
     assert_same(outcome(fresh, STUDY), reference.cells)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seconds", [2.0, 5.0, 8.0])
 def test_during_the_start_too(fresh, reference, seconds):
     """Imports, data, MLflow, Ray: wherever it falls, one sentence, no traceback, nothing left behind."""

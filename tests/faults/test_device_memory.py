@@ -9,7 +9,7 @@ from tests.faults.launches import Launch, events
 from tests.faults.records import outcome
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.full,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 

@@ -17,7 +17,7 @@ from tests.faults.launches import run, wait_for
 from tests.faults.records import outcome
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.full,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 

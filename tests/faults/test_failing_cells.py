@@ -5,7 +5,10 @@ import pytest
 from tests.faults.launches import events, run
 from tests.faults.records import assert_same, outcome
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.full,  # in short: tests/test_end_to_end.py
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 STUDY = "ablation_alpha"
 WORDS = (STUDY, "--preset", "smoke", "--json", "--axis", "alpha=1", "--axis", "train.learning_rate=0.002,1e30")

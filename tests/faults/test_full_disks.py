@@ -15,7 +15,7 @@ from tests.faults.small_study import STUDY, WORDS
 from tests.faults.stores import products
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.full,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
 

@@ -26,6 +26,20 @@ def between_cells(folder):
     return lambda: any(event["event"] == "complete" for event in events(folder))
 
 
+def test_a_driver_killed_in_the_midst_of_training_ends_with_the_numbers_of_an_undisturbed_one(fresh, reference):
+    with Launch(fresh, *WORDS) as launch:
+        launch.wait_for("epochs", training(fresh, 3))
+        launch.kill()
+    assert epochs_told(fresh) >= 3
+    last = run(fresh, *WORDS)
+    assert last.epochs < PLANNED  # what was in the store or in a checkpoint was not trained again
+    assert_same(outcome(fresh, STUDY), reference.cells)
+    found = statuses(fresh, STUDY)
+    assert sorted(found["launch"]) == ["FINISHED", "KILLED"]
+    assert "RUNNING" not in found.get("training", [])
+
+
+@pytest.mark.full
 def test_a_driver_killed_again_and_again_ends_with_the_numbers_of_an_undisturbed_one(fresh, reference):
     chance = random.Random(4)
     moments = [

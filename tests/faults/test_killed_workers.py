@@ -28,7 +28,17 @@ def at_work_on(launch, key):
     return None
 
 
-def test_a_killed_worker_goes_on_from_its_checkpoint_and_fails_alone_after_too_many_deaths(fresh, reference):
+def test_a_killed_worker_goes_on_from_its_checkpoint(fresh, reference):
+    with Launch(fresh, *WORDS) as launch:
+        launch.wait_for("the first two epochs", lambda: epochs_told(fresh) >= 2)
+        assert processes.send(min(launch.workers()), signal.SIGKILL)
+        ended = launch.end()
+    assert_same(outcome(fresh, STUDY), reference.cells)
+    assert ended.epochs <= PLANNED  # nothing that was in a checkpoint has been trained twice
+
+
+@pytest.mark.full
+def test_a_killed_worker_fails_alone_after_too_many_deaths(fresh, reference):
     with Launch(fresh, *WORDS) as launch:
         launch.wait_for("the first two epochs", lambda: epochs_told(fresh) >= 2)
         first = min(launch.workers())

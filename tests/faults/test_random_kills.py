@@ -5,7 +5,7 @@ import pytest
 from tests.faults import random_kills
 
 pytestmark = [
-    pytest.mark.faults,
+    pytest.mark.full,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
     pytest.mark.timeout(3600),
 ]

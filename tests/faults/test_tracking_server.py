@@ -69,6 +69,7 @@ def test_a_server_that_is_killed_and_started_again(server, tmp_path):
     assert {"result.json", "config.json"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
 
 
+@pytest.mark.full
 def test_a_driver_that_is_killed_at_half_time(server, tmp_path):
     """`killed` fails when a reported epoch is lost, arrives twice, or has another value."""
     assert killed(server.uri, 160, tmp_path) >= 80

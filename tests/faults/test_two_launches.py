@@ -28,7 +28,7 @@ BOTH = {
 }
 
 
-@pytest.mark.faults
+@pytest.mark.full
 def test_two_studies_that_share_a_training_train_it_once(fresh):
     plans = {study: plan(fresh, study, *words) for study, words in BOTH.items()}
     with (

@@ -101,6 +101,14 @@ class TestModes:
         assert missing == ([] if trainable else ["affinity.alpha"])
 
     def test_bfloat16_keeps_its_running_mean_in_float32(self):
+        module = SharingAffinity(3)
+        with torch.autocast("cpu", torch.bfloat16):
+            module(noise(4, 2, 3, 3).bfloat16())
+            assert module.eval()(noise(1, 2, 3, 3).bfloat16()).isfinite().all()
+        assert module.running_mean.dtype == torch.float32
+
+    @pytest.mark.full
+    def test_bfloat16_keeps_it_in_the_whole_encoder_too(self):
         torch.manual_seed(0)
         module = ARM()
         with torch.autocast("cpu", torch.bfloat16):

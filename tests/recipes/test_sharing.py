@@ -100,6 +100,7 @@ def test_schedules_on_a_grid(tmp_path):
     assert_as_if_alone(cells[:5], store, tmp_path)
 
 
+@pytest.mark.full
 def test_schedules_of_whole_methods(tmp_path):
     """M_A and M_B part, too, and so does everything that is computed from them."""
     store = Store(tmp_path / "store")
@@ -153,7 +154,7 @@ def test_fine_tuning_and_other_sets(tmp_path):
     assert_as_if_alone([slow], store, tmp_path, tuned)
 
 
-@pytest.mark.parametrize("head", ["plain", "scn"])
+@pytest.mark.parametrize("head", [pytest.param("plain", marks=pytest.mark.full), "scn"])
 def test_wherever_a_training_is_cut_it_ends_the_same(tmp_path, head):
     """Any epochs may be kept, and training may go on from any of them in another process."""
     cell = quick(
@@ -212,6 +213,7 @@ run_cell(Experiment.model_validate_json(sys.argv[1]), SETS, Store(sys.argv[2]), 
 """
 
 
+@pytest.mark.full
 def test_a_process_killed_in_the_joint_training_goes_on_to_the_same_numbers(tmp_path):
     """It dies by SIGKILL right after an epoch that B joined, with SWA and with labels that SCN has changed."""
     cell = quick(

@@ -1,9 +1,5 @@
 """The queue of tasks on a simulated cluster: order, waiting, batches, other launches, failures. No Ray."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -258,17 +254,3 @@ def test_one_worker_takes_them_in_the_order_given_as_far_as_needs_allow(tasks):
         waiting.remove(first)
         done.add(first.key)
     assert queue.exhausted
-
-
-def test_the_queue_itself_knows_no_ray():
-    """Loaded by file: the package around it starts Ray, the module must not need it."""
-    script = (
-        "import importlib.util, sys\n"
-        "spec = importlib.util.spec_from_file_location('queue_alone', sys.argv[1])\n"
-        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "assert module.TaskQueue([]).exhausted\n"
-        "sys.exit(' '.join(m for m in ('ray', 'mlflow') if m in sys.modules) or 0)\n"
-    )
-    file = Path(__file__).parents[2] / "raysweep" / "schedule" / "queue.py"
-    done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

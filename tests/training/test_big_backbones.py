@@ -9,11 +9,15 @@ from raysweep.training import Trainer
 from tests.conftest import make_squares
 
 SIZES = {"resnet18": 64, "resnet50": 64, "res2net50": 64, "arm": 224}
+CASES = [(backbone, head) for backbone in SIZES for head in ("plain", "scn")]
+SHORT = [("resnet18", "scn"), ("arm", "plain")]
 
 
-@pytest.mark.parametrize(("backbone", "size"), SIZES.items())
-@pytest.mark.parametrize("head", ["plain", "scn"])
-def test_two_batches(backbone, size, head):
+@pytest.mark.parametrize(
+    ("backbone", "head"), [pytest.param(*case, marks=[] if case in SHORT else [pytest.mark.full]) for case in CASES]
+)
+def test_two_batches(backbone, head):
+    size = SIZES[backbone]
     experiment = Experiment().with_changes(
         {
             "data.image_size": size,

@@ -285,7 +285,10 @@ def test_a_file_that_says_something_else(tmp_path, monkeypatch, capsys, text, wo
     assert run(capsys, "list")[0] == 2
 
 
-@pytest.mark.parametrize("words", ["list", "stats lab", "show lab --out lab.png"])
+@pytest.mark.parametrize(
+    "words",
+    [*(pytest.param(words, marks=pytest.mark.full) for words in ("list", "stats lab")), "show lab --out lab.png"],
+)
 def test_whoever_reads_may_have_read_enough(place, tmp_path, words):
     """`| head -1`, and one that reads nothing at all."""
     root = class_folder(tmp_path / "lab faces")
