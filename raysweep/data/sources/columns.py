@@ -48,20 +48,14 @@ class Header:
     remarks: tuple[str, ...]
 
 
-def open_user_table(file: Path, root: Path, options: Mapping[str, str], required: Sequence[str] = REQUIRED) -> Table:
-    """The CSV file at `file` with its columns by role; `options` as `FORMS`.
+def open_user_table(
+    file: Path, root: Path, options: Mapping[str, str], required: Sequence[str] = REQUIRED
+) -> tuple[Table, tuple[str, ...]]:
+    """The CSV file at `file` with its columns by role, and sentences about the columns; `options` as `FORMS`.
 
     Raises:
         UserError: no rows, no text in UTF-8, a separator or a column that is not certain, or one that is missing.
     """
-    table, _ = open_with_remarks(file, root, options, required)
-    return table
-
-
-def open_with_remarks(
-    file: Path, root: Path, options: Mapping[str, str], required: Sequence[str] = REQUIRED
-) -> tuple[Table, tuple[str, ...]]:
-    """As `open_user_table`, and sentences about the columns."""
     name = file.relative_to(root).as_posix()
     number, text, notes = read_head(file, name, f"{','.join(required)}[,...]")
     asked = {"tab": "\t"}.get(options.get("separator", ""), options.get("separator", ""))

@@ -17,7 +17,7 @@ from raysweep.core.errors import UserError
 from raysweep.data.record import Listing, Problem, Record, split_of
 
 from .class_names import FORM, ClassNames
-from .columns import FORMS, open_with_remarks
+from .columns import FORMS, open_user_table
 from .folders import MOST_NAMED, image_names
 from .reader import Reader, fitting, wrong_release
 from .rows import Entry, Row, Table, read_rows
@@ -132,7 +132,7 @@ def read_csv_listing(path: Path, options: Mapping[str, str]) -> Listing:
     """
     if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
         raise wrong_release(path, TITLE, "a .csv file")
-    table, remarks = open_with_remarks(path, path.parent, options)
+    table, remarks = open_user_table(path, path.parent, options)
     names = ClassNames(options["names"])
     given = scale_of(options[RANGE], table.delimiter)
     rules = Rules(_images(path, options[IMAGES]), path.parent, names, given)

@@ -12,7 +12,7 @@ from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 
 from .class_names import ClassNames
-from .columns import open_with_remarks
+from .columns import open_user_table
 from .csv_table import read_face
 from .reader import Reader, fitting, held_out, wrong_release
 from .rows import Entry, Row, Table, count_rows, read_rows
@@ -44,7 +44,7 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     file = list_in(root)
     if file is None:
         raise wrong_release(root, TITLE, f"{FILE} ({','.join(COLUMNS)})")
-    table, remarks = open_with_remarks(file, file.parent, {}, COLUMNS)
+    table, remarks = open_user_table(file, file.parent, {}, COLUMNS)
     fitting(file, TITLE, partial(_entries, table, frozenset()))
     notes = table.notes
     test, total = frozenset[str](), count_rows(file) - len(notes) - 1

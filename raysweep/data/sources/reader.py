@@ -41,11 +41,6 @@ class Reader:
         return {name: "" if isinstance(values, str) else values[0] for name, values in self.options.items()}
 
 
-def recorded(options: Mapping[str, str], reader: Reader) -> dict[str, str]:
-    """Options that are not at their defaults: what a fingerprint has to know, so that a new option changes none."""
-    return {name: value for name, value in options.items() if value != reader.defaults()[name]}
-
-
 def check_unpacked(root: Path) -> None:
     """Raises UserError: an archive instead of a folder."""
     if root.is_file() and root.name.lower().endswith(ARCHIVES):
