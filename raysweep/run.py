@@ -171,8 +171,7 @@ def _run(asked: argparse.Namespace) -> int:
     name, study = find_study(asked.study)
     if asked.study in (hidden := hidden_studies()):
         print(f"raysweep: {name} is {list_studies()[name]}, which hides {hidden[name]}", file=sys.stderr)
-    for axis, words in _axes(asked.axis).items():
-        study = with_axis(study, axis, words)
+    study = _with_axes(study, asked.axis)
     if asked.preset not in PRESETS:
         raise unknown_name("preset", asked.preset, PRESETS)
     changes = _changes(asked.set, asked.on or [])
@@ -188,14 +187,8 @@ def _run(asked: argparse.Namespace) -> int:
             if value is not None:
                 raise UserError(f"{option} is for studies with a search, and {name} has none")
     sources = asked.on or []
-    sets = (
-        {name: {"data.source": source} for name, source in data_folders(sources).items()}
-        if len(sources) > 1
-        else {"": {"data.source": sources[0]} if sources else {}}
-    )
-    sessions = {
-        label: _prepared(asked, name, study, {**changes, **chosen}, replicates) for label, chosen in sets.items()
-    }
+    chosen = _chosen_data(sources)
+    sessions = {label: _prepared(asked, name, study, {**changes, **data}, replicates) for label, data in chosen.items()}
     if len(sessions) > 1:
         _check_apart(sessions, sources)
     if asked.plan:
@@ -209,6 +202,13 @@ def _run(asked: argparse.Namespace) -> int:
         for session in sessions.values():
             session.check()
     return _launched(asked, name, study, sessions)
+
+
+def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What each data set changes, by the folder of its report below the study's; "" when there is one report."""
+    if len(sources) > 1:
+        return {name: {"data.source": source} for name, source in data_folders(sources).items()}
+    return {"": {"data.source": sources[0]} if sources else {}}
 
 
 def _launched(asked: argparse.Namespace, name: str, study: Study, sessions: Mapping[str, Runnable]) -> int:
@@ -312,17 +312,20 @@ def _devices(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _axes(texts: Sequence[str]) -> dict[str, list[Word]]:
-    """What --axis names, each once, with its values."""
-    axes: dict[str, list[Word]] = {}
+def _with_axes(study: Study, texts: Sequence[str]) -> Study:
+    """The study with what --axis says, each axis once, by its name or by its field."""
+    changed: set[str] = set()
     for text in texts:
-        name, separator, values = text.partition("=")
-        if not separator or not name.strip() or not values.strip():
+        name, separator, values = (part.strip() for part in text.partition("="))
+        if not separator or not name or not values:
             raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
-        if name.strip() in axes:
-            raise UserError(f"--axis names {name.strip()} twice: put all its values into one")
-        axes[name.strip()] = split_values(f"--axis {name.strip()}", values)
-    return axes
+        own = next((axis.name for axis in study.axes if name == axis.name or axis.sets(name)), name)
+        if own in changed:
+            raise UserError(f"--axis names {name} twice: put all its values into one")
+        before = {axis.name for axis in study.axes}
+        study = with_axis(study, name, split_values(f"--axis {name}", values))
+        changed |= {own, *({axis.name for axis in study.axes} - before)}
+    return study
 
 
 def _changes(texts: Sequence[str], on: Sequence[str]) -> dict[str, Any]:

@@ -71,6 +71,8 @@ def empty_folder(tmp_path, monkeypatch):
         ("ablation_alpha --axis labels.alpha=0,,1", "a value is missing in '0,,1'"),
         ("ablation_alpha --axis labels.alpha='0,1", "a quote must close"),
         ("ablation_alpha --axis train.epochs=2,3 --axis train.epochs=4", "--axis names train.epochs twice"),
+        ("ablation_alpha --axis alpha=0,1 --axis labels.alpha=0.5,1", "--axis names labels.alpha twice"),
+        ("ablation_alpha --axis train.epochs=2,3 --axis epochs=2", "--axis names epochs twice"),
         ("ablation_alpha --set train.epochs=2 --set train.epochs=3", "--set names train.epochs twice"),
         ("ablation_alpha --set data.source=faces-c --on faces", "--on and --set data.source both name the data"),
         ("ablation_alpha --axis data.source=faces,./no.csv", "no.csv: no such file or folder"),
