@@ -127,6 +127,25 @@ def test_without_a_leak_the_notes_say_that_it_was_looked_for(own):
     assert b.notes == ("looked for images of A with the same pixels that are scored or chosen on, and found none",)
 
 
+def test_near_twins_leave_where_they_are_asked_for(own, tmp_path):
+    """Lighter copies of A's test images, at a size where pictures can be told apart."""
+    rows = read_list(own / "B.csv")
+    (tmp_path / "light").mkdir()
+    for i, row in enumerate(row for row in read_list(own / "A.csv") if row[4] == "test"):
+        pixels = np.asarray(Image.open(own / row[0]).resize((48, 48), Image.Resampling.BICUBIC))
+        Image.fromarray((pixels * 0.9 + 12).astype(np.uint8)).save(tmp_path / "light" / f"{i}.png")
+        rows.append([f"light/{i}.png", *row[1:4], "train"])
+    shutil.copytree(own / "B", tmp_path / "B")
+    extra = {"joint__extra": (str(write_list(tmp_path / "light.csv", rows, va=True)),), "data__image_size": 48}
+    exact, near = (loaded(own, data__leave_out=which, **extra).extras[0] for which in ("twins", "near_twins"))
+    assert len(exact) == 66
+    assert len(near) == 48
+    assert "18 test images of A with the same or nearly the same picture" in near.notes[-1]
+    again = load_sets(experiment(own, data__leave_out="near_twins", **extra), tmp_path / "cache")
+    assert again.extras[0].fingerprint == near.fingerprint
+    assert len(list((tmp_path / "cache").glob("shared-*.npy"))) == 1
+
+
 def as_folder(own, name, root):
     """The same images as a class folder."""
     for i, (path, expression, *_, split) in enumerate(read_list(own / f"{name}.csv")):
