@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
+# Every launch of the tests would compile raysweep again.
+unexport PYTHONDONTWRITEBYTECODE
+
 OLDEST := .venv-oldest
 OLDEST_PYTHON ?= python3.11
 

@@ -102,6 +102,7 @@ GROUPS = """
 from raysweep.study import Axis, Study
 study = Study(
     title="Cells on two devices",
+    paper="DCJT",
     base={"joint.extra": "faces-b-moderate", "train.epochs": 4},
     axes=[Axis("training", {
         "several stages": {"joint.method": "dcjt"},

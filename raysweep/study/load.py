@@ -67,10 +67,10 @@ def load_study(file: Path) -> Study:
     """Run a study file and return its `study`."""
     spec = importlib.util.spec_from_file_location(f"raysweep_study_{file.stem}", file)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        code = compile(file.read_bytes(), str(file), "exec")  # the loader would leave and believe a __pycache__
+        exec(code, module.__dict__)
     except UserError as error:
         raise UserError(f"{file.name}: {error}") from None
     except Exception as error:

@@ -1,5 +1,6 @@
 """The space of a search, what it refuses in one line, and the study that its table is made of."""
 
+import sys
 from dataclasses import replace
 from random import Random
 
@@ -113,6 +114,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_a_mistake_in_a_study_file_ends_with_exit_code_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     (tmp_path / "mine.py").write_text(
         "from raysweep.study import Search, Study, Uniform\n"
         "study = Study(title='Mine', search=Search(space={'labels.alpha': Uniform(1, 0)}))\n"
