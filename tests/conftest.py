@@ -2,12 +2,18 @@
 
 import math
 
+import hypothesis
 import pytest
 import torch
 
 from raysweep.core.experiment import Experiment
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
+
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # a busy machine is no fault
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -122,7 +122,7 @@ def test_cells_on_two_devices_train_in_worker_groups_and_fail_with_their_cause(t
     assert re.search(rf"asks for 1000 devices, but the cluster has {os.cpu_count()} CPU", refused.stderr)
     assert done.code == 1, done
     (told,) = done.told
-    assert told["done"] == 1
+    assert told["done"] == 1, (told["failed"], told["stopped"])
     assert told["failed"]["training=diverges #0"].startswith("DegenerateLoss: the loss became")
     assert told["trained"]["M_A"] == {"pieces": 1, "epochs": 4}
     _, runs = runs_of(tmp_path, "groups")

@@ -50,6 +50,10 @@ def test_sixteen_bits_of_colour(tmp_path):
 def test_other_colour_models_are_converted(tmp_path, mode):
     source = Image.open(photograph(tmp_path / "a.png", 3)).convert(mode)
     source.save(tmp_path / "b.tif")
+    try:
+        Image.open(tmp_path / "b.tif").load()
+    except OSError:  # YCbCr, before Pillow 13
+        pytest.skip("this Pillow writes TIFF files of that kind that it cannot read")
     assert np.array_equal(read(tmp_path / "b.tif"), np.asarray(source.convert("RGB")))
 
 
