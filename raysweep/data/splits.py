@@ -54,11 +54,16 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
 
     `validation` and `select_then_retrain` use the data set's validation images, or hold out a part
     of the training images drawn by `seed`; `last` and `best_on_test` train on both.
+
+    Raises:
+        UserError: no image is for training, or `held_out` cannot divide them.
     """
     splits = data.splits.clone()
     if selection.protocol in ("last", "best_on_test"):
         splits[splits == VALIDATION] = TRAIN
-    elif not len(data.rows(VALIDATION)):
+    if not bool((splits == TRAIN).any()):
+        raise UserError(f"{data.name}: none of its {len(data):,} images is for training: all are in other splits")
+    if selection.protocol not in ("last", "best_on_test") and not len(data.rows(VALIDATION)):
         key = derive_key(seed, "validation split")
         rows = held_out(data, data.rows(TRAIN), key, selection.validation_share, selection.validation_per_class)
         splits[rows] = VALIDATION
@@ -142,7 +147,9 @@ def named_gaps(data: FaceData, scored: bool = True) -> FaceData:
     for split, word in ((TRAIN, "training"), *(((TEST, "test"),) if scored else ())):
         counts = torch.bincount(data.labels[data.rows(split)], minlength=data.num_classes)
         lacking = [name for name, count in zip(data.classes, counts.tolist(), strict=True) if not count]
-        if lacking and len(lacking) < data.num_classes:
+        if len(lacking) == data.num_classes:
+            notes.append(f"no {word} images at all")
+        elif lacking:
             without = ": macro-F1 is the mean over the other classes" if split == TEST else ""
             notes.append(f"no {word} image of {', '.join(lacking)}{without}")
     return replace(data, notes=(*data.notes, *notes)) if notes else data

@@ -56,7 +56,7 @@ def _listing(path: Path, options: Mapping[str, str]) -> Listing:
 
 def _digest(listing: Listing, size: int) -> str:
     """Changes with everything that is read, and with the size or time of any file."""
-    digest = hashlib.sha256(f"{size}{listing.notes}{listing.options}{listing.classes}".encode())
+    digest = hashlib.sha256(f"{size}{listing.notes}{listing.remarks}{listing.options}{listing.classes}".encode())
     last: Path | None = None
     for entry in listing.entries:
         digest.update(repr(entry).encode("utf-8", "surrogateescape"))

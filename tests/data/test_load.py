@@ -233,6 +233,14 @@ def test_a_given_validation_part_is_used_or_trained_on():
     assert len(for_protocol(data, Selection(protocol="last", weights="last"), 5).rows(VALIDATION)) == 0
 
 
+def test_a_set_without_training_images_is_refused_for_training(tmp_path):
+    rows = [f"{i}.png,{('fear', 'anger')[i % 2]},test" for i in range(8)]
+    data = load(csv_of(tmp_path, "path,expression,split", *rows))
+    assert "no training images at all" in data.notes
+    with pytest.raises(UserError, match="none of its 8 images is for training"):
+        for_protocol(data, Selection(), seed=0)
+
+
 def test_one_image_of_a_class_is_never_held_out():
     labels, rows = torch.tensor([0, 0, 0, 0, 1]), torch.arange(5)
     assert labels[_held_out_per_class(labels, rows, 1, 0.15, None)].tolist() == [0]

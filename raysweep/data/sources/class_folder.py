@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from raysweep.data.image_types import is_image_name
+from raysweep.core.errors import UserError
+from raysweep.data.image_types import is_hidden, is_image_name
 from raysweep.data.record import Listing, Record
 
 from .class_names import FORM, ClassNames
@@ -40,7 +41,10 @@ def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
     for folder in scan.folders:
         counts[_text(folder.name)] += folder.count
     names.number(counts)
-    notes = names.check(counts, root, "folder")
+    try:
+        notes = names.check(counts, root, "folder")
+    except UserError as error:
+        raise UserError(f"{error}{_list_beside(root)}") from None
     by_folder = options["subjects"] == "folder"
     return Listing(
         name=root.resolve().name,
@@ -54,6 +58,12 @@ def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
         remarks=(*scan.unread, *_folders_around(scan, by_folder)),
         total=scan.count,
     )
+
+
+def _list_beside(root: Path) -> str:
+    """A hint at a CSV file that may say what the folders do not."""
+    lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv" and not is_hidden(path.name))
+    return f"; or does {lists[0]} list them? Then give that file" if lists else ""
 
 
 def _folders_around(scan: FolderScan, by_folder: bool) -> Iterator[str]:

@@ -142,6 +142,13 @@ def test_folders_that_name_no_expression_are_refused(tmp_path, folders):
         read("folder", tmp_path)
 
 
+def test_a_list_beside_folders_is_hinted_at(tmp_path):
+    pictures(tmp_path, "images")
+    (tmp_path / "labels.csv").write_text("path,expression\nimages/0.png,happy\n")
+    with pytest.raises(UserError, match=r"or does labels\.csv list them\? Then give that file"):
+        read("folder", tmp_path)
+
+
 def test_links_are_followed_but_not_for_ever(tmp_path):
     pictures(tmp_path / "elsewhere", "0", count=3)
     pictures(tmp_path / "set", *NAMES)
