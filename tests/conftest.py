@@ -72,6 +72,7 @@ STARTS_CLUSTERS = ("tests/test_studies.py", "tests/faults/", "tests/test_end_to_
 
 
 @pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """For `--dist loadgroup`: a file stays in one process, for what its tests share, and so do all drills."""
     for item in items:
