@@ -67,15 +67,11 @@ def quick() -> Experiment:
     )
 
 
-STARTS_CLUSTERS = ("tests/test_studies.py", "tests/faults/", "tests/test_end_to_end.py", "tests/test_wheel.py")
-"""What takes minutes: run first, so that no process is left alone with it at the end."""
+LONGEST = ("tests/test_studies.py", "tests/faults/", "tests/test_end_to_end.py", "tests/test_wheel.py")
+"""What takes minutes, the longest first: it starts first, so that no process is left alone with it at the end."""
 
 
-@pytest.hookimpl(tryfirst=True)
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """For `--dist loadgroup`: a file stays in one process, for what its tests share, and so do all drills."""
-    for item in items:
-        path = item.path.relative_to(item.config.rootpath).as_posix()
-        item.add_marker(pytest.mark.xdist_group("drills" if path.startswith("tests/faults/") else path))
-    items.sort(key=lambda item: not item.nodeid.startswith(STARTS_CLUSTERS))
+    """In the order of `LONGEST`, then as collected. `--dist loadfile` keeps a file in one process, for what it shares."""
+    place = {start: number for number, start in enumerate(LONGEST)}
+    items.sort(key=lambda item: next((place[s] for s in LONGEST if item.nodeid.startswith(s)), len(LONGEST)))
