@@ -72,6 +72,6 @@ LONGEST = ("tests/test_studies.py", "tests/faults/", "tests/test_end_to_end.py",
 
 
 def pytest_collection_modifyitems(items):
-    """In the order of `LONGEST`, then as collected. `--dist loadfile` keeps a file in one process, for what it shares."""
+    """In the order of `LONGEST`, then as collected."""
     place = {start: number for number, start in enumerate(LONGEST)}
     items.sort(key=lambda item: next((place[s] for s in LONGEST if item.nodeid.startswith(s)), len(LONGEST)))
