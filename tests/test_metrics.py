@@ -120,7 +120,7 @@ def test_every_score_of_made_labels_has_a_direction():
     labels = {f"extra_va_{name}": va[name] for name in ("given", "new")} | {"extra_truth_va": va["truth"]}
     labels |= {f"extra_labels_{name}": classes[name] for name in ("given", "new")}
     labels |= {"extra_truth_labels": classes["truth"], "extra_selected": np.arange(20) < 8}
-    labels |= {"target_va": va["given"], "target_truth_va": va["truth"]}
+    labels |= {"target_va": va["given"], "target_truth_va": va["truth"], "target_own_va": va["new"]}
     scores = label_scores(labels)
     assert set(scores) == set(LABEL_SCORES)
     rest = slice(8, None)

@@ -97,8 +97,9 @@ class Listing:
 
     `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options`: words that change
     what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: what a user should know of how the
-    set was read (files that were passed over, columns that are not used), for the console; `counts`: published
-    training counts by expression and `means`: published mean VA, where there are any, to stand beside ours.
+    set was read (files that were passed over, columns that are not used), for the console; `names_lists`: the release
+    names its lists, so their names count in the fingerprint; `counts`: published training counts by expression and
+    `means`: published mean VA, where there are any, to stand beside ours.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Listing:
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    names_lists: bool = True
     counts: Mapping[str, int] = field(default_factory=dict)
     means: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     total: int | None = None

@@ -229,6 +229,12 @@ def test_a_moved_set_is_the_same_set(tmp_path):
     first = by_path(tmp_path / "set")
     (tmp_path / "set").rename(tmp_path / "moved")
     assert by_path(tmp_path / "moved").fingerprint == first.fingerprint
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name}" for path in (tmp_path / "moved").glob("*/*")]
+    found = set()
+    for name in ("one.csv", "other.csv"):
+        (tmp_path / "moved" / name).write_text("\n".join(["path,expression", *rows, ""]))
+        found.add(by_path(tmp_path / "moved" / name).fingerprint)
+    assert len(found) == 1
 
 
 def test_two_processes_that_read_at_once(tmp_path):

@@ -17,7 +17,7 @@ from raysweep.study.search_plan import SearchPlan
 from tests.conftest import make_squares
 from tests.engine.search_driver import Launch, make_arm
 
-SEARCH = Search(space={"labels.alpha": Uniform(0, 1)})
+SEARCH = Search(space={"labels.alpha": Uniform(0, 1)}, stopper=None)
 
 
 @pytest.fixture(autouse=True)

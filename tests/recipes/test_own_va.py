@@ -5,6 +5,7 @@ import pytest
 
 from raysweep.core.errors import UserError
 from raysweep.core.store import Store
+from raysweep.core.values import Word
 from raysweep.metrics import label_scores
 from raysweep.recipes import Sets, build, remarks
 from raysweep.run import main
@@ -69,13 +70,13 @@ def test_scores_without_any_annotated_image():
 def test_levels_that_need_va_are_there_when_asked_for(study, axis, levels):
     _, plain = find_study(study)
     assert not any("own" in level for level in plain.axis(axis).levels)
-    chosen = with_axis(plain, axis, levels, levels)
+    chosen = with_axis(plain, axis, [Word(level) for level in levels])
     assert list(chosen.axis(axis).levels) == levels
     cells = make_cells(chosen, "smoke", [0], {})
     assert any(cell.experiment.joint.pseudo_va == "own" for cell in cells)
     if axis == "labels":
         with pytest.raises(UserError, match="did you mean 'DL & own VA'"):
-            with_axis(plain, axis, ["DL", "DL & own VAs"], [])
+            with_axis(plain, axis, [Word("DL"), Word("DL & own VAs")])
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,9 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         "margin": crop.margin,
         **({"detector": crop.detector} if crop.detector else {}),
     }
-    fingerprint = hashlib.sha256(json.dumps({**content, "rows": rows}, sort_keys=True).encode()).hexdigest()
+    read = lists if listing.names_lists else sorted(lists.values())
+    told = {**content, "lists": read, "rows": rows}
+    fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     return Manifest(
         name=listing.name,
         release=listing.release,

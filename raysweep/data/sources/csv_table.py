@@ -151,6 +151,7 @@ def read_csv_listing(path: Path, options: Mapping[str, str]) -> Listing:
         options={key: value for key, value in options.items() if value},
         notes=(*table.notes, *notes, *_gaps(survey)),
         remarks=remarks,
+        names_lists=False,
         total=survey.rows,
     )
 
