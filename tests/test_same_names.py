@@ -1,14 +1,13 @@
 """Two data sets called l.csv and two studies called my.py, from the command line to the report."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from raysweep.report.__main__ import main
+from tests.several_launches import run_all
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
@@ -41,10 +40,9 @@ def folder(tmp_path_factory):
     for name in "ab":
         (folder / name).mkdir()
         (folder / name / "my.py").write_text(STUDY.format(title=f"What {name} asks"))
-    for study, data in (("a/my.py", "A/l.csv"), ("b/my.py", "A/l.csv"), ("a/my.py", "B/l.csv")):
-        words = [sys.executable, "-m", "raysweep.run", study, "--preset", "smoke", "--on", data, "--json"]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
-        assert done.returncode == 0, done.stderr
+    launches = (("a/my.py", "A/l.csv"), ("b/my.py", "A/l.csv"), ("a/my.py", "B/l.csv"))
+    for done in run_all(folder, [["run", study, "--preset", "smoke", "--on", data] for study, data in launches]):
+        assert done.code == 0, done
     return folder
 
 

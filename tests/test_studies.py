@@ -21,11 +21,9 @@ LAUNCHES = {
     "fine-tuning": ["dcjt_finetune", "--axis", "pre-training=A only,B only,A + B combined"],
     "a shared warm-up": ["ablation_warmup", "--axis", "warm-up=0.25,0.5"],
     "label noise": ["ablation_noise_rate", "--axis", "noise=0,0.3"],
-    "votes": ["ablation_votes", "--axis", "noise=0.3"],
-    "published methods": ["ddaf_benchmark", "--axis", "labels=one-hot,fused Gaussian"],
     "search": ["search_ddaf", "--trials", "2", "--axis", "noise=0"],
 }
-"""One launch of each kind. Levels that are left out differ from the others by a number."""
+"""One launch of each kind that has a way of its own through the engine."""
 
 REST = {
     name: [name, *(["--trials", "2"] if find_study(name)[1].search else [])]

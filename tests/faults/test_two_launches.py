@@ -10,7 +10,10 @@ from tests.faults.records import assert_same, outcome
 from tests.faults.small_study import PLANNED, STUDY, WORDS
 from tests.faults.stores import products
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 
 def test_the_same_study_twice_at_once_trains_every_epoch_once(fresh, reference):
@@ -28,7 +31,6 @@ BOTH = {
 }
 
 
-@pytest.mark.full
 def test_two_studies_that_share_a_training_train_it_once(fresh):
     plans = {study: plan(fresh, study, *words) for study, words in BOTH.items()}
     with (
