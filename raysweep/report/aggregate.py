@@ -15,7 +15,8 @@ from raysweep.core.words import arm_name
 
 from .records import CellRecord, Results, StudyRecord
 from .search_records import SearchRecord
-from .statistics import Comparison, Spread, judged, paired, spread
+from .statistics import Comparison, Spread, confirmed, explored, paired, spread
+from .words import listed, plural
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,10 @@ class ArmSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A study's arms in order, the scores that exist, remarks on how the cells came about, searches if there are."""
+    """A study's arms in order, the scores that exist, remarks on how the cells came about, searches if there are.
+
+    `family`: the comparisons in the headline score that the claims hold for together.
+    """
 
     study: StudyRecord
     arms: tuple[ArmSummary, ...]
@@ -74,6 +78,7 @@ class Summary:
     unavailable: tuple[str, ...]
     remarks: tuple[str, ...]
     searches: tuple[SearchRecord, ...] = ()
+    family: int = 0
 
     @property
     def incomplete(self) -> bool:
@@ -83,9 +88,14 @@ class Summary:
         return next((arm for arm in self.arms if arm.coordinates == coordinates), None)
 
 
-def summarise(results: Results) -> Summary:
-    """Every arm that has a planned cell, with each of the study's scores compared with its reference arm."""
+def summarise(results: Results, family: int | None = None) -> Summary:
+    """Every arm that has a planned cell, with each of the study's scores compared with its reference arm.
+
+    Args:
+        family: comparisons of the table that these results stand in, where it holds more than they (`family_size`).
+    """
     study = results.study
+    family = family_size(results) if family is None else family
     cells = {str(coordinates): tuple(results.of(coordinates)) for coordinates in study.arms}
     arms = [
         ArmSummary(coordinates, cells[str(coordinates)], study.is_reference(coordinates))
@@ -93,7 +103,7 @@ def summarise(results: Results) -> Summary:
         if cells[str(coordinates)]
     ]
     columns = _with_own_va(study.columns, results)
-    summaries = {score: _one_score(study, arms, score) for score in columns}
+    summaries = {score: _one_score(study, arms, score, family) for score in columns}
     present = [score for score in columns if any(s.spread for s in summaries[score].values())]
     some = any(cell.complete for cell in results.cells)
     shown = tuple(s for s in columns if s in present or s == study.metric) if some else study.columns
@@ -102,7 +112,23 @@ def summarise(results: Results) -> Summary:
         for a in arms
     )
     hidden = tuple(score for score in study.columns if score not in shown)
-    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)), results.searches)
+    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)), results.searches, family)
+
+
+def family_size(results: Results) -> int:
+    """How many comparisons with a reference the table plans. Arms of the same cells are compared once."""
+    pairs = (_planned_pair(results, coordinates) for coordinates in results.study.arms)
+    return len({pair for pair in pairs if pair is not None})
+
+
+def _planned_pair(results: Results, coordinates: Mapping[str, str]) -> tuple[tuple[str, ...], ...] | None:
+    """Keys of the cells of an arm and of its reference; None where there is nothing to compare."""
+    study = results.study
+    if not study.reference or study.is_reference(coordinates):
+        return None
+    arms = (coordinates, study.reference_of(coordinates))
+    ours, theirs = (tuple(cell.key for cell in results.of(arm)) for arm in arms)
+    return (ours, theirs) if ours and theirs and ours != theirs else None
 
 
 def _with_own_va(columns: Sequence[str], results: Results) -> tuple[str, ...]:
@@ -111,24 +137,44 @@ def _with_own_va(columns: Sequence[str], results: Results) -> tuple[str, ...]:
     return tuple(name for score in columns for name in (score, OWN_VA.get(score)) if name == score or name in there)
 
 
-def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str) -> dict[str, ScoreSummary]:
-    """The score of every arm by name, each compared with its reference; Holm over arms that share one."""
+def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: int) -> dict[str, ScoreSummary]:
+    """The score of every arm by name, each compared with its reference."""
     plain = {arm.name: _summary(arm, score) for arm in arms}
-    families: dict[str, dict[str, Comparison]] = {}
-    for arm in arms:
-        reference = arm_name(study.reference_of(arm.coordinates))
-        if not study.reference or arm.is_reference or reference not in plain:
-            continue
-        comparison = paired(plain[arm.name].values, plain[reference].values)
-        if comparison is not None:
-            families.setdefault(reference, {})[arm.name] = comparison
+    named = {arm.name: arm for arm in arms}
+    first: dict[tuple[tuple[str, ...], ...], str] = {}
     compared: dict[str, Comparison] = {}
-    for family in families.values():
-        verdicts = judged(family, HIGHER_IS_BETTER[score])
-        if score in WITHOUT_DIRECTION:
-            verdicts = {name: replace(c, verdict="no claim") for name, c in verdicts.items()}
-        compared |= verdicts
+    for arm in arms:
+        reference = named.get(arm_name(study.reference_of(arm.coordinates)))
+        if not study.reference or arm.is_reference or reference is None:
+            continue
+        comparison = paired(plain[arm.name].values, plain[reference.name].values)
+        if comparison is not None:
+            name = first.setdefault(tuple(tuple(cell.key for cell in a.cells) for a in (arm, reference)), arm.name)
+            compared[arm.name] = replace(comparison, same_as="" if name == arm.name else name)
+            if score == study.metric:
+                unfit = _unfit(arm, reference, score)
+                compared[arm.name] = confirmed(compared[arm.name], family, HIGHER_IS_BETTER[score], unfit)
+    if score != study.metric:
+        compared |= explored({name: c for name, c in compared.items() if not c.same_as})
+        compared = {n: replace(c, p_holm=compared[c.same_as or n].p_holm) for n, c in compared.items()}
     return {name: ScoreSummary(s.values, s.spread, s.runs, compared.get(name)) for name, s in plain.items()}
+
+
+def _unfit(arm: ArmSummary, reference: ArmSummary, score: str) -> str:
+    """Why no claim may be made of an arm: cells that are not there may be the ones that went badly."""
+    if score in WITHOUT_DIRECTION:
+        return "the score has no better direction"
+    if reasons := _gaps(arm, score):
+        return reasons
+    return f"the reference has {reasons}" if (reasons := _gaps(reference, score)) else ""
+
+
+def _gaps(arm: ArmSummary, score: str) -> str:
+    """For example "1 failed and 1 missing of 5 cells"; empty where every cell has the score."""
+    without = sum(score not in cell.scores for cell in arm.cells if cell.complete)
+    parts = [f"{count} {state}" for state, count in arm.absent.items()]
+    parts += [f"{without} without a finite {score}"] if without else []
+    return f"{listed(parts)} of {plural(arm.planned, 'cell')}" if parts else ""
 
 
 def _summary(arm: ArmSummary, score: str) -> ScoreSummary:

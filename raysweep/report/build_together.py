@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .aggregate import Summary, summarise
+from .aggregate import Summary, family_size, summarise
 from .csv_files import scores_csv
 from .drawing import style
 from .figure_data import dependence
@@ -77,7 +77,8 @@ def stale_together(results: Sequence[Results], out: Path, reports: Sequence[Path
 
 
 def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Page:
-    summaries = tuple(summarise(one) for one in results)
+    family = sum(map(family_size, results))  # a reader sees one table
+    summaries = tuple(summarise(one, family) for one in results)
     check_alike(summaries)
     study = summaries[0].study
     pages = [folder / f"{file_stem(study.name)}.md" for folder in reports]

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from raysweep.core.words import arm_name
 
-from .aggregate import Summary
+from .aggregate import ArmSummary, Summary
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
 from .published import PUBLISHED, same_data
 from .records import StudyRecord
 from .search_words import how_found, then_replicated, troubles
-from .statistics import MIN_REPLICATES
-from .table import DEGENERATE, INCOMPLETE
-from .words import DASH, file_stem, listed, one_line, plural, title
+from .statistics import MIN_REPLICATES, exact_interval, simultaneous, spread
+from .table import BETTER, DEGENERATE, INCOMPLETE, WORSE
+from .words import DASH, file_stem, listed, number, one_line, plural, title
 
 PROTOCOLS = {
     "validation": "validation images are held out of training and the test images are read once",
@@ -54,9 +54,10 @@ def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ..
     lines: list[tuple[str, str]] = []
     if summary.incomplete:
         lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
-    degenerate = [f"{a.name} ({a.degenerate} of {a.complete})" for a in summary.arms if a.degenerate]
+        lines += [("", words) for words in _failed(summary)]
+    degenerate = [_degenerate(arm, summary.study.metric) for arm in summary.arms if arm.degenerate]
     if degenerate:
-        words = f"Degenerate: predicts one class for every test image: {listed(degenerate)}. Kept in the means."
+        words = f"Degenerate: predicts one class for every test image: {'; '.join(degenerate)}. Kept in the means."
         lines.append((DEGENERATE, words))
     if summary.unavailable:
         names = listed([title(score) for score in summary.unavailable])
@@ -99,6 +100,32 @@ def incomplete_words(summary: Summary) -> str:
         if words:
             parts.append(f"{arm.name}: {', '.join(words)}")
     return "; ".join(parts)
+
+
+def _failed(summary: Summary) -> Iterator[str]:
+    """How often trainings fail, and what the scores then mean."""
+    rates = [
+        f"{arm.name} {_rate(failed, arm.complete + failed)}"
+        for arm in summary.arms
+        if (failed := arm.absent.get("failed", 0))
+    ]
+    if rates:
+        yield (
+            f"Share of cells that fail, with its exact 95 % interval (Clopper-Pearson): {'; '.join(rates)}. Scores of "
+            "these arms are those of the trainings that do not fail, and no claim is made of them."
+        )
+
+
+def _degenerate(arm: ArmSummary, metric: str) -> str:
+    """For example "alpha=1: 1 of 5 (20 % [0.5, 71.6]), macro-F1 of the others 0.512"."""
+    words = f"{arm.name}: {_rate(arm.degenerate, arm.complete)}"
+    others = spread([c.scores[metric] for c in arm.cells if c.complete and not c.degenerate and metric in c.scores])
+    return words if others is None else f"{words}, {title(metric)} of the others {number(others.mean)}"
+
+
+def _rate(count: int, of: int) -> str:
+    low, high = exact_interval(count, of)
+    return f"{count} of {of} ({100 * count / of:.0f} % [{100 * low:.1f}, {100 * high:.1f}])"
 
 
 def replicate_range(summary: Summary) -> str:
@@ -175,16 +202,26 @@ def _uses_statistics(config: Mapping[str, str]) -> bool:
 
 
 def _statistics(summary: Summary) -> str:
+    """How differences are judged, in the words of what this table can claim."""
     words = "Mean ± standard deviation over replicates."
-    if not summary.study.reference:
+    study, name = summary.study, title(summary.study.metric)
+    if not study.reference:
         return words
-    reference = arm_name(summary.study.reference)
-    claim = max((s.comparison.n for a in summary.arms for s in a.scores.values() if s.comparison), default=0)
-    words += f" Differences are paired by replicate with the arm at {reference}, with 95 % t-intervals"
-    words += " and Holm's correction over the arms compared with the same reference, score by score."
-    if claim < MIN_REPLICATES:
-        return f"{words} Fewer than {MIN_REPLICATES} shared replicates allow no claim, so nothing is bold."
-    return f"{words} Bold: better beyond noise (at least {MIN_REPLICATES} shared replicates and corrected p < 0.05)."
+    words += (
+        f" Differences in {name} are paired by replicate with the arm at {arm_name(study.reference)}, "
+        f"with {simultaneous(summary.family)} and p-values adjusted alike."
+    )
+    compared = [c for arm in summary.arms if (c := arm.scores[study.metric].comparison) is not None]
+    if max((c.n for c in compared), default=0) < MIN_REPLICATES:
+        words += f" Fewer than {MIN_REPLICATES} shared replicates allow no claim, so nothing is bold."
+    else:
+        words += (
+            f" Bold and {BETTER}: better, {WORSE}: worse than the reference beyond noise (an interval without 0, at "
+            f"least {MIN_REPLICATES} shared replicates, no failed or missing cell)."
+        )
+    if len(summary.columns) > 1:
+        words += f" Scores other than {name} are exploratory: nothing is claimed of them."
+    return words
 
 
 def _comparability(study: StudyRecord) -> str:

@@ -13,6 +13,9 @@ from .records import Results
 from .search_words import search_of
 from .statistics import Comparison
 
+COMPARISON = ("shared", "difference", "low", "high", "p", "p_adjusted", "p_holm", "verdict", "why", "same_cells_as")
+"""Columns of a comparison. `low`, `high` and `p_adjusted` of the headline score hold for the whole table at once."""
+
 
 def scores_csv(summary: Summary) -> str:
     """Long format: coordinates, score, mean, std, n, comparison with the reference, published values, run ids."""
@@ -21,7 +24,7 @@ def scores_csv(summary: Summary) -> str:
     datasets = table.datasets if table else ()
     head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
     head += ["trials", "device_hours"] if study.search else []
-    head += ["shared", "difference", "low", "high", "p", "p_holm", "verdict"]
+    head += [*COMPARISON]
     lines = [[*head, *(f"published {dataset}" for dataset in datasets), "runs"]]
     for arm in summary.arms:
         for score in summary.columns:
@@ -66,9 +69,10 @@ def _reference_words(summary: Summary, arm: ArmSummary) -> str:
 
 def _comparison(comparison: Comparison | None) -> list[str]:
     if comparison is None:
-        return [""] * 7
+        return [""] * len(COMPARISON)
     c = comparison
-    return [str(c.n), *map(_digits, (c.difference, c.low, c.high, c.p, c.p_holm)), c.verdict]
+    numbers = map(_digits, (c.difference, c.low, c.high, c.p, c.p_adjusted, c.p_holm))
+    return [str(c.n), *numbers, c.verdict, c.why, c.same_as]
 
 
 def _digits(value: float | None) -> str:

@@ -16,8 +16,8 @@ from .words import title
 _VERDICT_COLORS = {"better": COLORS[0], "worse": COLORS[1]}
 
 
-def draw_forest(rows: Sequence[ForestRow], score: str, reference: str) -> Figure:
-    """Differences with their intervals; filled and coloured where they are beyond noise."""
+def draw_forest(rows: Sequence[ForestRow], score: str, reference: str, family: int = 1) -> Figure:
+    """Differences with their intervals for all `family` at once; filled and coloured where they are beyond noise."""
     groups = list(dict.fromkeys(row.group for row in rows))
     height = len(rows) + 0.9 * sum(bool(group) for group in groups)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.235 * height), layout="constrained")
@@ -38,7 +38,8 @@ def draw_forest(rows: Sequence[ForestRow], score: str, reference: str) -> Figure
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    words = f"{title(score, arrow=True)}: difference from {reference}, 95 % paired t-interval"
+    interval = "95 % paired t-interval" if family < 2 else f"t-intervals, all {family} at once at 95 %"
+    words = f"{title(score, arrow=True)}: difference from {reference}, {interval}"
     axes.set_xlabel(words if len(words) <= 80 else textwrap.fill(words, 60))
     return figure
 

@@ -12,6 +12,7 @@ _WORDS = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': "''", "–": "--", "—": "---", "…": r"\dots{}", "±": r"$\pm$", MINUS: "$-$",
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "Δ": r"$\Delta$",
+    "⁺": "$^{+}$", "⁻": "$^{-}$",
     "α": r"$\alpha$", "λ": r"$\lambda$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "’": "'", "‘": "`",
 }  # fmt: skip
 
@@ -101,7 +102,7 @@ def _entry(entry: Entry) -> str:
     words = rf"\textbf{{{words}}}" if entry.bold else words
     if entry.std is not None:
         words += rf"\,{{\scriptsize{escape(PLUS_MINUS)}{escape(number(entry.std))}}}"
-    return words + escape(entry.marks)
+    return words + escape(entry.count_words) + escape(entry.marks)
 
 
 def _notes(table: Table) -> list[str]:

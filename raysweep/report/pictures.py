@@ -21,7 +21,7 @@ from .figure_labels import POINTS, draw_label_planes, draw_truth_scores
 from .figure_levels import draw_levels
 from .figure_scores import draw_dependence
 from .label_data import MOST_ARMS, ArmPlanes, arm_planes, truth_panels
-from .statistics import paired
+from .statistics import paired, simultaneous
 from .tables import difference_words
 from .words import listed, plural, title
 
@@ -62,7 +62,7 @@ def _figures(summary: Summary, faces: bool) -> Iterator[tuple[str, Figure, str]]
         yield "scores", figure, _scores_words(summary, along)
     rows = forest(summary)
     if rows and not all(axis.numeric for axis in study.axes if axis.name in study.reference):
-        figure = draw_forest(rows, study.metric, arm_name(study.reference))
+        figure = draw_forest(rows, study.metric, arm_name(study.reference), summary.family)
         yield "differences", figure, _differences_words(summary)
     fits = {name: curves(summary, name) for name in FIT_TITLES}
     if fits["fit/flipped"]:
@@ -111,8 +111,8 @@ def _scores_words(summary: Summary, along: Dependence) -> str:
 
 def _differences_words(summary: Summary) -> str:
     return (
-        f"Paired differences in {title(summary.study.metric)} from {arm_name(summary.study.reference)} with 95 % "
-        "t-intervals, not corrected. Filled and coloured: beyond noise after Holm's correction, blue better, red worse."
+        f"Paired differences in {title(summary.study.metric)} from {arm_name(summary.study.reference)} with "
+        f"{simultaneous(summary.family)}. Filled and coloured: beyond noise, blue better, red worse."
     )
 
 
@@ -179,7 +179,7 @@ def _likeness_differences(along: Constancy) -> str:
     if not found:
         return ""
     where = f"{along.axis.name}={last.x:g}"
-    return f"At {where} against {reference.name}: {listed(found)} (paired by replicate, not corrected)."
+    return f"At {where} against {reference.name}: {listed(found)} (paired by replicate, exploratory: 95 % one by one)."
 
 
 _TRUTH_WORDS = (

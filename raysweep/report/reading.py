@@ -56,41 +56,55 @@ def _headline(summary: Summary) -> list[str]:
             _largest_mean(summary),
             _widest(compared, study.metric),
         ]
-    claims = [_claim(summary, arm, c) for arm, c in compared if c.verdict in ("better", "worse")]
-    if claims:
-        return [*claims, *_without_claim(compared)]
-    return [
-        f"No arm differs from {arm_name(study.reference)} in {title(study.metric)} beyond noise at "
-        f"{replicate_range(summary)} (paired t, Holm-corrected).",
-        _widest(compared, study.metric),
-    ]
+    claims = [_claim(summary, arm, c) for arm, c in compared if c.claims and not c.same_as]
+    return [*claims, *_without_claim(summary, compared)]
 
 
-def _without_claim(compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
-    """What to think of the arms of which nothing is said."""
-    sentences = []
-    alike = [arm.name for arm, c in compared if c.verdict == "not distinguishable"]
-    if alike:
-        sentences.append(f"Not to be told from the reference: {'; '.join(alike)}.")
-    few = [f"{arm.name} (n = {c.n})" for arm, c in compared if c.verdict == "no claim"]
-    if few:
-        sentences.append(f"No claim, for want of {MIN_REPLICATES} replicates that vary: {'; '.join(few)}.")
-    return sentences
+def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
+    """What was tested without a finding, and what was not tested and why."""
+    study, sentences = summary.study, []
+    alike = [(arm, c) for arm, c in compared if c.verdict == "not distinguishable" and not c.same_as]
+    some = any(c.claims for _, c in compared)
+    if alike and some:
+        sentences.append(f"Not to be told from the reference: {'; '.join(arm.name for arm, _ in alike)}.")
+    elif alike:
+        counts = sorted({c.n for _, c in alike})
+        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        which = "No arm" if len(alike) == summary.family else f"None of the {plural(len(alike), 'arm')} tested"
+        sentences.append(
+            f"{which} differs from {arm_name(study.reference)} in {title(study.metric)} beyond noise at {n} replicates "
+            f"({_tests(summary)})."
+        )
+    reasons: dict[str, list[str]] = {}
+    for arm, c in compared:
+        if c.verdict == "no claim" and not c.same_as:
+            by = f" ({difference_words(c)})" if c.p is None else ""
+            reasons.setdefault(c.why, []).append(f"{arm.name}{by}")
+    if not alike and not some:
+        sentences.append(f"No arm could be tested against {arm_name(study.reference)} in {title(study.metric)}.")
+    sentences += [f"No claim of {'; '.join(arms)}: {why}." for why, arms in reasons.items()]
+    return sentences if some else [*sentences, _widest(compared, study.metric)]
+
+
+def _tests(summary: Summary) -> str:
+    return "paired t" if summary.family < 2 else f"paired t, Bonferroni over {summary.family} comparisons"
 
 
 def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
     study = summary.study
     compared, rest = _split(summary, arm)
     where = f" at {rest}" if rest else ""
-    assert comparison.p_holm is not None
-    p = p_value(comparison.p_holm)
+    assert comparison.p_adjusted is not None
+    p = p_value(comparison.p_adjusted)
     lower = "" if HIGHER_IS_BETTER[study.metric] else ", lower is better"
     reference = summary.arm(study.reference_of(arm.coordinates))
     spoilt = ", degenerate cells among them" if arm.degenerate or (reference and reference.degenerate) else ""
+    same = [a.name for a, c in _compared(summary, study.metric) if c.same_as == arm.name]
+    also = f", the same cells as {'; '.join(same)}" if same else ""
     return (
         f"{compared} is {comparison.verdict} than {arm_name(study.reference)}{where} by "
         f"{difference_words(comparison)} in {title(study.metric)} "
-        f"(Holm p {p if p.startswith('<') else '= ' + p}, {comparison.n} replicates{spoilt}{lower})."
+        f"(adjusted p {p if p.startswith('<') else '= ' + p}, {comparison.n} replicates{spoilt}{lower}{also})."
     )
 
 
@@ -115,18 +129,11 @@ def _largest_mean(summary: Summary) -> str:
 
 
 def _other_scores(summary: Summary) -> list[str]:
-    """One sentence a score that has a claim."""
-    sentences = []
-    for score in summary.columns:
-        if score == summary.study.metric:
-            continue
-        found = [(arm, c) for arm, c in _compared(summary, score) if c.verdict in ("better", "worse")]
-        if found:
-            parts = [f"{arm.name} is {c.verdict} by {difference_words(c)}" for arm, c in found]
-            sentences.append(f"{title(score)}: {'; '.join(parts)}.")
-    if sentences:
-        sentences.append("Each score is corrected by itself, not for the number of scores looked at.")
-    return sentences
+    """Where the differences are of which nothing is claimed."""
+    others = [title(score) for score in summary.columns if score != summary.study.metric]
+    if not others or not summary.study.reference:
+        return []
+    return [f"Exploratory, without claims: {listed(others)}; their differences and p-values are in the CSV file."]
 
 
 def _limits(summary: Summary) -> list[str]:

@@ -1,8 +1,13 @@
-"""What may be claimed: paired differences to a reference, their t-intervals, and Holm's correction.
+"""What may be claimed: paired differences to a reference, and the t-intervals that hold for a whole table at once.
 
-Replicates share splits, flipped labels and initial weights between arms, so differences are taken
-replicate by replicate. A percentile bootstrap covers only 75-84 % at 3-5 replicates; Student's t
-covers 95 % there when differences are about normal.
+Replicates share splits, flipped labels and initial weights between arms, so differences are taken replicate by
+replicate. A percentile bootstrap covers only 75-84 % at 3-5 replicates; Student's t covers 95 % there when differences
+are about normal.
+
+A reader sees a table, so the family of tests is the table: all comparisons with the reference in the headline score
+(`confirmed`). Interval and verdict are the same Bonferroni t-interval at 1 - 0.05/m and cannot disagree, as Holm's
+p-values and Bonferroni's intervals would. Variances are not pooled (Dunnett): they differ between noise levels. All
+other scores are exploratory (`explored`). `python -m bench.statistics` counts false claims.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 LEVEL = 0.05
 MIN_REPLICATES = 5
@@ -23,7 +28,10 @@ ROUNDING = 1e-6
 """Scores are computed in float32: differences that agree to this share of the scores are equal. Two replicates that
 gain one image each would otherwise give an interval without width and p < 0.001."""
 
-Verdict = Literal["better", "worse", "not distinguishable", "no claim"]
+Verdict = Literal["better", "worse", "not distinguishable", "no claim", "exploratory"]
+
+CLAIMS = ("better", "worse")
+"""Verdicts that are a claim."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +49,27 @@ class Spread:
 class Comparison:
     """An arm minus its reference over `n` shared replicates.
 
-    `low`, `high`: 95 % paired-t interval, None for n < 2 or where differences do not vary.
-    `p`: two-sided paired t-test; `p_holm`: corrected over the arms of the same reference.
+    `low`, `high`: paired-t interval that holds for all comparisons of the table at once in the headline score, for this
+    one alone elsewhere; None for n < 2 or where differences do not vary. `error`: standard error of the difference.
+    `p`: two-sided paired t-test; `p_adjusted`: Bonferroni's over the table, `p_holm`: Holm's over an exploratory score.
+    `why`: what keeps an arm from a claim. `same_as`: the arm that is compared by the same cells, which stands for both.
     """
 
     n: int
     difference: float
-    low: float | None
-    high: float | None
-    p: float | None
+    error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
     p_holm: float | None = None
-    verdict: Verdict = "no claim"
+    verdict: Verdict = "exploratory"
+    why: str = ""
+    same_as: str = ""
+
+    @property
+    def claims(self) -> bool:
+        return self.verdict in CLAIMS
 
 
 def spread(values: Sequence[float]) -> Spread | None:
@@ -67,7 +85,7 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def paired(arm: Mapping[int, float], reference: Mapping[int, float]) -> Comparison | None:
-    """Compare two arms, each replicate number to value. None when they share no replicate.
+    """Compare two arms, each replicate number to value, at 95 %. None when they share no replicate.
 
     Differences that do not vary measure no noise: no interval and no p, except that two arms
     with the same values (the same cells) differ by exactly 0 with p = 1.
@@ -81,11 +99,12 @@ def paired(arm: Mapping[int, float], reference: Mapping[int, float]) -> Comparis
     if float(np.ptp(differences)) <= ROUNDING * scale:
         mean = float(differences.mean())
         same = len(shared) > 1 and float(np.abs(differences).max()) <= ROUNDING * scale
-        return Comparison(len(shared), 0.0 if same else mean, *((0.0, 0.0, 1.0) if same else (None, None, None)))
+        return Comparison(len(shared), 0.0, 0.0, 0.0, 0.0, 1.0) if same else Comparison(len(shared), mean)
     mean, low, high, std = _mean_interval(differences)
     assert std is not None
-    t = mean / (std / math.sqrt(len(shared)))
-    return Comparison(len(shared), mean, low, high, float(2 * stats.t.sf(abs(t), len(shared) - 1)))
+    error = std / math.sqrt(len(shared))
+    p = 2 * float(special.stdtr(len(shared) - 1, -abs(mean / error)))
+    return Comparison(len(shared), mean, error, low, high, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -104,25 +123,61 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def judged(family: Mapping[str, Comparison], higher_is_better: bool) -> dict[str, Comparison]:
-    """The comparisons with one reference, corrected together and each given its verdict.
+def confirmed(comparison: Comparison, family: int, higher_is_better: bool, unfit: str = "") -> Comparison:
+    """A comparison in the headline score, with the interval and the p-value that hold for its whole table.
 
-    Arms without a p-value are not part of the correction and allow no claim.
+    Args:
+        comparison: as `paired` gives it.
+        family: how many comparisons the table plans, at least 1. Planned, not made: what fails makes nothing easier.
+        higher_is_better: of the score.
+        unfit: why no claim may be made, whatever the numbers say; "" if one may.
     """
-    tested = [name for name, comparison in family.items() if comparison.p is not None]
-    corrected = dict(zip(tested, holm([family[name].p or 0.0 for name in tested]), strict=True))
-    return {
-        name: replace(c, p_holm=corrected.get(name), verdict=_verdict(c, corrected.get(name), higher_is_better))
-        for name, c in family.items()
-    }
+    c, family = comparison, max(1, family)
+    if c.error is None or c.p is None:
+        return replace(c, verdict="no claim", why=unfit or _untestable(c))
+    reach = t_quantile(1 - LEVEL / family / 2, c.n - 1) * c.error
+    low, high = c.difference - reach, c.difference + reach
+    why = unfit or (f"n = {c.n}" if c.n < MIN_REPLICATES else "")
+    beyond = low > 0 or high < 0
+    verdict: Verdict = "better" if (c.difference > 0) == higher_is_better else "worse"
+    verdict = "no claim" if why else verdict if beyond else "not distinguishable"
+    return replace(c, low=low, high=high, p_adjusted=min(1.0, family * c.p), verdict=verdict, why=why)
 
 
-def _verdict(comparison: Comparison, p_holm: float | None, higher_is_better: bool) -> Verdict:
-    if comparison.n < MIN_REPLICATES or p_holm is None:
-        return "no claim"
-    if p_holm >= LEVEL:
-        return "not distinguishable"
-    return "better" if (comparison.difference > 0) == higher_is_better else "worse"
+def explored(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
+    """Comparisons in another score: 95 % intervals one by one, Holm's p over all of them, and no verdict."""
+    tested = [name for name, comparison in comparisons.items() if comparison.p is not None]
+    corrected = dict(zip(tested, holm([comparisons[name].p or 0.0 for name in tested]), strict=True))
+    return {name: replace(c, p_holm=corrected.get(name)) for name, c in comparisons.items()}
+
+
+def simultaneous(family: int) -> str:
+    """What intervals hold for: one comparison each, or all of a table at once."""
+    if family < 2:
+        return "95 % t-intervals"
+    return f"t-intervals that hold for all {family} comparisons at once at 95 % (Bonferroni)"
+
+
+def exact_interval(count: int, of: int) -> tuple[float, float]:
+    """Clopper and Pearson's 95 % interval of a rate, `count` of `of` (1934).
+
+    >>> tuple(round(x, 4) for x in exact_interval(1, 5))
+    (0.0051, 0.7164)
+    """
+    low = float(special.betaincinv(count, of - count + 1, LEVEL / 2)) if count else 0.0
+    high = float(special.betaincinv(count + 1, of - count, 1 - LEVEL / 2)) if count < of else 1.0
+    return low, high
+
+
+def t_quantile(share: float, freedom: int) -> float:
+    """Quantile of Student's t."""
+    return float(special.stdtrit(freedom, share))
+
+
+def _untestable(comparison: Comparison) -> str:
+    if comparison.n < 2:
+        return "n = 1"
+    return f"the same difference in all {comparison.n} replicates: no noise to measure it by"
 
 
 def _mean_interval(values: np.ndarray) -> tuple[float, float | None, float | None, float | None]:
@@ -131,5 +186,5 @@ def _mean_interval(values: np.ndarray) -> tuple[float, float | None, float | Non
     if len(values) < 2:
         return mean, None, None, None
     std = float(values.std(ddof=1))
-    reach = float(stats.t.ppf(1 - LEVEL / 2, len(values) - 1)) * std / math.sqrt(len(values))
+    reach = t_quantile(1 - LEVEL / 2, len(values) - 1) * std / math.sqrt(len(values))
     return mean, mean - reach, mean + reach, std

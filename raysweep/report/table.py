@@ -8,11 +8,17 @@ from .words import DASH, PLUS_MINUS, number
 
 INCOMPLETE = "†"
 DEGENERATE = "‡"
+BETTER = "⁺"
+WORSE = "⁻"
+"""Than the reference, beyond noise."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One cell of a table: words, or a mean with its standard deviation (None for a single value)."""
+    """One cell of a table: words, or a mean with its standard deviation (None for a single value).
+
+    `count`: the values behind the mean, where they are fewer than the row says.
+    """
 
     text: str = ""
     value: float | None = None
@@ -20,13 +26,19 @@ class Entry:
     marks: str = ""
     bold: bool = False
     runs: tuple[str, ...] = ()
+    count: int | None = None
 
     @property
     def plain(self) -> str:
         """Without bold and marks, for example "0.612 ± 0.011"."""
         if self.value is None:
             return self.text or DASH
-        return number(self.value) + (f" {PLUS_MINUS} {number(self.std)}" if self.std is not None else "")
+        words = number(self.value) + (f" {PLUS_MINUS} {number(self.std)}" if self.std is not None else "")
+        return f"{words}{self.count_words}"
+
+    @property
+    def count_words(self) -> str:
+        return "" if self.count is None else f" (n = {self.count})"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from .caption import caption, label_of, notes
 from .published import PUBLISHED, PublishedTable
 from .records import AxisRecord, StudyRecord
 from .search_words import hours_words, search_of
-from .statistics import Comparison
-from .table import DEGENERATE, INCOMPLETE, Column, Entry, Table
+from .statistics import Comparison, simultaneous
+from .table import BETTER, DEGENERATE, INCOMPLETE, WORSE, Column, Entry, Table
 from .words import DASH, number, p_value, title
 
 
@@ -64,7 +64,8 @@ def compact_table(summary: Summary) -> Table:
     columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
     notes_here = [note for note in table.notes if note[0]]
     if study.reference:
-        notes_here.insert(0, ("Δ", f"Paired difference from {arm_name(study.reference)}, 95 % t-interval."))
+        words = f"Paired difference from {arm_name(study.reference)}, with {simultaneous(summary.family)}."
+        notes_here.insert(0, ("Δ", words))
     return replace(table, columns=columns, caption=(), notes=tuple(notes_here))
 
 
@@ -84,7 +85,7 @@ def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:
     columns += [Column(title(score, arrow=True)) for score in scores]
     if study.reference:
         group = f"{title(study.metric)} against {arm_name(study.reference)}"
-        columns += [Column("difference [95 %]", group), Column("Holm p", group)]
+        columns += [Column("difference [95 %]", group), Column("adjusted p", group)]
     return columns
 
 
@@ -127,11 +128,15 @@ def _marks(arm: ArmSummary) -> str:
 
 
 def _score(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
+    """A mean, with its own n where fewer cells have the score than the row counts."""
     shown = _marks(arm) if marks else ""
     if score.spread is None:
         return Entry(DASH, marks=shown)
-    better = score.comparison is not None and score.comparison.verdict == "better"
-    return Entry(value=score.spread.mean, std=score.spread.std, marks=shown, bold=better, runs=score.runs)
+    verdict = score.comparison.verdict if score.comparison else ""
+    shown += {"better": BETTER, "worse": WORSE}.get(verdict, "")
+    count = None if score.spread.n == arm.complete else score.spread.n
+    mean, std = score.spread.mean, score.spread.std
+    return Entry(value=mean, std=std, marks=shown, bold=verdict == "better", runs=score.runs, count=count)
 
 
 def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
@@ -139,7 +144,7 @@ def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
         return [Entry("reference"), Entry(DASH)]
     if score.comparison is None:
         return [Entry(DASH), Entry(DASH)]
-    corrected = score.comparison.p_holm
+    corrected = score.comparison.p_adjusted
     p = Entry(DASH if corrected is None else p_value(corrected))
     return [Entry(difference_words(score.comparison), runs=score.runs), p]
 

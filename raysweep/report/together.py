@@ -92,7 +92,7 @@ def _words(summaries: Summaries) -> tuple[tuple[str, ...], tuple[tuple[str, str]
     names = [summary.study.data.name for summary in summaries]
     head = f"{study.title}{f' ({study.source})' if study.source else ''} on {listed(names)}."
     above = _merged([[("", words) for words in caption(summary)[1:]] for summary in summaries], names)
-    each = "Differences and Holm's correction are within a data set."
+    each = "Differences are within a data set."
     shown = PUBLISHED.get(study.published or "")
     below = _merged([notes(summary, published=bool(shown and shown.datasets)) for summary in summaries], names)
     return (head, *(words for _, words in above), *([each] if study.reference else [])), tuple(below)

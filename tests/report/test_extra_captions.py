@@ -82,7 +82,7 @@ def test_no_arm_is_better_in_a_share_without_a_truth():
     summary = summarise(results(("accuracy", "kept_share")))
     arm = summary.arm({"arm": "b"})
     assert arm.scores["accuracy"].comparison.verdict == "better"
-    assert arm.scores["kept_share"].comparison.verdict == "no claim"
+    assert arm.scores["kept_share"].comparison.verdict == "exploratory"
     assert arm.scores["kept_share"].comparison.p_holm is not None
 
 

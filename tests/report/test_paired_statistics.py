@@ -6,7 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from raysweep.report.statistics import MIN_REPLICATES, Comparison, holm, judged, paired, spread
+from raysweep.report.statistics import (
+    MIN_REPLICATES,
+    Comparison,
+    confirmed,
+    exact_interval,
+    explored,
+    holm,
+    paired,
+    spread,
+)
 
 VALUES = st.lists(st.floats(0, 1).map(lambda x: round(x, 6)), min_size=2, max_size=9)
 
@@ -36,11 +45,11 @@ class TestPaired:
         assert paired({0: 0.5}, {1: 0.5}) is None
 
     def test_one_replicate_has_no_interval(self):
-        assert paired({0: 0.5}, {0: 0.4}) == Comparison(1, pytest.approx(0.1), None, None, None)
+        assert paired({0: 0.5}, {0: 0.4}) == Comparison(1, pytest.approx(0.1))
 
     def test_equal_values_differ_by_exactly_nothing(self):
         same = {0: 0.5, 1: 0.7}
-        assert paired(same, same) == Comparison(2, 0.0, 0.0, 0.0, 1.0)
+        assert paired(same, same) == Comparison(2, 0.0, 0.0, 0.0, 0.0, 1.0)
 
     def test_a_constant_difference_measures_no_noise(self):
         """Without the guard, rounding would give t = 1e15 and a claim out of nothing."""
@@ -48,7 +57,8 @@ class TestPaired:
         found = paired({i: value + 0.1 for i, value in reference.items()}, reference)
         assert found.difference == pytest.approx(0.1)
         assert (found.low, found.high, found.p) == (None, None, None)
-        assert judged({"arm": found}, True)["arm"].verdict == "no claim"
+        assert confirmed(found, 1, True).verdict == "no claim"
+        assert confirmed(found, 1, True).why.startswith(f"the same difference in all {found.n} replicates")
 
     @pytest.mark.parametrize(("count", "images"), [(2, 96), (2, 3068), (3, 200), (5, 96)])
     def test_equal_gains_in_float32_measure_no_noise(self, count, images):
@@ -59,7 +69,8 @@ class TestPaired:
         found = paired(ours, theirs)
         assert (found.low, found.high, found.p) == (None, None, None)
         assert found.difference == pytest.approx(1 / images, rel=1e-3)
-        assert judged({"arm": found}, True)["arm"].verdict == "no claim"
+        assert confirmed(found, 1, True).verdict == "no claim"
+        assert confirmed(found, 1, True).why.startswith(f"the same difference in all {found.n} replicates")
 
     def test_small_differences_that_vary_are_measured(self):
         found = paired({0: 0.50010, 1: 0.60020}, {0: 0.5, 1: 0.6})
@@ -117,34 +128,57 @@ class TestHolm:
 
 
 class TestVerdict:
-    def family(self, shift, n=5, noise=0.004):
+    def compared(self, shift, n=5, noise=0.004):
         generator = np.random.default_rng(1)
         reference = by_replicate(generator.normal(0.5, 0.02, n))
-        arm = {r: value + shift + generator.normal(0, noise) for r, value in reference.items()}
-        return {"arm": paired(arm, reference)}
+        return paired({r: value + shift + generator.normal(0, noise) for r, value in reference.items()}, reference)
 
     @pytest.mark.parametrize(
         ("shift", "higher", "verdict"),
         [(0.05, True, "better"), (-0.05, True, "worse"), (0.05, False, "worse"), (-0.05, False, "better")],
     )
     def test_direction(self, shift, higher, verdict):
-        assert judged(self.family(shift), higher)["arm"].verdict == verdict
+        assert confirmed(self.compared(shift), 4, higher).verdict == verdict
 
     def test_within_noise(self):
-        assert judged(self.family(0.001, noise=0.02), True)["arm"].verdict == "not distinguishable"
+        assert confirmed(self.compared(0.001, noise=0.02), 1, True).verdict == "not distinguishable"
 
     def test_no_claim_below_five_replicates_however_clear(self):
-        found = judged(self.family(0.5, n=MIN_REPLICATES - 1), True)["arm"]
-        assert found.p_holm < 0.001
-        assert found.verdict == "no claim"
+        found = confirmed(self.compared(0.5, n=MIN_REPLICATES - 1), 1, True)
+        assert found.p_adjusted < 0.001
+        assert (found.verdict, found.why) == ("no claim", "n = 4")
 
-    def test_correction_takes_a_claim_back(self):
-        alone = {"a": Comparison(5, 0.1, 0.0, 0.2, 0.03)}
-        many = alone | {name: Comparison(5, 0.1, 0.0, 0.2, 0.5) for name in "bcd"}
-        assert judged(alone, True)["a"].verdict == "better"
-        assert judged(many, True)["a"].verdict == "not distinguishable"
-        assert judged(many, True)["a"].p_holm == pytest.approx(0.12)
+    def test_no_claim_of_what_is_unfit(self):
+        found = confirmed(self.compared(0.5), 1, True, "1 failed of 6 cells")
+        assert (found.verdict, found.why) == ("no claim", "1 failed of 6 cells")
+        assert found.low > 0
 
-    def test_untestable_arms_do_not_count_in_the_correction(self):
-        family = {"a": Comparison(5, 0.1, 0.0, 0.2, 0.03), "b": Comparison(1, 0.1, None, None, None)}
-        assert judged(family, True)["a"].p_holm == 0.03
+    @given(st.floats(-0.03, 0.03), st.integers(5, 20), st.integers(1, 40), st.integers(0, 1000))
+    @settings(max_examples=100)
+    def test_interval_p_and_verdict_agree_and_equal_scipy(self, shift, n, family, seed):
+        """By scipy, at Bonferroni's level: a claim is an interval without 0 and an adjusted p below 0.05."""
+        generator = np.random.default_rng(seed)
+        reference = generator.normal(0.5, 0.02, n)
+        ours = reference + shift + generator.normal(0, 0.01, n)
+        found = confirmed(paired(by_replicate(ours), by_replicate(reference)), family, True)
+        test = stats.ttest_rel(ours, reference)
+        assert (found.low, found.high) == pytest.approx(tuple(test.confidence_interval(1 - 0.05 / family)), rel=1e-6)
+        assert found.p_adjusted == pytest.approx(min(1, family * test.pvalue), rel=1e-6)
+        assert found.claims == (found.low > 0 or found.high < 0) == (found.p_adjusted < 0.05)
+
+    def test_a_larger_table_takes_a_claim_back(self):
+        alone = paired({0: 0.1, 1: 0.2, 2: 0.15, 3: 0.05, 4: 0.02}, by_replicate([0.0] * 5))
+        assert alone.p == pytest.approx(stats.ttest_1samp([0.1, 0.2, 0.15, 0.05, 0.02], 0).pvalue)
+        assert confirmed(alone, 1, True).verdict == "better"
+        assert confirmed(alone, 4, True).verdict == "not distinguishable"
+
+    def test_exploratory_scores_have_no_verdict_and_untestable_ones_do_not_count(self):
+        found = explored({"a": Comparison(5, 0.1, 0.03, 0.0, 0.2, 0.03), "b": Comparison(1, 0.1)})
+        assert (found["a"].p_holm, found["b"].p_holm) == (0.03, None)
+        assert {c.verdict for c in found.values()} == {"exploratory"}
+
+    @given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+    def test_rates_have_clopper_and_pearson_s_interval(self, pair):
+        count, of = pair
+        theirs = stats.binomtest(count, of).proportion_ci(0.95, method="exact")
+        assert exact_interval(count, of) == pytest.approx((theirs.low, theirs.high), abs=1e-9)

@@ -66,15 +66,20 @@ class TestArms:
         assert arm.scores["macro_f1"].comparison.n == 3  # replicate 3 is missing here, 4 in the reference
         assert arm.scores["macro_f1"].comparison.verdict == "no claim"
 
-    def test_holm_is_over_the_arms_of_one_reference(self, gaps):
-        """Two arms at each noise level: the smaller p is doubled, whatever the other levels hold."""
+    def test_the_family_is_the_table(self, gaps):
+        """Two arms at each of four noise levels: eight comparisons, whatever became of their cells."""
         summary = summarise(gaps)
-        for noise in ("0", "0.1", "0.2"):
-            found = [
-                summary.arm({"noise": noise, "method": m}).scores["ece"].comparison for m in ("Euclidean", "Gaussian")
-            ]
-            low = min(found, key=lambda c: c.p)
-            assert low.p_holm == pytest.approx(min(1, 2 * low.p))
+        assert summary.family == 8
+        found = [c for arm in summary.arms if (c := arm.scores["macro_f1"].comparison)]
+        assert len(found) == 8
+        assert [c.p_adjusted for c in found] == pytest.approx([min(1, 8 * c.p) for c in found])
+
+    def test_holm_is_over_an_exploratory_score(self, gaps):
+        found = [c for arm in summarise(gaps).arms if (c := arm.scores["ece"].comparison)]
+        ranked = sorted(found, key=lambda c: c.p)
+        assert ranked[0].p_holm == pytest.approx(min(1, 8 * ranked[0].p))
+        assert ranked[1].p_holm == pytest.approx(max(ranked[0].p_holm, min(1, 7 * ranked[1].p)))
+        assert {c.verdict for c in found} == {"exploratory"}
 
     def test_no_reference_no_comparison(self, whole):
         free = Results(replace(whole.study, reference={}), whole.cells)
@@ -128,8 +133,8 @@ class TestWords:
         )
         words = reading(summarise(Results(whole.study, cells)))
         assert (
-            words[0]
-            == "No arm differs from alpha=1 in macro-F1 beyond noise at 5 replicates (paired t, Holm-corrected)."
+            words[0] == "No arm differs from alpha=1 in macro-F1 beyond noise at 5 replicates "
+            "(paired t, Bonferroni over 4 comparisons)."
         )
         assert "what the data leave open" in words[1]
 

@@ -51,6 +51,16 @@ class TestContent:
                 assert row[index].bold == (comparison is not None and comparison.verdict == "better")
         assert any(entry.bold for row in table.rows for entry in row)
 
+    def test_worse_has_a_mark_of_its_own(self, alpha_summary):
+        turned = replace(alpha_summary.study, reference={"alpha": "0.5"})
+        cells = tuple(cell for arm in alpha_summary.arms for cell in arm.cells)
+        table = results_table(summarise(Results(turned, cells)))
+        marks = {row[0].text: (row[5].marks, row[5].bold) for row in table.rows}
+        assert marks["0"] == marks["1"] == ("⁻", False)
+        assert marks["0.5"] == marks["0.7"] == ("", False)
+        assert {entry.marks for row in table.rows for entry in row[2:5]} == {""}
+        assert "⁻: worse than the reference" in " ".join(table.caption)
+
     def test_few_replicates_give_no_bold(self, shared):
         results = shared.load("ablation_alpha")
         few = Results(results.study, tuple(c for c in results.cells if c.replicate < 4))
@@ -88,7 +98,9 @@ class TestContent:
         assert counts[("0.3", "one-hot")] == ("4 of 5", "†‡")
         assert counts[("0.3", "Gaussian")] == ("4 of 5", "†")
         assert counts[("0.2", "one-hot")] == ("5", "")
-        assert [mark for mark, _ in table.notes[:2]] == ["†", "‡"]
+        assert [mark for mark, _ in table.notes[:3]] == ["†", "", "‡"]
+        assert "noise=0.3, method=one-hot 1 of 5 (20 % [0.5, 71.6])" in table.notes[1][1]
+        assert "noise=0.3, method=one-hot: 1 of 4 (25 % [0.6, 80.6]), macro-F1 of the others 0.5" in table.notes[2][1]
         assert "the loss became nan" in table.notes[0][1]
 
     def test_pivot_has_the_paper_s_shape(self, noise_summary):
@@ -205,7 +217,8 @@ class TestCsv:
         found = next(r for r in rows if (r["noise"], r["method"], r["score"]) == ("0.2", "Euclidean", "macro_f1"))
         comparison = noise_summary.arm({"noise": "0.2", "method": "Euclidean"}).scores["macro_f1"].comparison
         assert float(found["difference"]) == pytest.approx(comparison.difference, rel=1e-4)
-        assert float(found["p_holm"]) == pytest.approx(comparison.p_holm, rel=1e-4)
+        assert float(found["p_adjusted"]) == pytest.approx(comparison.p_adjusted, rel=1e-4)
+        assert found["p_holm"] == found["why"] == found["same_cells_as"] == ""
         assert (found["verdict"], found["reference"], found["shared"]) == ("better", "noise=0.2, method=one-hot", "5")
         assert found["published AffectNet"] == "0.5890"
         assert len(found["runs"].split()) == 5

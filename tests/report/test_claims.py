@@ -1,0 +1,177 @@
+"""What a whole table may claim: on tables made by hand, and on simulated ones in which nothing differs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.statistics import SHAPES, false_claims, results_of
+from raysweep.report import Results, summarise
+from raysweep.report.caption import caption, notes
+from raysweep.report.reading import reading
+from raysweep.report.tables import compact_table, pivot_table, results_table
+
+ALPHA = {"alpha": ("0", "0.5", "0.9", "1")}
+
+
+def table(values, axes=ALPHA, reference=None, keys=None, **other_scores):
+    """A study's cells. `values`: arm's levels to its macro-F1 by replicate, None for a cell that failed."""
+    cells = {where: [{"macro_f1": v} if v is not None else None for v in row] for where, row in values.items()}
+    for score, rows in other_scores.items():
+        for where, row in rows.items():
+            cells[where] = [
+                {**cell, score: value} if cell else None for cell, value in zip(cells[where], row, strict=True)
+            ]
+    return results_of(axes, reference or {"alpha": "1"}, cells, keys=keys)
+
+
+BASE = (0.50, 0.52, 0.49, 0.53, 0.51)
+WOBBLE = (0.003, -0.002, 0.001, -0.003, 0.002)
+
+
+def shifted(by, wobble=WOBBLE):
+    return tuple(b + by + w for b, w in zip(BASE, wobble, strict=True))
+
+
+def verdicts(results, score="macro_f1"):
+    found = {arm.name: arm.scores[score].comparison for arm in summarise(results).arms}
+    return {name: c.verdict for name, c in found.items() if c}
+
+
+def text(results):
+    summary = summarise(results)
+    return " ".join([*caption(summary), *(words for _, words in notes(summary)), *reading(summary)])
+
+
+class TestConstantDifferences:
+    """Plus 0.100 in all five replicates: clear to the eye, and nothing that a t-test can judge."""
+
+    RESULTS = table({"0": shifted(0.1, (0,) * 5), "0.5": shifted(0.001), "0.9": shifted(0.002), "1": BASE})
+
+    def test_they_are_not_called_noise(self):
+        words = reading(summarise(self.RESULTS))
+        assert words[0].startswith("None of the 2 arms tested differs from alpha=1 in macro-F1 beyond noise")
+        assert words[1] == (
+            "No claim of alpha=0 (+0.100): the same difference in all 5 replicates: no noise to measure it by."
+        )
+
+    def test_a_table_of_them_alone_tests_nothing(self):
+        results = table({"0": shifted(0.1, (0,) * 5), "0.5": shifted(-0.2, (0,) * 5), "0.9": BASE, "1": BASE})
+        words = text(replace(results, cells=tuple(c for c in results.cells if c.coordinates["alpha"] != "0.9")))
+        assert "No arm could be tested against alpha=1 in macro-F1." in words
+        assert "beyond noise at" not in words
+
+    def test_equal_cells_are_no_arm_that_was_tested(self):
+        """alpha = 0.9 came to the reference's own cells: its difference is 0, and the family is one smaller."""
+        keys = {"0.9": "1"}
+        results = table({"0": shifted(0.1), "0.5": shifted(0.002), "0.9": BASE, "1": BASE}, keys=keys)
+        assert summarise(results).family == 2
+        assert verdicts(results)["alpha=0.9"] == "not distinguishable"
+
+
+class TestFewReplicates:
+    def test_an_arm_below_five_is_named_and_the_others_are_tested(self):
+        few = (*shifted(0.2)[:3], None, None)
+        results = table({"0": few, "0.5": shifted(0.05), "0.9": shifted(0.001), "1": BASE})
+        words = reading(summarise(results))
+        assert words[0].startswith("alpha=0.5 is better than alpha=1 by +0.050 [")
+        assert "No claim of alpha=0: 2 failed of 5 cells." in words
+        assert "Not to be told from the reference: alpha=0.9." in words
+
+
+class TestIncompleteArms:
+    @pytest.mark.parametrize("broken", ["0", "1"])
+    def test_no_claim_of_an_arm_or_against_a_reference_whose_cells_failed(self, broken):
+        rows = {"0": shifted(0.2), "0.5": shifted(0.2), "0.9": shifted(0.2), "1": BASE}
+        six = {where: (*row, row[0] + 0.004 + 0.001 * i) for i, (where, row) in enumerate(rows.items())}
+        six[broken] = (*six[broken][:5], None)
+        results = table(six)
+        expected = {
+            f"alpha={level}": "no claim" if broken in (level, "1") else "better" for level in ("0", "0.5", "0.9")
+        }
+        assert verdicts(results) == expected
+        marked = {row[0].text: row[2].bold for row in results_table(summarise(results)).rows}
+        assert marked == {level: expected.get(f"alpha={level}") == "better" for level in six}
+        assert f"alpha={broken} 1 of 6 (17 % [0.4, 64.1])" in text(results)
+
+    def test_a_cell_that_is_not_there_yet_is_no_failure(self):
+        results = table({"0": (*shifted(0.2)[:4], None), "0.5": BASE, "0.9": BASE, "1": BASE})
+        cells = tuple(replace(c, state="missing", cause="") if c.state == "failed" else c for c in results.cells)
+        results = Results(results.study, cells)
+        assert "Share of cells that fail" not in text(results)
+        assert "No claim of alpha=0: 1 missing of 5 cells." in text(results)
+
+    def test_a_score_that_one_cell_lacks_has_its_own_n_and_no_claim(self):
+        results = table(
+            {"0": (*shifted(0.2), 0.7), "0.5": (*shifted(0.2), 0.71), "0.9": (*BASE, 0.5), "1": (*BASE, 0.5)}
+        )
+        cells = tuple(
+            replace(c, scores={}) if (c.coordinates["alpha"], c.replicate) == ("0", 5) else c for c in results.cells
+        )
+        summary = summarise(Results(results.study, cells))
+        row = results_table(summary).rows[0]
+        assert row[1].text == "6"  # complete cells
+        assert row[2].plain == "0.710 ± 0.014 (n = 5)"
+        assert not row[2].bold
+        assert "No claim of alpha=0: 1 without a finite macro_f1 of 6 cells." in " ".join(reading(summary))
+        assert "(n = 5)" in compact_table(summary).rows[0][2].plain
+
+
+class TestOneNumberOneTest:
+    AXES = {"shift": ("none", "moderate", "strong"), "method": ("target", "scn", "joint")}  # noqa: RUF012
+
+    def results(self):
+        rows = {}
+        for number, shift in enumerate(self.AXES["shift"]):
+            rows[(shift, "target")], rows[(shift, "scn")] = BASE, shifted(0.05)
+            rows[(shift, "joint")] = tuple(v + 0.0005 * number * i for i, v in enumerate(shifted(0.0)))
+        keys = {(shift, method): ("none", method) for shift in self.AXES["shift"] for method in ("target", "scn")}
+        return table(rows, self.AXES, {"method": "target"}, keys)
+
+    def test_equal_cells_are_compared_once(self):
+        assert summarise(self.results()).family == 4  # SCN once, joint three times
+
+    def test_and_claimed_once(self):
+        words = reading(summarise(self.results()))
+        assert [w for w in words if "scn is better" in w] == [words[0]]
+        assert words[0].startswith("method=scn is better than method=target at shift=none by +0.050 [")
+        assert words[0].endswith(
+            "5 replicates, the same cells as shift=moderate, method=scn; shift=strong, method=scn)."
+        )
+
+    def test_the_table_marks_the_number_wherever_it_stands(self):
+        pivot = pivot_table(summarise(self.results()))
+        assert [row[2].bold for row in pivot.rows] == [True] * 3
+
+
+class TestOtherScores:
+    RESULTS = table(
+        {"0": BASE, "0.5": shifted(0.001), "0.9": shifted(-0.001), "1": BASE[::-1]},
+        accuracy={"0": shifted(0.3), "0.5": shifted(-0.3), "0.9": shifted(0.3), "1": BASE},
+    )
+
+    def test_they_are_exploratory(self):
+        assert set(verdicts(self.RESULTS, "accuracy").values()) == {"exploratory"}
+        rows = results_table(summarise(self.RESULTS)).rows
+        assert not any(entry.bold or entry.marks for row in rows for entry in row)
+        assert "Exploratory, without claims: accuracy" in text(self.RESULTS)
+        assert "Scores other than macro-F1 are exploratory" in text(self.RESULTS)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("replicates", [5, 10])
+def test_few_tables_in_which_nothing_differs_hold_a_claim(shape, replicates):
+    """At most 5 % in the long run; 400 tables may show 8.25 % of them (33) once in a thousand times."""
+    assert false_claims(shape, replicates, tables=400, seed=2).claims <= 33
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_difference_that_is_there_is_claimed(shape):
+    """The check above could not fail if nothing were ever claimed."""
+    assert false_claims(shape, 5, tables=20, seed=2, shift=0.2).claims == 20
+
+
+def test_seeds_of_the_simulation_are_its_own():
+    tables = [false_claims("alpha", 5, tables=50, seed=seed) for seed in (1, 1, 3)]
+    assert tables[0] == tables[1]
+    assert np.isfinite([t.share for t in tables]).all()
