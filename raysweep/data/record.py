@@ -24,11 +24,11 @@ _SPLIT_OF = {word: split for split, words in _SPLIT_WORDS.items() for word in wo
 def split_of(name: str) -> str | None:
     """The split that a folder or a cell of a list names ("Train", "PublicTest", "val_set"); None where it names none.
 
-    >>> [split_of(name) for name in ("Training", "dev", "PublicTest", "test_set", "Eval", "happy", "train2")]
+    >>> [split_of(name) for name in ("Training", "dev", "PublicTest", "test_set", "Tests", "happy", "train2")]
     ['train', 'validation', 'validation', 'test', 'test', None, None]
     """
     word = "".join(c for c in name.casefold() if c.isalnum())
-    for ending in ("", "set", "split", "data", "images"):
+    for ending in ("", "set", "split", "data", "images", "s"):
         found = _SPLIT_OF.get(word.removesuffix(ending)) if word.endswith(ending) else None
         if found:
             return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,8 +143,21 @@ def _depth_of_classes(root: Path, found: list[_Found], is_expression: Callable[[
             depths.setdefault(depth, here)
     if len(depths) > 1:
         some = ", ".join(depths[depth].name for depth in sorted(depths))
-        raise UserError(f"{root}: folders of expressions must lie at one depth, but there are {some}: move some away")
+        hint = _split_hint([depths[depth] for depth in sorted(depths)])
+        raise UserError(f"{root}: folders of expressions must lie at one depth, but there are {some}: {hint}")
     return next(iter(depths), 0)
+
+
+def _split_hint(found: Sequence[_Found]) -> str:
+    """What to do about folders at different depths, where some lie in splits and others may, too."""
+    known = next((here.split_folder for here in found if here.split), "")
+    other = next((here.parts[0] for here in found if not here.split and len(here.parts) > 1), "")
+    if known and other:
+        return (
+            f"{shown(known)[1:-1]}/ is read as a split; if {shown(other)[1:-1]}/ is one, too, name it train/, "
+            "validation/ or test/, else move it away"
+        )
+    return "move some away"
 
 
 def _splits(found: list[_Found]) -> str:

@@ -78,6 +78,13 @@ def test_expressions_at_different_depths_are_refused(tmp_path):
         read("folder", tmp_path)
 
 
+@pytest.mark.parametrize("unknown", ["holdout", "part2", "final"])
+def test_a_split_under_a_name_that_nobody_knows_is_asked_about(tmp_path, unknown):
+    pictures(tmp_path, *below("train", "val", unknown))
+    with pytest.raises(UserError, match=rf"train/ is read as a split; if {unknown}/ is one, too, name it train/"):
+        read("folder", tmp_path)
+
+
 @pytest.mark.parametrize("kind", ["gif", "tif", "tiff", "pgm", "jfif", "webp", "bmp", "JPG", "ppm", "jpe", "dib"])
 def test_every_format_of_the_decoder_is_read(tmp_path, kind):
     pictures(tmp_path, "happy", "sad")
