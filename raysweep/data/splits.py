@@ -18,15 +18,31 @@ TEST_SHARE = 0.2
 
 
 def with_test_split(data: FaceData) -> FaceData:
-    """The data set with a test split: its own, or a fixed fifth that no seed moves, with a note for captions."""
+    """The data set with a test split: its own, or a fixed fifth that no seed moves.
+
+    A note for captions says which was drawn, or that people whose images are trained on are in the set's own.
+    """
     if len(data.rows(TEST)):
-        return data
+        return replace(data, notes=(*data.notes, *_shared_subjects(data)))
     splits = data.splits.clone()
     rows = data.rows(TRAIN)
     splits[held_out(data, rows, derive_key("test split"), TEST_SHARE, None)] = TEST
     how = "by subject" if _knows_subjects(data, rows) else "stratified by expression"
     note = f"no test split came with the data: {TEST_SHARE:.0%} held out {how}"
     return replace(data, splits=splits, notes=(*data.notes, note))
+
+
+def _shared_subjects(data: FaceData) -> tuple[str, ...]:
+    known = data.subjects >= 0
+    tested, other = (data.splits == TEST) & known, (data.splits != TEST) & known
+    shared = tested & torch.isin(data.subjects, data.subjects[other].unique())
+    if not bool(shared.any()):
+        return ()
+    people, of = (len(data.subjects[rows].unique()) for rows in (shared, tested))
+    return (
+        f"people of the test split who also appear in other splits: {people:,} of {of:,} ({int(shared.sum()):,} of "
+        f"{len(data.rows(TEST)):,} test images); scores are not those of people the model has never seen",
+    )
 
 
 def all_trained(data: FaceData) -> FaceData:

@@ -141,6 +141,24 @@ def test_subjects_never_straddle_splits_even_when_some_are_unknown():
     assert not sets[1] & sets[2]
 
 
+@pytest.mark.parametrize(
+    ("subjects", "splits", "said"),
+    [
+        ([0, 1, 2, 2], [TRAIN, TRAIN, TEST, TEST], None),
+        ([0, 1, 1, 2], [TRAIN, TRAIN, TEST, TEST], "1 of 2 (1 of 2 test images)"),
+        ([0, 1, 1, 0], [TRAIN, VALIDATION, TEST, TEST], "2 of 2 (2 of 2 test images)"),
+        ([-1, -1, -1, -1], [TRAIN, TRAIN, TEST, TEST], None),  # nobody is known to be anybody
+        ([-1, 1, -1, 1], [TRAIN, TRAIN, TEST, TEST], "1 of 1 (1 of 2 test images)"),
+    ],
+)
+def test_people_of_the_test_split_who_are_trained_on_are_counted(subjects, splits, said):
+    data = make_squares(4)
+    data = replace(data, subjects=torch.tensor(subjects), splits=torch.tensor(splits), notes=("a note",))
+    found = with_test_split(data).notes
+    assert found[0] == "a note"
+    assert [note.split(": ", 1)[1].split(";")[0] for note in found[1:]] == ([said] if said else [])
+
+
 def test_holding_out_subjects_needs_two():
     data = make_squares(40)
     with pytest.raises(UserError, match="needs at least two, but there is one"):
