@@ -25,6 +25,7 @@ from raysweep.study import Cell, Study
 from raysweep.study.identity import SetIdentity
 from raysweep.study.plan import Plan, make_plan
 from raysweep.study.records import write_record
+from raysweep.study.search import Budget
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
 from raysweep.wishes import Wishes
@@ -72,6 +73,14 @@ class Session:
         cells = ((cell.arm.name, cell.experiment) for cell in self.plan.to_train)
         try_inputs(cells, self.cache, len(self.plan.study.arms()), download)
 
+    def describe(self, command: str) -> dict[str, Any]:
+        """`plan.json`."""
+        words = self.plan.describe(command)
+        if not self.search:
+            return words
+        budget = Budget(**self.search["budget"])
+        return {**words, "overrides": self.plan.overrides(budget), "search": dict(self.search)}
+
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """The plan, for people."""
         return self.words(devices, per_trial).text()
@@ -102,8 +111,7 @@ class Session:
         plan, wishes, console = self.plan, opening.wishes, opening.console
         tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
         recorder = Recorder(plan, opening.name, opening.uri, tags, opening.journal, opening.publisher)
-        searched = {"search": dict(self.search)} if self.search else {}
-        recorder.launched({**plan.describe(wishes.command), **searched})
+        recorder.launched(self.describe(wishes.command))
         write_record(self.store, plan, opening.name)
         speeds = Speeds.read(self.store)
         queue = TaskQueue(plan.tasks, speeds.seconds)

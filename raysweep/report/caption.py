@@ -8,6 +8,7 @@ from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
+from .overrides import override_words
 from .published import PUBLISHED, same_data
 from .records import StudyRecord
 from .search_words import how_found, then_replicated, troubles
@@ -36,10 +37,11 @@ def caption(summary: Summary) -> tuple[str, ...]:
     study = summary.study
     return (
         f"{study.title}{f' ({study.source})' if study.source else ''}.",
-        f"Data: {_data(study)}.",
+        f"Data: {_data(summary)}.",
         *(f"Data note: {sentence(note)}" for note in study.data.notes),
         *extra_notes(study.data.extras),
-        _recipe(study),
+        _recipe(summary),
+        *override_words(study),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
         *extra_weights(cell.config for arm in summary.arms for cell in arm.cells),
         *_label_statistics(summary),
@@ -147,41 +149,88 @@ def label_of(study: StudyRecord) -> str:
     return file_stem(study.name)
 
 
-def _data(study: StudyRecord) -> str:
+def preset_words(study: StudyRecord) -> str:
+    """The preset alone, for tables without replicates."""
+    return f"Preset `{study.preset}`."
+
+
+def configs(summary: Summary) -> list[Mapping[str, str]]:
+    """What was trained: the configuration of every cell that has a run, else the plan's, of the first arm."""
+    recipe = summary.study.recipe
+    found: list[Mapping[str, str]] = [
+        {**recipe, **cell.config} for arm in summary.arms for cell in arm.cells if cell.config
+    ]
+    return found or [recipe]
+
+
+def _values(summary: Summary, path: str) -> list[str]:
+    """The values that a field has in the arms."""
+    return list(dict.fromkeys(config.get(path, "?") for config in configs(summary)))
+
+
+def _data(summary: Summary) -> str:
+    study = summary.study
     train, validation, test = study.data.counts
-    per_class, share = (study.recipe.get(f"selection.validation_{name}", "none") for name in ("per_class", "share"))
-    words = f"{study.data.name}, {len(study.data.classes)} expressions; "
+    words = f"{study.data.name}, {plural(len(study.data.classes), 'expression')}; "
     if study.protocol in ("last", "best_on_test"):
         words += f"{train + validation:,} training"
     elif validation:
         words += f"{train:,} training, {validation:,} validation"
-    elif per_class != "none":
-        words += f"{train:,} training ({per_class} a class of them held out for validation)"
     else:
-        words += f"{train:,} training ({float(share):.0%} of them held out for validation)".replace("%", " %")
-    return f"{words} and {test:,} test images{extra_words(study.data.extras)}"
+        words += f"{train:,} training ({_held_out(summary)} of them held out for validation)"
+    return f"{words} and {plural(test, 'test image')}{extra_words(study.data.extras)}"
 
 
-def _recipe(study: StudyRecord) -> str:
-    model, size, epochs = (study.recipe.get(n, "?") for n in ("model.backbone", "data.image_size", "train.epochs"))
+def _held_out(summary: Summary) -> str:
+    """How many training images: for example "15 %", "250 a class"."""
+    parts = []
+    for config in configs(summary):
+        count, share = (config.get(f"selection.validation_{name}", "none") for name in ("per_class", "share"))
+        parts.append(
+            f"{count} a class" if count != "none" else f"{100 * float(share):g} %" if share != "none" else "some"
+        )
+    return listed(list(dict.fromkeys(parts)), "or")
+
+
+def _recipe(summary: Summary) -> str:
+    study = summary.study
+    model, size, epochs = (
+        listed(_values(summary, path), "or") for path in ("model.backbone", "data.image_size", "train.epochs")
+    )
+    scored = listed([WEIGHTS.get(word, word) for word in study.weights.split(" or ")], "or")
     return (
-        f"Preset `{study.preset}` (encoder {model}, {size} pixels, {epochs} epochs, "
+        f"Preset `{study.preset}` (encoder {model}, {size} pixels, {epochs} {'epoch' if epochs == '1' else 'epochs'}, "
         f"{plural(len(study.replicates), 'replicate')}); "
         f"protocol `{study.protocol}`: {PROTOCOLS.get(study.protocol, study.protocol)}; "
-        f"scored: {WEIGHTS.get(study.weights, study.weights)}."
+        f"scored: {scored}."
     )
 
 
 def _label_statistics(summary: Summary) -> list[str]:
-    """Where statistics come from, unless no cell has fused labels or class weights."""
-    recipe = summary.study.recipe
-    configs = [recipe, *({**recipe, **cell.config} for arm in summary.arms for cell in arm.cells if cell.config)]
-    if not any(_uses_statistics(config) for config in configs):
-        return []
-    labels = recipe.get("labels.statistics", "clean")
-    if labels == "clean":
-        return ["Class means, Gaussians and class weights come from the clean labels, as in the authors' code."]
-    return [f"Class means, Gaussians and class weights come from the {labels} labels, which is what a user has."]
+    """Which statistics of labels the arms use, and from which labels those come; nothing where no arm uses any."""
+    used: dict[str, list[str]] = {}
+    for config in configs(summary):
+        names = used.setdefault(config.get("labels.statistics", "clean"), [])
+        names += [name for name in _statistics_used(config) if name not in names]
+    sentences = []
+    for labels, found in used.items():
+        if found:
+            names_said = listed([name for name in _STATISTICS if name in found])
+            which = f" of the arms at labels.statistics={labels}" if len(used) > 1 else ""
+            start = f"{names_said[:1].upper()}{names_said[1:]}{which}"
+            sentences.append(f"{start} come from the {labels} labels, {_WHY_THESE.get(labels, 'by choice')}.")
+    return sentences
+
+
+_WHY_THESE = {"clean": "as in the authors' code", "noisy": "which is what a user has"}
+_STATISTICS = ("class means", "Gaussians", "class weights")
+
+
+def _statistics_used(config: Mapping[str, str]) -> list[str]:
+    """What a configuration computes from the labels of all images."""
+    mixed = config.get("labels.method") if float(config.get("labels.alpha", 0)) < 1 else "one_hot"
+    names = {"euclidean": ["class means"], "gaussian": ["Gaussians"]}.get(mixed or "", [])
+    return names + ([] if config.get("objective.class_weights") == "none" else ["class weights"])
 
 
 def _search(summary: Summary) -> list[str]:
@@ -194,11 +243,6 @@ def _search(summary: Summary) -> list[str]:
 
 def _small(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-def _uses_statistics(config: Mapping[str, str]) -> bool:
-    from_va = config.get("labels.method") in ("euclidean", "gaussian") and float(config.get("labels.alpha", 0)) < 1
-    return from_va or config.get("objective.class_weights") != "none"
 
 
 def _statistics(summary: Summary) -> str:

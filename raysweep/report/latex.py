@@ -35,7 +35,7 @@ def table_latex(table: Table) -> str:
         r"\begin{table*}[t]",
         r"\centering",
         rf"\caption{{{' '.join(_sentence(text) for text in table.caption)}}}",
-        rf"\label{{tab:{table.label}}}",
+        rf"\label{{tab:{table.label}{table.tag}}}",
         r"\small\vspace{3pt}",
         r"\setlength{\tabcolsep}{4pt}",
         r"\sbox0{%",

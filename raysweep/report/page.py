@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .caption import sentence
@@ -144,4 +144,4 @@ def code(lines: Sequence[str]) -> str:
 
 def without_notes(table: Table) -> Table:
     """The same table, of which notes are said elsewhere."""
-    return Table(table.label, table.columns, table.rows, table.caption, (), table.rules)
+    return replace(table, notes=())

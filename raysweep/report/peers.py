@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .aggregate import Summary
 from .caption import caption, label_of, notes
+from .overrides import label_tag
 from .published import PUBLISHED
 from .table import Column, Entry, Table
 from .words import DASH, title
@@ -44,4 +45,4 @@ def peers_table(summary: Summary) -> Table | None:
     head, *rest = caption(summary)
     above = (f"Published methods, as printed, and our arms: {head}", *rest)
     return Table(f"{label_of(summary.study)}_{PEERS}", columns, tuple(rows), above, notes(summary),
-                 frozenset(rules - {0}))  # fmt: skip
+                 frozenset(rules - {0}), label_tag([summary.study]))  # fmt: skip

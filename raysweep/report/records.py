@@ -137,6 +137,7 @@ class StudyRecord:
     file: str = ""  # that the study was read from
     content: str = ""  # digest of what it said
     search_trouble: str = ""  # why the plan's search cannot be read, though there should be one
+    overrides: Mapping[str, Any] | None = None  # what the user changed (`raysweep.study.overrides`); None: not recorded
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:
@@ -175,6 +176,7 @@ class StudyRecord:
             content=str(study.get("content", "")),
             search=search,
             search_trouble=trouble,
+            overrides=plan.get("overrides"),
         )
 
     @property

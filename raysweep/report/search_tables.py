@@ -10,7 +10,8 @@ from raysweep.core.experiment import SHARES
 from raysweep.core.words import arm_name
 
 from .aggregate import Summary
-from .caption import label_of
+from .caption import label_of, preset_words
+from .overrides import label_tag, override_words
 from .search_records import SEARCHED, TUNING, SearchRecord, Value
 from .search_scale import value_words
 from .search_words import counts_words, hours_words, how_found, then_replicated, troubles
@@ -32,10 +33,10 @@ def points_table(summary: Summary) -> Table:
         if rows:
             rules.add(len(rows))
         rows += [(*([Entry(search.arm)] if named else []), *row) for row in _rows(summary, search)]
-    caption = (f"{study.title}: the best points found.", how_found(plan, summary.searches),
-               then_replicated(study))  # fmt: skip
+    caption = (f"{study.title}: the best points found.", preset_words(study), *override_words(study),
+               how_found(plan, summary.searches), then_replicated(study))  # fmt: skip
     return Table(f"{label_of(study)}_points", (*columns, Column("trial")), tuple(rows), caption, _notes(summary),
-                 frozenset(rules if named else ()))  # fmt: skip
+                 frozenset(rules if named else ()), label_tag([study]))  # fmt: skip
 
 
 def _rows(summary: Summary, search: SearchRecord) -> list[tuple[Entry, ...]]:

@@ -59,6 +59,7 @@ class Column:
 class Table:
     """Columns, rows, sentences above (caption) and below (notes, each with its mark or none).
 
+    `label`: name of its files; `tag`: what follows it in LaTeX's label, where launches with other settings differ;
     `rules`: rows before which a thin line is drawn.
     """
 
@@ -68,6 +69,7 @@ class Table:
     caption: tuple[str, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
     rules: frozenset[int] = frozenset()
+    tag: str = ""
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows)

@@ -10,6 +10,7 @@ from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
+from .overrides import label_tag
 from .published import PUBLISHED, PublishedTable
 from .records import AxisRecord, StudyRecord
 from .search_words import hours_words, search_of
@@ -26,7 +27,8 @@ def results_table(summary: Summary, published: bool = True) -> Table:
     columns += [Column(title(score), f"paper, {dataset}") for dataset, score in printed]
     rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, printed)) for arm in summary.arms)
     rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
-    return Table(label_of(study), tuple(columns), rows, caption(summary), notes(summary), frozenset(rules))
+    above, below = caption(summary), notes(summary)
+    return Table(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
 
 
 def pivot_table(summary: Summary) -> Table | None:
@@ -52,7 +54,8 @@ def pivot_table(summary: Summary) -> Table | None:
         rows.append(tuple(row))
     head, *rest = caption(summary)
     above = (f"{title(study.metric)}: {head}", *rest)
-    return Table(f"{label_of(study)}_pivot", tuple(columns), tuple(rows), above, notes(summary))
+    label, tag = f"{label_of(study)}_pivot", label_tag([study])
+    return Table(label, tuple(columns), tuple(rows), above, notes(summary), tag=tag)
 
 
 def compact_table(summary: Summary) -> Table:

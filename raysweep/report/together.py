@@ -8,6 +8,7 @@ from raysweep.core.errors import UserError
 
 from .aggregate import Summary
 from .caption import caption, label_of, notes
+from .overrides import label_tag
 from .published import PUBLISHED, same_data
 from .table import Column, Entry, Table
 from .tables import arm_columns, arm_row, pivot_entries
@@ -59,7 +60,7 @@ def together_table(summaries: Summaries) -> Table:
             rows.append((Entry(summary.study.data.name), *arm_row(summary, arm, scores), *theirs))
     above, below = _words(summaries)
     label = f"{label_of(study)}_{TOGETHER}"
-    return Table(label, tuple(columns), tuple(rows), above, below, frozenset(rules - {0}))
+    return Table(label, tuple(columns), tuple(rows), above, below, frozenset(rules - {0}), _tag(summaries))
 
 
 def together_pivot(summaries: Summaries) -> Table | None:
@@ -83,7 +84,12 @@ def together_pivot(summaries: Summaries) -> Table | None:
     (head, *rest), below = _words(summaries)
     rules = frozenset(i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text)
     above = (f"{title(study.metric)}: {head}", *rest)
-    return Table(f"{label_of(study)}_{TOGETHER}_pivot", tuple(columns), tuple(rows), above, below, rules)
+    label = f"{label_of(study)}_{TOGETHER}_pivot"
+    return Table(label, tuple(columns), tuple(rows), above, below, rules, _tag(summaries))
+
+
+def _tag(summaries: Summaries) -> str:
+    return label_tag([summary.study for summary in summaries])
 
 
 def _words(summaries: Summaries) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from raysweep.core.experiment import Experiment
 from raysweep.core.values import Word, read_value
 from raysweep.core.words import split_names
 
+from .overrides import changed_fields_of
 from .presets import PRESETS
 from .search import Budget
 from .study import TUNING, Arm, Axis, Study
@@ -26,12 +27,14 @@ KEYWORDS = ("imagenet", "target", "faces")
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm of one replicate: what is trained and scored."""
+    """One arm of one replicate: what is trained and scored. `changed`: fields that the user of the launch set for every
+    arm, each with its value without and with that; None: not known."""
 
     arm: Arm
     replicate: int
     experiment: Experiment
     key: str = ""
+    changed: Mapping[str, tuple[str, str]] | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -51,7 +54,7 @@ def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
         if name != axis.name and not axis.sets(name):
             continue
         axes = list(study.axes)
-        axes[i] = replace(_changed_axis(axis, name, words), asked=True)
+        axes[i] = replace(_changed_axis(axis, name, words), own=axis.levels if axis.own is None else axis.own)
         reference = dict(study.reference)
         if axis.name in reference and reference[axis.name] not in axes[i].levels:
             raise UserError(
@@ -64,7 +67,7 @@ def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
     added = Axis.of(name, [read_value(name, word) for word in words])
     if added.name in [axis.name for axis in study.axes]:  # the last word of two fields
         added = replace(added, name=name)
-    return replace(study, axes=[*study.axes, replace(added, asked=True)])
+    return replace(study, axes=[*study.axes, replace(added, own={})])
 
 
 def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
@@ -99,10 +102,16 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
     target = {**study.base, **changes}.get("data.source", "")
-    base = {**PRESETS[preset].fields(study.paper, str(target)), **study.base, **changes}
+    own = {**PRESETS[preset].fields(study.paper, str(target)), **study.base}
+    base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)
-    return [Cell(arm, number, experiment.with_replicate(number)) for arm, experiment in arms for number in replicates]
+    found = {path: v for path, v in changed_fields_of(_absolute(own), _absolute(base)).items() if path not in swept}
+    return [
+        Cell(arm, number, experiment.with_replicate(number), changed=found)
+        for arm, experiment in arms
+        for number in replicates
+    ]
 
 
 def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:

@@ -30,6 +30,8 @@ from raysweep.recipes import (
 
 from .cells import Cell
 from .identity import SetIdentity, used_sets
+from .overrides import overrides
+from .search import Budget
 from .study import Study
 
 
@@ -103,6 +105,11 @@ class Plan:
             epochs[title] += length
         return {title: (counts[title], epochs[title]) for title in counts}
 
+    def overrides(self, budget: Budget | None = None) -> dict[str, Any]:
+        """What the user changed of the study and its preset. `budget`: of an arm's search, where there was one."""
+        replicates, first = sorted({cell.replicate for cell in self.cells}), self.cells[0]
+        return overrides(self.study, self.preset, first.experiment, first.changed, replicates, budget)
+
     def describe(self, command: str) -> dict[str, Any]:
         """Plain values from which a report can be built without the study's file (`plan.json` in MLflow)."""
         base = self.cells[0].experiment
@@ -112,6 +119,7 @@ class Plan:
             **describe_study(self.study_name, self.study, self.preset, base, *sets, self.used),
             "replicates": sorted({cell.replicate for cell in self.cells}),
             "weights": weights,
+            "overrides": self.overrides(),
             "cells": [
                 {"coordinates": dict(c.arm.coordinates), "arm": c.arm.name, "replicate": c.replicate, "key": c.key}
                 for c in self.cells

@@ -23,8 +23,8 @@ TUNING = "tuning"
 class Axis:
     """One thing that is varied: a name, and by level what is changed in the experiment.
 
-    `asked`: the user of a launch chose the levels, not the study's file. `offered`: further levels, for data that have
-    what they need, which a user may choose by name (`--axis`).
+    `own`: where the user of a launch chose the levels, those of the study's file (none for an axis that it lacks).
+    `offered`: further levels, for data that have what they need, which a user may choose by name (`--axis`).
 
     Two ways to write one:
 
@@ -34,7 +34,7 @@ class Axis:
 
     name: str
     levels: Mapping[str, Mapping[str, Any]]
-    asked: bool = False
+    own: Mapping[str, Mapping[str, Any]] | None = None
     offered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -55,6 +55,11 @@ class Axis:
         """
         levels = {level: {path: value} for level, value in level_names(path, values).items()}
         return cls(name or path.split(".")[-1], levels)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the user of a launch chose the levels."""
+        return self.own is not None
 
     def sets(self, path: str) -> bool:
         """Whether any level changes this field."""

@@ -115,6 +115,7 @@ class Fabricated:
                 "notes": list(self.data_notes),
                 **({"extras": list(self.extras)} if self.extras else {}),
             },
+            "overrides": {},
             "recipe": flat_words(experiment.model_dump(exclude={"seeds"})),
             "cells": self.cells(),
             "command": f"python -m raysweep.run {self.name} --seeds {self.replicates}",

@@ -1,0 +1,97 @@
+"""What a launch changed of a study as its file and preset have it: plain values, for `plan.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raysweep.core.experiment import Experiment, field_choices, flat_words
+
+from .presets import PRESETS
+from .search import Budget
+from .study import Study
+
+
+def overrides(
+    study: Study,
+    preset: str,
+    experiment: Experiment,
+    changed: Mapping[str, Sequence[str]] | None,
+    replicates: Sequence[int],
+    budget: Budget | None = None,
+) -> dict[str, Any]:
+    """What differs from the study run with nothing but its name and this preset. Empty where nothing does.
+
+    Args:
+        experiment: of one arm.
+        changed: by field its value without and with the user's words (`changed_fields_of`); None: what the experiment
+            has otherwise than the study and preset, of fields that no axis sweeps.
+        replicates: of the table.
+        budget: of an arm's search, where the study has one.
+
+    Returns:
+        "fields": by path [without, with]; "axes": by name the levels "own" (of the study's file, none for an axis that
+        was added) and "now"; "replicates": their numbers; "budget": the search's [without, with]. Only what differs.
+    """
+    if changed is None:
+        changed = _unlike(study, preset, experiment)
+    axes = {
+        axis.name: {"own": list(axis.own or ()), "now": list(axis.levels)}
+        for axis in study.axes
+        if axis.own is not None and list(axis.own.items()) != list(axis.levels.items())
+    }
+    found = {
+        "fields": {path: list(values) for path, values in changed.items()},
+        "axes": axes,
+        "replicates": [] if list(replicates) == _own_replicates(study, preset) else list(replicates),
+        "budget": _budget(study, preset, budget) if budget and study.search else [],
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def changed_fields_of(own: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Fields that two lots of changes to an `Experiment` set differently: by path both values, in words."""
+    before, after = field_words(own), field_words(now)
+    return {path: (before[path], after[path]) for path in before if before[path] != after[path]}
+
+
+def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Every field of an `Experiment` in words, some of them changed. Each section by itself: a study may be no valid
+    whole before the user's words complete it."""
+    words: dict[str, str] = {}
+    for section, value in Experiment():
+        values = {path.split(".")[1]: _named(path, v) for path, v in changes.items() if path.startswith(f"{section}.")}
+        made = type(value).model_validate({**value.model_dump(), **values})
+        words |= flat_words(made.model_dump(), f"{section}.")
+    return words
+
+
+def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
+    own = field_words({**PRESETS[preset].fields(study.paper, experiment.data.source), **study.base})
+    now = flat_words(experiment.model_dump(exclude={"seeds"}))
+    swept = {path for arm in study.arms() for path in arm.changes}
+    return {path: (own[path], word) for path, word in now.items() if word != own.get(path, word) and path not in swept}
+
+
+def _named(path: str, value: Any) -> Any:
+    return "none" if value is None and "none" in field_choices(path) else value
+
+
+def _own_replicates(study: Study, preset: str) -> list[int]:
+    if study.search is None:
+        return list(range(PRESETS[preset].seeds))
+    first = study.search.replicate + 1
+    return list(range(first, first + PRESETS[preset].search_seeds))
+
+
+def _budget(study: Study, preset: str, budget: Budget) -> list[str]:
+    assert study.search is not None
+    trials, hours = study.search.trials, study.search.device_hours
+    own = Budget(PRESETS[preset].search_trials if trials is None and hours is None else trials, hours)
+    return [] if own == budget else [_budget_words(own), _budget_words(budget)]
+
+
+def _budget_words(budget: Budget) -> str:
+    words = [f"{budget.trials} trials"] if budget.trials is not None else []
+    words += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
+    return " or ".join(words) + " an arm"
