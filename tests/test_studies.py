@@ -62,7 +62,8 @@ def check_report(folder, ended, words):
     table = next(Path(folder, file) for file in told["files"] if file.endswith(".md")).read_text()
     assert study.title in table
     axis, _, chosen = words[-1].partition("=")
-    levels = chosen.split(",") if axis == study.axes[-1].name else study.axes[-1].levels
+    last = list(study.axes)[-1:]
+    levels = chosen.split(",") if axis in [a.name for a in last] else [level for a in last for level in a.levels]
     assert all(f"| {level} |" in table or f" {level} " in table for level in levels)
 
 

@@ -56,12 +56,27 @@ def test_twice_stops_now(fresh, reference):
     assert_same(outcome(fresh, STUDY), reference.cells)
 
 
+def journal_there(launch):
+    return events(launch.folder)
+
+
+def ray_there(launch):
+    return any("raylet" in processes.title(process) for process in processes.of_session(launch.pid))
+
+
+def worker_there(launch):
+    return launch.workers()
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("seconds", [2.0, 5.0, 8.0])
-def test_during_the_start_too(fresh, reference, seconds):
+@pytest.mark.parametrize("reached", [None, journal_there, ray_there, worker_there])
+def test_during_the_start_too(fresh, reference, reached):
     """Imports, data, MLflow, Ray: wherever it falls, one sentence, no traceback, nothing left behind."""
     with Launch(fresh, *WORDS) as launch:
-        time.sleep(seconds * PATIENCE)  # not while Python itself still starts: that is no launch yet
+        if reached is None:
+            time.sleep(2 * PATIENCE)  # imports; not while Python itself still starts: that is no launch yet
+        else:
+            launch.wait_for(reached.__name__, lambda: reached(launch))
         launch.signal(signal.SIGINT)
         ended = launch.end(code=130, seconds=90)
         wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)

@@ -54,7 +54,7 @@ def test_a_cell_too_large_fails_with_the_cause_and_its_device_serves_the_next(fr
         for worker in workers:
             limit(worker)
         launch.wait_for("the last cells", lambda: training("model=third")() and training("model=fourth")())
-        assert launch.workers() == workers  # the same processes went on
+        assert workers <= launch.workers()  # the same processes went on
         ended = launch.end(code=1)
     recorded = outcome(fresh, "sizes")
     failed = {cell[0] for cell, found in recorded.items() if found.state == "failed"}
