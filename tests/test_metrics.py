@@ -1,5 +1,6 @@
 """Scores against scikit-learn, hand-computed values and definitions."""
 
+import itertools
 import math
 
 import numpy as np
@@ -47,6 +48,49 @@ def test_ece_by_hand():
     probs = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.65, 0.35], [0.35, 0.65]])
     labels = torch.tensor([0, 1, 0, 1])
     assert expression_scores(probs, labels)["ece"] == pytest.approx(0.5 * abs(0.5 - 0.9) + 0.5 * abs(1 - 0.65))
+
+
+def ece_as_the_authors_define_it(probs, labels, bins=15):
+    """One loop over bins (lo, hi], in the precision of the probabilities."""
+    edges = torch.linspace(0, 1, bins + 1, dtype=probs.dtype)
+    confidence, said = probs.max(1)
+    total = 0.0
+    for number, (low, high) in enumerate(itertools.pairwise(edges)):
+        inside = (confidence > low) & (confidence <= high) | ((confidence == 0) if number == 0 else False)
+        if inside.any():
+            right = (said == labels)[inside].double().mean()
+            total += float((right - confidence[inside].double().mean()).abs() * inside.double().mean())
+    return total
+
+
+def test_a_confidence_of_one_is_in_the_last_bin():
+    """One bin: accuracy 0.75, confidence 0.975. With a bin of its own for 1: (|1 - 0.95| + |0.5 - 1|) / 2 = 0.275."""
+    probs = torch.tensor([[0.95, 0.05], [0.95, 0.05], [1.0, 0.0], [1.0, 0.0]])
+    labels = torch.tensor([0, 0, 0, 1])
+    assert expression_scores(probs, labels)["ece"] == pytest.approx(0.225)
+    assert ece_as_the_authors_define_it(probs, labels) == pytest.approx(0.225)
+
+
+@pytest.mark.parametrize("edge", range(15))
+def test_a_confidence_on_an_edge_is_in_the_bin_below(edge):
+    """40 classes share the rest, so that any edge from 1/15 on can be the largest."""
+    top = torch.linspace(0, 1, 16)[max(edge, 1)]
+    probs = torch.full((2, 40), float((1 - top) / 39))
+    probs[0, 0], probs[1, 0] = top, torch.nextafter(top, torch.tensor(2.0))
+    labels = torch.tensor([0, 1])
+    assert expression_scores(probs, labels)["ece"] == pytest.approx(ece_as_the_authors_define_it(probs, labels))
+
+
+@given(st.integers(1, 400), st.integers(2, 8), st.floats(0.1, 60), st.integers(0, 2**31))
+@settings(max_examples=80, deadline=None)
+def test_ece_of_sure_and_unsure_models(count, classes, scale, seed):
+    """Large scales give confidences of exactly 1 in float32."""
+    generator = torch.Generator().manual_seed(seed)
+    probs = torch.softmax(scale * torch.randn(count, classes, generator=generator), 1)
+    labels = torch.randint(0, classes, (count,), generator=generator)
+    assert expression_scores(probs, labels)["ece"] == pytest.approx(
+        ece_as_the_authors_define_it(probs, labels), abs=1e-12
+    )
 
 
 def test_ccc_and_rmse_by_definition():
