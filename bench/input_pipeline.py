@@ -52,6 +52,8 @@ from raysweep.training.device_faces import DeviceImages
 
 ORDER_SEED = 0
 ASPECTS = (0.3, 3.3)
+POLICY = Augment(erase=0.5)
+"""Every operation once."""
 
 
 def torchvision_policy(config: Augment) -> v2.Compose:
@@ -105,14 +107,14 @@ class OurEpochs:
     def epoch(self, number: int) -> Iterator[Tensor]:
         for rows in epoch_batches(self.rows, self.batch, ORDER_SEED, number):
             here = rows.to(self.device)
-            images = augmentation.augment(self.images.gather(here), here, ORDER_SEED, number, Augment())
+            images = augmentation.augment(self.images.gather(here), here, ORDER_SEED, number, POLICY)
             yield images.contiguous(memory_format=torch.channels_last)
 
 
 class TheirEpochs:
     def __init__(self, files: Path, batch: int, device: torch.device, workers: int) -> None:
         on_gpu = device.type == "cuda"
-        self.folder, self.device = ImageFolder(files, torchvision_policy(Augment())), device
+        self.folder, self.device = ImageFolder(files, torchvision_policy(POLICY)), device
         self.loader = DataLoader(
             self.folder,
             batch,

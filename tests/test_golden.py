@@ -13,7 +13,8 @@ from raysweep.training import Trainer
 from tests.conftest import make_squares
 
 WRITTEN_FOR = {**dict.fromkeys(NUMERICS, 1), "data": 2, "step": 3, "evaluate": 5, "retrain": 5, "validate": 3}
-"""The versions that the numbers below belong to. The second of `step` moved keys and no number, the third ECE alone."""
+"""The versions that the numbers below belong to. The second of `step` moved keys and no number; its third moved ECE and
+the defaults of erasing and weight decay, which are set here."""
 
 
 def golden_experiment() -> Experiment:
@@ -30,6 +31,8 @@ def golden_experiment() -> Experiment:
             "labels.noise_rate": 0.2,
             "labels.method": "gaussian",
             "labels.within_std": None,
+            "augment.erase": 0.5,
+            "train.weight_decay": 1e-5,
         }
     )
 
@@ -92,8 +95,8 @@ def test_golden_joint_training(tmp_path):
 @pytest.mark.parametrize(
     ("experiment", "sets", "prefix"),
     [
-        (golden_experiment(), Sets(make_squares()), "adc03192294a86ae"),
-        (joint_experiment(), joint_sets(), "2821a2cdf10c9eaa"),
+        (golden_experiment(), Sets(make_squares()), "9b66bfdb349dbdbc"),
+        (joint_experiment(), joint_sets(), "6cca19831f0af52a"),
     ],
     ids=["DDAF", "DCJT"],
 )

@@ -1,7 +1,7 @@
 """`Experiment`: one fully resolved configuration, and how a dotted path changes it.
 
-The defaults are the recipe of the DDAF paper (section 4.2); where the authors' code adds something
-the paper does not print (random erasing, weight decay) the field's docstring says so.
+The defaults are the recipe of the DDAF paper (section 4.2); what the authors' code adds (random erasing, weight decay)
+is off. `raysweep.study.recipe_origins` says of every value where it comes from (`docs/recipes.md`).
 Symbols: alpha is Eq. 4's, `weight_va` is the lambda of the regression term.
 """
 
@@ -159,7 +159,7 @@ class Augment(Section):
     scale_max: float = Field(1.25, gt=0, description="largest zoom")
     brightness: float = Field(0.5, ge=0, le=1, description="colour jitter: factor in [1-b, 1+b]")
     contrast: float = Field(0.5, ge=0, le=1, description="colour jitter: factor in [1-c, 1+c]")
-    erase: float = Field(0.5, ge=0, le=1, description="probability of random erasing (authors' code, not the paper)")
+    erase: float = Field(0.0, ge=0, le=1, description="probability of random erasing (DCJT; DDAF's authors: 0.5)")
     erase_min: float = Field(0.02, gt=0, lt=1, description="smallest erased share of the area")
     erase_max: float = Field(0.25, gt=0, lt=1, description="largest erased share of the area")
 
@@ -177,7 +177,7 @@ class Train(Section):
     epochs: int = Field(50, ge=1, description="passes over the training images")
     batch_size: int = Field(256, ge=2, description="images a step, over all devices")
     learning_rate: float = Field(2.5e-4, gt=0, description="Adam's")
-    weight_decay: float = Field(1e-5, ge=0, description="Adam's L2 term (authors' code, not the paper)")
+    weight_decay: float = Field(0.0, ge=0, description="Adam's L2 term (DDAF's authors: 1e-5)")
     decay_every: float = Field(30, gt=0, description="epochs between steps of the learning rate; < 1 = share of epochs")
     decay_factor: float = Field(0.5, gt=0, le=1, description="factor of the learning rate at a step")
     swa_start: float | None = Field(0.75, ge=0, lt=1, description="average weights from this share on; none = no SWA")

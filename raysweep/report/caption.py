@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from raysweep.core.words import arm_name
+from raysweep.study.recipe_origins import departures
 
 from .aggregate import ArmSummary, Summary
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
@@ -42,6 +43,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
         *extra_notes(study.data.extras),
         _recipe(summary),
         *override_words(study),
+        *_departures(summary),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
         *extra_weights(cell.config for arm in summary.arms for cell in arm.cells),
         *_label_statistics(summary),
@@ -161,6 +163,16 @@ def configs(summary: Summary) -> list[Mapping[str, str]]:
         {**recipe, **cell.config} for arm in summary.arms for cell in arm.cells if cell.config
     ]
     return found or [recipe]
+
+
+def _departures(summary: Summary) -> list[str]:
+    """At preset `paper`: what of the recipe is not the paper's, where an arm has it."""
+    study = summary.study
+    if study.preset != "paper":
+        return []
+    found = departures(study.paper, study.recipe.get("data.source", study.data.name), configs(summary))
+    words = f"{study.paper}'s, except that {listed(found)}" if found else f"{study.paper}'s"
+    return [f"The recipe is {words} (docs/recipes.md)."]
 
 
 def _values(summary: Summary, path: str) -> list[str]:

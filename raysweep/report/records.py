@@ -137,6 +137,7 @@ class StudyRecord:
     file: str = ""  # that the study was read from
     content: str = ""  # digest of what it said
     search_trouble: str = ""  # why the plan's search cannot be read, though there should be one
+    paper: str = "DDAF"  # whose recipe the preset is
     overrides: Mapping[str, Any] | None = None  # what the user changed (`raysweep.study.overrides`); None: not recorded
 
     @classmethod
@@ -176,6 +177,7 @@ class StudyRecord:
             content=str(study.get("content", "")),
             search=search,
             search_trouble=trouble,
+            paper=str(study.get("paper") or ("DCJT" if str(study["source"]).startswith("DCJT") else "DDAF")),
             overrides=plan.get("overrides"),
         )
 

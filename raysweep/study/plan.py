@@ -151,6 +151,7 @@ def describe_study(
             "content": study.origin.content,
             "title": study.title,
             "source": study.source,
+            "paper": study.paper,
             "metric": study.metric,
             "published": study.published,
             "columns": list(study.columns),
