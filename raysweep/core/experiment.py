@@ -355,8 +355,8 @@ class Experiment(Section):
                 f"joint.extra={join_names(joint.extra)} names {len(joint.extra)}: join more by +, or leave these arms "
                 "out with --axis"
             )
-        if self.selection.protocol == "select_then_retrain" and (joint.method != "target" or joint.finetune):
-            raise ValueError("`selection.protocol=select_then_retrain` works with `joint.method=target` only")
+        if self.selection.protocol == "select_then_retrain" and joint.finetune:
+            raise ValueError("`selection.protocol=select_then_retrain` does not go with `joint.finetune`")
         if joint.method == "dcjt":
             if joint.pseudo_va == "none" and joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel):
                 raise ValueError("`joint.mapping` and `joint.relabel` need VA of A, but `joint.pseudo_va` is none")

@@ -30,11 +30,19 @@ def run_evaluate(stage: Stage, context: Context) -> CellResult:
 
 
 def run_retrain(stage: Stage, context: Context) -> CellResult:
-    """`select_then_retrain` (DDAF 4.1): train again on all images, up to the epoch that validation chose."""
+    """`select_then_retrain` (DDAF 4.1): train again on all images, up to the epoch that validation chose.
+
+    Of a method with an extra set its final training alone, with the schedule it had: M_A, M_B, pseudo VA, selection and
+    mapping stay as they were when the epoch was chosen.
+    """
     choice = trainer_after(stage.inputs["model"], context)
     experiment = _retraining(stage.aside["experiment"], choice)
-    data, part = context.product(stage.inputs["scored"]), context.product(stage.inputs["all"])
-    trainer = Trainer(experiment, data, context.device, trained=[part])
+    data = context.product(stage.inputs["scored"])
+    trained, joined = (
+        [context.product(stage.inputs[name]) for name in sorted(stage.inputs) if name.startswith(role)]
+        for role in ("all", "joined")
+    )
+    trainer = Trainer(experiment, data, context.device, trained=trained, extra=joined)
     state = context.from_first(lambda: load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT)))
     if state is not None:
         trainer.load_state_dict(state)
@@ -55,12 +63,26 @@ def run_retrain(stage: Stage, context: Context) -> CellResult:
 
 
 def _retraining(experiment: Experiment, choice: Trainer) -> Experiment:
-    """The shorter training, schedules in epochs as they were; no SWA, since the chosen epoch is the last one."""
-    train, scn = experiment.train, experiment.scn
-    changes = {"train.epochs": choice.best["epoch"], "train.decay_every": train.decay_epochs, "train.swa_start": None}
-    if scn.relabel_from is not None:
-        changes["scn.relabel_from"] = max(1, round(epochs_of(scn.relabel_from, train.epochs)))
-    return experiment.with_changes({**changes, "selection.weights": "last", "selection.protocol": "last"})
+    """The shorter training, schedules in epochs as they were; no SWA, since the chosen epoch is the last one.
+
+    Not validated: it may end before B joins.
+    """
+    train, scn, joint = experiment.train, experiment.scn, experiment.joint
+
+    def epochs(share: float | None, least: int = 1) -> float | None:
+        return None if share is None else float(max(least, round(epochs_of(share, train.epochs))))
+
+    shorter = {"epochs": choice.best["epoch"], "decay_every": float(train.decay_epochs), "swa_start": None}
+    return experiment.model_copy(
+        update={
+            "train": train.model_copy(update=shorter),
+            "scn": scn.model_copy(update={"relabel_from": epochs(scn.relabel_from)}),
+            "joint": joint.model_copy(
+                update={"warm_up": epochs(joint.warm_up, 0), "frequency": epochs(joint.frequency)}
+            ),
+            "selection": experiment.selection.model_copy(update={"weights": "last", "protocol": "last"}),
+        }
+    )
 
 
 def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -> CellResult:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
-from raysweep.core.experiment import Experiment
+from raysweep.core.experiment import Experiment, Joint
 from raysweep.core.keys import canonical_json
 from raysweep.core.per_set import value_of
 from raysweep.core.stage import Stage
@@ -19,13 +19,20 @@ from .known import Known
 from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
 from .sets import Sets, check_sets, replaces_own_va
 
+Again = Callable[[], tuple[list[Stage], list[Stage]]]
+"""The targets of a method's final training with no image of A held out: what every epoch passes over, what joins."""
+
 
 @dataclass(frozen=True)
 class Built:
-    """The last epoch of a method's final training, and the stages whose labels are worth showing."""
+    """The last epoch of a method's final training, and the stages whose labels are worth showing.
+
+    `again`: what `select_then_retrain` trains on; None where A is not trained on, so that nothing was held out of it.
+    """
 
     model: Stage
     shown: dict[str, Stage]
+    again: Again | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,11 @@ class Ground:
         return self.known.once(token, partial(data_stage, data, self.experiment))
 
     @cached_property
+    def whole(self) -> Ground:
+        """The same with no image held out."""
+        return replace(self, experiment=_without_validation(self.experiment))
+
+    @cached_property
     def targets_a(self) -> Stage:
         """A as it came."""
         return targets_stage(self.experiment, self.labels_a)
@@ -82,7 +94,9 @@ class Ground:
 
 def target_only(ground: Ground) -> Built:
     """The target alone, as DDAF trains: noise, fusion, weights."""
-    return Built(ground.fit("target", [ground.targets_a]), {"labels": ground.labels_a})
+    return Built(
+        ground.fit("target", [ground.targets_a]), {"labels": ground.labels_a}, lambda: ([ground.whole.targets_a], [])
+    )
 
 
 def extra_only(ground: Ground) -> Built:
@@ -95,21 +109,31 @@ def combination(ground: Ground) -> Built:
 
     Class weights and means, where they are used, are each set's own.
     """
-    return Built(ground.fit("combination", [ground.targets_a, *ground.targets_b]), {})
+    theirs = ground.targets_b
+    model = ground.fit("combination", [ground.targets_a, *theirs])
+    return Built(model, {}, lambda: ([ground.whole.targets_a, *theirs], []))
 
 
 def dcjt(ground: Ground) -> Built:
     """Discrete and continuous joint training, section 3, with the ablation arms of Tables 1 and 2."""
     steps = _Steps(ground)
     joint, experiment = ground.experiment.joint, ground.experiment
-    ours = targets_stage(experiment, ground.labels_a, steps.pseudo_a, own_va=joint.pseudo_va == "own")
+    own_va = joint.pseudo_va == "own"
+    ours = targets_stage(experiment, ground.labels_a, steps.pseudo_a, own_va=own_va)
     theirs = steps.extra_targets
-    shown = steps.shown
-    if joint.extra_part == "none":
-        return Built(ground.fit("joint", [ours]), shown)
+
+    def again() -> tuple[list[Stage], list[Stage]]:
+        whole = targets_stage(ground.whole.experiment, ground.whole.labels_a, steps.pseudo_a, own_va=own_va)
+        return _passes(joint, whole, theirs)
+
+    return Built(ground.fit("joint", *_passes(joint, ours, theirs)), steps.shown, again)
+
+
+def _passes(joint: Joint, ours: Stage, theirs: list[Stage]) -> tuple[list[Stage], list[Stage]]:
+    """What every epoch of joint training passes over, and what joins by the schedule."""
     if joint.schedule == "concatenate":
-        return Built(ground.fit("joint", [ours, *theirs]), shown)
-    return Built(ground.fit("joint", [ours], theirs), shown)
+        return [ours, *theirs], []
+    return [ours], theirs
 
 
 @dataclass(frozen=True)
@@ -250,13 +274,16 @@ def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Sta
     shown = {f"shown_{role}": stage for role, stage in built.shown.items()}
     aside = {"experiment": experiment}
     inputs = {"model": built.model, "scored": scored, **shown}
-    if retrain:
-        labels = replace(ground, experiment=_without_validation(experiment)).targets_a
-        return Stage("retrain", key_fields("retrain", experiment), {**inputs, "all": labels}, aside)
-    params = key_fields("evaluate", experiment)
+    kind = "evaluate"
+    if retrain and built.again is not None:
+        kind = "retrain"
+        whole, joined = built.again()
+        inputs |= {f"all{i or ''}": stage for i, stage in enumerate(whole)}
+        inputs |= {f"joined{i}": stage for i, stage in enumerate(joined)}
+    params = key_fields(kind, experiment)
     if replaces_own_va(experiment, sets):
         params["own_va"] = "scored"  # the pseudo VA against them
-    return Stage("evaluate", params, inputs, aside)
+    return Stage(kind, params, inputs, aside)
 
 
 def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:

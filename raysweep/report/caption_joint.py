@@ -45,6 +45,8 @@ def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
     joint = [c for c in dcjt if c.get("joint.schedule") == "joint" and c.get("joint.extra_part") != "none"]
     parts = [_lambda(_shared(dcjt, "objective.weight_va"), _shared(dcjt, "objective.va_reduction"))]
     parts += _schedule(joint) if joint else []
+    if any(config.get("selection.protocol") == "select_then_retrain" for config in dcjt):
+        parts.append("retrained on all images in its last step alone, with the pseudo labels and mapping it had")
     words = [part for part in parts if part]
     return [f"Joint training (DCJT): {', '.join(words)}."] if words else []
 

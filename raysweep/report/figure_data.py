@@ -171,7 +171,8 @@ def _series(cell: CellRecord, metric: str, study: StudyRecord) -> dict[int, floa
     points = dict(cell.history(metric))
     if study.protocol == "select_then_retrain" and metric.startswith("fit/"):
         first = max((step for step, _ in cell.history("val/macro_f1")), default=0)
-        return {step - first: value for step, value in points.items() if step > first}
+        second = {step - first: value for step, value in points.items() if step > first}
+        return second or points  # an arm that nothing was held out of is trained once
     return points
 
 

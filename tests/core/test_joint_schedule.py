@@ -104,17 +104,13 @@ def test_averaging_and_rates_by_epoch(swa_start, epochs, first):
             "`joint.mapping` and `joint.relabel` need VA of A, but `joint.pseudo_va` is none",
         ),
         (
-            {"selection__protocol": "select_then_retrain", "selection__weights": "best"},
-            "`selection.protocol=select_then_retrain` works with `joint.method=target` only",
-        ),
-        (
             {
                 "joint__method": "target",
                 "joint__finetune": "C",
                 "selection__protocol": "select_then_retrain",
                 "selection__weights": "best",
             },
-            "`selection.protocol=select_then_retrain` works with `joint.method=target` only",
+            "`selection.protocol=select_then_retrain` does not go with `joint.finetune`",
         ),
         ({"joint__frequency": 0}, "`joint.frequency > 0` must hold, but got 0"),
         ({"joint__warm_up": -1}, "`joint.warm_up >= 0` must hold, but got -1"),
@@ -140,6 +136,7 @@ def test_mistakes_state_rule_and_value(changes, words):
         {"joint__method": "target", "joint__extra": (), "joint__warm_up": 90},  # plays no part
         {"joint__schedule": "concatenate", "joint__warm_up": 90},
         {"joint__extra_part": "none", "joint__warm_up": 90, "joint__frequency": 400},
+        {"selection__protocol": "select_then_retrain", "selection__weights": "best"},
         {"joint__frequency": None},
         {"joint__frequency": None, "joint__warm_up": 49},
         {"joint__pseudo_va": "none", "joint__mapping": "none", "joint__relabel": False},

@@ -8,7 +8,7 @@ from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES, WITHOUT_DIRECTI
 from raysweep.core.store import Store
 from raysweep.recipes import Sets
 from raysweep.report.aggregate import summarise
-from raysweep.report.caption_joint import extra_words
+from raysweep.report.caption_joint import extra_words, joint_recipe
 from raysweep.report.records import CellRecord, DataRecord, ExtraRecord, Results, StudyRecord
 from raysweep.report.words import title
 from raysweep.study import Axis, Cell, Study
@@ -102,3 +102,10 @@ def test_a_s_own_va_have_a_column_where_cells_know_them(scores, shown, unavailab
     summary = summarise(results(scores))
     assert summary.columns == shown
     assert summary.unavailable == unavailable
+
+
+def test_what_is_retrained_of_joint_training():
+    config = {"joint.method": "dcjt", "objective.weight_va": "15.0"}
+    assert "retrained" not in " ".join(joint_recipe([config]))
+    words = joint_recipe([{**config, "selection.protocol": "select_then_retrain"}])
+    assert "retrained on all images in its last step alone" in " ".join(words)
