@@ -15,8 +15,8 @@ from .load import load_results
 from .markdown import table_markdown
 from .page import Page, SearchSection, page_html, page_markdown
 from .peers import PEERS, peers_table
-from .pictures import NAMES, Picture, draw_pictures, save_pictures
-from .place import drop_stale, placed, stale_among
+from .pictures import NAMES, Picture, draw_pictures, picture_digests, save_pictures
+from .place import Expected, drop_stale, placed, stale_among
 from .reading import question, reading
 from .records import Results
 from .search_page import search_page
@@ -68,7 +68,8 @@ def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles
     `faces`: with the figure that shows test faces, which a data set's licence may forbid to pass on.
     """
     summary = summarise(results)
-    paths = placed(out, lambda draft: _write(_page(results, summary, faces), summary, draft))
+    page = _page(results, summary, faces)
+    paths = placed(out, lambda draft: _write(page, summary, draft), picture_digests(_pictures(page)))
     drop_stale(out, paths, _every_name(file_stem(results.study.name)))
     mark_folder(out, [subject_of(results.study)])
     header, rows = summary_rows(summary)
@@ -90,15 +91,20 @@ def log_search_pictures(report: ReportFiles, log: Callable[[Path, str], None]) -
 
 
 def stale_files(results: Results, out: Path, faces: bool = True) -> list[str]:
-    """Files in `out` that are absent, and text files (Markdown, LaTeX, CSV) that differ from a fresh report.
-
-    Pictures are not compared: their bytes depend on the version of the font library.
-    """
+    """Files in `out` that are absent, left over, or not what a fresh report would hold; pictures are compared by what
+    they were drawn from and by their checksums, since their bytes depend on the version of the font library."""
     summary = summarise(results)
     page = _page(results, summary, faces)
-    names = [f"{file_stem(results.study.name)}.html"]
-    names += [f"figures/{picture.stem}.{kind}" for picture in _pictures(page) for kind in ("png", "pdf")]
-    return stale_among(out, _texts(page, summary) | _search_texts(page, summary), names)
+    name, pictures = f"{file_stem(results.study.name)}.html", _pictures(page)
+    shown = [*(page.search.pictures if page.search else ()), *page.pictures]
+    expected = Expected(
+        texts=_texts(page, summary) | _search_texts(page, summary),
+        pages={name: page_html(page, None)},
+        shows={name: [f"figures/{picture.stem}.png" for picture in shown]},
+        pictures=picture_digests(pictures),
+        others=_every_name(file_stem(results.study.name)),
+    )
+    return stale_among(out, expected)
 
 
 def summary_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:

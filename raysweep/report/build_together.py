@@ -21,13 +21,16 @@ from .html_parts import document, paragraph, pictures_html, table_html
 from .latex import table_latex
 from .markdown import escape, prose, table_markdown
 from .page import code, pictures_markdown, without_notes
-from .pictures import Picture, save_pictures
-from .place import drop_stale, placed, stale_among
+from .pictures import Picture, picture_digests, save_pictures
+from .place import Expected, drop_stale, placed, stale_among
 from .reading import question, reading
 from .records import Results
 from .table import Table
 from .together import TOGETHER, check_alike, together_pivot, together_table
 from .words import file_stem, plural, title
+
+FILES_TOGETHER = ".files-together.json"
+"""Checksums of the common report's files, which may lie beside those of one data set."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,8 @@ def write_together(results: Sequence[Results], out: Path, reports: Sequence[Path
         UserError: the launches cannot stand in one table, or `out` cannot be written.
     """
     page = _page(results, out, reports)
-    paths = placed(out, lambda draft: _write(page, draft))
-    pivot = f"{page.stem}_pivot.tex"
-    drop_stale(out, paths, [pivot, *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))])
+    paths = placed(out, lambda draft: _write(page, draft), picture_digests(page.pictures), FILES_TOGETHER)
+    drop_stale(out, paths, _every_name(page))
     mark_folder(out, [subject_of(one.study) for one in results])
     return tuple(paths)
 
@@ -71,9 +73,21 @@ def check_together(results: Sequence[Results]) -> None:
 def stale_together(results: Sequence[Results], out: Path, reports: Sequence[Path] = ()) -> list[str]:
     """As `stale_files`, of the common report."""
     page = _page(results, out, reports)
-    names = [f"{page.stem}.html"]
-    names += [f"figures/{picture.stem}.{kind}" for picture in page.pictures for kind in ("png", "pdf")]
-    return stale_among(out, _texts(page), names)
+    name = f"{page.stem}.html"
+    expected = Expected(
+        texts=_texts(page),
+        pages={name: _html(page, None)},
+        shows={name: [f"figures/{picture.stem}.png" for picture in page.pictures]},
+        pictures=picture_digests(page.pictures),
+        others=_every_name(page),
+        files=FILES_TOGETHER,
+    )
+    return stale_among(out, expected)
+
+
+def _every_name(page: _Page) -> list[str]:
+    """Files that some common reports of a study have and others have not."""
+    return [f"{page.stem}_pivot.tex", *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))]
 
 
 def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Page:
@@ -137,7 +151,7 @@ def _markdown(page: _Page) -> str:
     return "\n\n".join([*parts, "## To do it again", code([*_commands(page), page.command])]) + "\n"
 
 
-def _html(page: _Page, figures: Path) -> str:
+def _html(page: _Page, figures: Path | None) -> str:
     study, (first, *others) = page.summaries[0].study, _tables(page)
     body = [f"<h1>{html.escape(_title(page))}</h1>", paragraph(question(page.summaries[0])), "<h2>Results</h2>"]
     body += [paragraph(" ".join(first.caption), "caption"), table_html(first)]

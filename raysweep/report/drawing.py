@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.collections import Collection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 WIDTH = 7.2
 """Inches: a two-column text width."""
@@ -83,3 +93,41 @@ def save(figure: Figure, folder: Path, stem: str) -> list[Path]:
     figure.savefig(png, dpi=160, metadata={"Software": None})
     figure.savefig(pdf, metadata={"CreationDate": None, "Producer": None, "Creator": None})
     return [png, pdf]
+
+
+def contents(figure: Figure) -> str:
+    """A digest of what a figure shows: points, pictures, colours, words, limits; not of how they are rendered."""
+    parts: list[object] = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        parts += [
+            _rounded([*axes.get_xlim(), *axes.get_ylim()]),
+            axes.get_title(),
+            axes.get_xlabel(),
+            axes.get_ylabel(),
+        ]
+        parts += [_artist(artist) for artist in axes.get_children()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _artist(artist: Artist) -> list[object]:
+    """What an artist draws. Ticks and frames, which matplotlib makes by itself, say nothing."""
+    if isinstance(artist, Line2D):
+        return ["line", _rounded(artist.get_xydata()), to_hex(artist.get_color()), str(artist.get_marker())]
+    if isinstance(artist, AxesImage):
+        return ["image", _rounded(artist.get_array())]
+    if isinstance(artist, Text):
+        return ["text", artist.get_text(), _rounded(artist.get_position())]
+    if isinstance(artist, Legend):
+        return ["legend", *(text.get_text() for text in artist.get_texts())]
+    if isinstance(artist, Collection):
+        paths = [_rounded(path.vertices) for path in artist.get_paths()]
+        return ["collection", _rounded(artist.get_offsets()), paths, _rounded(artist.get_facecolor())]
+    if isinstance(artist, Patch):
+        return ["patch", _rounded(artist.get_path().vertices), _rounded(artist.get_facecolor())]
+    return []
+
+
+def _rounded(values: object) -> list[object]:
+    """Five significant digits: the last bits of a mean differ between machines."""
+    numbers: np.ndarray = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    return [f"{value:.5g}" for value in numbers.ravel()]

@@ -22,11 +22,11 @@ def paragraph(text: str, kind: str = "") -> str:
     return f"<p{f' class={kind}' if kind else ''}>{html.escape(text).replace('`', '')}</p>"
 
 
-def pictures_html(pictures: Sequence[Picture], figures: Path) -> list[str]:
-    """Pictures saved in the folder `figures`, inside the page."""
+def pictures_html(pictures: Sequence[Picture], figures: Path | None) -> list[str]:
+    """Pictures saved in the folder `figures`, inside the page; None: without their bytes."""
     body = []
     for picture in pictures:
-        data = base64.b64encode((figures / f"{picture.stem}.png").read_bytes()).decode()
+        data = base64.b64encode((figures / f"{picture.stem}.png").read_bytes()).decode() if figures else ""
         words = html.escape(picture.caption)
         body.append(
             f'<figure><img src="data:image/png;base64,{data}" alt="{words}"><figcaption>{words}</figcaption></figure>'

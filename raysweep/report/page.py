@@ -61,8 +61,8 @@ def page_markdown(page: Page) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def page_html(page: Page, figures: Path) -> str:
-    """One file that any browser shows without a network. `figures`: folder of the saved pictures."""
+def page_html(page: Page, figures: Path | None) -> str:
+    """One file that any browser shows without a network. `figures`: folder of the saved pictures; None: without."""
     study = page.results.study
     body = [f"<h1>{html.escape(study.title)}</h1>", paragraph(page.question), "<h2>Reading</h2>"]
     body += ["<ul>", *(f"<li>{html.escape(words)}</li>" for words in page.reading), "</ul>", "<h2>Results</h2>"]
@@ -98,7 +98,7 @@ def pictures_markdown(pictures: Sequence[Picture]) -> list[str]:
     ]
 
 
-def _search_html(section: SearchSection, figures: Path) -> list[str]:
+def _search_html(section: SearchSection, figures: Path | None) -> list[str]:
     body = ["<h2>Search</h2>", paragraph(" ".join(section.table.caption), "caption"), table_html(section.table)]
     body += [paragraph(f"{mark} {text}".strip(), "note") for mark, text in section.table.notes]
     if section.page:

@@ -12,7 +12,7 @@ from raysweep.core.words import arm_name
 
 from .aggregate import Summary
 from .attention_data import Constancy, Gallery, constancy, gallery
-from .drawing import save, style
+from .drawing import contents, save, style
 from .figure_attention import draw_attention
 from .figure_curves import FIT_TITLES, draw_learning, draw_memorisation
 from .figure_data import MOST_PANELS, CurvePanel, Dependence, curves, dependence, forest, monitored
@@ -42,6 +42,12 @@ def draw_pictures(summary: Summary, stem: str, faces: bool = True) -> list[Pictu
     """Every figure that axes, scores and curves allow. `faces`: those that show images of the data set, too."""
     with style():
         return [Picture(f"{stem}_{name}", figure, words) for name, figure, words in _figures(summary, faces)]
+
+
+def picture_digests(pictures: Sequence[Picture]) -> dict[str, str]:
+    """By file below the report's folder, what it is drawn from."""
+    digests = {picture.stem: contents(picture.figure) for picture in pictures}
+    return {f"figures/{stem}.{kind}": digest for stem, digest in digests.items() for kind in ("png", "pdf")}
 
 
 def save_pictures(pictures: Sequence[Picture], folder: Path) -> list[Path]:
