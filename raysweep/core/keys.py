@@ -15,7 +15,7 @@ NUMERICS = {
     "adapt": 1,
     "targets": 1,
     "start": 1,
-    "step": 3,  # 2: keys of every field not excluded by name; 3: ECE in 15 bins, defaults without erasing and weight decay
+    "step": 3,  # 2: every field not excluded by name; 3: ECE in 15 bins, defaults without erasing and weight decay
     "fit": 1,
     "evaluate": 5,  # 2: moments of VA; 3: attention maps; 4: macro-F1 over the classes among the labels; 5: as `step` 3
     "retrain": 5,
