@@ -61,7 +61,7 @@ def _entry_html(entry: Entry, left: bool) -> str:
     words = html.escape(entry.plain).replace(MINUS, "&minus;")
     words = f"<b>{words}</b>" if entry.bold else words
     hint = f' title="runs: {html.escape(" ".join(entry.runs))}"' if entry.runs else ""
-    return f'<td class="{"left" if left else ""}"{hint}>{words}{f" {entry.marks}" if entry.marks else ""}</td>'
+    return f'<td class="{"left" if left else ""}"{hint}>{words}{f" <span class=marks>{entry.marks}</span>" if entry.marks else ""}</td>'
 
 
 _DOCUMENT = """<!doctype html>
@@ -74,6 +74,7 @@ table {{ border-collapse: collapse; font-size: 13px; border-top: 2px solid #222;
 th, td {{ padding: .25rem .6rem; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }}
 th.left, td.left {{ text-align: left }} th.group {{ border-bottom: 1px solid #999; text-align: center }}
 tbody {{ border-top: 1px solid #222 }} tr.rule td {{ border-top: 1px solid #ccc }}
+.marks {{ font-size: 17px; line-height: 1 }}
 .caption, .note, figcaption {{ font-size: 13px; color: #444 }} .note {{ margin: .3rem 0 }}
 figure {{ margin: 1.5rem 0 }} img {{ max-width: 100% }} pre {{ background: #f5f5f5; padding: .8rem; overflow-x: auto }}
 </style></head><body>
