@@ -112,6 +112,8 @@ class Ending:
             wide.print(table)
             for sentence in report.reading:
                 self._say(sentence)
+            for sentence in report.checks:
+                self._say(f"MLflow disagrees with a run's files: {sentence}")
         for note, count in self._notes().items():
             self._say(f"note: {note} ({count} cell{'s' if count > 1 else ''})")
         for cell, cause in self._causes().items():

@@ -101,8 +101,11 @@ def _check(asked: argparse.Namespace) -> int:
         stale += [root / name for name in stale_together(list(results.values()), root, list(results))]
     for path in stale:
         print(path)
-    print(f"{root}: {plural(len(stale), 'file')} not as the runs say" if stale else f"{root}: matches the runs")
-    return 1 if stale else 0
+    wrong = sum(len(one.checks) for one in results.values())
+    found = [f"{plural(len(stale), 'file')} not as the runs say"] if stale else []
+    found += [f"{plural(wrong, 'value')} in MLflow not as the files of its runs say"] if wrong else []
+    print(f"{root}: {', '.join(found) or 'matches the runs'}")
+    return 1 if found else 0
 
 
 def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
@@ -113,10 +116,15 @@ def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
     if len(sources) > 1 and asked.launch:
         raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
     named = data_folders(sources) if len(sources) > 1 else {"": sources[0]}
-    loaded = [load_results(asked.study, asked.tracking, asked.launch, data=source) for source in named.values()]
+    loaded = [
+        load_results(asked.study, asked.tracking, asked.launch, data=source, again=asked.check)
+        for source in named.values()
+    ]
     for one, source in zip(loaded, named.values(), strict=True):
         for remark in one.remarks:
             print(f"note: {f'{source}: ' if len(loaded) > 1 else ''}{remark}", file=sys.stderr)
+        for words in one.checks:
+            print(f"MLflow disagrees with a run's files: {words}", file=sys.stderr)
     root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in loaded])
     return root, {root / name: one for name, one in zip(named, loaded, strict=True)}
 

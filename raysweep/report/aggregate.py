@@ -16,6 +16,7 @@ from raysweep.core.words import arm_name
 from .records import CellRecord, Results, StudyRecord
 from .search_records import SearchRecord
 from .statistics import Comparison, Spread, confirmed, explored, paired, spread
+from .verify import said
 from .words import listed, plural
 
 
@@ -88,6 +89,10 @@ class Summary:
         return next((arm for arm in self.arms if arm.coordinates == coordinates), None)
 
 
+MOST_CHECKS = 8
+"""Runs that disagree with their files and are named below a table; `--check` names all."""
+
+
 def summarise(results: Results, family: int | None = None) -> Summary:
     """Every arm that has a planned cell, with each of the study's scores compared with its reference arm.
 
@@ -112,7 +117,8 @@ def summarise(results: Results, family: int | None = None) -> Summary:
         for a in arms
     )
     hidden = tuple(score for score in study.columns if score not in shown)
-    return Summary(study, tuple(filled), shown, hidden, tuple(_remarks(results)), results.searches, family)
+    remarks = (*_remarks(results), *said(results.checks, MOST_CHECKS))
+    return Summary(study, tuple(filled), shown, hidden, remarks, results.searches, family)
 
 
 def family_size(results: Results) -> int:

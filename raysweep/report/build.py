@@ -38,6 +38,7 @@ class ReportFiles:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     search_paths: tuple[Path, ...] = ()  # of `paths` those that show the study's searches
+    checks: tuple[str, ...] = ()  # where MLflow disagrees with the files of its runs
 
 
 def build_report(
@@ -75,7 +76,7 @@ def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles
     header, rows = summary_rows(summary)
     return ReportFiles(
         tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
-        tuple(header), tuple(tuple(row) for row in rows), _search_paths(out, paths, results),
+        tuple(header), tuple(tuple(row) for row in rows), _search_paths(out, paths, results), results.checks,
     )  # fmt: skip
 
 

@@ -229,7 +229,7 @@ def _label_statistics(summary: Summary) -> list[str]:
         if found:
             names_said = listed([name for name in _STATISTICS if name in found])
             which = f" of the arms at labels.statistics={labels}" if len(used) > 1 else ""
-            start = f"{names_said[:1].upper()}{names_said[1:]}{which}"
+            start = f"Label statistics: {names_said}{which}"
             sentences.append(f"{start} come from the {labels} labels, {_WHY_THESE.get(labels, 'by choice')}.")
     return sentences
 

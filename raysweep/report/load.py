@@ -26,6 +26,7 @@ from raysweep.tracking.server import connect
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from .records import CellRecord, PlannedCell, Results, State, StudyRecord
 from .search_load import read_searches
+from .verify import Logged, checked
 
 T = TypeVar("T")
 
@@ -54,6 +55,7 @@ def load_results(
     page: int = PAGE,
     data: str | None = None,
     fingerprint: str | None = None,
+    again: bool = False,
 ) -> Results:
     """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
 
@@ -67,6 +69,7 @@ def load_results(
         page: runs a request.
         data: the newest launch on this data set only: its name, or a path where it lies now.
         fingerprint: the newest launch on the data set with this fingerprint only.
+        again: compare every run with its files, also runs that were compared before and are as they were.
 
     Raises:
         UserError: no such study or launch (says the nearest), never launched, or no readable plan.
@@ -91,10 +94,12 @@ def load_results(
         tags = run.data.tags
         identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
         runs.setdefault(identity, []).append(run)
-    cells = (_cell(client, c, runs.get((c.key, c.arm, str(c.replicate)), []), record) for c in record.cells)
+    of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
+    cells = [_cell(client, c, found, record) for c, found in of_cell]
+    checks = [words for c, found in of_cell if found for words in _checked(client, c, _chosen(found), again)]
     trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
-    return Results(record, tuple(cells), searches, tuple(remarks))
+    return Results(record, tuple(cells), searches, tuple(remarks), tuple(checks))
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
@@ -189,14 +194,14 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
                 f"its artifacts must be reachable from here ({run.info.artifact_uri}), or choose another with --launch"
             ) from None
     try:
-        return _checked(StudyRecord.from_plan(plan, launch))
+        return _with_table(StudyRecord.from_plan(plan, launch))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"study {study!r}: {schema.PLAN_FILE} of launch {launch} is not as expected ({error})"
         ) from None
 
 
-def _checked(record: StudyRecord) -> StudyRecord:
+def _with_table(record: StudyRecord) -> StudyRecord:
     """Refuses a plan that no table can be built from."""
     unknown = [name for name in record.columns if name not in HIGHER_IS_BETTER]
     if unknown:
@@ -215,7 +220,7 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
     empty = CellRecord(planned.coordinates, planned.arm, planned.replicate, planned.key)
     if not runs:
         return empty
-    run = next((r for r in runs if _state(r) == "complete"), runs[0])
+    run = _chosen(runs)
     tags = run.data.tags
     return replace(
         empty,
@@ -233,6 +238,23 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         history=_history(client, str(run.info.run_id)),
         labels=_reader(client, str(run.info.run_id), schema.LABELS_FILE, read_labels),
         attention=_reader(client, str(run.info.run_id), schema.ATTENTION_FILE, read_attention),
+    )
+
+
+def _chosen(runs: Sequence[Any]) -> Any:
+    return next((r for r in runs if _state(r) == "complete"), runs[0])
+
+
+def _checked(client: MlflowClient, planned: PlannedCell, run: Any, again: bool) -> Sequence[str]:
+    """What MLflow says of a cell's run that its files do not; nothing of one that is still at work."""
+    if _state(run) == "running":
+        return ()
+    where, data = str(run.info.run_id), run.data
+    name = f"{planned.arm} #{planned.replicate}"
+    return checked(
+        Logged(where, name, data.metrics, data.params, data.tags, run.info.status),
+        lambda file: _reader(client, where, file, Path.read_bytes)(),
+        again,
     )
 
 

@@ -243,6 +243,7 @@ class Results:
     cells: tuple[CellRecord, ...]
     searches: tuple[SearchRecord, ...] = ()
     remarks: tuple[str, ...] = ()  # on how it was chosen among others, for whoever asked
+    checks: tuple[str, ...] = ()  # where MLflow disagrees with the files of its runs, a sentence each
 
     def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
         """The cells of one arm, by replicate."""

@@ -139,12 +139,12 @@ def test_class_weights_that_are_off_are_not_said_to_come_from_anywhere():
     _, study = find_study("ablation_alpha")
     off = {"objective.class_weights": "none"}
     assert "class weights come" not in words(launched(study, changes=off))[0]
-    assert "Class means come from the clean labels" in words(launched(study, changes=off))[0]
+    assert "class means come from the clean labels" in words(launched(study, changes=off))[0]
     one_hot = {**off, "labels.method": "one_hot"}
     assert " come from the " not in words(launched(over("x"), changes=one_hot))[0]
     gaussian = {**off, "labels.method": "gaussian"}
-    assert "Gaussians come from the clean labels" in words(launched(study, changes=gaussian))[0]
-    assert "Class means and class weights come from the clean" in words(launched(study))[0]
+    assert ": Gaussians come from the clean labels" in words(launched(study, changes=gaussian))[0]
+    assert "class means and class weights come from the clean" in words(launched(study))[0]
 
 
 def test_a_caption_is_about_the_arms_not_about_the_first():
@@ -154,8 +154,8 @@ def test_a_caption_is_about_the_arms_not_about_the_first():
     text = " ".join(caption(launched(Study("Any", [axis]))))
     assert "encoder small or arm, 32 pixels, 2 or 3 epochs" in text
     assert "(15 % or 30 % of them held out for validation)" in text
-    assert "Class means and class weights of the arms at labels.statistics=noisy come from the noisy labels" in text
-    assert "Class means and class weights of the arms at labels.statistics=clean come from the clean labels" in text
+    assert "class means and class weights of the arms at labels.statistics=noisy come from the noisy labels" in text
+    assert "class means and class weights of the arms at labels.statistics=clean come from the clean labels" in text
 
 
 def test_data_that_lie_elsewhere_are_named_by_the_end_of_their_path(tmp_path):
