@@ -61,7 +61,8 @@ def _entry_html(entry: Entry, left: bool) -> str:
     words = html.escape(entry.plain).replace(MINUS, "&minus;")
     words = f"<b>{words}</b>" if entry.bold else words
     hint = f' title="runs: {html.escape(" ".join(entry.runs))}"' if entry.runs else ""
-    return f'<td class="{"left" if left else ""}"{hint}>{words}{f" <span class=marks>{entry.marks}</span>" if entry.marks else ""}</td>'
+    marks = f" <span class=marks>{entry.marks}</span>" if entry.marks else ""
+    return f'<td class="{"left" if left else ""}"{hint}>{words}{marks}</td>'
 
 
 _DOCUMENT = """<!doctype html>

@@ -157,7 +157,7 @@ class TestWords:
             replace(c, config={**c.config, "objective.class_weights": "hard"}) if c.arm.endswith("DCJT") else c
             for c in methods.cells
         )
-        assert "Class weights come from the clean labels" in " ".join(caption(summarise(Results(methods.study, cells))))
+        assert "class weights come from the clean labels" in " ".join(caption(summarise(Results(methods.study, cells))))
 
     def test_label_notes_name_their_arms_once(self, methods):
         text = notes_of(methods)
