@@ -17,6 +17,7 @@ from rich.table import Table
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
+from raysweep.core.words import plural
 from raysweep.data.dataset import FaceData
 from raysweep.engine.handout import Outcome
 from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
@@ -115,18 +116,18 @@ class Ending:
             for sentence in report.checks:
                 self._say(f"MLflow disagrees with a run's files: {sentence}")
         for note, count in self._notes().items():
-            self._say(f"note: {note} ({count} cell{'s' if count > 1 else ''})")
+            self._say(f"note: {note} ({plural(count, 'cell')})")
         for cell, cause in self._causes().items():
             self._say(f"FAILED {cell}: {cause}")
         if self.plan.failed:
             left = len(self.plan.failed)
-            cells = "1 cell that failed" if left == 1 else f"{left} cells that failed"
-            self._say(f"{cells} in an earlier launch and {'was' if left == 1 else 'were'} left alone: "
-                      "--retry-failed tries again")  # fmt: skip
+            cells = f"{plural(left, 'cell')} that failed in an earlier launch"
+            self._say(f"{cells} and {'was' if left == 1 else 'were'} left alone: --retry-failed tries again")
         self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
         if report is not None:
             page = next(path for path in report.paths if path.suffix == ".html")
-            self._say(f"report           {page} and {len(report.paths) - 1} more files (Markdown, LaTeX, CSV, figures)")
+            more = plural(len(report.paths) - 1, "more file")
+            self._say(f"report           {page} and {more} (Markdown, LaTeX, CSV, figures)")
             usual = ROOT / file_stem(self.plan.study_name)
             if self.wishes.out is None and page.parent != usual:
                 self._say(f"                 ({usual} has the report of another study of this name, or on other data)")
@@ -138,7 +139,7 @@ class Ending:
     def _done_words(self) -> str:
         trained = sum(epochs for _, epochs in self.outcome.trained.values())
         return (
-            f"{self._done()} of {len(self.plan.by_key)} cells done, {trained} epochs trained "
+            f"{self._done()} of {plural(len(self.plan.by_key), 'cell')} done, {plural(trained, 'epoch')} trained "
             f"in {self.outcome.seconds:.0f} s"
         )
 

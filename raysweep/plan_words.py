@@ -9,7 +9,7 @@ from typing import Any
 
 from raysweep.core.experiment import Selection
 from raysweep.core.store import Store
-from raysweep.core.words import duration, size
+from raysweep.core.words import duration, plural, size
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import for_protocol
 from raysweep.schedule import Forecast, Speeds, forecast
@@ -52,8 +52,8 @@ class PlanWords:
             *note_lines(data),
             *other_lines(plan.extras, plan.first),
             *(f"  note     {remark}" for remark in plan.remarks),
-            f"  cells    {len(plan.study.arms())} arms x {len(replicates)} replicates = {len(plan.cells)}"
-            + (f", {twins} equal to another" if twins else ""),
+            f"  cells    {plural(len(plan.study.arms()), 'arm')} x {plural(len(replicates), 'replicate')} = "
+            f"{len(plan.cells)}" + (f", {twins} equal to another" if twins else ""),
             self._store_line(),
         ]
         if plan.failed:
@@ -111,8 +111,12 @@ class PlanWords:
         return [
             f"  stages   {stages['to_compute']} to compute ({stages['shared']} of them for several cells), "
             f"{stages['found']} found in the store",
-            f"  train    {plan.epochs_to_train} epochs" + (f"; sharing saves {saved} more" if saved > 0 else ""),
-            *(f"           {title:24} {n:>4} x, {epochs} epochs" for title, (n, epochs) in plan.trainings.items()),
+            f"  train    {plural(plan.epochs_to_train, 'epoch')}"
+            + (f"; sharing saves {saved} more" if saved > 0 else ""),
+            *(
+                f"           {title:24} {n:>4} x, {plural(epochs, 'epoch')}"
+                for title, (n, epochs) in plan.trainings.items()
+            ),
             *self._time_lines(),
         ]
 
@@ -123,7 +127,7 @@ class PlanWords:
         if expected[0].device_seconds is None:
             return [f"  time     unknown: no launch has measured {', '.join(sorted(expected[0].unknown))} yet"]
         walls = [
-            f"{duration(e.wall_seconds)} on {n} device{'s' if n > 1 else ''}"
+            f"{duration(e.wall_seconds)} on {plural(n, 'device')}"
             for n, e in zip(self.devices, expected, strict=True)
             if e.wall_seconds is not None
         ]
@@ -134,10 +138,11 @@ class PlanWords:
     def _leftover_lines(self) -> list[str]:
         left = self._leftovers()
         reasons = Counter(reason for _, reason in left.stale)
-        lines = [f"  stale    {n} cell{'s' if n > 1 else ''}: {reason}" for reason, n in reasons.items()]
+        lines = [f"  stale    {plural(n, 'cell')}: {reason}" for reason, n in reasons.items()]
         if left.orphans:
             lines.append(
-                f"  orphaned {left.orphans} products ({size(left.orphan_bytes)}) that no study refers to: see --gc"
+                f"  orphaned {plural(left.orphans, 'product')} ({size(left.orphan_bytes)}) "
+                "that no study refers to: see --gc"
             )
         return lines
 

@@ -17,7 +17,7 @@ from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Experiment, field_choices, field_paths
 from raysweep.core.values import Word, read_value, split_values
-from raysweep.core.words import data_folders, leave, masked, parse_assignment, parse_seeds, silence_stdout
+from raysweep.core.words import data_folders, leave, masked, parse_assignment, parse_seeds, plural, silence_stdout
 from raysweep.study import (
     PRESETS,
     Study,
@@ -354,12 +354,12 @@ def _list() -> int:
             print(f"in {folder}:")
         for name in own:
             study = find_study(name)[1]
-            arms = f"{len(study.arms())} arms" + (f"; hides {hidden[name]}" if name in hidden else "")
+            arms = plural(len(study.arms()), "arm") + (f"; hides {hidden[name]}" if name in hidden else "")
             print(f"{name:24} {study.title} ({study.source + '; ' if study.source else ''}{arms})")
         if own:
             print()
     for name, preset in PRESETS.items():
-        print(f"--preset {name:15} {preset.about}; {preset.seeds} replicate{'s' if preset.seeds > 1 else ''}")
+        print(f"--preset {name:15} {preset.about}; {plural(preset.seeds, 'replicate')}")
     return 0
 
 

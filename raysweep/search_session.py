@@ -10,7 +10,7 @@ from typing import Any
 from raysweep.core.experiment import Experiment
 from raysweep.core.process import Process
 from raysweep.core.store import Store
-from raysweep.core.words import duration
+from raysweep.core.words import duration, plural
 from raysweep.data.dataset import FaceData
 from raysweep.ending import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
 from raysweep.engine.launch import Options, allot_again, cluster
@@ -149,7 +149,7 @@ class SearchSession:
         """The search in a few lines."""
         search, budget = self.plan.search, self.plan.budget
         data = self.data
-        words = [f"{budget.trials} trials"] if budget.trials is not None else []
+        words = [plural(budget.trials, "trial")] if budget.trials is not None else []
         words += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
         lines = [
             f"{self.plan.study_name}: {self.study.title}",
@@ -157,7 +157,7 @@ class SearchSession:
             *note_lines(data),
             *other_lines(other_sets(self._sets), first_target(self._sets)),
             *(f"  note     {remark}" for remark in self._remarks),
-            f"  search   {len(search.space)} fields in {len(self.cells)} arm{'s' if len(self.cells) > 1 else ''}, "
+            f"  search   {plural(len(search.space), 'field')} in {plural(len(self.cells), 'arm')}, "
             f"{' or '.join(words)} each, by {search.sampler}" + (f" and {search.stopper}" if search.stopper else ""),
             f"  select   by {', '.join(search.objectives)} on validation images of replicate {search.replicate}",
         ]
@@ -171,7 +171,7 @@ class SearchSession:
         if self.plan.budget.trials is None or not left or not ended:
             return []
         seconds = left * sum(found.device_seconds for found in so_far.values()) / ended
-        return [f"  left     {left} trials, about {duration(seconds)} of device time"]
+        return [f"  left     {plural(left, 'trial')}, about {duration(seconds)} of device time"]
 
     def run(self, wishes: Wishes, as_json: bool) -> int:
         """Search, replicate, report. Returns the exit code as `Session.run` does.

@@ -147,6 +147,26 @@ def parse_seeds(text: str) -> range:
     return numbers
 
 
+def plural(count: int, noun: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> plural(0, "cell"), plural(1, "cell"), plural(2000, "image"), plural(2, "search", "searches")
+    ('0 cells', '1 cell', '2,000 images', '2 searches')
+    """
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Words as a sentence lists them.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a"]), listed([])
+    ('a, b and c', 'a or b', 'a', 'none')
+    """
+    if len(words) < 2:
+        return words[0] if words else "none"
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
 def masked(text: str) -> str:
     """A text without the passwords of the URLs in it.
 

@@ -25,6 +25,7 @@ from ray.tune.experiment import Trial
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
+from raysweep.core.words import plural
 from raysweep.data.prepare.home import Home, home_place
 from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
@@ -101,7 +102,7 @@ def launch(handout: Handout, options: Options, allotment: Allotment | None) -> O
     if allotment is None:
         return outcome
     began = time.monotonic()
-    outcome.devices = f"{allotment.total} {allotment.device}{'s' if allotment.total > 1 else ''}"
+    outcome.devices = plural(allotment.total, allotment.device)
     try:
         with CtrlC(lambda: _interrupt(handout)) as ctrl_c:
             _tuner(handout, allotment, options, ctrl_c).fit()

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.core.words import duration
+from raysweep.core.words import duration, plural
 from raysweep.recipes import FitEvent, Task
 from raysweep.study.plan import Plan
 
@@ -105,7 +105,7 @@ class Progress(Listener):
             return cells[0].name
         replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
         title = task.fits[-1][0] if task.fits else task.stage.kind
-        return f"{title} #{replicate}, for {len(task.cells)} cells"
+        return f"{title} #{replicate}, for {plural(len(task.cells), 'cell')}"
 
     def _words(self, task: Task) -> str:
         running = self.running.get(task.key)
@@ -120,7 +120,7 @@ class Progress(Listener):
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _summary(self) -> str:
-        words = [f"{self.done}/{self.total} cells done", f"{len(self.running)} running"]
+        words = [f"{self.done}/{plural(self.total, 'cell')} done", f"{len(self.running)} running"]
         if self.lost:
             words.append(f"{len(self.lost)} failed")
         remaining = self._seconds_left()

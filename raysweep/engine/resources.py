@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raysweep.core.errors import UserError
+from raysweep.core.words import plural
 
 DRIVER_CPU = 0.01
 """CPU a trial's driver asks for when its worker group does the work. Zero raises in Ray."""
@@ -55,7 +56,7 @@ def allot(now: Mapping[str, float], later: Mapping[str, float], per_cell: int, c
         raise UserError(f"`devices-per-trial >= 1` must hold, but got {per_cell}")
     if per_cell > total:
         raise UserError(
-            f"a trial asks for {per_cell} devices, but the cluster has {total} {device}{'s' if total != 1 else ''}: "
+            f"a trial asks for {per_cell} devices, but the cluster has {plural(total, device)}: "
             f"lower --devices-per-trial to at most {total}, or start more nodes"
         )
     return Allotment(device, total, per_cell, max(1, min(cells, total // per_cell)))

@@ -135,9 +135,12 @@ def _list(tracking: str | None) -> int:
     studies = list_results(tracking)
     if not studies:
         raise UserError("the tracking store has no study yet; run: python -m raysweep.run ablation_alpha")
+    from raysweep.core.words import plural
+
     for study in studies:
-        launches = f"{study.launches} launch{'es' if study.launches > 1 else ''}"
-        print(f"{study.name:28} {study.complete:5} of {study.cells} cells complete   {launches}, newest {study.newest}")
+        launches = plural(study.launches, "launch", "launches")
+        cells = f"{study.complete:5} of {plural(study.cells, 'cell')} complete"
+        print(f"{study.name:28} {cells}   {launches}, newest {study.newest}")
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from raysweep.core.scores import HIGHER_IS_BETTER, OWN_VA, WITHOUT_DIRECTION
-from raysweep.core.words import arm_name
+from raysweep.core.words import arm_name, plural
 
 from .records import CellRecord, Results, StudyRecord
 from .search_records import SearchRecord
@@ -200,22 +200,29 @@ def _remarks(results: Results) -> list[str]:
     ):
         counts = Counter(value or "unknown" for value in values)
         if len(counts) > 1:
-            parts = ", ".join(f"{value} ({count} cells)" for value, count in sorted(counts.items()))
+            parts = ", ".join(f"{value} ({plural(count, 'cell')})" for value, count in sorted(counts.items()))
             remarks.append(f"Mixed: the cells come from {len(counts)} {what}: {parts}.")
     dirty = sum(cell.code_version.endswith(".dirty") for cell in complete)
     if dirty:
-        remarks.append(f"{dirty} of {len(complete)} complete cells were computed by code with uncommitted changes.")
+        of = plural(len(complete), "complete cell")
+        remarks.append(f"{dirty} of {of} {_verb(dirty, 'was', 'were')} computed by code with uncommitted changes.")
     foreign = {c.data_fingerprint for c in complete} - {"", results.study.data.fingerprint}
     if foreign:
         remarks.append("Some cells were computed on other data than the launch describes.")
     twins = sum(cell.twins > 0 for cell in results.cells)
     if twins:
-        remarks.append(f"{twins} cells have several runs; the newest complete one is read.")
+        has = f"{plural(twins, 'cell')} {_verb(twins, 'has', 'have')}"
+        remarks.append(f"{has} several runs; the newest complete one is read.")
     for score in results.study.columns:
         lacking = _lacking(results, score)
         if lacking:
-            remarks.append(f"{lacking} complete cells have no finite {score} and are left out of its mean.")
+            has = f"{plural(lacking, 'complete cell')} {_verb(lacking, 'has', 'have')}"
+            remarks.append(f"{has} no finite {score} and {_verb(lacking, 'is', 'are')} left out of its mean.")
     return remarks
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
 
 
 def _lacking(results: Results, score: str) -> int:

@@ -145,8 +145,8 @@ def forest(summary: Summary) -> list[ForestRow]:
     return rows
 
 
-def curves(summary: Summary, metric: str, least: int = 2) -> list[CurvePanel]:
-    """A metric's curves over epochs, complete cells only, at most `MOST_PANELS` panels.
+def curves(summary: Summary, metric: str, least: int = 2, most: int | None = MOST_PANELS) -> list[CurvePanel]:
+    """A metric's curves over epochs, complete cells only, at most `most` panels.
 
     A cell without the metric has no curve; panels with curves of fewer than `least` epochs are left
     out. After `select_then_retrain` the curves of `fit/*` are those of the second training.
@@ -159,7 +159,7 @@ def curves(summary: Summary, metric: str, least: int = 2) -> list[CurvePanel]:
         if curve is not None and len(curve.epochs) >= least:
             rest = {a: level for a, level in arm.coordinates.items() if a != compared}
             groups.setdefault(arm_name(rest), []).append(curve)
-    return [CurvePanel(group, tuple(lines)) for group, lines in itertools.islice(groups.items(), MOST_PANELS)]
+    return [CurvePanel(group, tuple(lines)) for group, lines in itertools.islice(groups.items(), most)]
 
 
 def monitored(study: StudyRecord) -> str:

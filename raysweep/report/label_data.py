@@ -50,8 +50,8 @@ class TruthPanel:
     rows: tuple[TruthRow, ...]
 
 
-def arm_planes(summary: Summary) -> list[ArmPlanes]:
-    """The first `MOST_ARMS` arms whose labels differ from those of the arms before, by their first complete cell."""
+def arm_planes(summary: Summary, most: int = MOST_ARMS) -> list[ArmPlanes]:
+    """The first `most` arms whose labels differ from those of the arms before, by their first complete cell."""
     found: dict[str, ArmPlanes] = {}
     for arm in summary.arms:
         cell = next((cell for cell in arm.cells if cell.complete), None)
@@ -61,7 +61,7 @@ def arm_planes(summary: Summary) -> list[ArmPlanes]:
         shown = planes(arrays, len(summary.study.data.classes))
         if len(shown) > 1:
             found.setdefault(_digest(arrays), ArmPlanes(_lines(arm.coordinates), cell.replicate, shown))
-        if len(found) == MOST_ARMS:
+        if len(found) == most:
             break
     return list(found.values())
 

@@ -70,16 +70,16 @@ def _figures(summary: Summary, faces: bool) -> Iterator[tuple[str, Figure, str]]
     if rows and not all(axis.numeric for axis in study.axes if axis.name in study.reference):
         figure = draw_forest(rows, study.metric, arm_name(study.reference), summary.family)
         yield "differences", figure, _differences_words(summary)
-    fits = {name: curves(summary, name) for name in FIT_TITLES}
+    fits = {name: curves(summary, name, most=None) for name in FIT_TITLES}
     if fits["fit/flipped"]:
-        groups = {panel.group for panel in fits["fit/flipped"]}
-        fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
         words = _memorisation_words(summary, fits["fit/flipped"])
+        groups = {panel.group for panel in fits["fit/flipped"][:MOST_PANELS]}
+        fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
         yield "memorisation", draw_memorisation(fits, study.compared_axis), words
-    learning = curves(summary, monitored(study))
+    learning = curves(summary, monitored(study), most=None)
     if learning:
         images = "test" if study.protocol == "best_on_test" else "validation"
-        figure = draw_learning(learning, f"{images} macro-F1", study.compared_axis)
+        figure = draw_learning(learning[:MOST_PANELS], f"{images} macro-F1", study.compared_axis)
         yield "learning", figure, _learning_words(summary, learning, images)
     shown = gallery(summary) if faces else None
     if shown is not None:
@@ -93,9 +93,9 @@ def _label_figures(summary: Summary) -> Iterator[tuple[str, Figure, str]]:
     panels = truth_panels(summary)
     if panels:
         yield "truth", draw_truth_scores(panels), _TRUTH_WORDS
-    arms = arm_planes(summary)
+    arms = arm_planes(summary, MOST_ARMS + 1)
     if arms:
-        yield "labels", draw_label_planes(arms, summary.study.data.classes), _planes_words(arms)
+        yield "labels", draw_label_planes(arms[:MOST_ARMS], summary.study.data.classes), _planes_words(arms)
 
 
 def _scores_words(summary: Summary, along: Dependence) -> str:
@@ -196,14 +196,15 @@ _TRUTH_WORDS = (
 
 
 def _planes_words(arms: Sequence[ArmPlanes]) -> str:
-    replicates = listed([str(number) for number in sorted({arm.replicate for arm in arms})])
-    more = f" The first {MOST_ARMS} arms whose labels differ." if len(arms) == MOST_ARMS else ""
+    replicates = listed([str(number) for number in sorted({arm.replicate for arm in arms[:MOST_ARMS]})])
+    more = f" The first {MOST_ARMS} arms whose labels differ." if len(arms) > MOST_ARMS else ""
+    word = "replicates" if " " in replicates else "replicate"
     return (
-        f"Labels in the valence/arousal plane (replicate {replicates}), at most {POINTS:,} points a panel. Colour: "
+        f"Labels in the valence/arousal plane ({word} {replicates}), at most {POINTS:,} points a panel. Colour: "
         "class; dots: class centres of what is shown; crosses: those of A, to which B is mapped. "
         f"The number in a corner counts the images.{more}"
     )
 
 
 def _cut(panels: Sequence[CurvePanel]) -> str:
-    return f" The first {MOST_PANELS} panels." if len(panels) == MOST_PANELS else ""
+    return f" The first {MOST_PANELS} panels." if len(panels) > MOST_PANELS else ""

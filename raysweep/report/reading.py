@@ -8,7 +8,7 @@ from raysweep.core.scores import HIGHER_IS_BETTER
 from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
-from .caption import incomplete_words, replicate_range
+from .caption import incomplete_words, replicate_range, sentence
 from .records import AxisRecord
 from .search_words import troubles
 from .statistics import MIN_REPLICATES, Comparison
@@ -149,7 +149,7 @@ def _limits(summary: Summary) -> list[str]:
     if study.protocol == "best_on_test":
         sentences.append("The epoch was chosen on the test images (best on test): the scores are optimistic.")
     sentences += troubles(summary)
-    sentences += [note.rstrip(".") + "." for note in study.data.notes]
+    sentences += [f"Data note: {sentence(note)}" for note in study.data.notes]
     return sentences
 
 

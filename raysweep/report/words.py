@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from raysweep.core.scores import HIGHER_IS_BETTER, WITHOUT_DIRECTION
+from raysweep.core.words import listed, plural
+
+__all__ = [
+    "DASH", "MINUS", "PLUS_MINUS", "TITLES", "better_way", "file_stem", "listed", "number", "one_line", "p_value",
+    "plural", "title",
+]  # fmt: skip
 
 DASH = "–"
 MINUS = "−"
@@ -74,26 +79,6 @@ def p_value(p: float) -> str:
     ('< 0.001', '0.031')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def plural(count: int, noun: str, many: str | None = None) -> str:
-    """A count with its noun.
-
-    >>> plural(1, "cell"), plural(2000, "image")
-    ('1 cell', '2,000 images')
-    """
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"
-
-
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """Words as a sentence lists them.
-
-    >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a"]), listed([])
-    ('a, b and c', 'a or b', 'a', 'none')
-    """
-    if len(words) < 2:
-        return words[0] if words else "none"
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def file_stem(name: str) -> str:

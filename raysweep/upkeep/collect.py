@@ -11,7 +11,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.holders import Holder, Watch
 from raysweep.core.leases import PRESENCE
 from raysweep.core.store import Store
-from raysweep.core.words import size
+from raysweep.core.words import plural, size
 from raysweep.study.record import Record
 from raysweep.study.records import live, read_records, sizes_by_key, superseded
 
@@ -70,7 +70,7 @@ class Collection:
         lines.append("removed:" if self.deleted else "could be removed:")
         lines += [f"  {len(pile.names):>7} {pile.what}  {size(pile.bytes)}" for pile in self.piles]
         reasons = Counter((study, reason) for study, _, reason in self.stale)
-        lines += [f"          stale: {n} cells of {study}, {why}" for (study, why), n in reasons.items()]
+        lines += [f"          stale: {plural(n, 'cell')} of {study}, {why}" for (study, why), n in reasons.items()]
         if not self.deleted:
             lines.append(f"nothing was removed; add --yes to remove {size(self.bytes)}")
         return "\n".join(lines)

@@ -12,7 +12,7 @@ from raysweep.core.errors import unknown_name
 from raysweep.core.holders import Holder, Watch
 from raysweep.core.leases import PRESENCE
 from raysweep.core.store import Store
-from raysweep.core.words import duration, size
+from raysweep.core.words import duration, plural, size
 from raysweep.study.record import Entry, Record
 from raysweep.study.records import live, read_records, sizes_by_key
 
@@ -40,11 +40,11 @@ class StudyStatus:
     def lines(self) -> list[str]:
         """For people."""
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
-        counts = [f"{self.done} of {self.cells} cells done"]
+        counts = [f"{self.done} of {plural(self.cells, 'cell')} done"]
         counts += [f"{len(self.failed)} failed"] if self.failed else []
         counts += [f"{len(self.unfinished)} unfinished"] if self.unfinished else []
         counts += [f"{len(self.missing)} missing"] if self.missing else []
-        counts += [f"{self.trials} search trials"] if self.trials else []
+        counts += [plural(self.trials, "search trial")] if self.trials else []
         causes = Counter(self.failed.values())
         return [
             f"{self.study}, {self.preset}, {self.data}: {', '.join(counts)}; {size(self.bytes)}",

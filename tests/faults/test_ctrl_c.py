@@ -34,7 +34,7 @@ def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, refere
     assert found["launch"] == ["KILLED"]
     assert all("RUNNING" not in runs for runs in found.values())
     assert events(fresh)[-1]["event"] == "end"
-    before = int(re.findall(r"(\d+) epochs trained", ended.stderr)[0])
+    before = int(re.findall(r"(\d+) epochs? trained", ended.stderr)[0])
     last = run(fresh, *WORDS)
     assert before + last.epochs == PLANNED  # every epoch that was told was kept
     assert_same(outcome(fresh, STUDY), reference.cells)

@@ -95,11 +95,11 @@ class TestRemarks:
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
-            ({"code_version": "0.2.0"}, "2 versions of the code: 0.1.0+1a2b3c4 (24 cells), 0.2.0 (1 cells)"),
-            ({"device": "NVIDIA H100"}, "2 kinds of device: NVIDIA H100 (1 cells), x86_64 (24 cells)"),
+            ({"code_version": "0.2.0"}, "2 versions of the code: 0.1.0+1a2b3c4 (24 cells), 0.2.0 (1 cell)"),
+            ({"device": "NVIDIA H100"}, "2 kinds of device: NVIDIA H100 (1 cell), x86_64 (24 cells)"),
             ({"data_fingerprint": "other"}, "other data than the launch describes"),
             ({"code_version": "0.1.0+1a2b3c4.dirty"}, "uncommitted changes"),
-            ({"scores": {"macro_f1": 0.5}}, "1 complete cells have no finite ece"),
+            ({"scores": {"macro_f1": 0.5}}, "1 complete cell has no finite ece"),
         ],
     )
     def test_a_cell_that_differs_is_named(self, whole, changes, words):

@@ -67,7 +67,7 @@ class TestScores:
         scores = {name: value for name, value in spoilt.scores.items() if name != "kept_share"}
         cells = tuple(replace(c, scores=scores) if c is spoilt else c for c in methods.cells)
         assert summarise(Results(methods.study, cells)).remarks == (
-            "1 complete cells have no finite kept_share and are left out of its mean.",
+            "1 complete cell has no finite kept_share and is left out of its mean.",
         )
 
 
