@@ -97,7 +97,9 @@ def _scn(experiment: Experiment) -> SelfCure:
 
 def _selection(experiment: Experiment) -> Selection:
     selection = experiment.selection
-    return selection if selection.holds_out else _at_defaults(selection, ["validation_share", "validation_per_class"])
+    idle = [] if selection.holds_out else ["validation_share", "validation_per_class"]
+    idle += [] if selection.scores_epochs else ["metric"]
+    return _at_defaults(selection, idle)
 
 
 def _seeds(experiment: Experiment) -> Seeds:

@@ -25,6 +25,18 @@ NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
 WeightRule = Literal["hard", "soft", "capped", "none"]
 Protocol = Literal["validation", "select_then_retrain", "last", "best_on_test"]
 WeightsOf = Literal["best", "swa", "last"]
+ImageScore = Literal[
+    "accuracy",
+    "macro_f1",
+    "rmse_valence",
+    "rmse_arousal",
+    "ccc_valence",
+    "ccc_arousal",
+    "ece",
+    "nll",
+    "brier",
+    "kl_votes",
+]
 JointMethod = Literal["target", "extra", "combine", "dcjt"]
 PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]
@@ -282,6 +294,7 @@ class Selection(Section):
     """Which weights are scored on the test images, and what chose them."""
 
     protocol: Protocol = Field("validation", description="what chooses the epoch")
+    metric: ImageScore = Field("macro_f1", description="score that chooses the epoch; a study sets its headline score")
     weights: WeightsOf = Field("swa", description="the headline: best epoch, SWA average, or last epoch")
     validation_share: float = Field(0.15, gt=0, lt=0.9, description="share of training images held out")
     validation_per_class: int | None = Field(None, ge=1, description="instead: this many a class (authors: 250)")
@@ -290,6 +303,11 @@ class Selection(Section):
     def holds_out(self) -> bool:
         """Whether training images are held out for validation."""
         return self.protocol in ("validation", "select_then_retrain")
+
+    @property
+    def scores_epochs(self) -> bool:
+        """Whether every epoch is scored, on validation images or on test."""
+        return self.protocol != "last"
 
 
 class Seeds(Section):

@@ -31,6 +31,9 @@ OWN_VA = {"pseudo_rmse": "pseudo_own_rmse", "pseudo_ccc": "pseudo_own_ccc"}
 VA_SCORES = ("rmse_valence", "rmse_arousal", "ccc_valence", "ccc_arousal")
 """Of images whose valence and arousal are known."""
 
+VOTE_SCORES = ("kl_votes",)
+"""Of images that several raters named."""
+
 HIGHER_IS_BETTER = {
     "accuracy": True,
     "macro_f1": True,

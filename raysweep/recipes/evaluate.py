@@ -94,7 +94,7 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
         if kind == final.headline:
             scores |= {f"test/{name}": value for name, value in values.items()}
     if choice.best["epoch"] is not None and trainer.experiment.selection.protocol != "best_on_test":
-        scores["val/best_macro_f1"] = choice.best["score"]
+        scores[f"val/best_{choice.experiment.selection.metric}"] = choice.best["score"]
         scores["val/best_epoch"] = float(choice.best["epoch"])
     history = (choice.history if choice is not trainer else []) + trainer.history
     labels = _shown_labels(stage, context)

@@ -16,10 +16,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from raysweep.core.experiment import Experiment
+from raysweep.core.experiment import Experiment, Selection
 from raysweep.core.stage import Stage
+from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.models.backbones import weights_checksum
 from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
+from raysweep.training.selection import check_metric, watched
 
 from .context import Context, FitEvent, is_first_rank
 from .key_fields import key_fields
@@ -42,6 +44,9 @@ def fit_chain(
 ) -> Stage:
     """The last epoch of a training.
 
+    Raises:
+        UserError: no image of `scored` has what the score needs that chooses the epoch.
+
     Args:
         experiment: what it does; its targets may come from other stages than it says.
         scored: data set whose validation images are watched.
@@ -52,6 +57,8 @@ def fit_chain(
             is asked for what only this experiment says, such as which weights are scored.
     """
     known = known or Known()
+    data, selection = scored.aside["data"], experiment.selection
+    known.once((id(data), selection.model_dump_json()), partial(_check_choice, selection, data))
     step = Stage("step", _step_params(experiment), {"scored": scored})
     start = start or start_stage(experiment, len(scored.aside["data"].classes))
     alone = {"step": step, **{f"trained{i}": stage for i, stage in enumerate(trained)}}
@@ -63,6 +70,14 @@ def fit_chain(
     token = (start.key, *epochs.reads, tuple(epoch.token for epoch in schedule[:-1]))
     before = known.once(token, partial(epochs.all_but_last, start, known))
     return epochs.after(before, experiment.train.epochs)
+
+
+def _check_choice(selection: Selection, data: FaceData) -> None:
+    """Raises UserError where no image that may be watched has what `selection.metric` needs."""
+    rows = watched(selection, data)
+    if selection.holds_out and not len(rows):  # they are drawn from these
+        rows = data.rows(TRAIN)
+    check_metric(selection.metric, data, rows)
 
 
 class _Epoch(NamedTuple):

@@ -40,6 +40,7 @@ _GRAPH = "decides which stages there are, and which reads which"
 _SETS = "the fingerprints of the data sets say what it gave"
 _MADE_BEFORE = "the stage `labels`, which this one reads, has it"
 _LOSS = "of the loss alone: the steps have it"
+_CHOSEN = "of choosing an epoch: the steps, which keep the best one, have it"
 _SCORED = "of scoring alone: whatever reads the weights of a training says which"
 
 _GRAPH_OF_JOINT = {
@@ -70,6 +71,7 @@ _WEIGHTS_SPEAK = Reach(
     {
         "selection.protocol": "`watch` of the steps, or the kind of the stage, says what of it matters",
         **dict.fromkeys(HELD_OUT[:2], "the stages `labels` and `step` have it"),
+        "selection.metric": _CHOSEN,
     },
 )
 
@@ -96,6 +98,7 @@ REACH: Mapping[str, Reach] = {
                 "what is made of the labels afterwards: `targets`",
             ),
             "selection.protocol": "`held_out` says what of it matters",
+            "selection.metric": _CHOSEN,
             "selection.weights": _SCORED,
             "seeds.init": "of initial weights alone: `start`",
             "seeds.order": "of batches and augmentation alone: `step`",

@@ -10,6 +10,7 @@ from typing import Any
 from raysweep.core.experiment import Experiment, Joint
 from raysweep.core.keys import canonical_json
 from raysweep.core.per_set import value_of
+from raysweep.core.scores import VA_SCORES
 from raysweep.core.stage import Stage
 from raysweep.data.dataset import FaceData
 
@@ -89,7 +90,8 @@ class Ground:
         every = [*trained, *(extra or [])]
         if not any(stage.aside["knows_va"] for stage in every):
             fields["objective.weight_va"] = 0.0  # nothing to regress
-        return fit_chain(_changed(self.experiment, fields), self.a, trained, extra or [], title=title, known=self.known)
+        experiment = _chosen_by_what_is_fitted(_changed(self.experiment, fields))
+        return fit_chain(experiment, self.a, trained, extra or [], title=title, known=self.known)
 
 
 def target_only(ground: Ground) -> Built:
@@ -140,9 +142,9 @@ def _passes(joint: Joint, ours: Stage, theirs: list[Stage]) -> tuple[list[Stage]
 class _Steps:
     """Steps 1 to 3, each only as far as the arm needs it.
 
-    The epoch of M_A and of M_B is chosen like that of the final model, by A's validation images; for M_B,
-    too, by expressions, since A has no VA. Under `best_on_test` they take their last epoch: test labels must
-    not shape what is trained on.
+    The epoch of M_A and of M_B is chosen like that of the final model, by the same score of A's validation images; that
+    of M_A, which has no regression, never by valence and arousal. Under `best_on_test` they take their last epoch:
+    test labels must not shape what is trained on.
     """
 
     ground: Ground
@@ -300,7 +302,7 @@ def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
         changes["objective.weight_va"] = 0.0
     same = finetune.classes == ground.sets.target.classes
     start = start_from(experiment, built.model, same, len(finetune.classes))
-    tuned = experiment.with_changes(changes)
+    tuned = _chosen_by_what_is_fitted(experiment.with_changes(changes))
     model = fit_chain(tuned, data, [targets], start=start, title="fine-tuning", known=ground.known)
     return Built(model, built.shown), data
 
@@ -313,6 +315,13 @@ def _changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
         sections.setdefault(section, {})[name] = value
     new = {section: getattr(experiment, section).model_copy(update=values) for section, values in sections.items()}
     return experiment.model_copy(update=new)
+
+
+def _chosen_by_what_is_fitted(experiment: Experiment) -> Experiment:
+    """A training without regression has no epoch that is best in valence and arousal: macro-F1 chooses it."""
+    if experiment.objective.weight_va or experiment.selection.metric not in VA_SCORES:
+        return experiment
+    return _changed(experiment, {"selection.metric": "macro_f1"})
 
 
 def _without_validation(experiment: Experiment) -> Experiment:

@@ -8,6 +8,7 @@ from raysweep.core.words import arm_name
 from raysweep.study.recipe_origins import departures
 
 from .aggregate import ArmSummary, Summary
+from .caption_choice import epoch_choice
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
 from .overrides import override_words
 from .published import PUBLISHED, same_data
@@ -42,6 +43,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
         *(f"Data note: {sentence(note)}" for note in study.data.notes),
         *extra_notes(study.data.extras),
         _recipe(summary),
+        *epoch_choice(study, configs(summary)),
         *override_words(study),
         *_departures(summary),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),

@@ -163,8 +163,9 @@ def curves(summary: Summary, metric: str, least: int = 2, most: int | None = MOS
 
 
 def monitored(study: StudyRecord) -> str:
-    """The metric that was watched while training."""
-    return "test_epoch/macro_f1" if study.protocol == "best_on_test" else "val/macro_f1"
+    """The metric that was watched while training: the score that chooses the epoch (macro-F1 in runs of old)."""
+    score = study.recipe.get("selection.metric", "macro_f1")
+    return f"test_epoch/{score}" if study.protocol == "best_on_test" else f"val/{score}"
 
 
 def _series(cell: CellRecord, metric: str, study: StudyRecord) -> dict[int, float]:

@@ -76,11 +76,12 @@ def _figures(summary: Summary, faces: bool) -> Iterator[tuple[str, Figure, str]]
         groups = {panel.group for panel in fits["fit/flipped"][:MOST_PANELS]}
         fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
         yield "memorisation", draw_memorisation(fits, study.compared_axis), words
-    learning = curves(summary, monitored(study), most=None)
+    watched = monitored(study)
+    learning = curves(summary, watched, most=None)
     if learning:
-        images = "test" if study.protocol == "best_on_test" else "validation"
-        figure = draw_learning(learning[:MOST_PANELS], f"{images} macro-F1", study.compared_axis)
-        yield "learning", figure, _learning_words(summary, learning, images)
+        images, score = "test" if study.protocol == "best_on_test" else "validation", title(watched.split("/")[1])
+        figure = draw_learning(learning[:MOST_PANELS], f"{images} {score}", study.compared_axis)
+        yield "learning", figure, _learning_words(summary, learning, f"{score} on {images} images")
     shown = gallery(summary) if faces else None
     if shown is not None:
         kept = constancy(summary)
@@ -131,12 +132,9 @@ def _memorisation_words(summary: Summary, panels: Sequence[CurvePanel]) -> str:
     )
 
 
-def _learning_words(summary: Summary, panels: Sequence[CurvePanel], images: str) -> str:
+def _learning_words(summary: Summary, panels: Sequence[CurvePanel], what: str) -> str:
     first = " First training, which chooses the epoch." if summary.study.protocol == "select_then_retrain" else ""
-    return (
-        f"Learning curves: macro-F1 on {images} images. Bold: mean over replicates; thin: each replicate."
-        f"{first}{_cut(panels)}"
-    )
+    return f"Learning curves: {what}. Bold: mean over replicates; thin: each replicate.{first}{_cut(panels)}"
 
 
 def attention_words(shown: Gallery, along: Constancy | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from raysweep.core.class_words import read_map_file
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.experiment import Experiment
+from raysweep.core.scores import LABEL_SCORES
 from raysweep.core.values import Word, read_value
 from raysweep.core.words import split_names
 
@@ -87,7 +88,7 @@ def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
 
 
 def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
-    """Cells without keys. Order of precedence: preset, the study's base, `changes`, the arm.
+    """Cells without keys. Order of precedence: the study's metric, preset, its base, `changes`, the arm.
 
     Of a study with a search: the replicates of its table, which are never the one that was searched on.
     """
@@ -102,7 +103,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
     target = {**study.base, **changes}.get("data.source", "")
-    own = {**PRESETS[preset].fields(study.paper, str(target)), **study.base}
+    own = {**_epoch_choice(study), **PRESETS[preset].fields(study.paper, str(target)), **study.base}
     base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)
@@ -125,6 +126,11 @@ def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Exper
     if faults:
         raise error_of_arms(faults, len(arms))
     return made
+
+
+def _epoch_choice(study: Study) -> dict[str, Any]:
+    """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
+    return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
 
 
 def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[Cell]:

@@ -102,7 +102,8 @@ class Study:
         reference: axis name to level: every arm is compared with the one that has this level there
             and is equal elsewhere.
         base: fields that differ from the preset for every arm.
-        metric: the headline score, a name of `raysweep.core.scores.HIGHER_IS_BETTER`.
+        metric: the headline score, a name of `raysweep.core.scores.HIGHER_IS_BETTER`. It chooses the epoch, too
+            (`selection.metric`), unless it is a score of labels, which no epoch has.
         published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
         columns: scores the table shows, the headline's among them.
         notes: sentences for the caption.

@@ -26,7 +26,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
 from raysweep.data.batches import balanced_draw, epoch_batches, in_batches
-from raysweep.data.dataset import TEST, VALIDATION, FaceData
+from raysweep.data.dataset import TEST, FaceData
 from raysweep.data.splits import for_protocol
 from raysweep.metrics import all_scores
 from raysweep.models import Outputs, build_model, fresh_affinity
@@ -37,6 +37,7 @@ from .evaluate import Predictions, predict
 from .fit_tally import FitTally
 from .objective import loss_terms
 from .ranks import Ranks
+from .selection import better, check_metric, watched
 from .self_cure import rank_loss, relabelled
 from .targets import Part, prepare_targets
 
@@ -102,6 +103,7 @@ class Trainer:
         self.scored_images = self._scored_images()
         self.ranks = Ranks.current()
         self._set_device_mode()
+        check_metric(experiment.selection.metric, self.data, watched(experiment.selection, self.data))
         train = experiment.train
         model = build_model(experiment.model, data.num_classes, experiment.seeds.init).to(self.device)
         if start is not None:
@@ -113,7 +115,7 @@ class Trainer:
         )
         self.average: AveragedModel | None = None
         self.epoch = 0
-        self.best: dict[str, Any] = {"epoch": None, "score": -1.0, "weights": None}
+        self.best: dict[str, Any] = {"epoch": None, "score": None, "weights": None}
         self.history: list[dict[str, float]] = []
 
     def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
@@ -138,7 +140,7 @@ class Trainer:
         """Predict the test images once with the last weights, the SWA average and the best epoch."""
         kinds = ["last", *(["swa"] if self.average is not None else []), *(["best"] if self.best["weights"] else [])]
         models = {kind: self.ready_model(kind) for kind in kinds}
-        predictions = {kind: self._predict(model, TEST) for kind, model in models.items()}
+        predictions = {kind: self._predict(model, self.data.rows(TEST)) for kind, model in models.items()}
         config = self.experiment
         headline, rows = config.selection.weights, self.data.rows(TEST)
         looks = attend(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)
@@ -293,16 +295,18 @@ class Trainer:
         return least
 
     def _monitor(self) -> dict[str, float]:
-        """Scores that choose the best epoch: validation, or test when the protocol is best_on_test."""
-        watch_test = self.experiment.selection.protocol == "best_on_test"
-        split, prefix = (TEST, "test_epoch") if watch_test else (VALIDATION, "val")
-        if not len(self.data.rows(split)):
+        """Scores of validation images, or of test when the protocol is best_on_test; `selection.metric`, which
+        chooses the best epoch, the first of them. Of equal epochs the first is the best."""
+        selection = self.experiment.selection
+        metric, rows = selection.metric, watched(selection, self.data)
+        if not len(rows):
             return {}
-        scores = self.ranks.agree(self.score(self._predict(self.model, split)))
-        if scores["macro_f1"] > self.best["score"]:
+        scores = self.ranks.agree(self.score(self._predict(self.model, rows)))
+        if better(metric, scores[metric], self.best["score"]):
             weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-            self.best = {"epoch": self.epoch, "score": scores["macro_f1"], "weights": weights}
-        return {f"{prefix}/{name}": value for name, value in scores.items()}
+            self.best = {"epoch": self.epoch, "score": scores[metric], "weights": weights}
+        prefix = "test_epoch" if selection.protocol == "best_on_test" else "val"
+        return {f"{prefix}/{name}": value for name, value in ({metric: scores[metric]} | scores).items()}
 
     def score(self, predictions: Predictions) -> dict[str, float]:
         """Every score of predictions against the data set's labels, affect and votes."""
@@ -320,9 +324,9 @@ class Trainer:
             update_bn((self.faces.augmented(rows, epoch=0) for rows in self._batches(epoch=0)), model)
         return model
 
-    def _predict(self, model: nn.Module, split: int) -> Predictions:
+    def _predict(self, model: nn.Module, rows: Tensor) -> Predictions:
         with self._autocast():
-            return predict(model, self.data.rows(split), self.scored_images)
+            return predict(model, rows, self.scored_images)
 
     def predict(self, data: FaceData, rows: Tensor) -> Predictions:
         """What the headline's weights say about images of any data set."""

@@ -90,6 +90,7 @@ WHERE = {
     "scn.relabel_from": (SCN, 3.0),
     "scn.relabel_margin": (SCN, 0.1),
     "selection.protocol": (TARGET, "select_then_retrain"),
+    "selection.metric": (TARGET, "accuracy"),
     "selection.weights": (TARGET, "last"),
     "selection.validation_share": (TARGET, 0.3),
     "selection.validation_per_class": (TARGET, 2),
@@ -220,7 +221,8 @@ LEFT_OUT = [
     (FUSED, {"labels.squared": False}),
     # nothing is held out
     ({**TARGET, "selection.protocol": "last", "selection.weights": "last"},
-     {"selection.validation_share": 0.5, "selection.validation_per_class": 1, "seeds.split": 8}),
+     {"selection.metric": "accuracy", "selection.validation_share": 0.5, "selection.validation_per_class": 1,
+      "seeds.split": 8}),
     # schedules that come to the same
     (TARGET, {"train.decay_every": 0.67}),
     ({**SWA, "selection.weights": "swa"}, {"train.swa_start": 0.55}),

@@ -1,0 +1,54 @@
+"""Which epoch is the best, by `selection.metric`, and whether the images that are watched can say so."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from raysweep.core.errors import UserError
+from raysweep.core.experiment import Selection
+from raysweep.core.scores import HIGHER_IS_BETTER, VA_SCORES, VOTE_SCORES
+from raysweep.data.dataset import TEST, VALIDATION, FaceData
+
+
+def better(metric: str, score: float, than: float | None) -> bool:
+    """Whether a score is strictly better than the best before; NaN never is, the first that is a number always.
+
+    >>> better("accuracy", 0.9, 0.8), better("rmse_valence", 0.9, 0.8), better("nll", 0.8, 0.8), better("nll", 9, None)
+    (True, False, False, True)
+    """
+    if than is None:
+        return not math.isnan(score)
+    return score > than if HIGHER_IS_BETTER[metric] else score < than
+
+
+def watched(selection: Selection, data: FaceData) -> Tensor:
+    """Images of `data` that every epoch is scored on: (M,) int64, those of the split that the protocol names."""
+    if not selection.scores_epochs:
+        return torch.empty(0, dtype=torch.int64)
+    return data.rows(TEST if selection.protocol == "best_on_test" else VALIDATION)
+
+
+def check_metric(metric: str, data: FaceData, rows: Tensor) -> None:
+    """See that these images have what the score that chooses the epoch is made of.
+
+    Args:
+        rows: (M,) int64, the images that are watched; none: nothing is to be chosen.
+
+    Raises:
+        UserError: valence and arousal of fewer than two of them, or votes of none.
+    """
+    if not len(rows):
+        return
+    if metric in VA_SCORES and int(data.va[rows].isfinite().all(1).sum()) < 2:
+        needs = "valence and arousal of two images"
+    elif metric in VOTE_SCORES and not bool(data.votes[rows].isfinite().all(1).any()):
+        needs = "rater votes"
+    else:
+        return
+    raise UserError(
+        f"`selection.metric={metric}` chooses the epoch and needs {needs}, but the images of {data.name} that choose "
+        "it have none: set selection.metric=macro_f1 or accuracy"
+    )
