@@ -17,7 +17,7 @@ from .records import CellRecord, Results, StudyRecord
 from .search_records import SearchRecord
 from .statistics import Comparison, Spread, confirmed, explored, paired, spread
 from .verify import said
-from .words import listed, plural
+from .words import listed
 
 
 @dataclass(frozen=True)
