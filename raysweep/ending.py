@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.store import Store
@@ -190,7 +191,7 @@ def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracki
 def _table(report: ReportFiles) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for i, title in enumerate(report.header):
-        table.add_column(title, justify="right" if i else "left", no_wrap=True)
+        table.add_column(Text(title), justify="right" if i else "left", no_wrap=True)
     for row in report.rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # words of a study, not markup
     return table

@@ -142,7 +142,7 @@ class Progress(Listener):
         for running in list(self.running.values()):
             scores = running.scores
             table.add_row(
-                self._name(running.task),
+                Text(self._name(running.task)),
                 f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else "",
                 _number(scores.get(f"val/{self.metric}")),
                 _number(scores.get("train/loss")),

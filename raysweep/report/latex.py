@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Sequence
 
 from .table import Entry, Table
 from .words import MINUS, PLUS_MINUS, number
@@ -10,20 +12,56 @@ from .words import MINUS, PLUS_MINUS, number
 _WORDS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': "''", "–": "--", "—": "---", "…": r"\dots{}", "±": r"$\pm$", MINUS: "$-$",
-    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$", "Δ": r"$\Delta$",
-    "⁺": "$^{+}$", "⁻": "$^{-}$",
-    "α": r"$\alpha$", "λ": r"$\lambda$", "≥": r"$\geq$", "≤": r"$\leq$", "×": r"$\times$", "’": "'", "‘": "`",
+    "|": r"\textbar{}", '"': "''", "–": "--", "—": "---", "…": r"\dots{}", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
+    "’": "'", "‘": "`", "“": "``", "”": "''", "\u00a0": "~",
 }  # fmt: skip
+
+_SYMBOLS = {
+    "±": r"\pm", MINUS: "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "°": r"^\circ", "µ": r"\mu", "¬": r"\neg",
+    "⁺": "^+", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3", "≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "≈": r"\approx", "≡": r"\equiv",
+    "∞": r"\infty", "∈": r"\in", "∑": r"\sum", "√": r"\surd", "∂": r"\partial", "∇": r"\nabla", "∝": r"\propto",
+    "∼": r"\sim", "≪": r"\ll", "≫": r"\gg", "∩": r"\cap", "∪": r"\cup", "⊂": r"\subset", "∅": r"\emptyset",
+    "∀": r"\forall", "∃": r"\exists", "∫": r"\int", "∏": r"\prod", "⊕": r"\oplus", "⊗": r"\otimes", "∧": r"\wedge",
+    "∨": r"\vee", "←": r"\leftarrow", "→": r"\rightarrow", "↑": r"\uparrow", "↓": r"\downarrow",
+    "↔": r"\leftrightarrow", "⇐": r"\Leftarrow", "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow", "↦": r"\mapsto",
+}  # fmt: skip
+
+_GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ζ": "zeta", "η": "eta", "θ": "theta", "ι": "iota",
+    "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
+    "υ": "upsilon", "χ": "chi", "ψ": "psi", "ω": "omega", "ε": "varepsilon", "ϵ": "epsilon", "φ": "varphi", "ϕ": "phi",
+    "ϑ": "vartheta", "ς": "varsigma", "ϱ": "varrho", "ϖ": "varpi", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta",
+    "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+}  # fmt: skip
+
+_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧο", "ABEZHIKMNOPTXo", strict=True))
+"""Greek letters that LaTeX has no command for, since they look like Latin ones."""
+
+_ALL = {
+    **_WORDS,
+    **{c: f"${word}$" for c, word in _SYMBOLS.items()},
+    **{c: f"$\\{word}$" for c, word in _GREEK.items()},
+    **{c: rf"$\mathrm{{{word}}}$" for c, word in _LATIN.items()},
+}
+
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|(?<=`)(?=`)|(?<=[?!])(?=`)|(?<=,)(?=,)")
+"""Between characters that fonts of LaTeX would join to others."""
 
 
 def escape(text: str) -> str:
-    r"""Words as LaTeX. Letters beyond Latin, which pdflatex cannot set, become their code points.
+    r"""Words as LaTeX. Greek letters, arrows and signs of mathematics are commands; of what else is beyond Latin,
+    and pdflatex cannot set, the code points are shown.
 
-    >>> print(escape("50 % of a_b, Köln, 表"))
-    50 \% of a\_b, Köln, [U+8868]
+    >>> print(escape("50 % of a_b, Köln, β → ≥ 1, --set, 表"))
+    50 \% of a\_b, Köln, $\beta$ $\rightarrow$ $\geq$ 1, -{}-set, [U+8868]
     """
-    return "".join(_WORDS.get(c, c if c.isprintable() and ord(c) < 0x180 else f"[U+{ord(c):04X}]") for c in text)
+    return "".join(map(_letter, _LIGATURE.sub("\0", text)))
+
+
+def _letter(c: str) -> str:
+    if c == "\0":
+        return "{}"
+    return _ALL.get(c, c if c.isprintable() and ord(c) < 0x180 else f"[U+{ord(c):04X}]")
 
 
 def table_latex(table: Table) -> str:
@@ -70,7 +108,7 @@ def standalone_latex(inputs: list[str]) -> str:
 
 def _header(table: Table) -> list[str]:
     """Group titles with their rules where there are groups, then column titles."""
-    titles = " & ".join(escape(column.title) for column in table.columns) + r" \\"
+    titles = _row([escape(column.title) for column in table.columns]) + r" \\"
     if not any(column.group for column in table.columns):
         return [titles]
     cells, rules, start = [], [], 1
@@ -91,8 +129,13 @@ def _body(table: Table) -> list[str]:
         runs = dict.fromkeys(run for entry in row for run in entry.runs)
         repeats = bool(table.rules) and index > 0 and index not in table.rules  # the group's name stands once
         words = ["" if repeats and i == 0 else _entry(entry) for i, entry in enumerate(row)]
-        lines.append(" & ".join(words) + r" \\" + (f" % {' '.join(runs)}" if runs else ""))
+        lines.append(_row(words) + r" \\" + (f" % {' '.join(runs)}" if runs else ""))
     return lines
+
+
+def _row(words: Sequence[str]) -> str:
+    """Cells side by side; what would be an option of the command before is none."""
+    return ("{}" if words[0][:1] in ("[", "*") else "") + " & ".join(words)
 
 
 def _entry(entry: Entry) -> str:

@@ -6,16 +6,18 @@ import re
 
 from .table import Column, Entry, Table
 
-_SPECIAL = re.compile(r"([\\`*_|~]|<(?=[A-Za-z/!?])|\](?=[(\[:])|&(?=[A-Za-z#]))")
+_SPECIAL = re.compile(r"([\\`*_|~$]|<(?=[A-Za-z/!?])|\](?=[(\[:])|&(?=[A-Za-z#]))")
+_BLOCK = re.compile(r"^(?:(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|=+$|-+$)|(\d{1,9})(?=[.)](?:\s|$)))")
+"""The start of what would be a heading, a list, a quotation or a line."""
 
 
 def escape(text: str) -> str:
     r"""Foreign words without effect in Markdown or in the HTML it may carry.
 
-    >>> print(escape("a_b | <script> [-0.1, 0.1] < 5"))
-    a\_b \| \<script> [-0.1, 0.1] < 5
+    >>> print(escape("a_b | <script> [-0.1, 0.1] < 5 $x^2$"))
+    a\_b \| \<script> [-0.1, 0.1] < 5 \$x^2\$
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _BLOCK.sub(r"\1\\", _SPECIAL.sub(r"\\\1", " ".join(text.split())))
 
 
 def prose(text: str) -> str:

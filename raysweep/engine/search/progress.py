@@ -126,7 +126,7 @@ class SearchProgress(SearchListener):
             running = "  ".join(_running(number, *where) for number, where in sorted(arm.running.items())[:6])
             best = "" if arm.best is None else f"{arm.best:.3f} (t{arm.number})"
             counts = (self._count(arm), str(arm.early or ""), str(arm.failed or ""))
-            table.add_row(name or "search", *counts, best, running, duration(arm.seconds))
+            table.add_row(Text(name or "search"), *counts, best, running, duration(arm.seconds))
         share = sum(self._share(arm) for arm in self.arms.values()) / len(self.arms)
         left = self._seconds_left()
         words = "" if left is None else f"about {duration(left)} left"

@@ -1,0 +1,114 @@
+"""Words of a study come out of every format as they went in."""
+
+import html
+import io
+import re
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from raysweep.ending import _table
+from raysweep.report.build import ReportFiles
+from raysweep.report.latex import _ALL, _SYMBOLS, escape, standalone_latex, table_latex
+from raysweep.report.markdown import escape as markdown_escape
+from raysweep.report.markdown import table_markdown
+from raysweep.report.table import Column, Entry, Table
+
+HOSTILE = ["β γ → ≥", "[x]", "[bold]x[/bold]", "$x^2$", "[/]", "a--b", "''q''", "`code", "<b>", "&amp;", "a|b", "*",
+           "_x_", "\\", "# a", "- a", "1. a", "> a", "[a](b)", "[a]: b", "x]", "---", "100 %", "~x~", "?`",
+           "{}"]  # fmt: skip
+
+LOSSY = set("’‘“”\u00a0…—–µ")
+"""Characters that LaTeX has no other spelling for than one of the keyboard, or that are its ligatures."""
+ONE_WAY = sorted(set(_ALL) - LOSSY - set("ΑΒΕΖΗΙΚΜΝΟΡΤΧο"))
+LETTERS = st.sampled_from([*"abcXYZ019 .,:;!?'`-+=()[]/@", *ONE_WAY, "é", "ß", "表", "😀"])
+
+
+def read_latex(text):
+    """What is set: commands looked up from the longest on, code points decoded."""
+    spelled = {word: c for c, word in _ALL.items() if c not in LOSSY}
+    spelled["{}"] = ""
+    words = sorted(spelled, key=len, reverse=True)
+    pattern = re.compile("|".join([r"\[U\+(?P<code>[0-9A-F]{4,6})\]", *map(re.escape, words)]))
+    return pattern.sub(lambda m: chr(int(m["code"], 16)) if m["code"] else spelled[m[0]], text)
+
+
+@given(st.text(LETTERS))
+@example("a--b")
+@example("\"''")
+@example("β γ → ≥")
+def test_latex_there_and_back(text):
+    assert read_latex(escape(text)) == text
+
+
+def test_the_signs_of_the_issue_are_commands():
+    assert escape("β γ → ≥") == r"$\beta$ $\gamma$ $\rightarrow$ $\geq$"
+    assert not any("U+" in escape(c) for c in [*_SYMBOLS, *"αβγδεζηθικλμνξοπρςστυφχψωΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ"])
+    assert escape("表") == "[U+8868]"
+
+
+def cells_of(markdown):
+    """The words of a rendered table's body."""
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
+    return [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", page, re.S)], page
+
+
+def as_table(words):
+    return Table("t", (Column("a", left=True), Column("b", left=True)), ((Entry("first"), Entry(words)),))
+
+
+@given(st.text(st.sampled_from([*"ab1 .:!-+=#>()[]{}/\\`*_|~<&$;\"'", "β", "é"]), min_size=1))
+def test_markdown_there_and_back_in_a_table(text):
+    cells, page = cells_of(table_markdown(as_table(text)))
+    assert cells == ["first", " ".join(text.split())], page
+
+
+@given(st.text(st.sampled_from([*"ab1 .)!-+=#>([]{}/\\`*_|~<&$;\"'"]), min_size=1))
+@example("1. a")
+@example("# a")
+@example("- a")
+@example("===")
+def test_markdown_there_and_back_as_a_paragraph(text):
+    words = " ".join(text.split())
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown_escape(text))
+    assert page == (f"<p>{html.escape(words)}</p>\n".replace("&#x27;", "'") if words else "")
+
+
+def test_markdown_shows_no_mathematics():
+    assert markdown_escape("$x^2$") == r"\$x^2\$"
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_the_terminals_table_shows_what_a_study_says(words):
+    report = ReportFiles((), "", False, (), ("axis [x]", "n"), ((words, "[1]"),))
+    out = io.StringIO()
+    Console(file=out, width=200).print(_table(report))
+    assert words in out.getvalue()
+    assert "axis [x]" in out.getvalue()
+    assert "[1]" in out.getvalue()
+
+
+def hostile_table():
+    rows = tuple((Entry(words), Entry(words[::-1])) for words in [*HOSTILE, "".join(ONE_WAY), "ΑΒΕΖΗΙΚΜΝΟΡΤΧο"])
+    return Table("hostile", (Column("[axis]", left=True), Column("*")), rows, tuple(HOSTILE), (("†", "β [x]"),))
+
+
+def test_a_row_does_not_begin_with_an_option_of_the_command_before():
+    lines = table_latex(hostile_table()).splitlines()
+    assert not any(line.startswith(("[", "*")) for line in lines)
+    assert any(line.startswith("{}[x] & ") for line in lines)
+
+
+@pytest.mark.full
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
+def test_latex_compiles(tmp_path):
+    (tmp_path / "hostile.tex").write_text(table_latex(hostile_table()), encoding="utf-8")
+    (tmp_path / "main.tex").write_text(standalone_latex(["hostile"]), encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
