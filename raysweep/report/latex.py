@@ -44,7 +44,7 @@ _ALL = {
     **{c: rf"$\mathrm{{{word}}}$" for c, word in _LATIN.items()},
 }
 
-_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=')(?=')|(?<=`)(?=`)|(?<=[?!])(?=`)|(?<=,)(?=,)")
+_LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=['\"])(?=['\"])|(?<=`)(?=`)|(?<=[?!])(?=`)|(?<=,)(?=,)")
 """Between characters that fonts of LaTeX would join to others."""
 
 
