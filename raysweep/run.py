@@ -29,7 +29,7 @@ from raysweep.study import (
     study_folders,
     with_axis,
 )
-from raysweep.study.cells import fresh_replicates, search_budget, search_cells
+from raysweep.study.cells import fresh_replicates, search_budget, search_cells, with_fixed
 from raysweep.study.sources import check_sources
 from raysweep.wishes import Wishes
 
@@ -174,9 +174,11 @@ def _run(asked: argparse.Namespace) -> int:
     study = _with_axes(study, asked.axis)
     if asked.preset not in PRESETS:
         raise unknown_name("preset", asked.preset, PRESETS)
+    study = study.at(asked.preset)
     changes = _changes(asked.set, asked.on or [])
     if asked.option:
         changes["data.options"] = tuple(asked.option)
+    study, changes = with_fixed(study, changes)
     replicates = parse_seeds(asked.seeds) if asked.seeds else None
     devices = _devices(asked.devices)
     if study.search is not None:

@@ -6,9 +6,14 @@ orientation only, and the report says so.
 
     python -m raysweep.run dcjt_benchmark --on rafdb --set joint.extra=affectnet-7 --preset paper
     python -m raysweep.run dcjt_benchmark --on caers --set joint.extra=affectnet-7 --preset paper
+
+Under the preset `paper` Table 6's deeper encoders are arms, too, on the target alone; elsewhere `--axis` adds them.
 """
 
 from raysweep.study import Axis, Study
+
+ALONE = {"joint.method": "target", "objective.weight_va": 0.0}
+DEEPER = {"ResNet-18": "resnet18", "ResNet-50": "resnet50", "Res2Net": "res2net50"}
 
 study = Study(
     title="Joint training beside published methods",
@@ -19,9 +24,11 @@ study = Study(
         Axis(
             "method",
             {
-                "target only": {"joint.method": "target", "objective.weight_va": 0.0},
+                "target only": ALONE,
                 "DCJT": {"joint.method": "dcjt"},
             },
+            offered={name: {**ALONE, "model.backbone": backbone} for name, backbone in DEEPER.items()},
+            paper_scale=list(DEEPER),
         )
     ],
     reference={"method": "target only"},

@@ -1,15 +1,18 @@
 """Names of data sets on the command line: forgotten, mistyped, joined otherwise, or with a + in them."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 import raysweep.data.load as loading
+from raysweep.core.values import Word
 from raysweep.core.words import join_names, split_names
 from raysweep.data.names import BUILT_IN, READER_NAMES
 from raysweep.data.sources import READERS
 from raysweep.run import main
-from raysweep.study import Axis, Study, find_study, make_cells
+from raysweep.study import Axis, Study, find_study, make_cells, with_axis
+from raysweep.study.cells import with_fixed
 from tests.own_sets import write_set
 
 COUNTS = {"neutral": 24, "happiness": 24, "fear": 24}
@@ -136,3 +139,69 @@ def test_a_file_with_a_plus_in_its_name(value, own):
 )
 def test_joined_names_come_apart_again(names):
     assert split_names(join_names(names)) == names
+
+
+DCJT = ("dcjt_mapping", "dcjt_methods", "dcjt_pseudo_labels", "dcjt_extra_size", "dcjt_benchmark", "dcjt_finetune")
+
+
+@pytest.mark.parametrize("study", DCJT)
+def test_extra_sets_are_set_and_swept_alike_in_every_dcjt_study(study):
+    """`--set joint.extra=B` and `--axis joint.extra=B` give the same experiments, whatever the study's file sweeps."""
+    given = find_study(study)[1]
+    narrowed = {"dcjt_finetune": "B.csv+D.csv"}.get(study, "B.csv")
+    fixed, left = with_fixed(given, {"joint.extra": narrowed, "joint.labeller_weight_va": 3.0})
+    swept = with_axis(given, "joint.extra", [Word(narrowed)])
+    one = {cell.experiment for cell in make_cells(fixed, "smoke", [0], left)}
+    assert one == {cell.experiment for cell in make_cells(swept, "smoke", [0], {"joint.labeller_weight_va": 3.0})}
+    assert {cell.joint.extra for cell in one} == {tuple(str(Path(n).resolve()) for n in narrowed.split("+"))}
+
+
+def test_set_does_not_undo_what_axis_said_nor_what_arms_are_compared_along():
+    swept = with_axis(find_study("dcjt_methods")[1], "joint.extra", [Word("B.csv")])
+    assert with_fixed(swept, {"joint.extra": "D.csv"}) == (swept, {"joint.extra": "D.csv"})
+    alpha = find_study("ablation_alpha")[1]
+    assert with_fixed(alpha, {"labels.alpha": 0.2}) == (alpha, {"labels.alpha": 0.2})
+
+
+def test_a_field_that_one_level_sets_is_refused_with_a_way_that_works(capsys):
+    words = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv"]
+    said = refused(capsys, *words, "--set", "joint.finetune=C.csv")
+    kept = "method=target only,extra only,combination,SCN on target,SCN joint,DCJT"
+    assert said.endswith(f"level pre-train + fine-tune of axis 'method' sets this: leave it out with --axis \"{kept}\"")
+    assert kept in refused(capsys, *words, "--axis", "joint.finetune=C.csv")
+    cells = make_cells(*_with(kept, {"joint.extra": "B.csv", "joint.finetune": "C.csv"}))
+    assert len(cells) == 6
+
+
+def _with(levels, changes):
+    axis, words = levels.split("=")
+    study = with_axis(find_study("dcjt_methods")[1], axis, [Word(word) for word in words.split(",")])
+    study, left = with_fixed(study, changes)
+    return study, "smoke", [0], left
+
+
+def test_weights_that_only_a_user_has_are_an_arm_with_their_file(capsys, tmp_path):
+    words = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv", "--axis"]
+    said = refused(capsys, *words, "method=target only,DCJT from MS-Celeb")
+    assert said.endswith('(model.weights), which only you have: write "DCJT from MS-Celeb=VALUE"')
+    assert "no such file: nowhere.pth" in refused(capsys, *words, "method=target only,DCJT from MS-Celeb=nowhere.pth")
+    file = tmp_path / "w.pth"
+    file.write_bytes(b"x")
+    study = with_axis(
+        find_study("dcjt_methods")[1], "method", [Word("target only"), Word(f"DCJT from MS-Celeb={file}")]
+    )
+    weights = {c.arm.coordinates["method"]: c.experiment.model.weights for c in make_cells(study, "smoke", [0], {})}
+    assert weights == {"target only": None, "DCJT from MS-Celeb": str(file)}
+
+
+def test_the_deeper_encoders_of_table_6_are_arms_of_the_paper_s_size():
+    study = find_study("dcjt_benchmark")[1]
+    assert list(study.at("demo").axes[0].levels) == ["target only", "DCJT"]
+    cells = make_cells(study.at("paper"), "paper", [0], {"joint.extra": "faces-b-none"})
+    backbones = {c.arm.coordinates["method"]: (c.experiment.joint.method, c.experiment.model.backbone) for c in cells}
+    assert backbones == {
+        "target only": ("target", "arm"), "DCJT": ("dcjt", "arm"), "ResNet-18": ("target", "resnet18"),
+        "ResNet-50": ("target", "resnet50"), "Res2Net": ("target", "res2net50"),
+    }  # fmt: skip
+    chosen = with_axis(study, "method", [Word("target only"), Word("ResNet-50")]).at("paper")
+    assert list(chosen.axes[0].levels) == ["target only", "ResNet-50"]

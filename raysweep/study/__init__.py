@@ -8,7 +8,7 @@ from .load import find_study, hidden_studies, list_studies, studies_in, study_fo
 from .presets import PRESETS, Preset
 from .ranges import Choice, IntUniform, LogUniform, Range, Uniform
 from .search import Budget, Search
-from .study import TUNING, Arm, Axis, Study
+from .study import TUNING, Arm, Axis, Study, Yours
 
 __all__ = [
     "PRESETS",
@@ -25,6 +25,7 @@ __all__ = [
     "Search",
     "Study",
     "Uniform",
+    "Yours",
     "find_study",
     "fresh_replicates",
     "hidden_studies",

@@ -17,7 +17,7 @@ from raysweep.core.words import split_names
 from .overrides import changed_fields_of
 from .presets import PRESETS
 from .search import Budget
-from .study import TUNING, Arm, Axis, Study
+from .study import TUNING, Arm, Axis, Study, Yours
 
 PATHS = ("data.source", "model.weights", "joint.extra", "joint.finetune")
 """Fields that may hold a path."""
@@ -71,20 +71,66 @@ def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
     return replace(study, axes=[*study.axes, replace(added, own={})])
 
 
+def with_fixed(study: Study, changes: Mapping[str, Any]) -> tuple[Study, dict[str, Any]]:
+    """The study with every axis at the one value that `changes` set its field to, and the changes that are left.
+
+    An axis over one field, of the study's file, that no arm is compared along; others stay for `make_cells` to refuse.
+    So `--set joint.extra=B` and `--axis joint.extra=B` are the same, whether a study sweeps that field or not.
+    """
+    left = dict(changes)
+    axes = []
+    for axis in study.axes:
+        path = next((path for path in left if axis.is_over(path)), None)
+        if path is not None and not axis.asked and axis.name not in study.reference:
+            axis = replace(Axis.of(path, [left.pop(path)], axis.name), asked=True)
+        axes.append(axis)
+    return replace(study, axes=axes), left
+
+
 def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
     texts = [word.text for word in words]
     known = {**axis.levels, **axis.offered}
+    texts = [_with_yours(axis, text, known) for text in texts]
     paths = {path for changes in axis.levels.values() for path in changes}
     if all(text in known for text in texts):
         twice = next((text for text in texts if texts.count(text) > 1), None)
         if twice is not None:
             raise UserError(f"--axis {name}: the level {twice} is named twice: name it once")
+        _check_yours(axis, texts, known)
         return Axis(axis.name, {text: known[text] for text in texts})
+    if len(paths) > 1 and name != axis.name:
+        some = f'"{axis.name}={",".join(list(known)[:2])},..."'
+        raise UserError(
+            f"--axis {name}: {_levels_that_set(axis, name)} and other fields together: name levels, --axis {some}, "
+            f"or leave out what sets it{_others(axis, name)} and use --set"
+        )
     if len(paths) > 1:
         wrong = next(text for text in texts if text not in known)
         raise unknown_name(f"level of axis {axis.name!r}:", wrong, known)
     (path,) = paths
     return Axis.of(path, [read_value(path, word) for word in words], axis.name)
+
+
+def _with_yours(axis: Axis, text: str, known: dict[str, Mapping[str, Any]]) -> str:
+    """The level that a word names. Of LEVEL=VALUE the value takes its place in what `known` says of the level."""
+    level, equals, value = text.partition("=")
+    needs = [path for path, given in axis.offered.get(level, {}).items() if isinstance(given, Yours)]
+    if text in known or not equals or not needs:
+        return text
+    if not value:
+        raise UserError(f"--axis {axis.name}: a value is missing after {text}")
+    known[level] = {**known[level], **{path: read_value(path, Word(value, quoted=True)) for path in needs}}
+    return level
+
+
+def _check_yours(axis: Axis, levels: Sequence[str], known: Mapping[str, Mapping[str, Any]]) -> None:
+    for level in levels:
+        for path, value in known[level].items():
+            if isinstance(value, Yours):
+                raise UserError(
+                    f"--axis {axis.name}: the level {level} needs {value.words} ({path}), which only you have: write "
+                    f'"{level}=VALUE"'
+                )
 
 
 def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
@@ -101,7 +147,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
     _check_searched(study, swept, changes)
     for path in changes:
         if path in swept:
-            raise UserError(f"--set {path}: the study sweeps this field; use --axis {path}=... instead")
+            raise UserError(f"--set {path}: {_instead(study, path)}")
     target = {**study.base, **changes}.get("data.source", "")
     own = {**_epoch_choice(study), **PRESETS[preset].fields(study.paper, str(target)), **study.base}
     base = {**own, **changes}
@@ -113,6 +159,31 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         for arm, experiment in arms
         for number in replicates
     ]
+
+
+def _instead(study: Study, path: str) -> str:
+    """What to do about a field that some levels set, among other fields perhaps."""
+    axis = next(axis for axis in study.axes if axis.sets(path))
+    if axis.is_over(path):
+        return f"the study sweeps this field; use --axis {path}=... instead"
+    which = "it" if len(_setting(axis, path)) == 1 else "them"
+    return f"{_levels_that_set(axis, path)}: leave {which} out{_others(axis, path)}"
+
+
+def _setting(axis: Axis, path: str) -> list[str]:
+    return [level for level, changes in axis.levels.items() if path in changes]
+
+
+def _levels_that_set(axis: Axis, path: str) -> str:
+    first, *more = _setting(axis, path)
+    names = f"levels {', '.join([first, *more])}" if more else f"level {first}"
+    return f"{names} of axis {axis.name!r} {'set' if more else 'sets'} this"
+
+
+def _others(axis: Axis, path: str) -> str:
+    """The option that keeps the levels which leave a field alone; without any, a copy of the study's file."""
+    others = [level for level in axis.levels if level not in _setting(axis, path)]
+    return f' with --axis "{axis.name}={",".join(others)}"' if others else " in a copy of the study's file"
 
 
 def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:

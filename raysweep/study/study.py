@@ -20,11 +20,20 @@ TUNING = "tuning"
 
 
 @dataclass(frozen=True)
+class Yours:
+    """What a level needs that only a user has, in words: `a file of weights`. Given by `--axis "AXIS=LEVEL=VALUE"`."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class Axis:
     """One thing that is varied: a name, and by level what is changed in the experiment.
 
     `own`: where the user of a launch chose the levels, those of the study's file (none for an axis that it lacks).
-    `offered`: further levels, for data that have what they need, which a user may choose by name (`--axis`).
+    `offered`: further levels, for data that have what they need, which a user may choose by name (`--axis`); one with a
+    value that is `Yours` by `LEVEL=VALUE`. `paper_scale`: which of those offered are part of the study under the preset
+    `paper`, whose size they need.
 
     Two ways to write one:
 
@@ -36,6 +45,7 @@ class Axis:
     levels: Mapping[str, Mapping[str, Any]]
     own: Mapping[str, Mapping[str, Any]] | None = None
     offered: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    paper_scale: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.levels:
@@ -60,6 +70,12 @@ class Axis:
     def asked(self) -> bool:
         """Whether the user of a launch chose the levels."""
         return self.own is not None
+
+    def at(self, preset: str) -> Axis:
+        """The axis with the levels that it has under this preset. A user who chose levels has chosen all of them."""
+        if preset != "paper" or self.asked or not self.paper_scale:
+            return self
+        return replace(self, levels={**self.levels, **{name: self.offered[name] for name in self.paper_scale}})
 
     def sets(self, path: str) -> bool:
         """Whether any level changes this field."""
@@ -147,6 +163,10 @@ class Study:
                 raise unknown_name(f"level of axis {name!r} in the study's reference:", level, axis.levels)
         for path in {*self.base, *(path for arm in self.arms() for path in arm.changes)}:
             check_path(path)
+
+    def at(self, preset: str) -> Study:
+        """The study with the arms that it has under this preset."""
+        return replace(self, axes=[axis.at(preset) for axis in self.axes])
 
     def axis(self, name: str) -> Axis:
         """The axis of that name. Raises UserError with the nearest name."""
