@@ -32,7 +32,7 @@ from raysweep.study import Cell, Study, make_cells
 from raysweep.study.cells import fresh_replicates, search_budget, search_cells
 from raysweep.study.identity import SetIdentity, used_sets
 from raysweep.study.overrides import overrides
-from raysweep.study.plan import describe_study, first_target, other_sets
+from raysweep.study.plan import describe_arms, describe_study, first_target, other_sets
 from raysweep.study.records import has_launch
 from raysweep.study.search_plan import SearchPlan, plan_search
 from raysweep.tracking.schema import PROCESS
@@ -227,7 +227,7 @@ class SearchSession:
         sets = (data, others, first, self._remarks, used)
         words = describe_study(self.plan.study_name, self.study, self.preset, base, *sets)
         changed = overrides(self.study, self.preset, base, self.cells[0].changed, self.replicates, self.plan.budget)
-        description = {**words, "cells": [], "overrides": changed,
+        description = {**words, **describe_arms(self.cells), "cells": [], "overrides": changed,
                        "replicates": list(self.replicates), "command": opening.wishes.command,
                        "search": found}  # fmt: skip
         opening.tell("launch", plan=description, tags={**tags, PROCESS: Process.this().word}, tracking=opening.uri)

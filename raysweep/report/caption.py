@@ -10,8 +10,9 @@ from raysweep.study.recipe_origins import departures
 from .aggregate import ArmSummary, Summary
 from .caption_choice import epoch_choice
 from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
+from .comparable_words import comparable_words, held_out_words
 from .overrides import override_words
-from .published import PUBLISHED, same_data
+from .published import PUBLISHED
 from .records import StudyRecord
 from .search_words import how_found, then_replicated, troubles
 from .statistics import MIN_REPLICATES, exact_interval, simultaneous, spread
@@ -84,7 +85,8 @@ def _published_notes(summary: Summary) -> Iterator[str]:
             yield f"No published numbers are known under the name {summary.study.published!r}."
         return
     yield f"{'Columns of the paper' if table.datasets else 'Published methods'}: {table.source}, as printed."
-    yield _comparability(summary.study)
+    yield from comparable_words(summary)
+    yield from filter(None, [held_out_words(summary)])
     unknown = [
         axis.name
         for axis in summary.study.axes
@@ -280,12 +282,3 @@ def _statistics(summary: Summary) -> str:
     if len(summary.columns) > 1:
         words += f" Scores other than {name} are exploratory: nothing is claimed of them."
     return words
-
-
-def _comparability(study: StudyRecord) -> str:
-    if study.preset == "paper":
-        return "Compare them only with the same data set."
-    table, encoder = PUBLISHED[study.published or ""], study.recipe.get("model.backbone", "")
-    if any(same_data(dataset, study.data.name, encoder) for dataset in table.datasets):
-        return f"Those on our data come from another recipe than ours (preset `{study.preset}`)."
-    return f"They are not comparable with ours: other images and another recipe (preset `{study.preset}`)."

@@ -8,7 +8,7 @@ import io
 from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
-from .published import PUBLISHED
+from .comparable import differences, printed, published_table
 from .records import Results
 from .search_words import search_of
 from .statistics import Comparison
@@ -18,18 +18,19 @@ COMPARISON = ("shared", "difference", "low", "high", "p", "p_adjusted", "p_holm"
 
 
 def scores_csv(summary: Summary) -> str:
-    """Long format: coordinates, score, mean, std, n, comparison with the reference, published values, run ids."""
+    """Long format: coordinates, score, mean, std, n, comparison with the reference, published values and whether each
+    may be compared with ours, run ids."""
     study = summary.study
-    table = PUBLISHED.get(study.published or "")
+    table = published_table(study)
     datasets = table.datasets if table else ()
     head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
     head += ["trials", "device_hours"] if study.search else []
     head += [*COMPARISON]
-    lines = [[*head, *(f"published {dataset}" for dataset in datasets), "runs"]]
+    lines = [[*head, *(f"{what} {d}" for d in datasets for what in ("published", "comparable")), "runs"]]
     for arm in summary.arms:
         for score in summary.columns:
-            printed = [table.printed(d, arm.coordinates, score) or "" for d in datasets] if table else []
-            lines.append([*_numbers(summary, arm, score), *printed, " ".join(arm.scores[score].runs)])
+            theirs = (word for d in datasets for word in _published(summary, arm, d, score))
+            lines.append([*_numbers(summary, arm, score), *theirs, " ".join(arm.scores[score].runs)])
     return _text(lines)
 
 
@@ -43,6 +44,15 @@ def cells_csv(results: Results) -> str:
         words += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
         lines.append([*words, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
     return _text(lines)
+
+
+def _published(summary: Summary, arm: ArmSummary, dataset: str, score: str) -> tuple[str, str]:
+    """A printed number, and whether it may be compared with ours."""
+    number = printed(summary, dataset, arm.coordinates, score)
+    if number is None:
+        return "", ""
+    found = differences(summary, dataset, arm.coordinates)
+    return number, "unknown" if found.unknown else "yes" if found.none else "no"
 
 
 def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:

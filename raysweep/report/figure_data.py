@@ -10,7 +10,7 @@ from raysweep.core.scores import LABEL_SCORES
 from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, Summary
-from .published import PUBLISHED, same_setting
+from .comparable import comparable, printed, published_table, value
 from .records import AxisRecord, CellRecord, StudyRecord
 from .statistics import Comparison, Spread
 
@@ -213,34 +213,38 @@ def _rest(coordinates: Mapping[str, str], axis: AxisRecord) -> str:
 
 
 def _shared_paper(summary: Summary, axis: AxisRecord, score: str) -> tuple[PaperLine, ...]:
-    """Published lines of the data set and recipe that are ours too."""
-    table = PUBLISHED.get(summary.study.published or "")
-    if table is None:
-        return ()
-    datasets = [d for d in table.datasets if _same_setting(summary.study, d)]
+    """Published lines whose every number may be compared with ours."""
+    table = published_table(summary.study)
+    datasets = [d for d in table.datasets if _all_comparable(summary, d)] if table else []
     return tuple(line for dataset in datasets for line in _paper_lines(summary, axis, score, dataset))
 
 
 def _paper_panels(summary: Summary, axis: AxisRecord) -> tuple[PaperPanel, ...]:
-    table = PUBLISHED.get(summary.study.published or "")
-    if table is None:
-        return ()
-    datasets = [d for d in table.datasets if not _same_setting(summary.study, d)]
+    """The other ones, each data set on axes of its own."""
+    table = published_table(summary.study)
+    datasets = [d for d in table.datasets if not _all_comparable(summary, d)] if table else []
     panels = (PaperPanel(d, _paper_lines(summary, axis, summary.study.metric, d)) for d in datasets)
     return tuple(panel for panel in panels if panel.lines)
 
 
-def _same_setting(study: StudyRecord, dataset: str) -> bool:
-    return same_setting(dataset, study.data.name, study.preset, study.recipe.get("model.backbone", ""))
+def _all_comparable(summary: Summary, dataset: str) -> bool:
+    table = published_table(summary.study)
+    assert table is not None
+    with_number = [
+        arm.coordinates
+        for arm in summary.arms
+        if any(printed(summary, dataset, arm.coordinates, score) for score in table.scores(dataset))
+    ]
+    return all(comparable(summary, dataset, coordinates) for coordinates in with_number)
 
 
 def _paper_lines(summary: Summary, axis: AxisRecord, score: str, dataset: str) -> tuple[PaperLine, ...]:
-    table = PUBLISHED[summary.study.published or ""]
-    if not table.knows(dataset, axis.name):
+    table = published_table(summary.study)
+    if table is None or not table.knows(dataset, axis.name):
         return ()
     lines: dict[str, list[tuple[float, float]]] = {}
     for arm in summary.arms:
-        value = table.value(dataset, arm.coordinates, score)
-        if value is not None:
-            lines.setdefault(_rest(arm.coordinates, axis), []).append((_place(axis, arm.coordinates), value))
+        number = value(summary, dataset, arm.coordinates, score)
+        if number is not None:
+            lines.setdefault(_rest(arm.coordinates, axis), []).append((_place(axis, arm.coordinates), number))
     return tuple(PaperLine(name, tuple(sorted(points))) for name, points in lines.items())

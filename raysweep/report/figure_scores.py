@@ -154,7 +154,7 @@ def count_words(points: Sequence[Point]) -> str:
 
 def paper_words(source: str) -> str:
     """What stands above the paper's panels."""
-    return f"As printed in the paper{f' ({source})' if source else ''}: other images, another recipe"
+    return f"As printed in the paper{f' ({source})' if source else ''}: not comparable with ours, see the table's notes"
 
 
 def _draw_paper(part: FigureBase, data: Dependence, styles: Styles, source: str) -> None:

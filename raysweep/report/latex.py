@@ -18,7 +18,8 @@ _WORDS = {
 
 _SYMBOLS = {
     "±": r"\pm", MINUS: "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "°": r"^\circ", "µ": r"\mu", "¬": r"\neg",
-    "⁺": "^+", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3", "≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "≈": r"\approx", "≡": r"\equiv",
+    "⁺": "^+", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3",
+    "≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "≈": r"\approx", "≡": r"\equiv",
     "∞": r"\infty", "∈": r"\in", "∑": r"\sum", "√": r"\surd", "∂": r"\partial", "∇": r"\nabla", "∝": r"\propto",
     "∼": r"\sim", "≪": r"\ll", "≫": r"\gg", "∩": r"\cap", "∪": r"\cup", "⊂": r"\subset", "∅": r"\emptyset",
     "∀": r"\forall", "∃": r"\exists", "∫": r"\int", "∏": r"\prod", "⊕": r"\oplus", "⊗": r"\otimes", "∧": r"\wedge",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .aggregate import Summary
 from .caption import caption, label_of, notes
+from .comparable import published_table
 from .overrides import label_tag
-from .published import PUBLISHED
 from .table import Column, Entry, Table
 from .words import DASH, title
 
@@ -18,7 +18,7 @@ def peers_table(summary: Summary) -> Table | None:
 
     Columns are those of our scores that any of the methods has.
     """
-    published = PUBLISHED.get(summary.study.published or "")
+    published = published_table(summary.study)
     if published is None or not published.peers:
         return None
     printed = {name for peers in published.peers.values() for peer in peers for name in peer.scores}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from raysweep.data.expressions import EXPRESSIONS
+
 Row = tuple[Mapping[str, str], Mapping[str, str]]
 """Our coordinates, and score name to the number as printed."""
 
@@ -17,17 +19,49 @@ class Peer:
     scores: Mapping[str, str]
 
 
+EIGHT, SEVEN = EXPRESSIONS, EXPRESSIONS[:7]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What numbers of a paper were measured on, by our names.
+
+    Args:
+        data: kind of the set that was scored: its reader (`raysweep.data.kind`).
+        classes: its expressions; None where the paper does not print how many.
+        encoder: where it is not the one of the paper's recipe.
+        extras: kinds of the extra sets, in order, for arms that train on any.
+        target: kind of the target, where another set was fine-tuned and scored on; else empty.
+    """
+
+    data: str
+    classes: tuple[str, ...] | None = SEVEN
+    encoder: str = ""
+    extras: tuple[str, ...] = ()
+    target: str = ""
+
+    @property
+    def recipe_of(self) -> str:
+        """The data set whose recipe the paper trained by."""
+        return self.target or self.data
+
+
 @dataclass(frozen=True)
 class PublishedTable:
     """One published table: where it stands, what it was measured on, its numbers by our coordinates and names.
 
-    `peers` are methods that we do not train, the paper's own best among them, by what they were measured on.
+    `study`: the study of ours that reproduces it: what its levels change is what the paper's rows are. `settings`: by
+    data set. `peers` are methods that we do not train, the paper's own best among them, by what they were measured on.
+    `trained_on_all`: whether no training image was held out of the models that the numbers are of.
     """
 
     source: str
+    study: str
+    settings: Mapping[str, Setting]
     rows: Mapping[str, tuple[Row, ...]]  # by data set
     notes: tuple[str, ...] = ()
     peers: Mapping[str, tuple[Peer, ...]] = field(default_factory=dict)
+    trained_on_all: bool = True
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class AxisRecord:
 @dataclass(frozen=True)
 class ExtraRecord:
     """A data set that some arms train on and that is not scored. `count`: its training images; `role`: "extra", or
-    "target" where another set is fine-tuned on."""
+    "target" where another set is fine-tuned on; `kind` as of a `DataRecord`."""
 
     name: str
     count: int
@@ -62,11 +62,17 @@ class ExtraRecord:
     fingerprint: str = ""
     source: str = ""
     role: str = "extra"
+    kind: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The data sets of a launch. `counts` are training, validation and test images as they came."""
+    """The data sets of a launch. `counts` are training, validation and test images as they came.
+
+    `kind`: the reader that knows the set ("csv" and "folder" are the user's own), "faces" for built-in ones, "" where
+    nobody recorded it, None in plans that did not say; `options` of the reader that were given.
+    """
 
     name: str
     fingerprint: str
@@ -75,6 +81,8 @@ class DataRecord:
     notes: tuple[str, ...]
     extras: tuple[ExtraRecord, ...] = ()
     source: str = ""
+    kind: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def from_plan(cls, data: Mapping[str, Any]) -> DataRecord:
@@ -87,6 +95,8 @@ class DataRecord:
                 str(e.get("fingerprint", "")),
                 str(e.get("source", "")),
                 str(e.get("role", "extra")),
+                e.get("kind"),
+                tuple(e.get("options", {}).items()),
             )
             for e in data.get("extras", ())
         )
@@ -98,6 +108,8 @@ class DataRecord:
             tuple(data["notes"]),
             tuple(dict.fromkeys(extras)),
             str(data.get("source", "")),
+            data.get("kind"),
+            tuple(data.get("options", {}).items()),
         )
 
 
@@ -139,6 +151,8 @@ class StudyRecord:
     search_trouble: str = ""  # why the plan's search cannot be read, though there should be one
     paper: str = "DDAF"  # whose recipe the preset is
     overrides: Mapping[str, Any] | None = None  # what the user changed (`raysweep.study.overrides`); None: not recorded
+    configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Every arm's configuration by its name: fields by dotted path, without seeds; empty in older plans."""
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:
@@ -179,6 +193,7 @@ class StudyRecord:
             search_trouble=trouble,
             paper=str(study.get("paper") or ("DCJT" if str(study["source"]).startswith("DCJT") else "DDAF")),
             overrides=plan.get("overrides"),
+            configs={arm: {**plan["experiment"], **changes} for arm, changes in plan.get("arms", {}).items()},
         )
 
     @property

@@ -10,8 +10,8 @@ from raysweep.core.words import arm_name
 
 from .aggregate import ArmSummary, ScoreSummary, Summary
 from .caption import caption, label_of, notes
+from .comparable import printed, published_table
 from .overrides import label_tag
-from .published import PUBLISHED, PublishedTable
 from .records import AxisRecord, StudyRecord
 from .search_words import hours_words, search_of
 from .statistics import Comparison, simultaneous
@@ -22,12 +22,12 @@ from .words import DASH, number, p_value, title
 def results_table(summary: Summary, published: bool = True) -> Table:
     """One row an arm: coordinates, n, scores, headline difference, and the paper's numbers beside them."""
     study = summary.study
-    printed = _printed_columns(summary) if published else []
+    theirs = _printed_columns(summary) if published else []
     columns = arm_columns(study, summary.columns)
-    columns += [Column(title(score), f"paper, {dataset}") for dataset, score in printed]
-    rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, printed)) for arm in summary.arms)
+    columns += [Column(title(score), f"paper, {dataset}") for dataset, score in theirs]
+    rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, theirs)) for arm in summary.arms)
     rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
-    above, below = caption(summary), notes(summary)
+    above, below = caption(summary), notes(summary, published)
     return Table(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
 
 
@@ -38,19 +38,16 @@ def pivot_table(summary: Summary) -> Table | None:
         return None
     across = study.compared_axis
     down = next(axis for axis in study.axes if axis != across)
-    table = PUBLISHED.get(study.published or "")
-    datasets = (
-        [d for d in table.datasets if study.metric in table.scores(d) and table.knows(d, down.name)] if table else []
-    )
+    table = published_table(study)
+    datasets = [d for d, s in _printed_columns(summary) if s == study.metric and table and table.knows(d, down.name)]
     columns = [Column(down.name, left=True), *(Column(level, f"ours, {study.data.name}") for level in across.levels)]
     columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
     rows = []
     for level in down.levels:
         row = [Entry(level), *pivot_entries(summary, down, level, across)]
         for dataset in datasets:
-            assert table is not None
             places = ({down.name: level, across.name: other} for other in across.levels)
-            row += [Entry(table.printed(dataset, place, study.metric) or DASH) for place in places]
+            row += [Entry(printed(summary, dataset, place, study.metric) or DASH) for place in places]
         rows.append(tuple(row))
     head, *rest = caption(summary)
     above = (f"{title(study.metric)}: {head}", *rest)
@@ -104,12 +101,9 @@ def arm_row(summary: Summary, arm: ArmSummary, scores: Sequence[str]) -> tuple[E
     return tuple(entries)
 
 
-def _printed(summary: Summary, arm: ArmSummary, printed: list[tuple[str, str]]) -> list[Entry]:
+def _printed(summary: Summary, arm: ArmSummary, columns: list[tuple[str, str]]) -> list[Entry]:
     """The paper's numbers that stand beside an arm."""
-    table = PUBLISHED.get(summary.study.published or "")
-    if table is None:
-        return []
-    return [Entry(table.printed(dataset, arm.coordinates, score) or DASH) for dataset, score in printed]
+    return [Entry(printed(summary, dataset, arm.coordinates, score) or DASH) for dataset, score in columns]
 
 
 def _count(arm: ArmSummary) -> Entry:
@@ -163,7 +157,12 @@ def pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRe
 
 def _printed_columns(summary: Summary) -> list[tuple[str, str]]:
     """(data set, score) of every printed number that stands beside one of ours."""
-    table: PublishedTable | None = PUBLISHED.get(summary.study.published or "")
+    table = published_table(summary.study)
     if table is None:
         return []
-    return [(d, score) for d in table.datasets for score in summary.columns if score in table.scores(d)]
+    return [
+        (dataset, score)
+        for dataset in table.datasets
+        for score in summary.columns
+        if any(printed(summary, dataset, arm.coordinates, score) for arm in summary.arms)
+    ]

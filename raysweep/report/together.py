@@ -8,8 +8,8 @@ from raysweep.core.errors import UserError
 
 from .aggregate import Summary
 from .caption import caption, label_of, notes
+from .comparable import printed_on_same_data, published_table
 from .overrides import label_tag
-from .published import PUBLISHED, same_data
 from .table import Column, Entry, Table
 from .tables import arm_columns, arm_row, pivot_entries
 from .words import DASH, listed, title
@@ -99,7 +99,7 @@ def _words(summaries: Summaries) -> tuple[tuple[str, ...], tuple[tuple[str, str]
     head = f"{study.title}{f' ({study.source})' if study.source else ''} on {listed(names)}."
     above = _merged([[("", words) for words in caption(summary)[1:]] for summary in summaries], names)
     each = "Differences are within a data set."
-    shown = PUBLISHED.get(study.published or "")
+    shown = published_table(study)
     below = _merged([notes(summary, published=bool(shown and shown.datasets)) for summary in summaries], names)
     return (head, *(words for _, words in above), *([each] if study.reference else [])), tuple(below)
 
@@ -114,25 +114,12 @@ def _merged(each: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> 
 
 
 def _printed(summary: Summary, coordinates: Mapping[str, str], score: str) -> Entry:
-    table = PUBLISHED.get(summary.study.published or "")
-    dataset = _theirs(summary)
-    if table is None or dataset is None:
-        return Entry(DASH)
-    return Entry(table.printed(dataset, coordinates, score) or DASH)
+    return Entry(printed_on_same_data(summary, coordinates, score) or DASH)
 
 
 def _knows(summary: Summary, score: str) -> bool:
     """Whether the paper prints the score for any arm on this data set."""
     return any(_printed(summary, arm.coordinates, score).text != DASH for arm in summary.arms)
-
-
-def _theirs(summary: Summary) -> str | None:
-    """The paper's name of our data set (and encoder)."""
-    table, study = PUBLISHED.get(summary.study.published or ""), summary.study
-    if table is None:
-        return None
-    encoder = study.recipe.get("model.backbone", "")
-    return next((dataset for dataset in table.datasets if same_data(dataset, study.data.name, encoder)), None)
 
 
 def _union(lists: Iterable[Sequence[str]]) -> list[str]:

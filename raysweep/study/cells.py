@@ -82,7 +82,7 @@ def with_fixed(study: Study, changes: Mapping[str, Any]) -> tuple[Study, dict[st
     for axis in study.axes:
         path = next((path for path in left if axis.is_over(path)), None)
         if path is not None and not axis.asked and axis.name not in study.reference:
-            axis = replace(Axis.of(path, [left.pop(path)], axis.name), asked=True)
+            axis = replace(Axis.of(path, [left.pop(path)], axis.name), own=axis.levels)
         axes.append(axis)
     return replace(study, axes=axes), left
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import raysweep
@@ -20,10 +21,20 @@ def study_folders() -> list[Path]:
 
     Where a study is in both, the first wins.
     """
-    package = Path(raysweep.__file__).resolve().parent
-    own = next((place / FOLDER for place in (package, package.parent) if (place / FOLDER).is_dir()), None)
-    candidates = [Path.cwd() / FOLDER, *([own] if own else [])]
+    candidates = [Path.cwd() / FOLDER, *_own_folder()]
     return list(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
+
+
+def _own_folder() -> list[Path]:
+    package = Path(raysweep.__file__).resolve().parent
+    return [place / FOLDER for place in (package, package.parent) if (place / FOLDER).is_dir()][:1]
+
+
+@cache
+def own_study(name: str) -> Study:
+    """The study of this name that comes with raysweep, whatever the working folder holds."""
+    (folder,) = _own_folder()
+    return load_study(folder / f"{name}.py")
 
 
 def studies_in(folder: Path) -> dict[str, Path]:

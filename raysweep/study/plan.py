@@ -15,6 +15,7 @@ from raysweep.core.experiment import Data, Experiment, flat_words
 from raysweep.core.stage import Stage
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
+from raysweep.data.kind import kind_of, read_otherwise
 from raysweep.recipes import (
     Known,
     Sets,
@@ -117,6 +118,7 @@ class Plan:
         sets = (self.data, self.extras, self.first, self.remarks)
         return {
             **describe_study(self.study_name, self.study, self.preset, base, *sets, self.used),
+            **describe_arms(self.cells),
             "replicates": sorted({cell.replicate for cell in self.cells}),
             "weights": weights,
             "overrides": self.overrides(),
@@ -166,6 +168,8 @@ def describe_study(
             "name": data.name,
             "fingerprint": data.fingerprint,
             "source": sources.get(data.fingerprint, data.name),
+            "kind": kind_of(data),
+            "options": read_otherwise(data),
             "classes": list(data.classes),
             "counts": [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)],
             "notes": list(data.notes),
@@ -174,6 +178,8 @@ def describe_study(
                     "name": e.name,
                     "fingerprint": e.fingerprint,
                     "source": sources.get(e.fingerprint, e.name),
+                    "kind": kind_of(e),
+                    "options": read_otherwise(e),
                     "count": len(e.rows(TRAIN)),
                     "notes": list(e.notes),
                     "role": "target" if first is not None and e.fingerprint == first.fingerprint else "extra",
@@ -183,6 +189,22 @@ def describe_study(
         },
         "recipe": flat_words(base.model_dump(exclude={"seeds"})),
     }
+
+
+def describe_arms(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Every arm's configuration: the first one's in full, of each arm what differs from it, by dotted path.
+
+    Without the seeds, which are the replicate's.
+    """
+    arms = {cell.arm.name: _fields(cell.experiment) for cell in reversed(cells)}
+    first = _fields(cells[0].experiment)
+    changes = {name: {p: v for p, v in fields.items() if v != first[p]} for name, fields in arms.items()}
+    return {"experiment": first, "arms": dict(reversed(changes.items()))}
+
+
+def _fields(experiment: Experiment) -> dict[str, Any]:
+    tree = experiment.model_dump(mode="json", exclude={"seeds"})
+    return {f"{section}.{name}": value for section, fields in tree.items() for name, value in fields.items()}
 
 
 def make_plan(
