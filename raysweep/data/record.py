@@ -99,7 +99,8 @@ class Listing:
     what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: what a user should know of how the
     set was read (files that were passed over, columns that are not used), for the console; `names_lists`: the release
     names its lists, so their names count in the fingerprint; `counts`: published training counts by expression and
-    `means`: published mean VA, where there are any, to stand beside ours.
+    `means`: published mean VA, where there are any, to stand beside ours. `reader`: which of the
+    readers read it; `name` may be a word of the user's.
     """
 
     name: str
@@ -115,3 +116,4 @@ class Listing:
     counts: Mapping[str, int] = field(default_factory=dict)
     means: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     total: int | None = None
+    reader: str = ""

@@ -99,6 +99,7 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
     return Manifest(
         name=listing.name,
         release=listing.release,
+        reader=listing.reader,
         source=str(listing.root),
         photographs=f"{sum(made.seen for made in draft.journal) % SEEN:016x}",
         cropped=crop.words,

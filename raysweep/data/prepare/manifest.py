@@ -41,7 +41,8 @@ class Manifest(BaseModel):
     an image and are not of the set's own making, `published_counts` and
     `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists;
     `photographs`: 16 hex digits that change with the name or size of any file that was read ("": not recorded).
-    `detector`: what found the faces that came without a box, or "".
+    `detector`: what found the faces that came without a box, or "". `reader`: which reader read it ("": prepared before
+    this was recorded, see `read_by`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class Manifest(BaseModel):
     format: int = FORMAT
     name: str
     release: str
+    reader: str = ""
     source: str
     lists: dict[str, str]
     photographs: str = ""
@@ -73,6 +75,13 @@ class Manifest(BaseModel):
     raysweep: str
     pillow: str
     files: dict[str, File]
+
+    @property
+    def read_by(self) -> str:
+        """The reader; of an older set by its release, "" where that does not say it: a list of MorphSet's and one of
+        the user's that is called so look alike there."""
+        official = self.release not in ("CSV", "folder by class")
+        return self.reader or (self.name if official else "")
 
     @property
     def stored_bytes(self) -> int:

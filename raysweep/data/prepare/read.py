@@ -60,7 +60,7 @@ def read_prepared(folder: Path, name: str) -> FaceData:
             "problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()],
             "remarks": list(manifest.remarks),
             "bad_rows": _bad_rows(folder) if manifest.bad else [],
-            "reader": manifest.name,
+            "reader": manifest.read_by,
             "options": dict(manifest.options),
         },
     )

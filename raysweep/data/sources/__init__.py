@@ -9,6 +9,7 @@ and row; what is wrong with the whole release is a `UserError` before the first 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
@@ -46,7 +47,7 @@ def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
         raise UserError(f"{root}: no such file or folder; {reader.title} is expected there")
     check_unpacked(root)
     try:
-        return reader.read(root, reader.defaults() | dict(options))
+        return replace(reader.read(root, reader.defaults() | dict(options)), reader=name)
     except OSError as error:
         raise UserError(f"{error.filename or root}: {error.strerror or error}") from None
 
