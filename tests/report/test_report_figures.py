@@ -43,11 +43,12 @@ class TestDependence:
         assert data.paper[0].lines[0].points[2] == (0.5, 0.6066)
         assert data.panels[0].paper == ()
 
-    def test_paper_shares_the_axes_for_its_own_images_and_recipe(self, alpha):
+    def test_a_plan_that_does_not_say_what_it_ran_shares_no_axes(self, alpha):
+        """Whether they are the paper's images and recipe is not known (`test_comparable` has plans that say it)."""
         study = replace(alpha.study, preset="paper", data=replace(alpha.study.data, name="AffectNet"))
         data = dependence(summarise(Results(study, alpha.cells)))
-        assert data.panels[0].paper[0].points[2] == (0.5, 0.6066)
-        assert [panel.dataset for panel in data.paper] == ["MorphSet"]
+        assert data.panels[0].paper == ()
+        assert [panel.dataset for panel in data.paper] == ["AffectNet", "MorphSet"]
 
     def test_arms_without_scores_have_no_point(self, alpha):
         cells = tuple(replace(c, state="failed") if c.arm == "alpha=0.5" else c for c in alpha.cells)

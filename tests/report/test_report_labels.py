@@ -363,7 +363,8 @@ class TestThreeAxes:
         assert pivot_table(summary) is None
         assert dependence(summary) is None
         rows = {tuple(entry.text for entry in row[:3]): row for row in results_table(summary).rows}
-        assert [entry.text for entry in rows[("CLS", "relabelled", "EDCLM")][-2:]] == ["0.8774", "0.9224"]
+        assert rows[("CLS", "relabelled", "EDCLM")][-1].text == "0.8774"  # of the encoder that is ours, ResNet-18
+        assert not any(entry.text == "0.9224" for row in rows.values() for entry in row)
         names = {path.name for path in report.paths}
         assert {"dcjt_table2_truth.png", "dcjt_table2_differences.png"} <= names
         assert r"Mapping \& relabelling, 100 \% of B" in (tmp_path / "dcjt_table2.tex").read_text()
