@@ -82,6 +82,7 @@ class PlanWords:
             "orphaned": {"products": left.orphans, "bytes": left.orphan_bytes},
             "device_seconds": expected[0].device_seconds if expected else None,
             "wall_seconds": {str(n): e.wall_seconds for n, e in zip(self.devices, expected, strict=False)},
+            "start_seconds": Speeds.read(self.store).start,
             "speed_unknown": sorted(expected[0].unknown) if expected else [],
             "cell_keys": {cell.name: cell.key for cell in plan.cells},
         }
@@ -126,13 +127,15 @@ class PlanWords:
             return []
         if expected[0].device_seconds is None:
             return [f"  time     unknown: no launch has measured {', '.join(sorted(expected[0].unknown))} yet"]
+        start = Speeds.read(self.store).start
         walls = [
-            f"{duration(e.wall_seconds)} on {plural(n, 'device')}"
+            f"about {duration(e.wall_seconds + (start or 0.0))} on {plural(n, 'device')}"
             for n, e in zip(self.devices, expected, strict=True)
             if e.wall_seconds is not None
         ]
         return [
             f"  time     {expected[0].device_seconds / 3600:.2g} device-hours at measured speed; {', '.join(walls)}"
+            + (f", of it {duration(start)} to start" if start is not None else "")
         ]
 
     def _leftover_lines(self) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.process import BEGAN
 from raysweep.core.store import Store
 from raysweep.data.dataset import FaceData
 from raysweep.ending import Ending
@@ -95,6 +96,7 @@ class Session:
         Raises:
             UserError: something that would fail every cell, found before the first; nothing is written then.
         """
+        since = _first_launch()
         self.check()
         writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
@@ -104,10 +106,11 @@ class Session:
             cluster(options, len(self.plan.tasks)) as allotment,
             opened(writer, self.plan.study_name, options, wishes, console) as opening,
         ):
-            return self.compute(opening, allotment, as_json)
+            return self.compute(opening, allotment, as_json, since)
 
-    def compute(self, opening: Launch, allotment: Allotment | None, as_json: bool) -> int:
-        """Compute what is missing on a joined cluster, and end the launch. Returns the exit code."""
+    def compute(self, opening: Launch, allotment: Allotment | None, as_json: bool, since: float | None = None) -> int:
+        """Compute what is missing on a joined cluster, and end the launch. Returns the exit code. `since`: when the
+        launch began, for the time that it takes to start."""
         plan, wishes, console = self.plan, opening.wishes, opening.console
         tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
         recorder = Recorder(plan, opening.name, opening.uri, tags, opening.journal, opening.publisher)
@@ -116,7 +119,7 @@ class Session:
         speeds = Speeds.read(self.store)
         queue = TaskQueue(plan.tasks, speeds.seconds)
         with Progress(plan, console, plan.study.metric) as progress:
-            listener = Both(progress, recorder, Timing(plan, speeds))
+            listener = Both(progress, recorder, Timing(plan, speeds, since))
             handout = Handout(plan, queue, self.store, opening.leases, listener, allotment.total if allotment else 1)
             outcome = launch(handout, opening.options, allotment)
         with handout.room():
@@ -125,6 +128,18 @@ class Session:
             recorder.ended("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
         ending = Ending(plan, self.store, outcome, opening.name, wishes, console)
         return ending.tell(opening.publisher, self.words().json() if as_json else None)
+
+
+_launched: list[bool] = []
+"""Whether this process has run a launch: the next one finds modules imported and Ray started."""
+
+
+def _first_launch() -> float | None:
+    """When this process began, on the clock of `time.monotonic`; None unless this is its first launch."""
+    if _launched:
+        return None
+    _launched.append(True)
+    return BEGAN
 
 
 class Both(Listener):

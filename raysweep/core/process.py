@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+BEGAN = time.monotonic()
+"""When this process began, as nearly as Python can tell."""
 
 
 @dataclass(frozen=True)

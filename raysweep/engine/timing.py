@@ -13,10 +13,14 @@ from .handout import Listener
 
 
 class Timing(Listener):
-    """Notes the seconds of epochs and of whole tasks; those that went on from a checkpoint only by epochs."""
+    """Notes the seconds of epochs and of whole tasks; those that went on from a checkpoint only by epochs. Also what
+    the launch took until its first epoch began.
 
-    def __init__(self, plan: Plan, speeds: Speeds) -> None:
-        self.plan, self.speeds = plan, speeds
+    `since`: when it began, on the clock of `time.monotonic`; None: not to be noted.
+    """
+
+    def __init__(self, plan: Plan, speeds: Speeds, since: float | None = None) -> None:
+        self.plan, self.speeds, self._since = plan, speeds, since
         self._began: dict[str, float] = {}
         self._device = ""
 
@@ -24,6 +28,9 @@ class Timing(Listener):
         self._began[task.key] = time.monotonic()
 
     def epoch(self, task: Task, event: FitEvent) -> None:
+        if self._since is not None and not event.replayed:
+            self.speeds.note_start(time.monotonic() - self._since - event.seconds)
+            self._since = None
         if event.replayed:
             self._began.pop(task.key, None)
         self._device = event.device or self._device

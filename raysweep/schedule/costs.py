@@ -37,7 +37,8 @@ class Speeds:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._epochs, self._rest = _read(path)
+        self._epochs, self._rest, self._starts = _read(path)
+        self._new_starts: list[float] = []
         self._new_epochs: Samples = defaultdict(list)
         self._new_rest: Samples = defaultdict(list)
         self._trained: dict[str, float] = defaultdict(float)  # seconds, by the last stage of a piece
@@ -66,6 +67,16 @@ class Speeds:
         trained = sum(self._trained.pop(key, 0.0) for key in task.makes)
         self._add(self._new_rest, experiment, device, max(0.0, seconds - trained))
 
+    def note_start(self, seconds: float) -> None:
+        """What a launch took before its first epoch began: imports, Ray, the first process that trains."""
+        self._new_starts.append(max(0.0, seconds))
+
+    @property
+    def start(self) -> float | None:
+        """What a launch takes before its first epoch, seconds; None where no launch has measured it."""
+        starts = [*self._starts, *self._new_starts]
+        return median(starts) if starts else None
+
     def _add(self, samples: Samples, experiment: Experiment, device: str, value: float) -> None:
         name = f"{work_of(experiment)} on {device}"
         if name not in samples:
@@ -74,10 +85,12 @@ class Speeds:
 
     def save(self) -> None:
         """Add what was noted to the file, as it is by now."""
-        epochs, rest = _read(self.path)
+        epochs, rest, starts = _read(self.path)
+        self._starts, self._new_starts = [*starts, *self._new_starts][-KEPT:], []
         self._epochs, self._rest = _merged(epochs, self._new_epochs), _merged(rest, self._new_rest)
         self._new_epochs, self._new_rest, self._latest = defaultdict(list), defaultdict(list), None
         words = {"version": 1, "seconds_an_image": self._epochs, "seconds_besides": self._rest}
+        words |= {"seconds_to_start": self._starts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=f".{FILE}-", delete=False) as draft:
             json.dump(words, draft, indent=1)
@@ -180,10 +193,11 @@ def _merged(old: Samples, new: Samples) -> Samples:
     return untouched | {name: [*old.get(name, []), *values][-KEPT:] for name, values in new.items()}
 
 
-def _read(path: Path) -> tuple[Samples, Samples]:
+def _read(path: Path) -> tuple[Samples, Samples, list[float]]:
     """What a file holds; nothing when it is not there or was harmed: then it is measured again."""
     try:
         words: dict[str, Any] = json.loads(path.read_text())
-        return dict(words["seconds_an_image"]), dict(words["seconds_besides"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}, {}
+        starts = [float(seconds) for seconds in words.get("seconds_to_start", [])]
+        return dict(words["seconds_an_image"]), dict(words["seconds_besides"]), starts
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}, {}, []

@@ -2,15 +2,19 @@
 
 import itertools
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from raysweep.core.store import Store
+from raysweep.engine.timing import Timing
+from raysweep.plan_words import PlanWords
 from raysweep.recipes import FitEvent, Images, Sets, build, plan_tasks
 from raysweep.recipes.run import run_task
 from raysweep.schedule import Speeds, forecast, simulate
+from raysweep.schedule.costs import work_of
 from raysweep.study import Axis, Study, make_cells
 from raysweep.study.plan import plan_cells
 from tests.recipes.small_joint import launch, make_a, make_b, small_joint
@@ -237,3 +241,52 @@ def test_run_task_tells_the_device(tmp_path):
         speeds.note(told, cell)
     speeds.save()
     assert {told.device for told in events} == Speeds.read(store).on().devices
+
+
+def test_what_a_launch_takes_to_start_is_kept(tmp_path):
+    speeds = Speeds.read(Store(tmp_path))
+    assert speeds.start is None
+    speeds.note_start(10.0)
+    speeds.note_start(-1.0)  # a clock that stood still
+    assert speeds.start == 5.0
+    speeds.save()
+    again = Speeds.read(Store(tmp_path))
+    assert again.start == 5.0
+    again.note_start(20.0)
+    again.save()
+    assert Speeds.read(Store(tmp_path)).start == 10.0
+
+
+def test_the_start_is_what_came_before_the_first_epoch_that_was_trained(tmp_path, monkeypatch):
+    study = Study("Any", [Axis.of("train.epochs", [2, 3])])
+    cells = [replace(cell, experiment=small_joint(**PLAIN)) for cell in make_cells(study, "smoke", [0], {})]
+    plan = plan_cells("any", study, "smoke", cells, [SETS] * len(cells), Store(tmp_path))
+    speeds = Speeds.read(Store(tmp_path))
+    timing = Timing(plan, speeds, since=100.0)
+    now = iter([130.0, 150.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    event = FitEvent(plan.tasks[0].key, "target", 1, 4, {}, True, seconds=3.0, images=60, device="x86_64")
+    timing.epoch(plan.tasks[0], event)  # told again from a checkpoint
+    assert speeds.start is None
+    timing.epoch(plan.tasks[0], replace(event, replayed=False))
+    timing.epoch(plan.tasks[0], replace(event, replayed=False))
+    assert speeds.start == 130.0 - 100.0 - 3.0
+
+
+def test_a_plan_says_what_of_its_time_is_the_start(tmp_path):
+    store = Store(tmp_path)
+    study = Study("Any", [Axis.of("train.epochs", [2, 3])])
+    cells = [replace(cell, experiment=small_joint(**PLAIN)) for cell in make_cells(study, "smoke", [0], {})]
+    plan = plan_cells("any", study, "smoke", cells[:1], [SETS], store)
+    words = PlanWords(plan, store, [1], 1)
+    assert "unknown" in "".join(words._time_lines())
+    speeds = Speeds.read(store)
+    work = f"{work_of(cells[0].experiment)} on x86_64"
+    images = sum(Images().of_task(task) for task in plan.tasks)
+    speeds._new_epochs[work].append(45 / images)
+    speeds._new_rest[work].append(0.0)
+    speeds.save()
+    assert words._time_lines() == ["  time     0.013 device-hours at measured speed; about 45 s on 1 device"]
+    speeds.note_start(15.0)
+    speeds.save()
+    assert "about 1 min 00 s on 1 device, of it 15 s to start" in words._time_lines()[0]
