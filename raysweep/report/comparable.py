@@ -18,7 +18,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, field_paths
 from raysweep.core.values import level_name
 from raysweep.core.words import arm_name
-from raysweep.study import PRESETS
+from raysweep.study import PRESETS, epoch_choice
 from raysweep.study.load import own_study
 from raysweep.study.study import Yours
 
@@ -183,7 +183,7 @@ def paper_experiment(
     `weights`: the file that a user gave where the level needs one (MS-Celeb); whether it is one, nobody can check.
     """
     study, setting = own_study(table.study), table.settings[dataset]
-    fields = {**PRESETS["paper"].fields(study.paper, setting.recipe_of), **study.base}
+    fields = {**epoch_choice(study), **PRESETS["paper"].fields(study.paper, setting.recipe_of), **study.base}
     fields |= {"model.backbone": setting.encoder} if setting.encoder else {}
     given = {path: value for path, value in _level_changes(table, coordinates).items() if isinstance(value, Yours)}
     fields |= {**_level_changes(table, coordinates), **dict.fromkeys(given, weights)}

@@ -3,7 +3,7 @@
 `raysweep.study.plan` (keys, store) needs torch and is not imported here: listing and checking studies is instant.
 """
 
-from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells, with_axis
+from .cells import Cell, epoch_choice, fresh_replicates, make_cells, search_budget, search_cells, with_axis
 from .load import find_study, hidden_studies, list_studies, studies_in, study_folders
 from .presets import PRESETS, Preset
 from .ranges import Choice, IntUniform, LogUniform, Range, Uniform
@@ -26,6 +26,7 @@ __all__ = [
     "Study",
     "Uniform",
     "Yours",
+    "epoch_choice",
     "find_study",
     "fresh_replicates",
     "hidden_studies",

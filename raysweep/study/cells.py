@@ -149,7 +149,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: {_instead(study, path)}")
     target = {**study.base, **changes}.get("data.source", "")
-    own = {**_epoch_choice(study), **PRESETS[preset].fields(study.paper, str(target)), **study.base}
+    own = {**epoch_choice(study), **PRESETS[preset].fields(study.paper, str(target)), **study.base}
     base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)
@@ -199,7 +199,7 @@ def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Exper
     return made
 
 
-def _epoch_choice(study: Study) -> dict[str, Any]:
+def epoch_choice(study: Study) -> dict[str, Any]:
     """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
     return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
 

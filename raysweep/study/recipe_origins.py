@@ -114,6 +114,7 @@ _ON_DDAF: Mapping[str, Origin] = {
     **{path: _SCN for path in field_paths() if path.startswith("scn.")},
     "selection.protocol": _paper("4.1", "hyperparameters were chosen on a validation part, then the whole training "
                                         "set is trained on: they are known, so nothing is left to choose"),
+    "selection.metric": Origin(STUDY, "", "the study's headline score; without validation images it chooses nothing"),
     "selection.weights": _paper("4.2"),
     "selection.validation_share": Origin(STUDY, "", "nothing is held out"),
     "selection.validation_per_class": _authors(_DDAF_CODE, "250 there, for choosing hyperparameters; here nothing "
@@ -191,6 +192,7 @@ _ON_DCJT: Mapping[str, Origin] = {
                                 "images again",
                                 differs="training images are held out and choose the epoch (the published numbers had "
                                         "all of them, and the epoch that is best on test)"),
+    "selection.metric": _authors(_DCJT_CODE, "the study's headline score"),
     "selection.weights": _authors(_DCJT_CODE, "the best epoch"),
     "selection.validation_share": _ours("RAF-DB and CAER-S have no validation part: as much as leaves 1,800 of "
                                         "RAF-DB's images to choose by"),
@@ -227,7 +229,8 @@ def recipe_of(paper: str, target: str) -> str:
 def paper_values(recipe: str) -> dict[str, str]:
     """Every field of `--preset paper` in words."""
     paper, target = ("DDAF", "") if recipe == DDAF else ("DCJT", "caers" if recipe == CAER else "rafdb")
-    return field_words(PRESETS["paper"].fields(paper, target))
+    chosen_by = {"selection.metric": "accuracy"} if paper == "DCJT" else {}  # the headline of that paper's studies
+    return field_words({**chosen_by, **PRESETS["paper"].fields(paper, target)})
 
 
 def departures(paper: str, target: str, configs: Iterable[Mapping[str, str]]) -> list[str]:
