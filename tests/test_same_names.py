@@ -94,7 +94,7 @@ def test_what_means_several_things_is_refused(report, words, message):
     code, _, said = report(*words)
     assert code == 2
     assert message in said
-    assert len(said.splitlines()) == 1
+    assert len(said.strip().splitlines()) == 1
 
 
 def test_what_changed_since_is_said(folder, report):
