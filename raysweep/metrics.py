@@ -1,14 +1,12 @@
-"""Scores of a multi-task model over a whole set, by torchmetrics.
+"""Scores of a multi-task model over a whole set, most of them by torchmetrics.
 
-CCC is computed once over the set. Differs from the paper's code, which averages it over batches.
+CCC is computed once over the set, with moments over N. Differs from the paper's code, which averages it over batches.
 
 torchmetrics is imported where it is used: it brings torchvision, SciPy's signals and torch's compiler along, a third of
 what a launch imports before it trains.
 """
 
 from __future__ import annotations
-
-import warnings
 
 import numpy as np
 import torch
@@ -56,8 +54,8 @@ def calibration_error(probs_NK: Tensor, labels_N: Tensor) -> float:
 
 
 def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
-    """RMSE and CCC (Lin, 1989) of valence and arousal over the rows that have both; {} without two such rows."""
-    from torchmetrics.functional import concordance_corrcoef, mean_squared_error
+    """RMSE and CCC (`concordance`) of valence and arousal over the rows that have both; {} without two such rows."""
+    from torchmetrics.functional import mean_squared_error
 
     known = va_N2.isfinite().all(1)
     if int(known.sum()) < 2:
@@ -66,11 +64,27 @@ def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
     for column, name in enumerate(("valence", "arousal")):
         ours, theirs = predicted_N2[known, column].double(), va_N2[known, column].double()
         scores[f"rmse_{name}"] = float(mean_squared_error(ours, theirs, squared=False))
-        with warnings.catch_warnings():  # a constant prediction: CCC is 0 by definition
-            warnings.simplefilter("ignore")
-            ccc = float(concordance_corrcoef(ours, theirs))
-        scores[f"ccc_{name}"] = ccc if ccc == ccc else 0.0
+        scores[f"ccc_{name}"] = concordance(ours, theirs)
     return scores
+
+
+def concordance(x_N: Tensor, y_N: Tensor) -> float:
+    """Concordance correlation coefficient, 2 s_xy / (s_x^2 + s_y^2 + (mean_x - mean_y)^2), in [-1, 1].
+
+    Variances and covariance are means over N, as Lin (1989, "A concordance correlation coefficient to evaluate
+    reproducibility", Biometrics 45) estimates them; torchmetrics takes N - 1, which gives up to N / (N - 1) times as
+    much. 0 where both are constant and equal.
+
+    Args:
+        x_N, y_N: (N,), N > 0. Symmetric in the two.
+
+    >>> round(concordance(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 3.0, 4.0])), 4)  # 2 (2/3) / (2/3 + 2/3 + 1)
+    0.5714
+    """
+    x, y = x_N.double() - x_N.double().mean(), y_N.double() - y_N.double().mean()
+    shift = float(x_N.double().mean() - y_N.double().mean())
+    below = float((x * x).mean() + (y * y).mean()) + shift**2
+    return 2 * float((x * y).mean()) / below if below else 0.0
 
 
 def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:

@@ -13,8 +13,9 @@ from raysweep.training import Trainer
 from tests.conftest import make_squares
 
 WRITTEN_FOR = {**dict.fromkeys(NUMERICS, 1), "data": 2, "step": 3, "evaluate": 5, "retrain": 5, "validate": 3}
-"""The versions that the numbers below belong to. The second of `step` moved keys and no number; its third moved ECE and
-the defaults of erasing and weight decay, which are set here."""
+"""The versions that the numbers below belong to. The second of `step` moved keys and no number; its third turns contrast
+about the mean of luma, as torchvision does (before: of the channels), moved ECE and CCC, and the defaults of erasing and
+weight decay, which are set here."""
 
 
 def golden_experiment() -> Experiment:
@@ -41,12 +42,12 @@ def test_golden_curves():
     assert NUMERICS == WRITTEN_FOR, "write the new numbers down here"
     trainer = Trainer(golden_experiment(), make_squares())
     curves = [result.metrics for result in trainer.epochs()]
-    assert [m["train/ce"] for m in curves] == pytest.approx([1.19325, 0.68928, 0.53985], rel=2e-3)
-    assert [m["train/cs"] for m in curves] == pytest.approx([0.34849, 0.12892, 0.07375], rel=1e-2)
-    assert [m["train/va"] for m in curves] == pytest.approx([0.35644, 0.14530, 0.07786], rel=1e-2)
-    assert [m["val/rmse_valence"] for m in curves] == pytest.approx([0.46669, 0.45039, 0.40734], rel=1e-2)
+    assert [m["train/ce"] for m in curves] == pytest.approx([1.19126, 0.70204, 0.54001], rel=2e-3)
+    assert [m["train/cs"] for m in curves] == pytest.approx([0.34710, 0.12965, 0.07495], rel=1e-2)
+    assert [m["train/va"] for m in curves] == pytest.approx([0.35995, 0.14549, 0.08462], rel=1e-2)
+    assert [m["val/rmse_valence"] for m in curves] == pytest.approx([0.46585, 0.44739, 0.40694], rel=1e-2)
     final = {kind: trainer.score(p)["nll"] for kind, p in trainer.finish().predictions.items()}
-    assert final == pytest.approx({"last": 1.10269, "swa": 0.15327, "best": 1.10269}, rel=2e-2)
+    assert final == pytest.approx({"last": 1.11175, "swa": 0.14978, "best": 1.11175}, rel=2e-2)
 
 
 def test_golden_draws_are_exact():
@@ -80,16 +81,16 @@ def test_golden_joint_training(tmp_path):
     assert NUMERICS == WRITTEN_FOR, "write the new numbers down here"
     result = run_cell(joint_experiment(), joint_sets(), Store(tmp_path))
     curves = result.history
-    assert [m["train/ce"] for m in curves] == pytest.approx([1.22299, 0.91691, 0.73317, 0.76823], rel=5e-3)
+    assert [m["train/ce"] for m in curves] == pytest.approx([1.22306, 0.94453, 0.76624, 0.77114], rel=5e-3)
     # B's mapped VA and labels go through three trainings, which amplify the last digits of a convolution
-    assert [m["train/va"] for m in curves] == pytest.approx([0.12929, 0.08231, 0.06361, 0.02982], rel=5e-2)
+    assert [m["train/va"] for m in curves] == pytest.approx([0.12730, 0.05857, 0.06000, 0.03803], rel=5e-2)
     joined = {number: m for number, m in enumerate(curves, 1) if "extra/loss" in m}
-    assert [m["extra/ce"] for m in joined.values()] == pytest.approx([0.39785, 0.42528], rel=3e-2)
-    assert [m["extra/va"] for m in joined.values()] == pytest.approx([0.07124, 0.10639], rel=6e-2)
+    assert [m["extra/ce"] for m in joined.values()] == pytest.approx([0.44379, 0.46419], rel=3e-2)
+    assert [m["extra/va"] for m in joined.values()] == pytest.approx([0.08280, 0.10271], rel=6e-2)
     assert list(joined) == [2, 4]
     assert result.scores["labels/kept_share"] == pytest.approx(0.8)
     final = {kind: result.scores[f"test_{kind}/nll"] for kind in ("last", "best")}
-    assert final == pytest.approx({"last": 0.28373, "best": 1.00448}, rel=5e-2)
+    assert final == pytest.approx({"last": 0.35779, "best": 1.02709}, rel=5e-2)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
 from raysweep.metrics import (
     affect_scores,
     all_scores,
+    concordance,
     confusion,
     expression_scores,
     label_scores,
@@ -101,8 +102,25 @@ def test_ccc_and_rmse_by_definition():
     for column, name in enumerate(("valence", "arousal")):
         x, y = said[:, column].double().numpy(), truth[:, column].double().numpy()
         ccc = 2 * np.mean((x - x.mean()) * (y - y.mean())) / (x.var() + y.var() + (x.mean() - y.mean()) ** 2)
-        assert scores[f"ccc_{name}"] == pytest.approx(ccc, rel=1e-2)  # torchmetrics uses N - 1
+        assert scores[f"ccc_{name}"] == pytest.approx(ccc, rel=1e-6)
         assert scores[f"rmse_{name}"] == pytest.approx(math.sqrt(np.mean((x - y) ** 2)))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "ccc"),
+    [
+        ([0.0, 1.0], [0.0, 0.5], 2 * 0.125 / (0.25 + 0.0625 + 0.0625)),  # means over N = 2, by hand; N - 1 gives 0.727
+        ([0.0, 1.0, 2.0], [2.0, 1.0, 0.0], -1.0),
+        ([0.0, 0.0, 3.0], [0.0, 3.0, 3.0], 2 * 1.0 / (2 + 2 + 1)),
+        ([0.5, 0.5], [0.5, 0.5], 0.0),
+        ([0.2, 0.4], [0.3, 0.3], 0.0),
+    ],
+)
+def test_ccc_by_hand(x, y, ccc):
+    assert concordance(torch.tensor(x), torch.tensor(y)) == pytest.approx(ccc, abs=1e-6)
+    assert concordance(torch.tensor(y), torch.tensor(x)) == pytest.approx(ccc, abs=1e-6)
+    pair = torch.tensor([x, y]).T
+    assert affect_scores(pair[:, [0, 0]], pair[:, [1, 1]])["ccc_arousal"] == pytest.approx(ccc, abs=1e-6)
 
 
 def test_a_perfect_and_a_constant_affect_prediction():

@@ -15,11 +15,11 @@ NUMERICS = {
     "adapt": 1,
     "targets": 1,
     "start": 1,
-    "step": 3,  # 2: every field not excluded by name; 3: ECE in 15 bins, defaults without erasing and weight decay
+    "step": 3,  # 2: every field not excluded by name; 3: contrast about mean luma, ECE in 15 bins, CCC over N, defaults
     "fit": 1,
     "evaluate": 5,  # 2: moments of VA; 3: attention maps; 4: macro-F1 over the classes among the labels; 5: as `step` 3
     "retrain": 5,
-    "validate": 3,  # 2: as `evaluate` 4; 3: as `step` 3
+    "validate": 3,  # 2, 3: as `evaluate` 4, 5
 }
 """Kinds of stages. A number is hand-bumped when the numbers of its kind move. Not the git commit:
 a change of docs must not retrain anything. Bumped, too, when a kind's product holds more than before: the old

@@ -23,6 +23,9 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """ImageNet's channel statistics, expected by torchvision's weights."""
 
+LUMA = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in a grey image: ITU-R 601, in torchvision's digits."""
+
 
 def normalise(images_N3HW: Tensor) -> Tensor:
     """uint8 pixels to float32 with ImageNet's mean and std. (N, 3, H, W) to (N, 3, H, W)."""
@@ -34,7 +37,13 @@ def normalise(images_N3HW: Tensor) -> Tensor:
 def augment(images_N3HW: Tensor, ids_N: Tensor, seed: int, epoch: int, config: Augment) -> Tensor:
     """Flip, affine, colour jitter, erasing, then `normalise`.
 
-    Source: DDAF section 4.2; ranges from the authors' code.
+    Source: DDAF section 4.2; ranges from the authors' code. Brightness and contrast are torchvision's: a factor, and
+    a factor about the mean of the grey image (`LUMA`), each clamped to [0, 1].
+
+    Differs from the authors' code, which is torchvision's `RandomAffine` and `ColorJitter`: what a shift or turn
+    uncovers repeats the edge of the image (theirs: black); images are resampled bilinearly (theirs: nearest pixel);
+    the shift is drawn before the zoom, so that it grows with it, and not rounded to pixels; brightness comes before
+    contrast (theirs: in random order).
 
     Args:
         images_N3HW: (N, 3, H, W) uint8.
@@ -58,7 +67,7 @@ def augment(images_N3HW: Tensor, ids_N: Tensor, seed: int, epoch: int, config: A
     if config.brightness:
         images.mul_((1 + symmetric("brightness", config.brightness)).view(-1, 1, 1, 1)).clamp_(0, 1)
     if config.contrast:
-        grey = images.mean((1, 2, 3), keepdim=True)
+        grey = (images.mean((2, 3)) @ images.new_tensor(LUMA)).view(-1, 1, 1, 1)
         factor = (1 + symmetric("contrast", config.contrast)).view(-1, 1, 1, 1)
         torch.lerp(grey, images, factor, out=images).clamp_(0, 1)
     images.sub_(images.new_tensor(MEAN).view(1, 3, 1, 1)).div_(images.new_tensor(STD).view(1, 3, 1, 1))

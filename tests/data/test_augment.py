@@ -1,8 +1,11 @@
 """Augmentation: addressed draws, identity when switched off, ranges kept, each operation visible."""
 
+import pytest
 import torch
+from torchvision.transforms import functional as torchvision
 
 from raysweep.core.experiment import Augment
+from raysweep.core.random import derive_key, uniform
 from raysweep.data.augment import MEAN, STD, augment, normalise
 
 OFF = Augment(flip=0, rotate=0, translate=0, scale_min=1, scale_max=1, brightness=0, contrast=0, erase=0)
@@ -81,3 +84,40 @@ def test_erasing_covers_the_asked_area():
     assert abs(float(share.mean()) - 0.1) < 0.01
     none = augment(images, torch.arange(500), 0, 1, only(erase=0.5)) == 0
     assert 0.4 < float(none.flatten(1).any(1).float().mean()) < 0.6
+
+
+def factors(name, ids, reach, seed=0, epoch=1):
+    return 1 + reach * (2 * uniform(derive_key(seed, "augment", epoch, name), ids).float() - 1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "theirs"), [("brightness", torchvision.adjust_brightness), ("contrast", torchvision.adjust_contrast)]
+)
+def test_colour_jitter_is_torchvisions(operation, theirs):
+    """Pictures of one colour far from grey, where means of the channels and of luma differ, and random ones."""
+    images = torch.cat([pictures(), torch.zeros(4, 3, 32, 32, dtype=torch.uint8)])
+    images[6, 1], images[7, 2, :16], images[8, :2], images[9, 0, :, ::2] = 200, 255, 90, 140
+    ids = torch.arange(40, 50)
+    ours = augment(images, ids, 0, 1, only(**{operation: 0.5}))
+    for number, factor in enumerate(factors(operation, ids, 0.5)):
+        expected = normalise(255 * theirs(images[number : number + 1].float() / 255, float(factor)))
+        assert torch.allclose(ours[number : number + 1], expected, atol=1e-5)
+
+
+def test_contrast_turns_about_luma_by_hand():
+    """Half green, half black: luma 0.587 / 2 = 0.2935, the mean of channels 1 / 6."""
+    images, ids = torch.zeros(1, 3, 8, 8, dtype=torch.uint8), torch.tensor([3])
+    images[0, 1, :4] = 255
+    factor = float(factors("contrast", ids, 0.5)[0])
+    ours = augment(images, ids, 0, 1, only(contrast=0.5))[0, 0, 7, 7] * STD[0] + MEAN[0]
+    assert float(ours) == pytest.approx(max(0.2935 * (1 - factor), 0.0), abs=1e-5)
+    assert factor < 1  # else it would be black
+
+
+def test_what_a_shift_uncovers_repeats_the_edge():
+    """The border rule: torchvision's default would be black."""
+    images = torch.full((50, 3, 32, 32), 255, dtype=torch.uint8)
+    images[:, :, :, :2] = 60
+    moved = augment(images, torch.arange(50), 0, 1, only(translate=0.3))
+    values = (moved[:, 0] * STD[0] + MEAN[0]) * 255
+    assert float(values.min()) == pytest.approx(60, abs=0.01)
