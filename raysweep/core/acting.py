@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from .experiment import Experiment, Joint, Labels, Objective, Seeds, Selection, SelfCure
+from .experiment import Experiment, Joint, Labels, Model, Objective, Seeds, Selection, SelfCure
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -75,6 +75,11 @@ def _labels(experiment: Experiment) -> Labels:
     return _at_defaults(labels.model_copy(update={"method": method}), idle)
 
 
+def _model(experiment: Experiment) -> Model:
+    model = experiment.model
+    return model if model.backbone == "arm" else _at_defaults(model, ["arm_alpha"])
+
+
 def _objective(experiment: Experiment) -> Objective:
     objective = experiment.objective
     idle = [] if objective.class_weights == "capped" else ["weight_cap"]
@@ -92,7 +97,9 @@ def _joint(experiment: Experiment) -> Joint:
 
 def _scn(experiment: Experiment) -> SelfCure:
     scn = experiment.scn
-    return scn if experiment.model.head == "scn" else _at_defaults(scn, type(scn).model_fields)
+    if experiment.model.head != "scn":
+        return _at_defaults(scn, type(scn).model_fields)
+    return _at_defaults(scn, ["relabel_margin", "relabel_among"] if scn.relabel_from is None else [])
 
 
 def _selection(experiment: Experiment) -> Selection:
@@ -110,6 +117,7 @@ def _seeds(experiment: Experiment) -> Seeds:
 
 ACTING: Mapping[str, Callable[[Experiment], BaseModel]] = {
     "labels": _labels,
+    "model": _model,
     "objective": _objective,
     "joint": _joint,
     "scn": _scn,

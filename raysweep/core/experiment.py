@@ -148,6 +148,10 @@ class Model(Section):
     weights: str | None = Field("imagenet", description="imagenet, a path to a checkpoint, or none")
     affect: Literal["tanh", "linear"] = Field("tanh", description="end of the VA head: tanh (DDAF) or nothing (DCJT)")
     head: Literal["plain", "scn"] = Field("plain", description="classifier: plain, or SCN's with importance weights")
+    arm_alpha: Literal["learnt", "fixed"] = Field(
+        "learnt",
+        description="ARM's alpha: learnt from 1 (its paper), or fixed at 1 (DCJT authors' code, by accident)",
+    )
 
 
 class Objective(Section):
@@ -224,6 +228,9 @@ class SelfCure(Section):
     rank_weight: float = Field(1.0, ge=0, description="factor of the rank loss")
     relabel_from: float | None = Field(10, ge=0, description="first epoch of relabelling; < 1 = share of epochs")
     relabel_margin: float = Field(0.2, ge=0, lt=1, description="relabel where p_max - p_given exceeds this")
+    relabel_among: Literal["low", "all"] = Field(
+        "low", description="relabel samples of low importance alone (paper), or all (authors' code)"
+    )
 
     def relabels(self, epoch: int, epochs: int) -> bool:
         """Whether labels change at the end of an epoch (1-based) of `epochs`."""

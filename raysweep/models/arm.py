@@ -56,7 +56,8 @@ class ARM(nn.Module):
     Differs from the authors' code: see `SharingAffinity`.
 
     Args:
-        trainable_alpha: off, alpha stays 1. The authors of DCJT left it out of their optimiser, by accident.
+        trainable_alpha: off, alpha stays 1, or what weights that are loaded say (`model.arm_alpha=fixed`). The authors
+            of DCJT left it out of their optimiser, by accident.
     """
 
     def __init__(self, trainable_alpha: bool = True) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from raysweep.core.experiment import Model
 
+from .arm import ARM
 from .backbones import find_backbone, load_encoder_weights
 
 
@@ -66,7 +67,8 @@ def build_model(config: Model, num_classes: int, seed: int) -> MultiTaskModel:
     backbone = find_backbone(config.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = MultiTaskModel(backbone.build(), backbone.features, num_classes, config.affect, config.head)
+        encoder = ARM(trainable_alpha=config.arm_alpha == "learnt") if config.backbone == "arm" else backbone.build()
+        model = MultiTaskModel(encoder, backbone.features, num_classes, config.affect, config.head)
         if config.weights is not None:  # in here too: timm builds a model of its own to hold a download
             load_encoder_weights(model.encoder, config.backbone, config.weights)
     return model

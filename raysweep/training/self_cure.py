@@ -59,8 +59,8 @@ def high_importance(importance_N: Tensor, high_share: float = 0.7) -> Tensor:
 def relabelled(probs_NK: Tensor, given_N: Tensor, margin: float = 0.2, among_N: Tensor | None = None) -> Tensor:
     """Labels after relabelling: the most probable class where p_max - p_given > margin, else the given one.
 
-    Differs from the paper: it considers the group of low importance only (`among_N` =
-    ~high_importance(importance)); the authors' code considers every sample, which is the default here.
+    The paper considers the group of low importance only (`among_N` = ~high_importance(importance), what trains by
+    default); the authors' code considers every sample (`scn.relabel_among=all`).
 
     Args:
         probs_NK: (N, K) probabilities.

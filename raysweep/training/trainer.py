@@ -38,7 +38,7 @@ from .fit_tally import FitTally
 from .objective import loss_terms
 from .ranks import Ranks
 from .selection import better, check_metric, watched
-from .self_cure import rank_loss, relabelled
+from .self_cure import high_importance, rank_loss, relabelled
 from .targets import Part, prepare_targets
 
 
@@ -198,8 +198,7 @@ class Trainer:
                 terms, len(batch), logits, faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows]
             )
             if self._relabels(self.epoch):
-                given = faces.given_N[rows]
-                news.append((rows, relabelled(logits.float().softmax(1), given, self.experiment.scn.relabel_margin)))
+                news.append((rows, self._renamed(rows, out)))
         metrics = tallies["train"].metrics()
         if tallies["extra"].samples:
             metrics |= {f"extra/{name.split('/')[1]}": v for name, v in tallies["extra"].metrics().items()}
@@ -233,6 +232,14 @@ class Trainer:
         """Whether SCN changes labels at the end of an epoch."""
         config = self.experiment
         return config.model.head == "scn" and config.scn.relabels(epoch, config.train.epochs)
+
+    def _renamed(self, rows: Tensor, out: Outputs) -> Tensor:
+        """What SCN would call the images of a step; its groups of importance are those of the rank loss."""
+        scn = self.experiment.scn
+        assert out.importance is not None
+        low = ~high_importance(out.importance.detach().float(), scn.high_share) if scn.relabel_among == "low" else None
+        probs = out.logits.detach().float().softmax(1)
+        return relabelled(probs, self.faces.given_N[rows], scn.relabel_margin, low)
 
     def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> int:
         """New labels from now on, on every rank; how many changed. Of an image drawn several times and renamed

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from raysweep.core.acting import acting_fields
 from raysweep.core.errors import UserError
-from raysweep.models import ARM, fresh_affinity
+from raysweep.core.experiment import Experiment, Model
+from raysweep.models import ARM, build_model, fresh_affinity
 from raysweep.models.arm import SharingAffinity
 
 
@@ -99,6 +101,25 @@ class TestModes:
         module(noise(2, 3, 224, 224)).square().sum().backward()
         missing = [name for name, p in module.named_parameters() if p.grad is None or not p.grad.count_nonzero()]
         assert missing == ([] if trainable else ["affinity.alpha"])
+
+    @pytest.mark.parametrize("how", ["learnt", "fixed"])
+    def test_alpha_by_the_field(self, how):
+        """Same initial weights either way; an optimiser leaves the fixed one at 1, weight decay or not."""
+        models = [build_model(Model(backbone="arm", weights=None, arm_alpha=h), 7, seed=3) for h in (how, "learnt")]
+        states = [model.state_dict() for model in models]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[1])
+        model = models[0].train()
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01, weight_decay=0.1)
+        model(noise(2, 3, 224, 224)).logits.square().sum().backward()
+        optimizer.step()
+        assert (model.encoder.affinity.alpha.item() == 1) == (how == "fixed")
+
+    def test_other_encoders_have_no_alpha(self):
+        fields = [
+            acting_fields(Experiment().with_changes({"model.backbone": name, "model.arm_alpha": "fixed"}))
+            for name in ("resnet18", "small", "arm")
+        ]
+        assert ["model.arm_alpha" in found for found in fields] == [False, False, True]
 
     def test_bfloat16_keeps_its_running_mean_in_float32(self):
         module = SharingAffinity(3)

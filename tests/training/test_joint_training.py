@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
+from raysweep.core.experiment import Experiment
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.splits import all_trained, for_protocol, subset
 from raysweep.models import build_model
@@ -275,42 +276,52 @@ def scn(**changes):
     return small_joint(**{"model__head": "scn", "scn__relabel_from": 3.0, "scn__relabel_margin": 0.1, **changes})
 
 
+def lowest(importance, high_share):
+    """Places of those that are not among the floor(share * N) most important, ties in their order."""
+    ordered = sorted(range(len(importance)), key=lambda place: -importance[place])
+    return set(ordered[int(high_share * len(importance) + 1e-9) :])
+
+
 ONCE = {"train__epochs": 1, "joint__warm_up": 0, "joint__frequency": 1.0}
 
 
 class TestSelfCure:
     def steps(self, trainer, monkeypatch):
-        """(epoch, rows, probabilities, labels and soft labels it was trained towards) of every step."""
+        """(epoch, rows, probabilities, labels and soft labels it was trained towards, places of low importance) of
+        every step."""
         seen, step = [], trainer._step
 
         def record(rows, count):
             faces = trainer.faces
             given, soft = faces.given_N[rows].clone(), faces.soft_NK[rows].clone()
             out, terms = step(rows, count)
-            seen.append((trainer.epoch, rows, out.logits.detach().softmax(1), given, soft))
+            low = lowest(out.importance.tolist(), trainer.experiment.scn.high_share)
+            seen.append((trainer.epoch, rows, out.logits.detach().softmax(1), given, soft, low))
             return out, terms
 
         monkeypatch.setattr(trainer, "_step", record)
         return seen
 
     @pytest.mark.parametrize("draw", ["plain", "balanced"])
-    def test_labels_change_at_the_end_of_the_epochs_that_relabel_and_stay_changed(self, monkeypatch, draw):
-        trainer = joint_trainer(scn(labels__noise_rate=0.2, joint__draw=draw))
+    @pytest.mark.parametrize("among", ["low", "all"])
+    def test_labels_change_at_the_end_of_the_epochs_that_relabel_and_stay_changed(self, monkeypatch, draw, among):
+        trainer = joint_trainer(scn(labels__noise_rate=0.2, joint__draw=draw, scn__relabel_among=among))
         seen = self.steps(trainer, monkeypatch)
         clean = trainer.faces.given_N.clone()
         expected = clean.clone()  # the labels after each epoch, computed from what every step saw
         changes = []
         for result in trainer.epochs():
             new: dict[int, int] = {}
-            for epoch, rows, probs, given, soft in seen:
+            for epoch, rows, probs, given, soft, low in seen:
                 if epoch != result.epoch:
                     continue
                 assert torch.equal(given, expected[rows])  # not before the epoch's end, and for good afterwards
                 assert torch.equal(soft.argmax(1), given)
                 assert torch.equal(soft.max(1).values, torch.ones(len(rows)))
-                for row, p, k in zip(rows.tolist(), probs, given.tolist(), strict=True):
+                for place, (row, p, k) in enumerate(zip(rows.tolist(), probs, given.tolist(), strict=True)):
                     best = int(p.argmax())
-                    if epoch >= 3 and best != k and float(p[best] - p[k]) > 0.1:
+                    may = among == "all" or place in low
+                    if may and epoch >= 3 and best != k and float(p[best] - p[k]) > 0.1:
                         new[row] = max(best, new.get(row, -1))  # an image drawn twice
             for row, label in new.items():
                 expected[row] = label
@@ -345,6 +356,14 @@ class TestSelfCure:
         metrics = fitted(trainer)
         assert torch.equal(trainer.faces.given_N, before)
         assert not any("fit/relabelled" in m for m in metrics)
+
+    def test_the_papers_rule_is_the_default_and_changes_fewer(self):
+        assert Experiment().scn.relabel_among == "low"
+        relabelled = {}
+        for among in ("low", "all"):
+            trainer = joint_trainer(scn(labels__noise_rate=0.2, scn__relabel_among=among, scn__relabel_margin=0.0))
+            relabelled[among] = next(m["fit/relabelled"] for m in fitted(trainer) if "fit/relabelled" in m)
+        assert 0 < relabelled["low"] < relabelled["all"]
 
     def test_metrics(self, monkeypatch):
         trainer = joint_trainer(scn(labels__noise_rate=0.2, scn__rank_weight=0.5, scn__margin=0.9))
