@@ -252,6 +252,10 @@ class Joint(Section):
     extra_share: SharePerSet = Field(
         1.0, description="then use this share of them (DCJT, Table 8); or one a set: 0.5+1"
     )
+    extra_draw: Literal["anew", "once"] = Field(
+        "anew",
+        description="a share: drawn anew in every replicate, or once, the same images in all (paper: not said)",
+    )
     extra_weight: WeightPerSet = Field(
         1.0, description="factor of an extra set's images in the loss; or one a set: 0.5+1"
     )
@@ -320,7 +324,7 @@ class Selection(Section):
 class Seeds(Section):
     """Four seeds, so that arms of one replicate differ only in what the arm changes."""
 
-    split: int = Field(0, ge=0, description="which training images are held out")
+    split: int = Field(0, ge=0, description="which training images are held out, which share of an extra set is used")
     noise: int = Field(0, ge=0, description="which labels flip, and to what")
     init: int = Field(0, ge=0, description="initial weights")
     order: int = Field(0, ge=0, description="order of batches, augmentation")

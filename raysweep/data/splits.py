@@ -86,8 +86,10 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
     return data.with_splits(splits)
 
 
-def subset(data: FaceData, split: int, count: int | None) -> FaceData:
-    """About `count` images of one split, class shares kept, the same ones every time; the rest leave the set.
+def subset(data: FaceData, split: int, count: int | None, seed: int | None = None) -> FaceData:
+    """About `count` images of one split, class shares kept; the rest leave the set. Fewer lie within more.
+
+    `seed`: of another draw; without one they are the same ones every time.
 
     Images are not copied. Rows are numbered anew, as they always were: noise and order of an image follow its number.
     """
@@ -95,10 +97,12 @@ def subset(data: FaceData, split: int, count: int | None) -> FaceData:
     if count is None or count >= len(rows):
         return data
     place = torch.arange(len(rows))  # within the split: what became of the other splits does not matter
-    kept = rows[_share_of_classes(data.labels[rows], place, derive_key("subset", split), count / len(rows))]
+    key = derive_key("subset", split) if seed is None else derive_key(seed, "subset", split)
+    kept = rows[_share_of_classes(data.labels[rows], place, key, count / len(rows))]
     everything_else = torch.nonzero(data.splits != split).flatten()
     taken = data.take(torch.sort(torch.cat([kept, everything_else])).values)
-    return replace(taken, fingerprint=f"{data.fingerprint} {len(kept)} of {len(rows)} in {split}")
+    draw = "" if seed is None else f", draw {seed}"
+    return replace(taken, fingerprint=f"{data.fingerprint} {len(kept)} of {len(rows)} in {split}{draw}")
 
 
 def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: int | None) -> Tensor:

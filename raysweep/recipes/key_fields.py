@@ -50,6 +50,7 @@ _GRAPH_OF_JOINT = {
     "joint.extra_splits": _SETS,
     "joint.extra_images": _SETS,
     "joint.extra_share": _SETS,
+    "joint.extra_draw": _SETS,
     "joint.extra_weight": "`weight` of the targets of each extra set",
     "joint.classes": _SETS,
     "joint.drop": _SETS,

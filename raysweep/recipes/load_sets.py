@@ -58,7 +58,6 @@ def _asked(experiment: Experiment, number: int, source: str) -> Extra:
         Data(source=source, image_size=experiment.data.image_size),
         value_of(joint.extra_splits, number),
         value_of(joint.extra_images, number),
-        value_of(joint.extra_share, number),
         value_of(joint.classes, number),
         value_of(joint.drop, number),
         value_of(joint.map, number),
@@ -68,7 +67,7 @@ def _asked(experiment: Experiment, number: int, source: str) -> Extra:
 
 @dataclass(frozen=True)
 class Extra:
-    """What is asked of an extra set: its parts, at most `images` of them for training, then a `share` of those.
+    """What is asked of an extra set: its parts, at most `images` of them for training.
 
     `classes`, `drop`, `map`: what becomes of its classes; `shared`: whether the last two are said of all extra sets.
     """
@@ -76,7 +75,6 @@ class Extra:
     data: Data
     splits: str
     images: int | None
-    share: float
     classes: int | None = None
     drop: str | None = None
     map: str | None = None
@@ -178,8 +176,7 @@ def _limited(read: _Read, config: Data, watched: bool) -> _Read:
 
 
 def _limited_extra(read: _Read, extra: Extra) -> _Read:
-    data = subset(read.data, TRAIN, extra.images)
-    return replace(read, data=subset(data, TRAIN, max(1, round(extra.share * len(data.rows(TRAIN))))))
+    return replace(read, data=subset(read.data, TRAIN, extra.images))
 
 
 class _Apart:

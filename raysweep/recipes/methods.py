@@ -18,7 +18,7 @@ from .fit import fit_chain, start_from
 from .key_fields import key_fields
 from .known import Known
 from .label_stages import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
-from .sets import Sets, check_sets, replaces_own_va
+from .sets import Sets, check_sets, replaces_own_va, share_of
 
 Again = Callable[[], tuple[list[Stage], list[Stage]]]
 """The targets of a method's final training with no image of A held out: what every epoch passes over, what joins."""
@@ -54,7 +54,20 @@ class Ground:
 
     @cached_property
     def labels_b(self) -> list[Stage]:
-        return [labels_stage(self.experiment, self.data(extra), every_image=True) for extra in self.sets.extras]
+        return [labels_stage(self.experiment, self.data(extra), every_image=True) for extra in self.extras]
+
+    @property
+    def extras(self) -> list[FaceData]:
+        """What this replicate trains on of every extra set."""
+        joint, seed = self.experiment.joint, self.experiment.seeds.split
+        tokens = [
+            (id(whole), value_of(joint.extra_share, i), joint.extra_draw, seed)
+            for i, whole in enumerate(self.sets.extras)
+        ]
+        return [
+            self.known.once(token, partial(share_of, self.experiment, whole, i))
+            for i, (token, whole) in enumerate(zip(tokens, self.sets.extras, strict=True))
+        ]
 
     def data(self, data: FaceData) -> Stage:
         token = (

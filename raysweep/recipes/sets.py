@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
-from raysweep.data.dataset import FaceData
+from raysweep.core.per_set import value_of
+from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.data.splits import subset
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Leak:
 
 @dataclass(frozen=True)
 class Sets:
-    """`target` is A of DCJT, `extras` are B and further sets (every image of them is for training).
+    """`target` is A of DCJT, `extras` are B and further sets (every image of them is for training, or a replicate's
+    share of them: `share_of`).
 
     `leaks`: what they train on though another set is scored on it.
     """
@@ -50,6 +53,17 @@ class Sets:
     @property
     def all(self) -> tuple[FaceData, ...]:
         return (self.target, *self.extras, *([self.finetune] if self.finetune else []))
+
+
+def share_of(experiment: Experiment, data: FaceData, number: int) -> FaceData:
+    """What an experiment trains on of its extra set `number`: `joint.extra_share` of every class.
+
+    Drawn anew in every replicate, so that the spread over replicates has what another part of the set would have
+    given; or once. A smaller share lies within a larger one of the same draw.
+    """
+    joint = experiment.joint
+    count = max(1, round(value_of(joint.extra_share, number) * len(data.rows(TRAIN))))
+    return subset(data, TRAIN, count, experiment.seeds.split if joint.extra_draw == "anew" else None)
 
 
 def replaces_own_va(experiment: Experiment, sets: Sets) -> bool:

@@ -9,7 +9,7 @@ from raysweep.study.recipe_origins import departures
 
 from .aggregate import ArmSummary, Summary
 from .caption_choice import epoch_choice
-from .caption_joint import extra_notes, extra_weights, extra_words, joint_recipe, label_notes
+from .caption_joint import extra_notes, extra_shares, extra_weights, extra_words, joint_recipe, label_notes
 from .comparable_words import comparable_words, held_out_words
 from .overrides import override_words
 from .published import PUBLISHED
@@ -48,6 +48,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
         *override_words(study),
         *_departures(summary),
         *joint_recipe(cell.config for arm in summary.arms for cell in arm.cells),
+        *extra_shares(cell.config for arm in summary.arms for cell in arm.cells),
         *extra_weights(cell.config for arm in summary.arms for cell in arm.cells),
         *_label_statistics(summary),
         *_search(summary),

@@ -12,6 +12,10 @@ from .words import listed, one_line, plural
 MOST_NOTES = 8
 
 _DRAWS = {"plain": "each of its images once", "balanced": "its classes drawn evenly, as in the authors' code"}
+_SHARE_DRAWS = {
+    "anew": "drawn anew in every replicate, a smaller share within a larger one",
+    "once": "the same images in every replicate",
+}
 _PASSES = {"epoch": "as a pass after A's", "batch": "batch by batch with A"}
 _REDUCTIONS = {"sum": "squared errors of V and A summed", "mean": "squared errors of V and A averaged"}
 
@@ -58,6 +62,23 @@ def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:
     if not weights or all(float(word) == 1 for word in weights.split("+")):
         return []
     return [f"In the loss, images of the extra data weigh {', '.join(f'{float(w):g}' for w in weights.split('+'))}."]
+
+
+def extra_shares(configs: Iterable[Mapping[str, str]]) -> list[str]:
+    """Which shares of the extra sets are trained on, and how they were drawn; nothing where all of them is."""
+    joint = [config for config in configs if config.get("joint.method", "target") != "target"]
+    parts = [config for config in joint if any(float(s) < 1 for s in config.get("joint.extra_share", "1").split("+"))]
+    shares = [" + ".join(f"{100 * float(s):g} %" for s in config["joint.extra_share"].split("+")) for config in parts]
+    draws = {config.get("joint.extra_draw", "once") for config in parts}  # runs of old drew once
+    sentences = []
+    if shares:
+        some = "" if len(parts) == len(joint) else ", in these arms alone"
+        sentences.append(
+            f"Of the extra data {listed(list(dict.fromkeys(shares)), 'or')} of each class is trained on{some}, "
+            f"{listed([words for draw, words in _SHARE_DRAWS.items() if draw in draws], 'or')}; the paper does not say "
+            "how it drew them."
+        )
+    return sentences
 
 
 def label_notes(summary: Summary) -> list[str]:

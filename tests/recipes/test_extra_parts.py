@@ -8,6 +8,7 @@ from raysweep.core.experiment import Experiment
 from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.recipes import Sets, build, load_sets
+from raysweep.recipes.sets import share_of
 from raysweep.report.caption_joint import extra_weights
 from tests.own_sets import write_set
 from tests.recipes.small_joint import fits, key_of, make_a, make_b, products, small_joint, stage_of
@@ -71,10 +72,11 @@ def test_the_same_limit_of_a(own, protocol, trained):
 
 
 def test_one_value_a_set(own):
-    b, d = loaded(
-        own, "B+D", joint__extra_images="48+none", joint__extra_share="0.5+1", joint__extra_splits="all+train"
-    ).extras
-    assert (len(b.rows(TRAIN)), len(d.rows(TRAIN))) == (24, 90)
+    b, d = loaded(own, "B+D", joint__extra_images="48+none", joint__extra_splits="all+train").extras
+    assert (len(b.rows(TRAIN)), len(d.rows(TRAIN))) == (48, 90)
+    experiment = small_joint(joint__extra=("B", "D"), joint__extra_share="0.5+1")
+    parts = [share_of(experiment, data, number) for number, data in enumerate((b, d))]
+    assert [len(part.rows(TRAIN)) for part in parts] == [24, 90]
     assert not len(b.rows(TEST))
 
 

@@ -10,9 +10,12 @@ from PIL import Image
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
+from raysweep.core.stage import ancestry
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.recipes import Sets, build, load_sets
+from raysweep.recipes.known import Known
 from raysweep.recipes.label_stages import data_stage
+from raysweep.recipes.sets import share_of
 from tests.recipes.small_joint import make_a, make_b, small_joint
 
 NAMES = ("neutral", "happiness", "fear")
@@ -48,6 +51,14 @@ def loaded(folders, extra="B", **changes):
     return load_sets(small_joint(**{**fields, **changes}))
 
 
+def shares(folders, **changes):
+    """What a replicate trains on of each extra set."""
+    fields = {"data__source": folders["A"], "data__image_size": 32, "joint__extra": (folders["B"],)}
+    experiment = small_joint(**{**fields, **changes})
+    sets = load_sets(experiment)
+    return [share_of(experiment, extra, number) for number, extra in enumerate(sets.extras)]
+
+
 def pictures(data, split=TRAIN):
     """Which pictures: their colours."""
     return {tuple(pixel) for pixel in data.images[data.rows(split)][:, :, 0, 0].tolist()}
@@ -75,36 +86,76 @@ def test_the_target_alone_needs_no_other(folders):
     assert sets.all == (sets.target,)
 
 
-def test_smaller_shares_are_subsets_of_larger_ones(folders):
-    taken = [pictures(loaded(folders, joint__extra_share=share).extras[0]) for share in (0.1, 0.25, 0.5, 0.9, 1.0)]
+@pytest.mark.parametrize("draw", ["anew", "once"])
+def test_smaller_shares_are_subsets_of_larger_ones(folders, draw):
+    taken = [
+        pictures(shares(folders, joint__extra_share=share, joint__extra_draw=draw)[0])
+        for share in (0.1, 0.25, 0.5, 0.9, 1.0)
+    ]
     assert [len(these) for these in taken] == [12, 30, 60, 108, 120]
     for fewer, more in itertools.pairwise(taken):
         assert fewer < more
 
 
 def test_shares_keep_the_classes(folders):
-    (extra,) = loaded(folders, joint__extra_share=0.25).extras
+    (extra,) = shares(folders, joint__extra_share=0.25)
     assert extra.labels.bincount(minlength=3).tolist() == [10, 10, 10]
 
 
 def test_a_share_of_a_number_of_images(folders):
-    (extra,) = loaded(folders, joint__extra_images=60, joint__extra_share=0.5).extras
+    (extra,) = shares(folders, joint__extra_images=60, joint__extra_share=0.5)
     (all_sixty,) = loaded(folders, joint__extra_images=60).extras
     assert len(extra) == 30
     assert pictures(extra) < pictures(all_sixty)
 
 
 def test_other_images_have_another_key(folders):
-    half_of_sixty = loaded(folders, joint__extra_images=60, joint__extra_share=0.5).extras[0]
+    half_of_sixty = shares(folders, joint__extra_images=60, joint__extra_share=0.5)[0]
     thirty = loaded(folders, joint__extra_images=30).extras[0]
     same_pictures = pictures(half_of_sixty) == pictures(thirty)
     assert same_pictures == (data_stage(half_of_sixty, Experiment()).key == data_stage(thirty, Experiment()).key)
 
 
+def test_a_share_is_drawn_anew_in_every_replicate_or_once(folders):
+    def drawn(draw, share=0.5):
+        return [
+            shares(folders, joint__extra_share=share, joint__extra_draw=draw, seeds__split=seed)[0] for seed in range(3)
+        ]
+
+    anew, once = drawn("anew"), drawn("once")
+    assert len({frozenset(pictures(data)) for data in anew}) == len({data.fingerprint for data in anew}) == 3
+    assert len({frozenset(pictures(data)) for data in once}) == len({data.fingerprint for data in once}) == 1
+    assert {len(data) for data in (*anew, *once)} == {60}
+    assert all(data.labels.bincount(minlength=3).tolist() == [20, 20, 20] for data in anew)
+    whole = [*drawn("anew", 1.0), *drawn("once", 1.0)]
+    assert len({data.fingerprint for data in whole}) == 1
+
+
+@pytest.mark.parametrize("method", ["extra", "combine", "dcjt"])
+def test_replicates_train_on_their_own_share(folders, method):
+    """Built one by one and as a study builds them, with what is known of other cells; the target alone has no share."""
+
+    def trained(draw, seed, known):
+        experiment = small_joint(
+            data__source=folders["A"], data__image_size=32, joint__extra=(folders["B"],), joint__extra_share=0.5,
+            joint__extra_draw=draw, joint__method=method, seeds__split=seed,
+            joint__pseudo_va="none", joint__mapping="none", joint__relabel=False,
+        )  # fmt: skip
+        stages = ancestry([build(experiment, load_sets(experiment), known)])
+        (b,) = {s.aside["data"].fingerprint for s in stages if s.kind == "data" and s.aside["data"].name == "B"}
+        return b
+
+    for known in (Known(), None):
+        found = [trained(draw, seed, known) for draw in ("anew", "once") for seed in (0, 1)]
+        assert len(set(found)) == 3
+        assert found[2] == found[3]
+
+
 @pytest.mark.parametrize("share", [1.0, 0.5])
 def test_the_number_of_a_s_images_is_not_b_s(folders, share):
-    sets = loaded(folders, data__train_images=18, joint__extra_share=share)
-    assert (len(sets.target.rows(TRAIN)), len(sets.extras[0])) == (18, 120 * share)
+    changes = {"data__train_images": 18, "joint__extra_share": share}
+    assert len(loaded(folders, **changes).target.rows(TRAIN)) == 18
+    assert len(shares(folders, **changes)[0]) == 120 * share
 
 
 def test_fine_tuning_on_the_target_or_a_third_set(folders):

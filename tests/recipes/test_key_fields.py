@@ -124,6 +124,7 @@ WHERE_IMAGES_DIFFER = {
     "joint.map": (JOINED, "fear:surprise"),
     "joint.extra_images": (JOINED, 48),
     "joint.extra_share": (JOINED, 0.5),
+    "joint.extra_draw": ({**JOINED, "joint.extra_share": 0.5}, "once"),
     "joint.finetune": (JOINED, "target"),
 }
 """The same of fields that say which images are read."""
@@ -212,6 +213,7 @@ LEFT_OUT = [
               "joint.pseudo_va": "own", "joint.extra_part": "subset", "joint.schedule": "concatenate",
               "joint.draw": "balanced", "joint.labeller_weight_va": 2.0, "joint.frequency": 1.0, "joint.map_all": True,
               "joint.extra_images": 20, "joint.extra_share": 0.5, "joint.finetune_rate": 0.3, "joint.extra": ("B",),
+              "joint.extra_draw": "once",
               "joint.extra_sets": 1, "joint.extra_splits": "all", "joint.extra_weight": 2.0, "joint.classes": 7,
               "joint.drop": "contempt", "joint.map": "fear:surprise"}),
     (TARGET, {"scn.high_share": 0.4, "scn.margin": 0.4, "scn.rank_weight": 9.0, "scn.relabel_from": 1.0,
