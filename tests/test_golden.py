@@ -13,9 +13,9 @@ from raysweep.training import Trainer
 from tests.conftest import make_squares
 
 WRITTEN_FOR = {**dict.fromkeys(NUMERICS, 1), "data": 2, "step": 3, "evaluate": 5, "retrain": 5, "validate": 3}
-"""The versions that the numbers below belong to. The second of `step` moved keys and no number; its third turns contrast
-about the mean of luma, as torchvision does (before: of the channels), moved ECE and CCC, and the defaults of erasing and
-weight decay, which are set here."""
+"""The versions that the numbers below belong to. The second of `step` moved keys and no number; its third turns
+contrast about the mean of luma, as torchvision does (before: of the channels), moved ECE and CCC, and the defaults of
+erasing and weight decay, which are set here."""
 
 
 def golden_experiment() -> Experiment:

@@ -79,6 +79,7 @@ _ON_DDAF: Mapping[str, Origin] = {
     "labels.va_noise": Origin(STUDY, "", "not in the paper"),
     "model.backbone": _paper("4.2"),
     "model.weights": _authors(_DDAF_CODE),
+    "model.arm_alpha": Origin(STUDY, "", "of ARM alone"),
     "model.affect": _authors(_DDAF_CODE),
     "model.head": Origin(STUDY, "", "the other one is SCN's"),
     "objective.class_weights": _paper("Eq. 5-6", "weight of the hard label, as the authors read Eq. 6"),
@@ -131,6 +132,8 @@ _ON_DCJT: Mapping[str, Origin] = {
     "model.backbone": _paper("Tables 1-6", "ARM is the better of the two encoders of the ablations; ResNet-18 is "
                                            "`--set model.backbone=resnet18`"),
     "model.weights": _paper("4.3", "MS-Celeb weights, of the best printed results, are a file of the user's"),
+    "model.arm_alpha": _ours("learnt, as in ARM's own paper; the authors' code keeps it at 1, by accident: "
+                             "`--set model.arm_alpha=fixed`"),
     "model.affect": _authors(_DCJT_CODE, "one linear layer gives logits and VA"),
     "model.head": Origin(STUDY, "", "the other one is SCN's"),
     "objective.class_weights": _paper("Eq. 4", "none is printed"),
@@ -167,6 +170,8 @@ _ON_DCJT: Mapping[str, Origin] = {
     "joint.extra_splits": _ours("the paper trains on AffectNet's training set; validation images of an extra set are "
                                 "never scored, so they are trained on, too"),
     "joint.extra_share": _paper("Table 8"),
+    "joint.extra_draw": _ours("Table 8 does not say whether its parts of B are drawn once: anew in every replicate, so "
+                              "that intervals hold for any part of that size"),
     "joint.extra_weight": _paper("Eq. 6"),
     "joint.finetune": Origin(STUDY, "Table 7", "what is fine-tuned on"),
     "joint.finetune_rate": _ours("the paper does not say how it fine-tunes",
