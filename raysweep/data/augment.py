@@ -67,7 +67,7 @@ def augment(images_N3HW: Tensor, ids_N: Tensor, seed: int, epoch: int, config: A
     if config.brightness:
         images.mul_((1 + symmetric("brightness", config.brightness)).view(-1, 1, 1, 1)).clamp_(0, 1)
     if config.contrast:
-        grey = (images.mean((2, 3)) @ images.new_tensor(LUMA)).view(-1, 1, 1, 1)
+        grey = (images.mean((2, 3)) * images.new_tensor(LUMA)).sum(1).view(-1, 1, 1, 1)  # no matmul: autocast rounds it
         factor = (1 + symmetric("contrast", config.contrast)).view(-1, 1, 1, 1)
         torch.lerp(grey, images, factor, out=images).clamp_(0, 1)
     images.sub_(images.new_tensor(MEAN).view(1, 3, 1, 1)).div_(images.new_tensor(STD).view(1, 3, 1, 1))
@@ -84,7 +84,8 @@ def _affine(images: Tensor, draw: Draw, symmetric: Callable[[str, float], Tensor
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     shift_x, shift_y = symmetric("shift x", 2 * config.translate), symmetric("shift y", 2 * config.translate)
     theta = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], 1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    with torch.autocast(images.device.type, enabled=False):  # else places would be rounded to 8 bits
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 

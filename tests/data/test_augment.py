@@ -121,3 +121,10 @@ def test_what_a_shift_uncovers_repeats_the_edge():
     moved = augment(images, torch.arange(50), 0, 1, only(translate=0.3))
     values = (moved[:, 0] * STD[0] + MEAN[0]) * 255
     assert float(values.min()) == pytest.approx(60, abs=0.01)
+
+
+def test_autocast_changes_nothing():
+    images, ids = pictures(), torch.arange(6)
+    plain = augment(images, ids, 0, 1, Augment())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(augment(images, ids, 0, 1, Augment()), plain)
