@@ -25,7 +25,7 @@ from raysweep.engine.search.timing import SearchTiming
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, alive_on, console_for, opened, run_tags
 from raysweep.plan_words import data_line, note_lines, other_lines
-from raysweep.recipes import FitEvent, Sets, load_sets, remarks
+from raysweep.recipes import FitEvent, Sets, draw_sets, load_sets, remarks
 from raysweep.schedule import Speeds
 from raysweep.session import Session
 from raysweep.study import Cell, Study, make_cells
@@ -180,6 +180,7 @@ class SearchSession:
             UserError: something that would fail every trial, found before the first; nothing is written then.
         """
         self.check()
+        draw_sets(self._sets)
         so_far = self._so_far()
         writer = Writer(connect(wishes.tracking), self.store)
         console = console_for(as_json)

@@ -20,7 +20,7 @@ from raysweep.engine.timing import Timing
 from raysweep.inputs import try_inputs
 from raysweep.launching import Launch, console_for, opened, run_tags
 from raysweep.plan_words import PlanWords
-from raysweep.recipes import FitEvent, Task
+from raysweep.recipes import FitEvent, Task, draw_sets, load_sets
 from raysweep.schedule import Speeds, TaskQueue
 from raysweep.study import Cell, Study
 from raysweep.study.identity import SetIdentity
@@ -98,6 +98,7 @@ class Session:
         """
         since = _first_launch()
         self.check()
+        draw_sets(load_sets(cell.experiment, self.cache) for cell in self.plan.to_train)
         writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
         console.print(self.words(per_trial=wishes.devices_per_trial).headline(), markup=False, soft_wrap=True)

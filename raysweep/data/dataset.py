@@ -19,11 +19,10 @@ __all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
 class FaceData:
     """One data set. N images, K expressions; every per-image tensor has N rows.
 
-    Shapes: `images` (N, 3, H, W) uint8, a tensor (perhaps over a memory map) or some rows of one
-    (`Picked`); `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in [-1, 1], valence first, NaN
-    where not annotated; `votes` (N, K) float32 rows summing to 1 or all NaN where nobody voted (the
-    soft truth); `subjects` (N,) int64, -1 where unknown; `splits` (N,) int64, one of TRAIN,
-    VALIDATION, TEST.
+    Shapes: `images` (N, 3, H, W) uint8, a tensor (perhaps over a memory map), some rows of one (`Picked`), or still to
+    be drawn (`Drawn`); `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in [-1, 1], valence first, NaN where not
+    annotated; `votes` (N, K) float32 rows summing to 1 or all NaN where nobody voted (the soft truth); `subjects` (N,)
+    int64, -1 where unknown; `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
     `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
     """
 

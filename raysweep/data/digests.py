@@ -17,7 +17,7 @@ from raysweep.core.disk import StoreFull
 from raysweep.core.files import Files
 
 from .dataset import FaceData
-from .picked import Picked
+from .picked import Drawn, Picked
 
 Digests = NDArray[np.uint64]
 
@@ -49,6 +49,20 @@ class Kept:
 NOTHING_KEPT = Kept()
 
 
+def comparable_digests(data: FaceData, kept: Kept, other: FaceData, other_kept: Kept) -> tuple[Digests, Digests]:
+    """What tells the pictures of two sets apart: of built-in ones their numbers, which need no drawing, else pixels."""
+    numbers = [picture_numbers(one) for one in (data, other)]
+    if numbers[0] is not None and numbers[1] is not None and data.images.shape[1:] == other.images.shape[1:]:
+        return numbers[0], numbers[1]
+    return image_digests(data, kept), image_digests(other, other_kept)
+
+
+def picture_numbers(data: FaceData) -> Digests | None:
+    """The numbers of built-in pictures, (N,) uint64; None for other sets."""
+    numbers = data.info.get("pictures")
+    return None if numbers is None else numbers.numpy().view(np.uint64)
+
+
 def image_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
     """The first 64 bits of SHA-256 over the pixels of every image as it was loaded, (N,) uint64. Computed once."""
     picked = data.images if isinstance(data.images, Picked) else None
@@ -61,7 +75,7 @@ def image_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
     if digests is None:
         from .quality.survey import pixel_digests  # here: scipy and matplotlib take their time
 
-        digests = pixel_digests(whole)
+        digests = pixel_digests(whole[:] if isinstance(whole, Drawn) else whole)
         remember(digests, key, "digests", kept.places)
     _KNOWN[key] = digests
     while len(_KNOWN) > _MOST_KEPT:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.experiment import Data
@@ -18,6 +21,7 @@ from .digests import Beside, Kept
 from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .names import check_size_prepared, not_prepared
 from .packed import load_packed, save_packed
+from .picked import Drawn
 from .prepare.home import Home, home, home_place, is_name
 from .sources import READERS
 from .splits import named_gaps, subset, with_test_split
@@ -139,11 +143,19 @@ def _decoded(config: Data, cache: Path | None) -> FaceData:
     name, build = SOURCES[config.source](config)
     folder = cache / name if cache else None
     data = load_packed(folder) if folder else None
-    if data is None:
-        data = build()
+    return _kept(build(), folder) if data is None else data
+
+
+def _kept(data: FaceData, folder: Path | None) -> FaceData:
+    """A built-in set that is written to `folder` as soon as it is drawn."""
+
+    def draw() -> Tensor:
+        pixels = data.images[:]
         if folder:
-            save_packed(data, folder)
-    return data
+            save_packed(replace(data, images=pixels), folder)
+        return pixels
+
+    return replace(data, images=Drawn((len(data), *data.images.shape[1:]), draw))
 
 
 def _check_no_options(config: Data, why: str) -> None:
@@ -184,7 +196,7 @@ def _faces(config: Data) -> tuple[str, Callable[[], FaceData]]:
 
     def build() -> FaceData:
         # no validation split: the split seed of a replicate holds validation subjects out
-        return build_faces(size=size, train=train, validation=0, test=test, seed=0)
+        return build_faces(size=size, train=train, validation=0, test=test, seed=0, at_once=False)
 
     return f"faces-v{FACES_VERSION}-{size}px-{train}-{test}", build
 
@@ -193,7 +205,7 @@ def _site(config: Data) -> tuple[str, Callable[[], FaceData]]:
     site, size = SITES[config.source], config.image_size
     train, test = config.train_images or site.train, config.test_images or site.test
     cache_name = f"{site.name}-v{FACES_VERSION}.{SITES_VERSION}-{size}px-{train}-{test}"
-    return cache_name, lambda: build_site(site, size=size, train=train, validation=0, test=test)
+    return cache_name, lambda: build_site(site, size=size, train=train, validation=0, test=test, at_once=False)
 
 
 SOURCES: dict[str, Callable[[Data], tuple[str, Callable[[], FaceData]]]] = {

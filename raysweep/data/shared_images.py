@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
-from .digests import NOTHING_KEPT, Digests, Kept, image_digests, recall, remember
+from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, image_digests, picture_numbers, recall, remember
 from .picked import Images
 
 NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
@@ -54,9 +54,8 @@ def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None 
     """
     mine = np.flatnonzero(data.splits.numpy() == TRAIN)
     roles = np.zeros(len(data), np.int8)
-    ours = image_digests(data, kept)[mine]
-    theirs = image_digests(scored.data, scored.kept)
-    roles[mine] = _by_digest(ours, theirs, scored.roles)
+    ours, theirs = comparable_digests(data, kept, scored.data, scored.kept)
+    roles[mine] = _by_digest(ours[mine], theirs, scored.roles)
     if near is not None:
         roles[mine] = np.maximum(roles[mine], _by_likeness(data, mine, kept, scored, near))
     return roles
@@ -64,19 +63,23 @@ def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None 
 
 def same_images(left: FaceData, left_kept: Kept, right: FaceData, right_kept: Kept) -> bool:
     """Whether two sets are one: equal images with equal labels, however they are divided, listed or ordered."""
-    return len(left) == len(right) and _identity(left, left_kept) == _identity(right, right_kept)
+    if len(left) != len(right):
+        return False
+    ours, theirs = comparable_digests(left, left_kept, right, right_kept)
+    return _identity(left, ours) == _identity(right, theirs)
 
 
 def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
     """Validation and test images of a set whose pixels it has among its training images, too."""
-    digests, splits = image_digests(data, kept), data.splits.numpy()
+    numbers, splits = picture_numbers(data), data.splits.numpy()
+    digests = image_digests(data, kept) if numbers is None else numbers
     again = np.isin(digests, digests[splits == TRAIN])
     return int((again & (splits == VALIDATION)).sum()), int((again & (splits == TEST)).sum())
 
 
-def _identity(data: FaceData, kept: Kept) -> str:
+def _identity(data: FaceData, digests: Digests) -> str:
     names = np.array(data.classes)[data.labels.numpy()]
-    pairs = sorted(zip(image_digests(data, kept).tolist(), names.tolist(), strict=True))
+    pairs = sorted(zip(digests.tolist(), names.tolist(), strict=True))
     return hashlib.sha256(repr(pairs).encode()).hexdigest()
 
 

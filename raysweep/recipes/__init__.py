@@ -8,7 +8,7 @@ from .load_sets import load_sets
 from .methods import METHODS, build
 from .result import CellResult
 from .run import run_cell
-from .sets import Leak, Sets, remarks
+from .sets import Leak, Sets, draw_sets, remarks
 from .trial import run_validation
 from .validate import build_validation
 
@@ -27,6 +27,7 @@ __all__ = [
     "build",
     "build_validation",
     "done_cells",
+    "draw_sets",
     "epochs_alone",
     "load_sets",
     "main_chain",

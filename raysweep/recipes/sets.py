@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment
 from raysweep.core.per_set import value_of
 from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.data.picked import draw
 from raysweep.data.splits import subset
 
 
@@ -53,6 +54,13 @@ class Sets:
     @property
     def all(self) -> tuple[FaceData, ...]:
         return (self.target, *self.extras, *([self.finetune] if self.finetune else []))
+
+
+def draw_sets(every: Iterable[Sets]) -> None:
+    """Draw built-in faces, and keep them, before processes ask for them that would all draw the same."""
+    for sets in every:
+        for data in sets.all:
+            draw(data.images)
 
 
 def share_of(experiment: Experiment, data: FaceData, number: int) -> FaceData:

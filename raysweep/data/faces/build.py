@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,10 +17,12 @@ from raysweep.data.faces.affect import DEFAULT_RATERS, Affect, sample_affect
 from raysweep.data.faces.draws import Draws
 from raysweep.data.faces.raters import RaterModel, annotate_va, cast_votes
 from raysweep.data.faces.render import check_size, render_faces
+from raysweep.data.picked import Drawn, Images
 
 FACES_VERSION: int = 1
 """Raised by hand whenever a pixel, a label or a draw of the built-in faces changes."""
 
+_ODD = 0x1E3779B97F4A7C15
 _SPLIT_STRIDE = 1_000_000_000
 """Sample and identity numbers of a split start at split * stride: growing one split leaves the others alone."""
 
@@ -31,6 +34,7 @@ def build_faces(
     test: int = 2000,
     seed: int = 0,
     raters: RaterModel = DEFAULT_RATERS,
+    at_once: bool = True,
 ) -> FaceData:
     """The built-in data set.
 
@@ -42,10 +46,11 @@ def build_faces(
         train, validation, test: images a split; validation may be 0, the others at least 1.
         seed: of people, affect, votes and circumstances.
         raters: who names the expressions; another model is another "site".
+        at_once: whether to draw the pictures now, not when the first pixel is asked for (`Drawn`).
 
     Returns:
         FaceData named "faces". `info` holds "truth_expressions" (N,) int64, "truth_va" (N, 2) and
-        "rater_probs" (N, K) float32, and "version".
+        "rater_probs" (N, K) float32, "pictures" (N,) int64 (`picture_numbers`), and "version".
 
     Raises:
         ValueError: if size or a count is out of range.
@@ -58,15 +63,31 @@ def build_faces(
     return FaceData(
         name="faces",
         classes=EXPRESSIONS,
-        images=render_faces(indices, subjects, affect, size, seed),
+        images=pictures(partial(render_faces, indices, subjects, affect, size, seed), len(indices), size, at_once),
         labels=torch.where(splits == TEST, votes.argmax(1), first),
         va=annotate_va(affect.va, first, indices, seed, raters),
         votes=votes,
         subjects=subjects,
         splits=splits,
         fingerprint=faces_fingerprint(size=size, seed=seed, raters=raters.described(), **counts),
-        info=_truth(affect),
+        info={**_truth(affect), "pictures": picture_numbers(indices, expressions, subjects, seed)},
     )
+
+
+def pictures(render: Callable[[], Tensor], count: int, size: int, at_once: bool) -> Images:
+    """(count, 3, size, size) uint8, drawn now or when they are asked for."""
+    return render() if at_once else Drawn((count, 3, size, size), render)
+
+
+def picture_numbers(indices: Tensor, expressions: Tensor, subjects: Tensor, seed: int) -> Tensor:
+    """A number for every picture, (N,) int64: two of one size are the same picture where these are equal.
+
+    Who is drawn, with which expression and in which circumstances, mixed by an odd constant (int64 wraps around).
+    """
+    numbers = torch.full_like(indices, seed)
+    for part in (indices, expressions, subjects):
+        numbers = (numbers ^ (numbers >> 29)) * _ODD + part
+    return numbers * _ODD
 
 
 def bayes_ceiling(data: FaceData) -> dict[str, float]:

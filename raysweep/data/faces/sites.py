@@ -47,6 +47,7 @@ Smallest class, strong: 746 of 20,000 labels (fear); by likeliest label 263 (A w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -54,7 +55,14 @@ from torch import Tensor
 from raysweep.data.dataset import TEST, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.faces.affect import DEFAULT_RATERS, Affect, sample_affect
-from raysweep.data.faces.build import FACES_VERSION, checked_counts, faces_fingerprint, plan_faces
+from raysweep.data.faces.build import (
+    FACES_VERSION,
+    checked_counts,
+    faces_fingerprint,
+    picture_numbers,
+    pictures,
+    plan_faces,
+)
 from raysweep.data.faces.raters import RaterModel, annotate_va, cast_votes, rater_probabilities
 from raysweep.data.faces.render import check_size, render_faces
 
@@ -163,7 +171,12 @@ SITES: dict[str, Site] = {site.name: site for site in _ALL}
 
 
 def build_site(
-    site: Site, size: int = 64, train: int | None = None, validation: int = 0, test: int | None = None
+    site: Site,
+    size: int = 64,
+    train: int | None = None,
+    validation: int = 0,
+    test: int | None = None,
+    at_once: bool = True,
 ) -> FaceData:
     """The data set of one site. Labels as in `build_faces`: one rater's in training, the majority's in test.
 
@@ -173,6 +186,7 @@ def build_site(
         site: one of `SITES`.
         size: height and width in pixels, 32 to 224.
         train, validation, test: images a split; None for the site's own number.
+        at_once: as in `build_faces`.
 
     Returns:
         FaceData named as the site. `info` holds "truth_expressions", "truth_va", "rater_probs" (the site's
@@ -185,10 +199,11 @@ def build_site(
     check_size(size)
     counts = checked_counts(site.train if train is None else train, validation, site.test if test is None else test)
     known = label_site(site, counts)
+    render = partial(render_faces, known.indices, known.subjects, known.affect, size, site.seed)
     return FaceData(
         name=site.name,
         classes=EXPRESSIONS,
-        images=render_faces(known.indices, known.subjects, known.affect, size, site.seed),
+        images=pictures(render, len(known.indices), size, at_once),
         labels=known.labels,
         va=known.va,
         votes=known.votes,
@@ -196,7 +211,7 @@ def build_site(
         splits=known.splits,
         fingerprint=faces_fingerprint(size=size, **counts, **_described(site)),
         notes=(site.caption,),
-        info=_info(known),
+        info=_info(known, site.seed),
     )
 
 
@@ -212,12 +227,13 @@ def label_site(site: Site, counts: dict[str, int]) -> Labelled:
     return Labelled(indices, subjects, splits, affect, probs, votes, labels, written)
 
 
-def _info(known: Labelled) -> dict[str, Tensor | int]:
+def _info(known: Labelled, seed: int) -> dict[str, Tensor | int]:
     return {
         "truth_expressions": known.affect.expressions,
         "truth_va": known.affect.va,
         "rater_probs": known.rater_probs,
         "target_probs": known.affect.rater_probs,
+        "pictures": picture_numbers(known.indices, known.affect.expressions, known.subjects, seed),
         "version": FACES_VERSION,
         "sites_version": SITES_VERSION,
     }
