@@ -1,6 +1,7 @@
 """The wheel, installed into an environment of its own: it has every module and every study, and runs one."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def studies(folder: Path) -> dict[str, bytes]:
 
 def listed(text: str) -> set[str]:
     """Names of studies in what `--list` prints."""
-    return {line.split()[0] for line in text.splitlines() if line.endswith("arms)") or "arms; hides" in line}
+    return {line.split()[0] for line in text.splitlines() if re.search(r"\d arms?(\)|; hides)", line)}
 
 
 def test_the_wheel_has_every_module_and_every_study_and_nothing_else(wheel):
