@@ -17,6 +17,7 @@ from torch import Tensor
 from raysweep.core.class_words import names_of, pairs_of
 from raysweep.core.errors import UserError, unknown_name
 
+from .borrowed import BorrowedGaussians
 from .dataset import TRAIN, FaceData
 from .expressions import EXPRESSIONS, canonical_expression
 
@@ -90,6 +91,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
     notes = _notes(data, becomes)
     places = torch.tensor([classes.index(new) if new is not None else -1 for new in becomes.values()])
     labels = places[data.labels]
+    gaussians = data.gaussians and data.gaussians.moved(places.tolist(), len(classes))
     words = ";".join(f"{old}>{new or ''}" for old, new in becomes.items())
     made = replace(
         data,
@@ -97,7 +99,8 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
         classes=classes,
         votes=_merged_votes(data.votes, places, len(classes)),
         info={**_merged_info(data, places, len(classes)), "came_with": list(data.classes)},
-        notes=(*data.notes, *notes),
+        notes=(*data.notes, *notes, *_fitted_anew(data, gaussians)),
+        gaussians=gaussians,
         fingerprint=f"{data.fingerprint} with other classes ({hashlib.sha256(words.encode()).hexdigest()[:16]})",
     )
     kept = torch.nonzero(labels >= 0).flatten()
@@ -121,6 +124,7 @@ def in_order_of(data: FaceData, classes: Sequence[str], target: str) -> FaceData
             classes=tuple(classes),
             votes=_merged_votes(data.votes, places, len(classes)),
             info=_merged_info(data, places, len(classes)),
+            gaussians=data.gaussians and data.gaussians.moved(places.tolist(), len(classes)),
             fingerprint=f"{data.fingerprint} in other order ({order})",
         )
     counts = torch.bincount(made.labels[made.rows(TRAIN)], minlength=len(classes))
@@ -172,6 +176,12 @@ def _notes(data: FaceData, becomes: Mapping[str, str | None]) -> list[str]:
     renamed = [f"{old} ({counts[old]:,}) as {new}" for old, new in becomes.items() if new not in (None, old)]
     notes = [f"images of classes that were dropped: {', '.join(gone)}"] if gone else []
     return [*notes, *([f"images of classes that count as others: {', '.join(renamed)}"] if renamed else [])]
+
+
+def _fitted_anew(data: FaceData, gaussians: BorrowedGaussians | None) -> list[str]:
+    """A note where classes of a set with another set's Gaussians were merged."""
+    lost = data.gaussians is not None and gaussians is None
+    return ["classes were merged, so Gaussian labels are fitted to these images, not borrowed"] if lost else []
 
 
 def _merged_votes(votes_NK: Tensor, places_K: Tensor, count: int) -> Tensor:

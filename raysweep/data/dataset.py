@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .borrowed import BorrowedGaussians
 from .picked import Images, pick
 from .record import TEST, TRAIN, VALIDATION
 
@@ -24,6 +25,7 @@ class FaceData:
     annotated; `votes` (N, K) float32 rows summing to 1 or all NaN where nobody voted (the soft truth); `subjects` (N,)
     int64, -1 where unknown; `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
     `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
+    `gaussians`: those that its classes were taken from, where they are another set's; Gaussian labels use them, too.
     """
 
     name: str
@@ -37,6 +39,7 @@ class FaceData:
     fingerprint: str
     notes: tuple[str, ...] = ()
     info: dict[str, Any] = field(default_factory=dict)
+    gaussians: BorrowedGaussians | None = None
 
     def __len__(self) -> int:
         return len(self.labels)

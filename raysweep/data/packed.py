@@ -44,12 +44,13 @@ def load_packed(folder: Path) -> FaceData | None:
     except NO_ARRAY:  # of words that are no JSON, too
         return None
     info = {p.stem.removeprefix("info-"): _read(p) for p in sorted(folder.glob("info-*.npy"))}
-    return FaceData(
+    return FaceData(  # no built-in set borrows Gaussians
         name=words["name"],
         classes=tuple(words["classes"]),
         fingerprint=words["fingerprint"],
         notes=tuple(words["notes"]),
         info={**words["info"], **info},
+        gaussians=None,
         **arrays,
     )
 

@@ -6,6 +6,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .borrowed import BorrowedGaussians
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 """Splits, as data sets number them."""
@@ -100,7 +104,8 @@ class Listing:
     set was read (files that were passed over, columns that are not used), for the console; `names_lists`: the release
     names its lists, so their names count in the fingerprint; `counts`: published training counts by expression and
     `means`: published mean VA, where there are any, to stand beside ours. `reader`: which of the
-    readers read it; `name` may be a word of the user's.
+    readers read it; `name` may be a word of the user's. `gaussians`: those that
+    its classes were taken from, where they are another set's.
     """
 
     name: str
@@ -117,3 +122,4 @@ class Listing:
     means: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     total: int | None = None
     reader: str = ""
+    gaussians: BorrowedGaussians | None = None

@@ -67,6 +67,7 @@ def _known_as(reader: str, path: Path) -> str:
 def _digest(listing: Listing, size: int) -> str:
     """Changes with everything that is read, and with the size or time of any file."""
     digest = hashlib.sha256(f"{size}{listing.notes}{listing.remarks}{listing.options}{listing.classes}".encode())
+    digest.update(repr(listing.gaussians and listing.gaussians.numbers()).encode() if listing.gaussians else b"")
     last: Path | None = None
     for entry in listing.entries:
         digest.update(repr(entry).encode("utf-8", "surrogateescape"))

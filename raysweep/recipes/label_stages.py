@@ -185,7 +185,7 @@ def run_targets(stage: Stage, context: Context) -> Part:
     given: Given = context.product(labels)
     data: FaceData = context.product(labels.inputs["data"])
     if "va" in stage.inputs:
-        given = replace(given, va_N2=context.product(stage.inputs["va"]))
+        given = replace(given, va_N2=context.product(stage.inputs["va"]), gaussians=None)
     elif not stage.params.get("own_va", True):
         given = replace(given, va_N2=torch.full_like(given.va_N2, torch.nan))
     if "adapted" in stage.inputs:
@@ -194,6 +194,7 @@ def run_targets(stage: Stage, context: Context) -> Part:
         true = torch.where(changed, adapted.labels_N, given.true_N)
         votes = torch.where(changed[:, None], torch.nan, given.votes_NK)  # nobody voted for a new name
         given = replace(given, labels_N=adapted.labels_N, va_N2=adapted.va_N2, true_N=true, votes_NK=votes)
+        given = replace(given, gaussians=None)  # theirs are of VA by another criterion
     if "chosen" in stage.inputs:
         given = given.only(torch.nonzero(context.product(stage.inputs["chosen"])).flatten())
     targets = build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name)

@@ -25,7 +25,7 @@ from raysweep.study.study import Yours
 from .aggregate import Summary
 from .published import PUBLISHED
 from .published_table import PublishedTable, Setting
-from .records import ExtraRecord, StudyRecord
+from .records import DataRecord, ExtraRecord, StudyRecord
 from .words import listed
 
 NOT_RECIPE: Mapping[str, str] = {
@@ -159,7 +159,8 @@ def differences(summary: Summary, dataset: str, coordinates: Mapping[str, str]) 
     except UserError as error:
         return Differences(unknown=f"its configuration cannot be read ({error})")
     theirs = paper_experiment(table, dataset, coordinates, ours.model.weights)
-    data = (*_other_data(study, setting), *_other_extras(study, ours, theirs), *_other_target(study, ours, setting))
+    data = (*_other_data(study, setting), *_other_labels(study.data))
+    data += (*_other_extras(study, ours, theirs), *_other_target(study, ours, setting))
     return Differences(data, _other_fields(ours, theirs))
 
 
@@ -229,6 +230,13 @@ def _other_data(study: StudyRecord, setting: Setting) -> tuple[str, ...]:
         names = "" if len(data.classes) != len(setting.classes) else f" ({', '.join(data.classes)})"
         return (f"{len(data.classes)} expressions{names} instead of {len(setting.classes)}",)
     return _read_otherwise(data.kind, data.options)
+
+
+def _other_labels(data: DataRecord) -> tuple[str, ...]:
+    """Of Aff-Wild: DDAF 4.1 takes its classes from AffectNet's Gaussians."""
+    if data.kind != "affwild" or dict(data.options).get("gaussians"):
+        return ()
+    return ("classes of the nearest published mean instead of AffectNet's Gaussians",)
 
 
 def _read_otherwise(kind: str | None, options: Sequence[tuple[str, str]]) -> tuple[str, ...]:

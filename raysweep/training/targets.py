@@ -11,8 +11,10 @@ from torch import Tensor
 
 from raysweep.core.errors import UserError
 from raysweep.core.experiment import Experiment, Labels, Objective
+from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.labels import (
+    ClassGaussians,
     class_gaussians,
     class_means,
     class_weights,
@@ -35,6 +37,7 @@ class Given:
 
     `labels_N` after noise (or relabelling), -1 outside the training split; `true_N` before noise;
     `flipped_N` where noise changed them; `va_N2` NaN where unknown; `votes_NK` before noise, NaN where nobody voted.
+    `gaussians`: another data set's, that classes were taken from; they hold for the VA that the set came with.
     """
 
     labels_N: Tensor
@@ -42,6 +45,7 @@ class Given:
     flipped_N: Tensor
     va_N2: Tensor
     votes_NK: Tensor
+    gaussians: BorrowedGaussians | None = None
 
     @property
     def rows(self) -> Tensor:
@@ -123,6 +127,7 @@ def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
         _spread(count, rows, flipped, False),
         _spread(count, rows, va, math.nan),
         _spread(count, rows, data.votes[rows], math.nan),
+        data.gaussians,
     )
 
 
@@ -185,7 +190,7 @@ def _mixed_labels(config: Labels, given: Given, believed: Tensor, classes: int) 
     if config.alpha == 1 or config.method == "one_hot":
         return torch.full((len(va), classes), math.nan, dtype=torch.float64)
     if config.method == "gaussian":
-        return gaussian_labels(va.double(), class_gaussians(va.double(), believed, classes, config.within_std))
+        return gaussian_labels(va.double(), _gaussians(config, given, believed, classes))
     if config.method == "euclidean":
         return euclidean_labels(
             va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared
@@ -193,6 +198,13 @@ def _mixed_labels(config: Labels, given: Given, believed: Tensor, classes: int) 
     if config.method == "votes":
         return vote_labels(given.votes_NK[given.rows].double(), given.true_N[given.rows], given.labels_N[given.rows])
     return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)  # uniform
+
+
+def _gaussians(config: Labels, given: Given, believed: Tensor, classes: int) -> ClassGaussians:
+    """Those that classes were taken from, else fitted to the images (Eq. 1)."""
+    if given.gaussians is not None:
+        return given.gaussians.within(config.within_std)
+    return class_gaussians(given.va_N2[given.rows].double(), believed, classes, config.within_std)
 
 
 def _check_known(config: Labels, given: Given, name: str) -> None:

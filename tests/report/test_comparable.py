@@ -14,7 +14,7 @@ from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.kind import kind_of
 from raysweep.data.load import load_data
 from raysweep.report.aggregate import summarise
-from raysweep.report.caption import notes
+from raysweep.report.caption import caption, notes
 from raysweep.report.comparable import NOT_RECIPE, comparable, differences, printed
 from raysweep.report.csv_files import scores_csv
 from raysweep.report.figure_data import dependence
@@ -39,6 +39,7 @@ KINDS = {"affectnet": AFFECTNET, "affwild": ("affwild", "affwild", SEVEN), "morp
 
 def faces(name, kind, classes, **options):
     count, nan = len(classes), float("nan")
+    options = options or ({"gaussians": "affectnet"} if kind == "affwild" else {})
     info = {} if kind == "faces" else {"reader": kind, "options": options}
     return FaceData(
         name, tuple(classes), torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.arange(count),
@@ -461,6 +462,17 @@ def with_scores(summary):
     scores = dict.fromkeys(summary.study.columns, 0.5)
     cells = [replace(c, state="complete", scores=scores) for arm in summary.arms for c in arm.cells]
     return summarise(Results(summary.study, tuple(cells)))
+
+
+@pytest.mark.parametrize(("options", "same"), [({"gaussians": "affectnet"}, True), ({"gaussians": ""}, False)])
+def test_aff_wild_s_classes_are_the_paper_s_where_affectnet_s_gaussians_give_them(options, same):
+    summary = planned("ablation_noise_rate", KINDS["affwild"])
+    told = replace(summary.study.data, options=tuple(options.items()))
+    recipe = {**summary.study.recipe, "labels.method": "gaussian", "labels.alpha": "0.5"}
+    summary = replace(summary, study=replace(summary.study, data=told, recipe=recipe))
+    assert number(summary, "Aff-Wild", noise="0", method="one-hot")[1] is same
+    assert ("Gaussians and class weights come from" in " ".join(caption(summary))) is not same
+    assert ("classes of the nearest published mean instead of AffectNet's Gaussians" in said(summary)) is not same
 
 
 def test_arms_are_found_by_their_names():

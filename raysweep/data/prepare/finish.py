@@ -92,6 +92,7 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         "size": crop.size,
         "margin": crop.margin,
         **({"detector": crop.detector} if crop.detector else {}),
+        **({"gaussians": borrowed(listing)} if listing.gaussians else {}),
     }
     read = lists if listing.names_lists else sorted(lists.values())
     told = {**content, "lists": read, "rows": rows}
@@ -120,6 +121,13 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         files={name: _file(draft.store / name) for name in (IMAGES, LABELS, PROBLEMS)},
         **content,
     )
+
+
+def borrowed(listing: Listing) -> dict[str, Any] | None:
+    """The Gaussians that classes were taken from, as a manifest has them."""
+    if listing.gaussians is None:
+        return None
+    return {"origin": listing.gaussians.origin, "numbers": listing.gaussians.numbers()}
 
 
 def _found(crop: Crop, without: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -34,6 +35,15 @@ class Spread(BaseModel):
     covariance: float
 
 
+class Borrowed(BaseModel):
+    """`BorrowedGaussians`: whose they are, and their numbers by box."""
+
+    model_config = ConfigDict(frozen=True)
+
+    origin: str
+    numbers: dict[str, dict[str, list[Any]]]
+
+
 class Manifest(BaseModel):
     """What a prepared data set is. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
 
@@ -42,7 +52,7 @@ class Manifest(BaseModel):
     `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists;
     `photographs`: 16 hex digits that change with the name or size of any file that was read ("": not recorded).
     `detector`: what found the faces that came without a box, or "". `reader`: which reader read it ("": prepared before
-    this was recorded, see `read_by`).
+    this was recorded, see `read_by`). `gaussians`: those of another set that classes were taken from.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -51,6 +61,7 @@ class Manifest(BaseModel):
     name: str
     release: str
     reader: str = ""
+    gaussians: Borrowed | None = None
     source: str
     lists: dict[str, str]
     photographs: str = ""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from raysweep.core.errors import UserError
+from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.npy import NO_ARRAY, map_array
@@ -63,7 +64,26 @@ def read_prepared(folder: Path, name: str) -> FaceData:
             "reader": manifest.read_by,
             "options": dict(manifest.options),
         },
+        gaussians=_gaussians(manifest),
     )
+
+
+def read_labels(folder: Path, manifest: Manifest) -> tuple[Tensor, Tensor, Tensor]:
+    """Valence and arousal (N, 2) float32, classes and splits (N,) int64 of all images, -1 where there is no class.
+
+    Raises:
+        UserError: `labels.parquet` is broken.
+    """
+    labels = _labels(folder, manifest)
+    expressions, splits = (
+        torch.from_numpy(labels[name].to_numpy().astype(np.int64)) for name in ("expression", "split")
+    )
+    return torch.from_numpy(va_of(labels)), expressions, splits
+
+
+def _gaussians(manifest: Manifest) -> BorrowedGaussians | None:
+    found = manifest.gaussians
+    return BorrowedGaussians.of_numbers(found.origin, found.numbers) if found else None
 
 
 def read_digests(folder: Path, count: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from raysweep.data.record import Listing
 from .chunks import CHUNK, Chunk, cut, seen
 from .crop import Crop
 from .draft import Draft
-from .finish import finish, write_all_problems
+from .finish import borrowed, finish, write_all_problems
 from .manifest import FORMAT, MANIFEST, PROBLEMS, Manifest, read_manifest
 from .rows import as_text, problem_rows, relative
 from .worker import Made, Task, make_chunk, settle, start_worker
@@ -88,6 +88,7 @@ def _plan(listing: Listing, crop: Crop, lists: dict[str, str], chunk_size: int) 
         "classes": list(listing.classes),
         "lists": lists,
         "options": dict(listing.options),
+        "gaussians": borrowed(listing),
         "crop": asdict(crop),
         "chunk": chunk_size,
         "raysweep": raysweep.__version__,
@@ -102,6 +103,7 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
         "options": (there.options, dict(sorted(listing.options.items()))),
         "classes": (there.classes, listing.classes),
         "lists": (there.lists, lists),
+        "Gaussians": (there.gaussians and there.gaussians.model_dump(), borrowed(listing)),
         "margin": (there.margin, crop.margin),
         "detector": (there.detector, crop.detector),
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from raysweep.data.borrowed import BOX, borrowed_gaussians
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 from raysweep.data.record import Listing, Problem, Record
 from raysweep.labels import ClassGaussians, gaussian_labels
@@ -22,7 +23,7 @@ from .values import Rejected, inside_folder, read_number, read_va, shown
 CODES = dict(enumerate(EXPRESSIONS))
 """Columns of the posterior that classes are taken from."""
 
-PUBLISHED = ClassGaussians(
+NEAREST_MEAN = ClassGaussians(
     priors=torch.full((len(EXPRESSIONS),), 1 / len(EXPRESSIONS), dtype=torch.float64),
     means=torch.tensor(AFFECTNET_MEANS, dtype=torch.float64),
     covariances=0.04 * torch.eye(2, dtype=torch.float64).expand(len(EXPRESSIONS), 2, 2),
@@ -35,8 +36,12 @@ VIDEOS = (".mp4", ".avi")
 CHUNK = 4096
 """Frames labelled at once."""
 
-DERIVED = "classes are derived from valence and arousal by {}: fusion with them is circular, and no claim about it"
-NEAREST = "the nearest of AffectNet's published class means"
+DERIVED = "classes are derived from valence and arousal by {}; fusion with them is circular, and no claim about it"
+NEAREST = (
+    "the nearest of AffectNet's published class means, and Gaussian labels are fitted to those classes; the paper "
+    "takes both from AffectNet's Gaussians (--option gaussians=NAME of a prepared AffectNet)"
+)
+BORROWED = "the most probable one under the {} (box of one standard deviation), which Gaussian labels use, too"
 LAYOUT = """\
 videos/train/<video>.{mp4,avi}
 annotations/train/{valence,arousal}/<video>.txt   one value a line a frame
@@ -56,13 +61,16 @@ class Video:
     boxes: Path | None
 
 
-def read_affwild(
-    root: Path, options: Mapping[str, str], gaussians: ClassGaussians = PUBLISHED, origin: str = NEAREST
-) -> Listing:
-    """Aff-Wild. A frame's class is the most probable under `gaussians`, one a name in `EXPRESSIONS`; `origin` in words.
+def read_affwild(root: Path, options: Mapping[str, str]) -> Listing:
+    """Aff-Wild. With the option `gaussians`, the name of a prepared AffectNet, a frame's class is the most probable
+    under the Gaussians of its training images, and Gaussian labels use them, too (DDAF 4.1 and 5.1).
+
+    Differs from the paper: without that option a frame's class is that of the nearest published mean, and Gaussian
+    labels are fitted to the frames, since AffectNet's covariances are not published. With it or without, Euclidean
+    labels take the means of the frames' own classes.
 
     Raises:
-        UserError: a folder is missing, or there are no annotations of this form.
+        UserError: a folder is missing, there are no annotations of this form, or no set to borrow Gaussians from.
     """
     parts = [part for part in SPLITS if (root / "annotations" / part / "valence").is_dir()]
     if "train" not in parts or not (root / "videos" / "train").is_dir():
@@ -72,8 +80,10 @@ def read_affwild(
     if not lists:
         raise wrong_release(root / "annotations" / "train" / "valence", TITLE, "one .txt file a video")
     classes = EXPRESSIONS[: int(options["classes"])]
-    gaussians = ClassGaussians(*(values[: len(classes)] for values in gaussians))
-    notes: tuple[str, ...] = (DERIVED.format(origin), *seven_classes(options))
+    borrowed = borrowed_gaussians(options["gaussians"], classes) if options["gaussians"] else None
+    how = BORROWED.format(borrowed.origin) if borrowed else NEAREST
+    notes: tuple[str, ...] = (DERIVED.format(how), *seven_classes(options))
+    gaussians = borrowed.within(BOX) if borrowed else ClassGaussians(*(v[: len(classes)] for v in NEAREST_MEAN))
     if parts == ["train"]:
         videos = _with_test_split(videos)
         notes += ("split 80/20 by video (derived: the test videos of the release have no annotations)",)
@@ -86,9 +96,10 @@ def read_affwild(
         classes=classes,
         entries=_entries(root, videos, gaussians),
         files=lists,
-        options={key: value for key, value in options.items() if (key, value) != ("classes", "8")},
+        options={k: v for k, v in options.items() if (k, v) not in (("classes", "8"), ("gaussians", ""))},
         notes=notes,
         total=sum(count_rows(file) for file in lists if file.parent.name == "valence"),
+        gaussians=borrowed,
     )
 
 
@@ -210,5 +221,5 @@ READER = Reader(
     layout=LAYOUT,
     read=read_affwild,
     fits=fits,
-    options={"classes": ("8", "7")},
+    options={"classes": ("8", "7"), "gaussians": "NAME of a prepared AffectNet: classes by its Gaussians"},
 )

@@ -9,7 +9,6 @@ from raysweep.core.errors import UserError
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 from raysweep.data.sources import affwild as module
 from raysweep.data.sources import read_listing
-from raysweep.labels import ClassGaussians
 from tests.data.sources.trees import affwild, kinds, pts, read, write_lines
 
 
@@ -57,15 +56,6 @@ def test_the_class_is_that_of_the_nearest_published_mean(tmp_path):
     _, records, _ = read("affwild", tmp_path)
     nearest = torch.cdist(va, torch.tensor(AFFECTNET_MEANS, dtype=torch.float64)).argmin(1).tolist()
     assert [record.expression for record in records] == [EXPRESSIONS[k] for k in nearest]
-
-
-def test_other_gaussians_can_be_given(tmp_path):
-    affwild(tmp_path)
-    only_fear = torch.eye(8, dtype=torch.float64)[4]
-    gaussians = ClassGaussians(only_fear, module.PUBLISHED.means, module.PUBLISHED.covariances)
-    listing = module.read_affwild(tmp_path, {"classes": "8"}, gaussians, "Gaussians fitted to AffectNet")
-    assert {record.expression for record in listing.entries} == {"fear"}
-    assert "by Gaussians fitted to AffectNet: fusion" in listing.notes[0]
 
 
 def test_frames_that_cannot_be_used(tmp_path):
@@ -141,5 +131,5 @@ def test_other_releases(tmp_path):
 
 
 def test_published_gaussians_are_complete():
-    assert len(module.CODES) == len(module.PUBLISHED.priors) == 8
-    assert math.isclose(float(module.PUBLISHED.priors.sum()), 1)
+    assert len(module.CODES) == len(module.NEAREST_MEAN.priors) == 8
+    assert math.isclose(float(module.NEAREST_MEAN.priors.sum()), 1)
