@@ -31,11 +31,12 @@ BOXES = (BOX, None)
 class BorrowedGaussians:
     """Gaussians of the classes of a data set that has none of its own.
 
-    `origin`: whose they are, in words; `fits`: by `labels.within_std`, float64.
+    `origin`: whose they are, in words; `fits`: by `labels.within_std`, float64; `reader`: who read that set.
     """
 
     origin: str
     fits: Mapping[float | None, ClassGaussians]
+    reader: str = ""
 
     def within(self, std: float | None) -> ClassGaussians:
         """Those for a box of this size. Raises UserError: they were kept for other sizes only."""
@@ -54,7 +55,8 @@ class BorrowedGaussians:
         if not kept or len({new for _, new in kept}) < len(kept):
             return None
         old, new = (torch.tensor(column) for column in zip(*kept, strict=True))
-        return BorrowedGaussians(self.origin, {std: _moved(fit, old, new, count) for std, fit in self.fits.items()})
+        fits = {std: _moved(fit, old, new, count) for std, fit in self.fits.items()}
+        return BorrowedGaussians(self.origin, fits, self.reader)
 
     def numbers(self) -> dict[str, dict[str, list[object]]]:
         """`fits` as plain lists, for a manifest and a fingerprint."""
@@ -64,13 +66,17 @@ class BorrowedGaussians:
         }
 
     @classmethod
-    def of_numbers(cls, origin: str, numbers: Mapping[str, Mapping[str, Sequence[object]]]) -> BorrowedGaussians:
+    def of_numbers(
+        cls, origin: str, numbers: Mapping[str, Mapping[str, Sequence[object]]], reader: str
+    ) -> BorrowedGaussians:
         """What `numbers` gave."""
 
         def fit(parts: Mapping[str, Sequence[object]]) -> ClassGaussians:
             return ClassGaussians(*(torch.tensor(parts[name], dtype=torch.float64) for name in ClassGaussians._fields))
 
-        return cls(origin, {None if std == "none" else float(std): fit(parts) for std, parts in numbers.items()})
+        return cls(
+            origin, {None if std == "none" else float(std): fit(parts) for std, parts in numbers.items()}, reader
+        )
 
 
 def _moved(fit: ClassGaussians, old: Tensor, new: Tensor, count: int) -> ClassGaussians:
@@ -119,7 +125,7 @@ def borrowed_gaussians(source: str, classes: Sequence[str]) -> BorrowedGaussians
     origin = f"priors, means and covariances of {used:,} training images of {name}"
     origin += "" if manifest.read_by == "affectnet" else ", which was not prepared from AffectNet's own release"
     fits = {std: class_gaussians(va, labels, count, std) for std in BOXES}
-    moved = BorrowedGaussians(origin, fits).moved(places, len(classes))
+    moved = BorrowedGaussians(origin, fits, manifest.read_by).moved(places, len(classes))
     assert moved is not None
     return moved
 

@@ -20,5 +20,7 @@ def kind_of(data: FaceData) -> str:
 
 
 def read_otherwise(data: FaceData) -> dict[str, str]:
-    """Options that the reader was given, classes aside: they are seen in the set itself."""
-    return {name: value for name, value in sorted(data.info.get("options", {}).items()) if name != "classes"}
+    """Options that the reader was given, classes aside: they are seen in the set itself. With `gaussians_reader`, who
+    read the set that Gaussians were borrowed from."""
+    options = {name: value for name, value in sorted(data.info.get("options", {}).items()) if name != "classes"}
+    return options | ({"gaussians_reader": data.gaussians.reader} if data.gaussians else {})

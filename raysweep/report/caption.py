@@ -226,7 +226,9 @@ def _recipe(summary: Summary) -> str:
 def _label_statistics(summary: Summary) -> list[str]:
     """Which statistics of labels the arms use, and from which labels those come; nothing where no arm uses any."""
     used: dict[str, list[str]] = {}
-    borrowed = ("Gaussians",) if dict(summary.study.data.options).get("gaussians") else ()  # a data note says whose
+    borrowed = (
+        ("Gaussians",) if dict(summary.study.data.options).get("gaussians_reader") else ()
+    )  # a data note says whose
     for config in configs(summary):
         names = used.setdefault(config.get("labels.statistics", "clean"), [])
         names += [name for name in _statistics_used(config) if name not in (*names, *borrowed)]

@@ -234,9 +234,11 @@ def _other_data(study: StudyRecord, setting: Setting) -> tuple[str, ...]:
 
 def _other_labels(data: DataRecord) -> tuple[str, ...]:
     """Of Aff-Wild: DDAF 4.1 takes its classes from AffectNet's Gaussians."""
-    if data.kind != "affwild" or dict(data.options).get("gaussians"):
+    options = dict(data.options)
+    if data.kind != "affwild" or options.get("gaussians_reader") == "affectnet":
         return ()
-    return ("classes of the nearest published mean instead of AffectNet's Gaussians",)
+    whose = f"by the Gaussians of {name}" if (name := options.get("gaussians")) else "of the nearest published mean"
+    return (f"classes {whose} instead of AffectNet's Gaussians",)
 
 
 def _read_otherwise(kind: str | None, options: Sequence[tuple[str, str]]) -> tuple[str, ...]:

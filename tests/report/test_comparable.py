@@ -39,7 +39,7 @@ KINDS = {"affectnet": AFFECTNET, "affwild": ("affwild", "affwild", SEVEN), "morp
 
 def faces(name, kind, classes, **options):
     count, nan = len(classes), float("nan")
-    options = options or ({"gaussians": "affectnet"} if kind == "affwild" else {})
+    options = options or ({"gaussians": "affectnet", "gaussians_reader": "affectnet"} if kind == "affwild" else {})
     info = {} if kind == "faces" else {"reader": kind, "options": options}
     return FaceData(
         name, tuple(classes), torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.arange(count),
@@ -464,15 +464,22 @@ def with_scores(summary):
     return summarise(Results(summary.study, tuple(cells)))
 
 
-@pytest.mark.parametrize(("options", "same"), [({"gaussians": "affectnet"}, True), ({"gaussians": ""}, False)])
+@pytest.mark.parametrize(("options", "same"), [
+    ({"gaussians": "any", "gaussians_reader": "affectnet"}, True),
+    ({"gaussians": "affectnet", "gaussians_reader": "csv"}, False),  # a list that is called so
+    ({"gaussians": "affectnet"}, False),
+    ({"gaussians": ""}, False),
+])  # fmt: skip
 def test_aff_wild_s_classes_are_the_paper_s_where_affectnet_s_gaussians_give_them(options, same):
     summary = planned("ablation_noise_rate", KINDS["affwild"])
     told = replace(summary.study.data, options=tuple(options.items()))
     recipe = {**summary.study.recipe, "labels.method": "gaussian", "labels.alpha": "0.5"}
     summary = replace(summary, study=replace(summary.study, data=told, recipe=recipe))
     assert number(summary, "Aff-Wild", noise="0", method="one-hot")[1] is same
-    assert ("Gaussians and class weights come from" in " ".join(caption(summary))) is not same
-    assert ("classes of the nearest published mean instead of AffectNet's Gaussians" in said(summary)) is not same
+    borrowed = "gaussians_reader" in options  # else fitted to these images
+    assert ("Gaussians and class weights come from" in " ".join(caption(summary))) is not borrowed
+    assert ("instead of AffectNet's Gaussians" in said(summary)) is not same
+    assert ("classes of the nearest published mean" in said(summary)) is not bool(options["gaussians"])
 
 
 def test_arms_are_found_by_their_names():

@@ -127,7 +127,8 @@ def borrowed(listing: Listing) -> dict[str, Any] | None:
     """The Gaussians that classes were taken from, as a manifest has them."""
     if listing.gaussians is None:
         return None
-    return {"origin": listing.gaussians.origin, "numbers": listing.gaussians.numbers()}
+    found = listing.gaussians
+    return {"origin": found.origin, "numbers": found.numbers(), "reader": found.reader}
 
 
 def _found(crop: Crop, without: int) -> list[str]:

@@ -36,12 +36,13 @@ class Spread(BaseModel):
 
 
 class Borrowed(BaseModel):
-    """`BorrowedGaussians`: whose they are, and their numbers by box."""
+    """`BorrowedGaussians`: whose they are, their numbers by box, and the reader of that set."""
 
     model_config = ConfigDict(frozen=True)
 
     origin: str
     numbers: dict[str, dict[str, list[Any]]]
+    reader: str = ""
 
 
 class Manifest(BaseModel):

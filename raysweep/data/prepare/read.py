@@ -83,7 +83,7 @@ def read_labels(folder: Path, manifest: Manifest) -> tuple[Tensor, Tensor, Tenso
 
 def _gaussians(manifest: Manifest) -> BorrowedGaussians | None:
     found = manifest.gaussians
-    return BorrowedGaussians.of_numbers(found.origin, found.numbers) if found else None
+    return BorrowedGaussians.of_numbers(found.origin, found.numbers, found.reader) if found else None
 
 
 def read_digests(folder: Path, count: int) -> np.ndarray:
