@@ -17,10 +17,11 @@ def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     """accuracy, macro_f1, ece (`calibration_error`), nll (nats), brier (sum over classes, in [0, 2]).
 
     Macro-F1 is the mean over the classes that occur among the labels, whatever is predicted: the same classes for every
-    model that is scored on a set.
+    model that is scored on a set. Images with label -1 have no expression and are left out.
     """
     from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
 
+    probs_NK, labels_N = _named(probs_NK, labels_N)
     num_classes = probs_NK.shape[1]
     present = labels_N.unique()
     f1 = multiclass_f1_score(probs_NK, labels_N, num_classes, average="none")
@@ -107,9 +108,10 @@ def all_scores(
 
 
 def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
-    """Counts (K, K): row = label, column = prediction."""
+    """Counts (K, K): row = label, column = prediction; images with label -1 are left out."""
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+    probs_NK, labels_N = _named(probs_NK, labels_N)
     counts: Tensor = multiclass_confusion_matrix(probs_NK, labels_N, probs_NK.shape[1])
     return counts
 
@@ -117,6 +119,12 @@ def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
 def one_class_only(probs_NK: Tensor) -> bool:
     """Whether the model predicts the same class for every image: a degenerate solution."""
     return len(probs_NK.argmax(1).unique()) == 1
+
+
+def _named(probs_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+    """The images that have an expression."""
+    named = labels_N >= 0
+    return (probs_NK, labels_N) if bool(named.all()) else (probs_NK[named], labels_N[named])
 
 
 def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict[str, float]:

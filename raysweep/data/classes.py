@@ -90,7 +90,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
         raise UserError(f"{data.name}: at least two classes are needed, but {changes.section}.* leaves {left}")
     notes = _notes(data, becomes)
     places = torch.tensor([classes.index(new) if new is not None else -1 for new in becomes.values()])
-    labels = places[data.labels]
+    labels = _moved(data, places)
     gaussians = data.gaussians and data.gaussians.moved(places.tolist(), len(classes))
     words = ";".join(f"{old}>{new or ''}" for old, new in becomes.items())
     made = replace(
@@ -103,7 +103,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
         gaussians=gaussians,
         fingerprint=f"{data.fingerprint} with other classes ({hashlib.sha256(words.encode()).hexdigest()[:16]})",
     )
-    kept = torch.nonzero(labels >= 0).flatten()
+    kept = torch.nonzero((labels >= 0) | data.va_only).flatten()
     return made if len(kept) == len(labels) else made.take(kept)
 
 
@@ -120,7 +120,7 @@ def in_order_of(data: FaceData, classes: Sequence[str], target: str) -> FaceData
         order = hashlib.sha256("|".join(classes).encode()).hexdigest()[:16]
         made = replace(
             data,
-            labels=places[data.labels],
+            labels=_moved(data, places),
             classes=tuple(classes),
             votes=_merged_votes(data.votes, places, len(classes)),
             info=_merged_info(data, places, len(classes)),
@@ -171,11 +171,21 @@ def _becomes(data: FaceData, changes: ClassChanges) -> dict[str, str | None]:
 
 def _notes(data: FaceData, becomes: Mapping[str, str | None]) -> list[str]:
     """What became of the classes, with their images."""
-    counts = dict(zip(data.classes, torch.bincount(data.labels, minlength=data.num_classes).tolist(), strict=True))
+    counts = dict(zip(data.classes, _class_counts(data), strict=True))
     gone = [f"{old} ({counts[old]:,})" for old, new in becomes.items() if new is None]
     renamed = [f"{old} ({counts[old]:,}) as {new}" for old, new in becomes.items() if new not in (None, old)]
     notes = [f"images of classes that were dropped: {', '.join(gone)}"] if gone else []
     return [*notes, *([f"images of classes that count as others: {', '.join(renamed)}"] if renamed else [])]
+
+
+def _moved(data: FaceData, places: Tensor) -> Tensor:
+    """Labels under new numbers; -1 stays."""
+    return torch.where(data.va_only, -1, places[data.labels.clamp_min(0)])
+
+
+def _class_counts(data: FaceData) -> list[int]:
+    counts: list[int] = torch.bincount(data.labels[~data.va_only], minlength=data.num_classes).tolist()
+    return counts
 
 
 def _fitted_anew(data: FaceData, gaussians: BorrowedGaussians | None) -> list[str]:

@@ -21,9 +21,10 @@ class FaceData:
     """One data set. N images, K expressions; every per-image tensor has N rows.
 
     Shapes: `images` (N, 3, H, W) uint8, a tensor (perhaps over a memory map), some rows of one (`Picked`), or still to
-    be drawn (`Drawn`); `labels` (N,) int64 in [0, K); `va` (N, 2) float32 in [-1, 1], valence first, NaN where not
-    annotated; `votes` (N, K) float32 rows summing to 1 or all NaN where nobody voted (the soft truth); `subjects` (N,)
-    int64, -1 where unknown; `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
+    be drawn (`Drawn`); `labels` (N,) int64 in [0, K), or -1 of an image with valence and arousal alone; `va` (N, 2)
+    float32 in [-1, 1], valence first, NaN where not annotated; `votes` (N, K) float32 rows summing to 1 or all NaN
+    where nobody voted (the soft truth); `subjects` (N,) int64, -1 where unknown; `splits` (N,) int64, one of TRAIN,
+    VALIDATION, TEST.
     `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
     `gaussians`: those that its classes were taken from, where they are another set's; Gaussian labels use them, too.
     """
@@ -51,11 +52,31 @@ class FaceData:
     @cached_property
     def knows_va(self) -> bool:
         """Whether any training image has valence and arousal."""
-        return bool(self.va[self.rows(TRAIN)].isfinite().any())
+        return bool(self.va[self.rows(TRAIN, va_only=True)].isfinite().any())
 
-    def rows(self, split: int) -> Tensor:
-        """Indices of the images of one split, ascending. Shape (M,) int64."""
-        return torch.nonzero(self.splits == split).flatten()
+    @cached_property
+    def va_only(self) -> Tensor:
+        """Images with valence and arousal but no expression. Shape (N,) bool."""
+        return self.labels < 0
+
+    def rows(self, split: int, va_only: bool = False) -> Tensor:
+        """Indices of the images of one split, ascending. Shape (M,) int64.
+
+        Args:
+            split: TRAIN, VALIDATION or TEST.
+            va_only: also those that have valence and arousal but no expression.
+        """
+        mine = self.splits == split
+        return torch.nonzero(mine if va_only else mine & ~self.va_only).flatten()
+
+    def without_va_only(self) -> FaceData:
+        """The images that have an expression; what left is in the notes."""
+        if not bool(self.va_only.any()):
+            return self
+        gone = int(self.va_only.sum())
+        note = f"{gone:,} {'image' if gone == 1 else 'images'} with valence and arousal but no expression left out"
+        kept = self.take(torch.nonzero(~self.va_only).flatten())
+        return replace(kept, fingerprint=f"{self.fingerprint} with expressions", notes=(*self.notes, note))
 
     def with_splits(self, splits: Tensor) -> FaceData:
         """The same faces under another division into training, validation and test."""

@@ -78,7 +78,7 @@ def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
 
 
 def _identity(data: FaceData, digests: Digests) -> str:
-    names = np.array(data.classes)[data.labels.numpy()]
+    names = np.array([*data.classes, ""])[data.labels.numpy()]  # -1, no class, is the last
     pairs = sorted(zip(digests.tolist(), names.tolist(), strict=True))
     return hashlib.sha256(repr(pairs).encode()).hexdigest()
 

@@ -22,11 +22,11 @@ def with_test_split(data: FaceData) -> FaceData:
 
     A note for captions says which was drawn, or that people whose images are trained on are in the set's own.
     """
-    if len(data.rows(TEST)):
+    if len(data.rows(TEST)):  # with an expression
         return replace(data, notes=(*data.notes, *_shared_subjects(data)))
     splits = data.splits.clone()
     rows = data.rows(TRAIN)
-    splits[held_out(data, rows, derive_key("test split"), TEST_SHARE, None)] = TEST
+    splits[_with_va_only(data, held_out(data, rows, derive_key("test split"), TEST_SHARE, None))] = TEST
     how = "by subject" if _knows_subjects(data, rows) else "stratified by expression"
     note = f"no test split came with the data: {TEST_SHARE:.0%} held out {how}"
     return replace(data, splits=splits, notes=(*data.notes, note))
@@ -41,7 +41,7 @@ def _shared_subjects(data: FaceData) -> tuple[str, ...]:
     people, of = (len(data.subjects[rows].unique()) for rows in (shared, tested))
     return (
         f"people of the test split who also appear in other splits: {people:,} of {of:,} ({int(shared.sum()):,} of "
-        f"{len(data.rows(TEST)):,} test images); scores are not those of people the model has never seen",
+        f"{len(data.rows(TEST, va_only=True)):,} test images); scores are not those of people the model has never seen",
     )
 
 
@@ -69,7 +69,8 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
     """Splits as a selection protocol needs them.
 
     `validation` and `select_then_retrain` use the data set's validation images, or hold out a part
-    of the training images drawn by `seed`; `last` and `best_on_test` train on both.
+    of the training images drawn by `seed`; `last` and `best_on_test` train on both. Images with valence and arousal
+    alone stay in training then, but for those of people who are held out.
 
     Raises:
         UserError: no image is for training, or `held_out` cannot divide them.
@@ -77,12 +78,12 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
     splits = data.splits.clone()
     if selection.protocol in ("last", "best_on_test"):
         splits[splits == VALIDATION] = TRAIN
-    if not bool((splits == TRAIN).any()):
+    if not bool(((splits == TRAIN) & ~data.va_only).any()):
         raise UserError(f"{data.name}: none of its {len(data):,} images is for training: all are in other splits")
     if selection.protocol not in ("last", "best_on_test") and not len(data.rows(VALIDATION)):
         key = derive_key(seed, "validation split")
         rows = held_out(data, data.rows(TRAIN), key, selection.validation_share, selection.validation_per_class)
-        splits[rows] = VALIDATION
+        splits[_with_va_only(data, rows)] = VALIDATION
     return data.with_splits(splits)
 
 
@@ -93,7 +94,7 @@ def subset(data: FaceData, split: int, count: int | None, seed: int | None = Non
 
     Images are not copied. Rows are numbered anew, as they always were: noise and order of an image follow its number.
     """
-    rows = data.rows(split)
+    rows = data.rows(split, va_only=True)
     if count is None or count >= len(rows):
         return data
     place = torch.arange(len(rows))  # within the split: what became of the other splits does not matter
@@ -124,6 +125,14 @@ def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: in
     if len(chosen) == len(rows):
         raise UserError(f"{data.name}: holding out whole subjects needs at least two, but there is one")
     return chosen
+
+
+def _with_va_only(data: FaceData, rows: Tensor) -> Tensor:
+    """Held-out images and those with valence and arousal alone of the same people in training."""
+    if not bool(data.va_only.any()):
+        return rows
+    theirs = torch.isin(data.subjects, data.subjects[rows]) & (data.subjects >= 0)
+    return torch.cat([rows, torch.nonzero(theirs & data.va_only & (data.splits == TRAIN)).flatten()])
 
 
 def _knows_subjects(data: FaceData, rows: Tensor) -> bool:
@@ -159,7 +168,8 @@ def _share_of_classes(labels: Tensor, rows: Tensor, key: int, share: float) -> T
 
 
 def named_gaps(data: FaceData, scored: bool = True) -> FaceData:
-    """The data set with notes for captions that name classes without training or test images.
+    """The data set with notes for captions that name classes without training or test images, and images without a
+    class.
 
     `scored` off: nobody asks for its test images (an extra set).
     """
@@ -172,4 +182,16 @@ def named_gaps(data: FaceData, scored: bool = True) -> FaceData:
         elif lacking:
             without = ": macro-F1 is the mean over the other classes" if split == TEST else ""
             notes.append(f"no {word} image of {', '.join(lacking)}{without}")
+    notes += _va_only_note(data)
     return replace(data, notes=(*data.notes, *notes)) if notes else data
+
+
+def _va_only_note(data: FaceData) -> list[str]:
+    if not bool(data.va_only.any()):
+        return []
+    counts = torch.bincount(data.splits[data.va_only], minlength=3).tolist()
+    words = [f"{n:,} {name}" for n, name in zip(counts, ("training", "validation", "test"), strict=True) if n]
+    return [
+        f"images with valence and arousal but no expression: {' and '.join(words)}; they count for the loss, RMSE and "
+        "CCC of valence and arousal alone"
+    ]

@@ -156,7 +156,7 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
     headline = final.predictions[final.headline]
     data = trainer.data
     return {
-        "degenerate": one_class_only(headline.probs_NK),
+        "degenerate": one_class_only(headline.probs_NK[data.labels[headline.rows] >= 0]),
         "weights_hash": weights_hash(trainer.model.state_dict()),
         "noise_hash": trainer.targets.noise_hash,
         "flipped": int(trainer.targets.flipped_N.sum()),

@@ -56,9 +56,9 @@ class Images:
             experiment: Experiment = labels.aside["experiment"]
             data = labels.inputs["data"].aside["data"]
             if not labels.params["held_out"]:
-                count = len(data) - len(data.rows(TEST))
+                count = len(data) - len(data.rows(TEST, va_only=True))
             else:
-                count = len(for_protocol(data, experiment.selection, experiment.seeds.split).rows(TRAIN))
+                count = len(for_protocol(data, experiment.selection, experiment.seeds.split).rows(TRAIN, va_only=True))
             self._rows[labels.key] = count
         return self._rows[labels.key]
 

@@ -112,7 +112,9 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
     third = None
     if finetune not in (None, "target"):
         lenient = replace(changes, strict=frozenset())  # said of the target
-        third = _read(config.model_copy(update={"source": finetune, "options": ()}), cache, changes=lenient)
+        third = _with_expressions(
+            _read(config.model_copy(update={"source": finetune, "options": ()}), cache, changes=lenient)
+        )
     others = [_read_extra(extra, cache, extra.changes(changes, len(extras) == 1)) for extra in extras]
     _check_said_of_all(extras, others)
     apart = _Apart(config.leave_out, watched)
@@ -152,13 +154,18 @@ def _read_extra(extra: Extra, cache: Path | None, changes: ClassChanges) -> _Rea
     config = extra.data
     if config.source in BUILT_IN:  # as many as are drawn
         config = config.model_copy(update={"train_images": extra.images})
-    read = _read(config, cache, hold_out=False, changes=changes)
+    read = _with_expressions(_read(config, cache, hold_out=False, changes=changes))
     data = parts_trained(read.data, extra.splits)
     left = _not_trained(read.data, data)
     if left and config.source not in BUILT_IN:
         adds = "; joint.extra_splits=all adds them" if extra.splits == "train_validation" else ""
         data = _noted(data, f"its {left} are not trained on{adds}")
     return replace(read, data=data)
+
+
+def _with_expressions(read: _Read) -> _Read:
+    """Without the images that have valence and arousal alone: joint training has no use for them."""
+    return replace(read, data=read.data.without_va_only())
 
 
 def _not_trained(before: FaceData, after: FaceData) -> str:

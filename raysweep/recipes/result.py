@@ -16,8 +16,8 @@ _MAY_LACK = ("labels", "attention")
 class CellResult:
     """Scores by MLflow name, facts, per-epoch history, test predictions, labels a method made, where the model looks.
 
-    `arrays` of `predictions.npz`: rows, probs, affect, labels, va. `labels` of `labels.npz`, where the
-    method made any: target_labels, target_va (pseudo), extra_labels_given, extra_va_given,
+    `arrays` of `predictions.npz`: rows, probs, affect, labels (-1: no expression), va. `labels` of `labels.npz`, where
+    the method made any: target_labels, target_va (pseudo), extra_labels_given, extra_va_given,
     extra_labels_new, extra_va_new, extra_selected; target_own_va where A
     came with VA; with the truth where it is known: target_truth_va,
     extra_truth_va, extra_truth_labels. `attention` of `attention.npz`: rows (N,) of some test images, their

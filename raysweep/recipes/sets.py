@@ -94,6 +94,7 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
     """Raises UserError where data sets do not go together, or lack what the method needs."""
     _check_apart(experiment, sets)
     _check_leaks(experiment, sets)
+    _check_va_only(experiment, sets)
     if experiment.joint.method == "target":
         _check_fusion(experiment, sets)
         return
@@ -105,6 +106,19 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
             )
     if experiment.joint.method == "dcjt":
         _check_affect(experiment, sets)
+
+
+def _check_va_only(experiment: Experiment, sets: Sets) -> None:
+    """Images with valence and arousal alone are for training on the target: what selects, maps or relabels images, or
+    ranks them by what their labels say, needs labels."""
+    count = int(sets.target.va_only.sum())
+    joint, scn = experiment.joint.method != "target" or sets.finetune is not None, experiment.model.head == "scn"
+    if not count or not (joint or scn):
+        return
+    what = "joint training and fine-tuning need" if joint else "model.head=scn needs"
+    advice = f"prepare it with --option none=drop --as {sets.target.name}-faces, and name that one"
+    images = f"{count:,} {'image' if count == 1 else 'images'}"
+    raise UserError(f"{what} an expression of every image, but {images} of {sets.target.name} have none: {advice}")
 
 
 def _same_classes(target: FaceData, extra: FaceData) -> str:

@@ -43,13 +43,13 @@ def build_validation(experiment: Experiment, sets: Sets, known: Known | None = N
 def run_validate(stage: Stage, context: Context) -> CellResult:
     """`validation/<score>` of the weights that the cell's headline would be."""
     trainer = trainer_after(stage.inputs["model"], context)
-    rows = trainer.data.rows(VALIDATION)
+    rows = trainer.data.rows(VALIDATION, va_only=True)
     predictions = trainer.predict(trainer.data, rows)
     scores = {f"validation/{name}": value for name, value in trainer.score(predictions).items()}
     if trainer.best["epoch"] is not None:
         scores["val/best_epoch"] = float(trainer.best["epoch"])
     facts: dict[str, Any] = {
-        "degenerate": one_class_only(predictions.probs_NK),
+        "degenerate": one_class_only(predictions.probs_NK[trainer.data.labels[rows] >= 0]),
         "weights_hash": weights_hash(trainer.model.state_dict()),
         "images": len(rows),
         "confusion": confusion(predictions.probs_NK, trainer.data.labels[rows]).tolist(),

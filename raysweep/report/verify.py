@@ -103,9 +103,9 @@ def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
 
 
 def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,), va (N, 2); {} without an
-    image."""
-    if not len(arrays["labels"]):
+    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,), -1 where there is no
+    expression, va (N, 2); {} without an expression."""
+    if not (arrays["labels"] >= 0).any():
         return {}
     import torch
 
@@ -161,7 +161,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
 
 
 def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
-    return len(np.unique(arrays["probs"].argmax(1))) == 1
+    return len(np.unique(arrays["probs"][arrays["labels"] >= 0].argmax(1))) == 1
 
 
 def said(sentences: Sequence[str], most: int) -> list[str]:

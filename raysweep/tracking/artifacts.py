@@ -46,10 +46,11 @@ def _scatter(result: CellResult) -> Figure:
     figure = Figure(figsize=(9.4, 4.3))
     for column, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("valence", "arousal"), strict=True)):
         axes.plot([-1, 1], [-1, 1], color="0.6", lw=1)
-        for k, label in enumerate(names):
+        groups = [(k, f"C{k}", label) for k, label in enumerate(names)]
+        for k, colour, label in groups + [(-1, "0.5", "no expression")] * bool((labels < 0).any()):
             rows = labels == k
             axes.scatter(result.arrays["va"][rows, column], result.arrays["affect"][rows, column], s=6, alpha=0.6,
-                         color=f"C{k}", label=label, linewidths=0)  # fmt: skip
+                         color=colour, label=label, linewidths=0)  # fmt: skip
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel=f"annotated {name}", ylabel=f"predicted {name}")
         axes.set_title(
             f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11

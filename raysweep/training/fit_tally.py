@@ -37,7 +37,7 @@ class FitTally:
         for name, value in terms.items():
             self.losses[name] = self.losses.get(name, 0) + value.detach().double() * count
         said = logits_NK.argmax(1)
-        fitted, recovered, kept = said == given_N, said == true_N, ~flipped_N
+        fitted, recovered, kept = said == given_N, said == true_N, ~flipped_N & (given_N >= 0)
         sums = [kept, kept & fitted, flipped_N, flipped_N & fitted, flipped_N & recovered]
         self.counts += torch.stack([mask.sum() for mask in sums]).double()
 

@@ -25,8 +25,9 @@ def loss_terms(
     loss = weight_va * va + ce + cs.
 
     Means divide by the batch size, not by the sum of W. A sample without VA (NaN) adds nothing
-    to "va". Differs from the paper: Eq. 7 is printed without the mean over the batch, which the
-    authors' code takes.
+    to "va", one without an expression (a row of zeros in `soft_NK`) nothing to "ce" and "cs".
+    Differs from the paper: Eq. 7 is printed without the mean over the batch, which the authors'
+    code takes; and the paper has VA and an expression for every sample that it trains on.
 
     Args:
         logits_NK, soft_NK: (N, K) scores and target distributions.
@@ -42,7 +43,8 @@ def loss_terms(
     log_probs = F.log_softmax(logits_NK.float(), dim=1)
     terms = {"ce": (weights_N * -(soft_NK * log_probs).sum(1)).sum() / count}
     if config.cosine:
-        terms["cs"] = (weights_N * (1 - F.cosine_similarity(soft_NK, log_probs.exp(), dim=1))).sum() / count
+        apart = 1 - F.cosine_similarity(soft_NK, log_probs.exp(), dim=1)
+        terms["cs"] = (weights_N * torch.where(soft_NK.any(1), apart, 0)).sum() / count
     terms["va"] = _affect_term(affect_N2.float(), va_N2, weights_N, config) / count
     terms["loss"] = config.weight_va * terms["va"] + terms["ce"] + terms.get("cs", torch.zeros_like(terms["ce"]))
     return terms

@@ -25,10 +25,14 @@ def better(metric: str, score: float, than: float | None) -> bool:
 
 
 def watched(selection: Selection, data: FaceData) -> Tensor:
-    """Images of `data` that every epoch is scored on: (M,) int64, those of the split that the protocol names."""
+    """Images of `data` that every epoch is scored on: (M,) int64, those of the split that the protocol names.
+
+    None where no image of the split has an expression.
+    """
     if not selection.scores_epochs:
         return torch.empty(0, dtype=torch.int64)
-    return data.rows(TEST if selection.protocol == "best_on_test" else VALIDATION)
+    split = TEST if selection.protocol == "best_on_test" else VALIDATION
+    return data.rows(split, va_only=bool(len(data.rows(split))))
 
 
 def check_metric(metric: str, data: FaceData, rows: Tensor) -> None:

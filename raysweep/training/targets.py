@@ -37,6 +37,7 @@ class Given:
 
     `labels_N` after noise (or relabelling), -1 outside the training split; `true_N` before noise;
     `flipped_N` where noise changed them; `va_N2` NaN where unknown; `votes_NK` before noise, NaN where nobody voted.
+    `va_only_N`: training images with valence and arousal but no label; there they are, and nothing else is.
     `gaussians`: another data set's, that classes were taken from; they hold for the VA that the set came with.
     """
 
@@ -45,6 +46,7 @@ class Given:
     flipped_N: Tensor
     va_N2: Tensor
     votes_NK: Tensor
+    va_only_N: Tensor
     gaussians: BorrowedGaussians | None = None
 
     @property
@@ -57,10 +59,11 @@ class Given:
         return bool(self.va_N2[self.rows].isfinite().any())
 
     def only(self, rows: Tensor) -> Given:
-        """The same with the labels of every other image forgotten."""
+        """The same with every other image forgotten."""
         kept = torch.zeros(len(self.labels_N), dtype=torch.bool)
         kept[rows] = True
-        return replace(self, labels_N=torch.where(kept, self.labels_N, -1), flipped_N=self.flipped_N & kept)
+        return replace(self, labels_N=torch.where(kept, self.labels_N, -1), flipped_N=self.flipped_N & kept,
+                       va_only_N=self.va_only_N & kept)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Targets:
     """Training targets, one row an image of the data set; rows that are not trained on hold -1, False or NaN.
 
     `given_N` labels after noise, `true_N` before, `flipped_N` where they were changed by noise,
-    `soft_NK` fused labels (Eq. 4), `weights_N`, `va_N2`; `noise_hash` names the flips.
+    `soft_NK` fused labels (Eq. 4), `weights_N`, `va_N2`; `noise_hash` names the flips. An image with valence and
+    arousal alone is trained on, too: `given_N` is -1, `soft_NK` a row of zeros, its weight 1, as in the largest class.
     """
 
     given_N: Tensor
@@ -91,7 +95,7 @@ class Part:
     @property
     def rows(self) -> Tensor:
         """Images trained on, ascending. Shape (M,)."""
-        return torch.nonzero(self.targets.given_N >= 0).flatten()
+        return torch.nonzero(self.targets.weights_N.isfinite()).flatten()
 
 
 def prepare_targets(experiment: Experiment, data: FaceData) -> Targets:
@@ -114,44 +118,48 @@ def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
     Raises:
         UserError: noise in the manner of human confusion, asked of data without votes.
     """
-    rows = data.rows(TRAIN)
+    rows, every = data.rows(TRAIN), data.rows(TRAIN, va_only=True)
     clean = data.labels[rows]
     noisy, flipped = _noisy_labels(config, data, rows, seed)
-    va = data.va[rows]
+    va = data.va[every]
     if config.va_noise:
-        va = perturb_va(va, config.va_noise, seed, ids=rows)
+        va = perturb_va(va, config.va_noise, seed, ids=every)
     count = len(data)
     return Given(
         _spread(count, rows, noisy, -1),
         _spread(count, rows, clean, -1),
         _spread(count, rows, flipped, False),
-        _spread(count, rows, va, math.nan),
+        _spread(count, every, va, math.nan),
         _spread(count, rows, data.votes[rows], math.nan),
+        data.va_only & (data.splits == TRAIN) & data.va.isfinite().all(1),
         data.gaussians,
     )
 
 
 def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...], given: Given, name: str) -> Targets:
-    """Mixed labels, fusion and sample weights for the images that `given` has a label for.
+    """Mixed labels, fusion and sample weights of the images that `given` has a label for, and those with valence and
+    arousal alone.
 
     Raises:
         UserError: mixed labels asked of images without VA, or of votes where nobody voted.
     """
     rows, count = given.rows, len(given.labels_N)
     _check_known(labels, given, name)
-    noisy, clean, va = given.labels_N[rows], given.true_N[rows], given.va_N2[rows]
+    noisy, clean = given.labels_N[rows], given.true_N[rows]
     believed = clean if labels.statistics == "clean" else noisy
     soft = fuse_labels(noisy, _mixed_labels(labels, given, believed, len(classes)), labels.alpha)
     per_class = class_weights(believed, len(classes))
     weights = sample_weights(objective.class_weights, per_class, noisy, soft, cap=objective.weight_cap)
     flipped = given.flipped_N[rows]
+    soft_NK, weights_N = (_spread(count, rows, values.float(), math.nan) for values in (soft, weights))
+    soft_NK[given.va_only_N], weights_N[given.va_only_N] = 0.0, 1.0
     return Targets(
         given_N=given.labels_N,
         true_N=torch.where(given.labels_N >= 0, given.true_N, -1),
         flipped_N=given.flipped_N,
-        soft_NK=_spread(count, rows, soft.float(), math.nan),
-        weights_N=_spread(count, rows, weights.float(), math.nan),
-        va_N2=_spread(count, rows, va, math.nan),
+        soft_NK=soft_NK,
+        weights_N=weights_N,
+        va_N2=torch.where((given.labels_N >= 0)[:, None] | given.va_only_N[:, None], given.va_N2, math.nan),
         class_weights_K=per_class,
         noise_hash=hashlib.sha256(noisy.numpy().tobytes() + flipped.numpy().tobytes()).hexdigest()[:16],
     )

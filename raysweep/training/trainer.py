@@ -140,7 +140,7 @@ class Trainer:
         """Predict the test images once with the last weights, the SWA average and the best epoch."""
         kinds = ["last", *(["swa"] if self.average is not None else []), *(["best"] if self.best["weights"] else [])]
         models = {kind: self.ready_model(kind) for kind in kinds}
-        predictions = {kind: self._predict(model, self.data.rows(TEST)) for kind, model in models.items()}
+        predictions = {kind: self._predict(model, self.data.rows(TEST, va_only=True)) for kind, model in models.items()}
         config = self.experiment
         headline, rows = config.selection.weights, self.data.rows(TEST)
         looks = attend(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)

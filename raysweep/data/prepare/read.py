@@ -34,28 +34,27 @@ _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" e
 
 
 def read_prepared(folder: Path, name: str) -> FaceData:
-    """The images of a prepared folder that have an expression.
+    """The images of a prepared folder, those with valence and arousal alone last (`FaceData.va_only`).
 
     Raises:
-        UserError: it is broken, or has images with valence and arousal alone.
+        UserError: it is broken, or no image has an expression.
     """
     manifest = read_manifest(folder)
     if manifest is None:
         raise UserError(f"{folder}: nothing is prepared there")
-    count = manifest.images - manifest.va_only
-    if not count:
+    if manifest.images == manifest.va_only:
         raise UserError(f"{name}: all {manifest.images:,} images have valence and arousal alone, no expression")
-    labels = _labels(folder, manifest).slice(0, count)
+    labels = _labels(folder, manifest)
     return FaceData(
         name=name,
         classes=manifest.classes,
-        images=_images(folder, manifest)[:count],
+        images=_images(folder, manifest),
         labels=torch.from_numpy(labels["expression"].to_numpy().astype(np.int64)),
         va=torch.from_numpy(va_of(labels)),
-        votes=_votes(labels["votes"].combine_chunks(), manifest.classes),
+        votes=_votes(labels["votes"].combine_chunks(), manifest.classes, manifest.images - manifest.va_only),
         subjects=_subjects(labels["subject"].combine_chunks()),
         splits=torch.from_numpy(labels["split"].to_numpy().astype(np.int64)),
-        fingerprint=manifest.fingerprint,
+        fingerprint=manifest.fingerprint + (f" with {manifest.va_only} of VA alone" if manifest.va_only else ""),
         notes=(*manifest.notes, *_notes(manifest)),
         info={
             "problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()],
@@ -94,8 +93,6 @@ def read_digests(folder: Path, count: int) -> np.ndarray:
 
 def _notes(manifest: Manifest) -> list[str]:
     notes = []
-    if manifest.va_only:
-        notes.append(f"{manifest.va_only:,} images with valence and arousal but no expression are left out")
     if manifest.bad:
         count, rows = sum(manifest.bad.values()), manifest.images + sum(manifest.bad.values())
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in manifest.bad.items())
@@ -153,7 +150,8 @@ def _wrong_value(labels: pa.Table, manifest: Manifest) -> str:
     """What is out of range in columns that training trusts: it would fail far from here, or not at all."""
     expression, split, va = labels["expression"].to_numpy(), labels["split"].to_numpy(), va_of(labels)
     count = manifest.images - manifest.va_only
-    if not ((expression[:count] >= 0) & (expression < len(manifest.classes))[:count]).all():
+    named, others = expression[:count], expression[count:]
+    if not ((named >= 0) & (named < len(manifest.classes))).all() or (others != -1).any():
         return f"an expression that is none of the {len(manifest.classes)} classes"
     if not ((split >= TRAIN) & (split <= TEST)).all():
         return "a split that is none of train, validation and test"
@@ -172,14 +170,16 @@ def _broken(path: Path, why: str) -> UserError:
     return UserError(f"{path} is broken ({' '.join(why.split())}): remove its folder and prepare it anew")
 
 
-def _votes(votes: pa.ListArray, classes: tuple[str, ...]) -> Tensor:
-    """(N, K) float32 rows that sum to 1 over the set's classes; NaN where nobody voted for any of them."""
+def _votes(votes: pa.ListArray, classes: tuple[str, ...], named: int) -> Tensor:
+    """(N, K) float32 rows that sum to 1 over the set's classes; NaN where nobody voted for any of them, and after the
+    first `named` images, which have no expression."""
     given = np.full((len(votes), len(EXPRESSIONS)), math.nan, dtype=np.float32)
     given[pc.is_valid(votes).to_numpy(zero_copy_only=False)] = votes.flatten().to_numpy().reshape(-1, len(EXPRESSIONS))
     mine = np.zeros((len(votes), len(classes)), dtype=np.float32)
     for k, name in enumerate(classes):
         if name in EXPRESSIONS:
             mine[:, k] = given[:, EXPRESSIONS.index(name)]
+    mine[named:] = 0
     total = mine.sum(1, keepdims=True)
     return torch.from_numpy(np.divide(mine, total, out=np.full_like(mine, math.nan), where=total > 0))
 

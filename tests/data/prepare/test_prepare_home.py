@@ -43,26 +43,27 @@ def store(place, tmp_path, name="rafdb", size=32, **fields):
 def test_a_prepared_set_loads_by_name(place, tmp_path):
     manifest = store(place, tmp_path, notes=("derived VA, no claim",))
     data = load_data(Data(source="rafdb", image_size=32))
-    records = {r.path.name: r for r in small_set(tmp_path / "raw") if isinstance(r, Record) and r.expression}
-    mine = [r for r in records.values() if r.path.exists()]
-    assert (data.name, data.classes, data.fingerprint) == ("rafdb", CLASSES, manifest.fingerprint)
-    assert data.images.shape == (20, 3, 32, 32)
-    assert data.labels.tolist() == [CLASSES.index(r.expression) for r in mine]
+    records = {r.path.name: r for r in small_set(tmp_path / "raw") if isinstance(r, Record)}
+    mine = sorted((r for r in records.values() if r.path.exists()), key=lambda r: not r.expression)
+    fingerprint = f"{manifest.fingerprint} with 4 of VA alone"
+    assert (data.name, data.classes, data.fingerprint) == ("rafdb", CLASSES, fingerprint)
+    assert data.images.shape == (24, 3, 32, 32)
+    assert data.labels.tolist() == [CLASSES.index(r.expression) if r.expression else -1 for r in mine]
     assert np.array_equal(data.va.numpy(), np.float32([r.va for r in mine]), equal_nan=True)
     assert data.splits.tolist() == [{"train": TRAIN, "validation": VALIDATION, "test": TEST}[r.split] for r in mine]
     subjects = sorted({r.subject for r in records.values()} - {""})
     assert data.subjects.tolist() == [subjects.index(r.subject) if r.subject else -1 for r in mine]
     for votes, record in zip(data.votes, mine, strict=True):
-        if record.votes:
+        if record.votes and record.expression:
             assert votes.tolist() == pytest.approx([1 / 3, 2 / 3, 0])  # of the three classes
         else:
             assert votes.isnan().all()
     assert data.notes == (
         "derived VA, no claim",
-        "4 images with valence and arousal but no expression are left out",
         "2 of 26 rows or images could not be used and are left out (bad row 1, image missing 1)",
-        *data.notes[3:],
+        *data.notes[2:],
     )
+    assert data.notes[-1].startswith("images with valence and arousal but no expression: 2 training and 2 test; they")
 
 
 def test_images_stay_on_disk_and_are_not_altered(place, tmp_path):
@@ -71,7 +72,7 @@ def test_images_stay_on_disk_and_are_not_altered(place, tmp_path):
     before = contents(folder)
     data = read_prepared(folder, "rafdb")
     mapped = np.load(folder / IMAGES, mmap_mode="r")
-    assert torch.equal(data.images, torch.from_numpy(mapped[:20].copy()))
+    assert torch.equal(data.images, torch.from_numpy(mapped.copy()))
     start = data.images.data_ptr() - mapped.offset
     maps = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(folder / IMAGES) in line]
     assert any(int(line.split("-")[0], 16) == start for line in maps)
@@ -139,7 +140,7 @@ def test_a_home_behind_a_url_is_copied_once(place, tmp_path, monkeypatch):
     monkeypatch.setenv("RAYSWEEP_DATA", url)
     data = load_data(Data(source="rafdb", image_size=32))
     copy = home().folder("rafdb", 32)
-    assert data.fingerprint == manifest.fingerprint
+    assert data.fingerprint == f"{manifest.fingerprint} with 4 of VA alone"
     assert contents(copy) == contents(here)
     stamp = (copy / IMAGES).stat().st_ino
     assert home().open("rafdb", 32) == copy

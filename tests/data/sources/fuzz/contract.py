@@ -74,7 +74,7 @@ def check_faces(data: FaceData) -> None:
     count, classes = len(data.labels), data.num_classes
     assert data.images.shape[0] == count
     assert data.images.dtype == torch.uint8
-    assert ((data.labels >= 0) & (data.labels < classes)).all()
+    assert ((data.labels >= -1) & (data.labels < classes)).all()
     assert data.va.shape == (count, 2)
     assert (data.va.isnan() | (data.va.abs() <= 1)).all()
     assert data.votes.shape == (count, classes)
