@@ -10,7 +10,7 @@ from raysweep.study.recipe_origins import departures
 from .aggregate import ArmSummary, Summary
 from .caption_choice import epoch_choice
 from .caption_joint import extra_notes, extra_shares, extra_weights, extra_words, joint_recipe, label_notes
-from .comparable_words import comparable_words, held_out_words
+from .comparable_words import comparable_words, held_out_words, va_only_words
 from .overrides import override_words
 from .published import PUBLISHED
 from .records import StudyRecord
@@ -87,7 +87,7 @@ def _published_notes(summary: Summary) -> Iterator[str]:
         return
     yield f"{'Columns of the paper' if table.datasets else 'Published methods'}: {table.source}, as printed."
     yield from comparable_words(summary)
-    yield from filter(None, [held_out_words(summary)])
+    yield from filter(None, [held_out_words(summary), va_only_words(summary)])
     unknown = [
         axis.name
         for axis in summary.study.axes

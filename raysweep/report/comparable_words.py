@@ -77,3 +77,16 @@ def held_out_words(summary: Summary) -> str:
         "The published numbers are of models trained on all training images; ours leave out those that are held out "
         "for validation (`selection.protocol=select_then_retrain` trains on all)."
     )
+
+
+def va_only_words(summary: Summary) -> str:
+    """That the paper's RMSE and CCC are of more images than ours, where ours is its data set; else empty."""
+    study, table = summary.study, published_table(summary.study)
+    assert table is not None
+    keeps = dict(study.data.options).get("none") == "keep"
+    if keeps or not any(s.va_only and s.data == study.data.kind for s in table.settings.values()):
+        return ""
+    return (
+        "The published RMSE and CCC are also of images without an expression; ours are not, and not comparable with "
+        "them: `python -m raysweep.data prepare affectnet ... --option none=keep` keeps those images."
+    )

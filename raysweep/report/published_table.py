@@ -32,6 +32,7 @@ class Setting:
         encoder: where it is not the one of the paper's recipe.
         extras: kinds of the extra sets, in order, for arms that train on any.
         target: kind of the target, where another set was fine-tuned and scored on; else empty.
+        va_only: whether RMSE and CCC are also of images without an expression.
     """
 
     data: str
@@ -39,6 +40,7 @@ class Setting:
     encoder: str = ""
     extras: tuple[str, ...] = ()
     target: str = ""
+    va_only: bool = False
 
     @property
     def recipe_of(self) -> str:

@@ -485,3 +485,17 @@ def test_aff_wild_s_classes_are_the_paper_s_where_affectnet_s_gaussians_give_the
 def test_arms_are_found_by_their_names():
     summary = planned("ablation_noise_rate", AFFECTNET)
     assert list(summary.study.configs) == [arm_name(coordinates) for coordinates in summary.study.arms]
+
+
+@pytest.mark.parametrize(("study", "data", "options", "said_so"), [
+    ("ddaf_benchmark", "affectnet", {"none": "drop"}, True),
+    ("ddaf_benchmark", "affectnet", {}, True),
+    ("ddaf_benchmark", "affectnet", {"none": "keep"}, False),
+    ("ddaf_benchmark", "rafdb", {}, False),
+    ("ablation_alpha", "affectnet", {}, False),  # Table 4 does not say that it has them
+])  # fmt: skip
+def test_rmse_of_table_2_is_of_images_without_an_expression_too(study, data, options, said_so):
+    summary = planned(study, KINDS[data])
+    told = replace(summary.study.data, options=tuple(options.items()))
+    summary = replace(summary, study=replace(summary.study, data=told))
+    assert ("RMSE and CCC are also of images without an expression" in said(summary)) is said_so
