@@ -63,7 +63,7 @@ def _image_folders(root: Path) -> Path | None:
 
 def _pixel_table(file: Path, votes: Table) -> Table:
     table = open_table(file, votes.file.parent, fer2013.COLUMNS)
-    rows, expected = count_rows(file) - 1, count_rows(votes.file) - 1
+    rows, expected = (sum(1 for _ in each.rows(one_line=True)) for each in (table, votes))
     if rows != expected:
         rule = f"{FILE} and {fer2013.FILE} must list the same images"
         raise UserError(f"{votes.file.parent}: {rule}, but have {expected:,} and {rows:,} rows")
@@ -90,8 +90,9 @@ def _listed(face: Record, seen: Seen, name: str) -> Iterator[Entry]:
 
 
 def _from_pixels(votes: Table, pixels: Table, options: Mapping[str, str]) -> Iterator[Entry]:
+    """The n-th row of one list with the n-th of the other; a stray quote must not join lines and shift the rest."""
     seen = Seen()
-    for (where, row), (_, drawn) in zip(votes.rows(), pixels.rows(), strict=True):
+    for (where, row), (_, drawn) in zip(votes.rows(one_line=True), pixels.rows(one_line=True), strict=True):
         if isinstance(drawn, Problem):
             yield drawn
         else:

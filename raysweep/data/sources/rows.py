@@ -114,10 +114,11 @@ class Table:
     delimiter: str = ","
     notes: tuple[str, ...] = ()
 
-    def rows(self) -> Iterator[tuple[str, Row | Problem]]:
-        """`where` and row by column name. Blank lines are skipped; a quoted value may go over several lines."""
+    def rows(self, one_line: bool = False) -> Iterator[tuple[str, Row | Problem]]:
+        """`where` and row by column name. Blank lines are skipped; a quoted value may go over several lines, but not
+        where every row is `one_line`."""
         lines = islice(read_lines(self.file, self.name), self.header_lines, None)
-        for where, text in self._whole_rows(lines):
+        for where, text in lines if one_line else self._whole_rows(lines):
             if isinstance(text, Problem):
                 yield where, text
             elif text.strip(BLANK):

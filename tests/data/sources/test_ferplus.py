@@ -121,6 +121,25 @@ def test_rows_that_do_not_belong_together(tmp_path):
         read_listing("ferplus", tmp_path, {})
 
 
+@pytest.mark.parametrize(("votes_at", "pixels_at"), [((), (0, 1)), ((0, 1), ()), ((0, 1), (4, 5)), ((2, 3), (2, 3))])
+def test_stray_quotes_do_not_join_lines_and_shift_the_rest(votes_at, pixels_at, tmp_path):
+    """A quote that begins in one row and ends in the next would be one value over two lines."""
+    ferplus(tmp_path, *(votes_row(f"fer{i}.png", fear=9) for i in range(8)))
+    shutil.rmtree(tmp_path / "data")
+    fer2013(tmp_path, *[(0, " ".join([str(i)] * 2304), "Training") for i in range(8)])
+    for name, at in (("fer2013new.csv", votes_at), ("fer2013.csv", pixels_at)):
+        lines = (tmp_path / name).read_bytes().split(b"\r\n")
+        for i in at:
+            cells = lines[i + 1].split(b",")
+            cells[1] = b'"'
+            lines[i + 1] = b",".join(cells)
+        (tmp_path / name).write_bytes(b"\r\n".join(lines))
+    _, records, problems = read("ferplus", tmp_path)
+    whole = sorted(set(range(8)) - {*votes_at, *pixels_at})
+    assert [(r.where, r.pixels[0]) for r in records] == [(f"fer2013new.csv:{i + 2}", i) for i in whole]
+    assert len(problems) == 8 - len(whole)
+
+
 def test_rows_of_votes_that_give_no_face(tmp_path):
     rows = [votes_row(happiness=9), votes_row(""), votes_row("../a.png", fear=9), votes_row("b.png", "Test", fear=9)]
     rows += [votes_row("c.png", fear=-1), votes_row("d.png", fear=0.5), votes_row("e.png", fear="x"), ["Training", "f"]]
