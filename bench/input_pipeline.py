@@ -4,8 +4,8 @@
 
 The usual side is torchvision's: `ImageFolder` of 224-px JPEG files, v2 transforms one image at a time, a `DataLoader`
 with as many workers as there are cores, which stay alive between epochs. Ours is the same files prepared once,
-memory-mapped and gathered by row, then `raysweep.data.augment` as the trainer calls it, with as many threads as there
-are cores. Both give shuffled float32 batches (N, 3, S, S) on the device, under the same policy (the default
+memory-mapped and gathered by row, then `raysweep.training.augmentation` as the trainer calls it, with as many threads
+as there are cores. Both give shuffled float32 batches (N, 3, S, S) on the device, under the same policy (the default
 `Augment`; `tests/data/test_pipeline_distribution.py` compares the distributions). Required: equal pixels before
 augmentation, equal numbers of images. A run is a whole epoch; the sides take turns, one epoch of each is not counted.
 
@@ -37,18 +37,18 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-import raysweep.data.augment as augmentation
+import raysweep.training.augmentation as augmentation
 from bench.prepare import CLASSES, clocked, make_photographs
-from raysweep.core.experiment import Augment
+from raysweep.config.experiment import Augment
 from raysweep.core.version import code_version
-from raysweep.data.augment import MEAN, STD
-from raysweep.data.batches import epoch_batches
 from raysweep.data.dataset import FaceData
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.read import read_prepared
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.sources import read_listing
-from raysweep.training.device_faces import DeviceImages
+from raysweep.data.prepare.reader import read_prepared
+from raysweep.data.prepare.writer import prepare_listing
+from raysweep.data.readers import read_listing
+from raysweep.training.augmentation import MEAN, STD
+from raysweep.training.device_dataset import DeviceImages
+from raysweep.training.sampler import epoch_batches
 
 ORDER_SEED = 0
 ASPECTS = (0.3, 3.3)
@@ -59,9 +59,9 @@ POLICY = Augment(erase=0.5)
 def torchvision_policy(config: Augment) -> v2.Compose:
     """The same policy as torchvision's users write it, one image at a time: a Pillow image to (3, S, S) float32.
 
-    Differs from `raysweep.data.augment`: what comes from outside is black instead of the edge's colour; a shift is a
-    share of the side after the zoom, in whole pixels, instead of before; contrast turns around the mean of the
-    luminance instead of the mean of all channels.
+    Differs from `raysweep.training.augmentation`: what comes from outside is black instead of the edge's colour; a
+    shift is a share of the side after the zoom, in whole pixels, instead of before; contrast turns around the
+    mean of the luminance instead of the mean of all channels.
     """
     return v2.Compose(
         [

@@ -21,7 +21,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from raysweep.core.random import derive_key, normal, uniform
+from raysweep.core.keyed_random import derive_key, normal, uniform
 from raysweep.data.expressions import AFFECTNET_COUNTS, AFFECTNET_MEANS
 from raysweep.labels import (
     ClassGaussians,

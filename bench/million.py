@@ -51,10 +51,10 @@ def train(size: int, batch: int) -> dict[str, Any]:
     """One epoch of the small encoder on what is prepared, and the test images; in a store that is thrown away."""
     import torch
 
-    from raysweep.core.experiment import Experiment
-    from raysweep.core.store import Store
-    from raysweep.recipes import FitEvent, load_sets, run_cell
-    from raysweep.study.presets import PRESETS
+    from raysweep.config.experiment import Experiment
+    from raysweep.config.presets import PRESETS
+    from raysweep.pipeline import FitEvent, load_sets, run_cell
+    from raysweep.store.store import Store
 
     torch.set_num_threads(1)  # as a trial has
     changes = {

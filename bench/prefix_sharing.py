@@ -25,11 +25,12 @@ from typing import Any
 
 import torch
 
-from raysweep.core.store import Store
 from raysweep.core.version import code_version
-from raysweep.recipes import CellResult, FitEvent, Images, load_sets, plan_tasks
-from raysweep.recipes.run import run_task
-from raysweep.schedule import TaskQueue
+from raysweep.pipeline import CellResult, FitEvent, load_sets, plan_tasks
+from raysweep.pipeline.run import run_task
+from raysweep.scheduling import TaskQueue
+from raysweep.scheduling.workload import Images
+from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study, make_cells
 from raysweep.study.plan import Plan, make_plan
 

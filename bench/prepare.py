@@ -34,12 +34,13 @@ import PIL
 from PIL import Image
 
 from raysweep.core.version import code_version
-from raysweep.data.prepare import worker, write
+from raysweep.data.listing import Listing, Record
+from raysweep.data.prepare import worker
+from raysweep.data.prepare import writer as write
 from raysweep.data.prepare.align import TEMPLATE
 from raysweep.data.prepare.crop import Crop, Place, find_face
-from raysweep.data.prepare.draft import Draft
 from raysweep.data.prepare.manifest import IMAGES
-from raysweep.data.record import Listing, Record
+from raysweep.data.prepare.staging import Draft
 
 MAX_MEAN_DIFFERENCE = 2.5
 """Levels of 255 between two ways of turning and averaging."""

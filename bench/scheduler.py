@@ -26,13 +26,13 @@ from typing import Any
 
 import torch
 
-from raysweep.core.stage import ancestry
-from raysweep.core.store import Store
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.recipes import Sets, Task
-from raysweep.schedule import simulate
+from raysweep.pipeline import Sets, Task
+from raysweep.pipeline.stage import ancestry
+from raysweep.scheduling import simulate
+from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study, make_cells
 from raysweep.study.plan import Plan, plan_cells
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import torch
 
-from raysweep.core.store import Store
 from raysweep.core.version import code_version
-from raysweep.recipes import CellResult, FitEvent, load_sets, run_cell
-from raysweep.recipes.run import run_task
+from raysweep.pipeline import CellResult, FitEvent, load_sets, run_cell
+from raysweep.pipeline.run import run_task
+from raysweep.store.store import Store
 from raysweep.study import Cell, find_study, make_cells
 from raysweep.study.plan import Plan, make_plan
 

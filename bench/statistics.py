@@ -22,10 +22,10 @@ from itertools import product
 
 import numpy as np
 
-from raysweep.core.words import arm_name
+from raysweep.core.formatting import arm_name
 from raysweep.report import Results, summarise
-from raysweep.report.records import AxisRecord, CellRecord, DataRecord, PlannedCell, StudyRecord
-from raysweep.report.statistics import exact_interval
+from raysweep.report.results.records import AxisRecord, CellRecord, DataRecord, PlannedCell, StudyRecord
+from raysweep.report.results.statistics import exact_interval
 
 LIMIT = 0.055
 SCORES = ("macro_f1", "accuracy", "ece")

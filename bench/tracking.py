@@ -33,12 +33,12 @@ os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 import mlflow
 from mlflow import MlflowClient
 
-from raysweep.core.experiment import Experiment
-from raysweep.core.stage import Stage
-from raysweep.core.store import Store
+from raysweep.config.experiment import Experiment
 from raysweep.core.version import code_version
-from raysweep.engine.record import Recorder
-from raysweep.recipes import FitEvent, Task
+from raysweep.engine.journal_listener import Recorder
+from raysweep.pipeline import FitEvent, Task
+from raysweep.pipeline.stage import Stage
+from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan
 from raysweep.tracking.journal import Journal
@@ -117,7 +117,7 @@ class OneCell:
 
 @contextmanager
 def recording(cell: OneCell, uri: str, folder: Path, launch: str) -> Iterator[tuple[Recorder, Publisher]]:
-    """A launch's recorder with its journal and publisher, as `raysweep.session` sets them up."""
+    """A launch's recorder with its journal and publisher, as `raysweep.launch.session` sets them up."""
     writer = Writer(connect(uri), Store(folder / "store"))
     with closing(Journal(folder / "journal" / f"{launch}.jsonl")) as journal:
         publisher = Publisher(journal, writer)

@@ -52,7 +52,7 @@ def _report_in_process(config: dict[str, Any]) -> None:
 
 
 def ours(config: dict[str, Any]) -> None:
-    """The pattern of raysweep.engine.trial: Train's in-process mode in a process that Tune reuses."""
+    """The pattern of raysweep.engine.worker: Train's in-process mode in a process that Tune reuses."""
     TorchTrainer(_report_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
 
 

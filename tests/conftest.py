@@ -6,7 +6,7 @@ import hypothesis
 import pytest
 import torch
 
-from raysweep.core.experiment import Experiment
+from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 

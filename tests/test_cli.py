@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 
 import raysweep
+from raysweep.cli.run import main
 from raysweep.models import BACKBONES
-from raysweep.run import main
 from raysweep.study import list_studies
 
 

@@ -13,10 +13,10 @@ from sklearn.metrics import f1_score
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from raysweep.data.contact_sheet import draw_contact_sheet
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.expressions import AFFECTNET_COUNTS, AFFECTNET_MEANS, EXPRESSIONS
-from raysweep.data.faces import (
+from raysweep.data.plots.faces import draw_contact_sheet
+from raysweep.data.synthetic import (
     FACES_VERSION,
     RaterModel,
     affect_at,
@@ -28,12 +28,12 @@ from raysweep.data.faces import (
     sample_affect,
     skin,
 )
-from raysweep.data.faces import mouth as mouth_module
-from raysweep.data.faces.actions import ACTION_UNITS, action_units
-from raysweep.data.faces.build import share_out
-from raysweep.data.faces.identity import draw_identity
-from raysweep.data.faces.mouth import MouthShape, shape_mouth
-from raysweep.data.faces.raters import annotate_va, cast_votes, rater_probabilities
+from raysweep.data.synthetic import mouth as mouth_module
+from raysweep.data.synthetic.action_units import ACTION_UNITS, action_units
+from raysweep.data.synthetic.build import share_out
+from raysweep.data.synthetic.identity import draw_identity
+from raysweep.data.synthetic.mouth import MouthShape, shape_mouth
+from raysweep.data.synthetic.raters import annotate_va, cast_votes, rater_probabilities
 
 INDICES = torch.arange(70)
 CLASSES = INDICES % len(EXPRESSIONS)

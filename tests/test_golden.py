@@ -1,14 +1,14 @@
-"""Numbers that must not move without a bump of `raysweep.core.keys.NUMERICS`: products in stores depend on it.
+"""Numbers that must not move without a bump of `raysweep.core.hashing.NUMERICS`: products in stores depend on it.
 
 Tolerances, not bits: processors differ in the last digits of a convolution.
 """
 
 import pytest
 
-from raysweep.core.experiment import Experiment
-from raysweep.core.keys import NUMERICS
-from raysweep.core.store import Store
-from raysweep.recipes import Sets, build, run_cell
+from raysweep.config.experiment import Experiment
+from raysweep.core.hashing import NUMERICS
+from raysweep.pipeline import Sets, build, run_cell
+from raysweep.store.store import Store
 from raysweep.training import Trainer
 from tests.conftest import make_squares
 

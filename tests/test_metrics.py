@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
-from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
-from raysweep.metrics import (
+from raysweep.metrics.compute import (
     affect_scores,
     all_scores,
     concordance,
@@ -22,6 +21,7 @@ from raysweep.metrics import (
     va_moments,
     vote_scores,
 )
+from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES
 
 
 @pytest.fixture

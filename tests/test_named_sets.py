@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import raysweep.data.load as loading
-from raysweep.core.values import Word
-from raysweep.core.words import join_names, split_names
+from raysweep.cli.run import main
+from raysweep.config.values import Word
+from raysweep.core.formatting import join_names, split_names
 from raysweep.data.names import BUILT_IN, READER_NAMES
-from raysweep.data.sources import READERS
-from raysweep.run import main
+from raysweep.data.readers import READERS
 from raysweep.study import Axis, Study, find_study, make_cells, with_axis
 from raysweep.study.cells import with_fixed
 from tests.own_sets import write_set

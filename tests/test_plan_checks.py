@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from raysweep.cli.run import main
 from raysweep.core.errors import error_of_arms
-from raysweep.run import main
 from tests.own_sets import write_set
 
 THREE = {"neutral": 24, "happiness": 24, "fear": 24}

@@ -11,14 +11,14 @@ from dataclasses import replace
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.core.holders import Watch
-from raysweep.core.leases import PRESENCE, Leases
-from raysweep.core.process import Process
-from raysweep.core.store import Store
-from raysweep.study.records import write_record, write_trials
+from raysweep.maintenance import collect, status
+from raysweep.maintenance.garbage import PRODUCTS
+from raysweep.store.lease_holders import Watch
+from raysweep.store.leases import PRESENCE, Leases
+from raysweep.store.process import Process
+from raysweep.store.store import Store
+from raysweep.study.launch_records import write_record, write_trials
 from raysweep.tracking.journal import Journal
-from raysweep.upkeep import collect, status
-from raysweep.upkeep.piles import PRODUCTS
 from tests.conftest import make_squares
 from tests.study.small_plans import cell_keys, compute, kept, small_plan
 from tests.study.test_records import move_code, trial_stage
@@ -33,7 +33,7 @@ def store(request, tmp_path):
 def times(monkeypatch):
     """Launches a minute apart."""
     ticks = iter(range(1_000_000, 2_000_000, 60))
-    monkeypatch.setattr("raysweep.study.record.time.time", lambda: float(next(ticks)))
+    monkeypatch.setattr("raysweep.study.launch_record.time.time", lambda: float(next(ticks)))
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ class Blocked:
         if name.split(".")[0] in ("ray", "mlflow", "optuna", "pyarrow"):
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocked())
-import raysweep.training, raysweep.recipes, raysweep.schedule.queue, raysweep.data.load
+import raysweep.training, raysweep.pipeline, raysweep.scheduling.queue, raysweep.data.load
 print([name for name in ("timm", "torchmetrics", "torchvision", "torch._dynamo") if name in sys.modules])
-from raysweep.core.experiment import Experiment
+from raysweep.config.experiment import Experiment
 from tests.conftest import make_squares
 changes = {"model.backbone": "small", "model.weights": None, "train.epochs": 1, "train.swa_start": 0}
 trainer = raysweep.training.Trainer(Experiment().with_changes(changes), make_squares())

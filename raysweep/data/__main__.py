@@ -1,49 +1,7 @@
-"""`python -m raysweep.data`: prepare data sets, and look at them before training on them."""
+"""`python -m raysweep.data`: see `raysweep.cli.data`."""
 
-from __future__ import annotations
-
-import argparse
-import sys
-from collections.abc import Sequence
-
-from raysweep.core.disk import StoreFull
-from raysweep.core.errors import UserError
-from raysweep.core.words import leave, silence_stdout
-
-from .commands import examine, prepare, prepared, show
-from .load import SOURCES
-
-
-def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
-        prog="python -m raysweep.data",
-        description="Prepare data sets as they are distributed, list and verify what is prepared, show what is in it.",
-        epilog=f"built-in data sets: {', '.join(SOURCES)}; small class folders and CSV files need no preparation",
-    )
-    commands = words.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    prepare.add_parser(commands)
-    prepared.add_parsers(commands)
-    show.add_parsers(commands)
-    examine.add_parser(commands)
-    return words
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    asked = parser().parse_args(argv)
-    try:
-        lines = asked.run(asked)
-    except (UserError, StoreFull, OSError) as error:
-        print(f"raysweep: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("raysweep: interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    try:
-        print("\n".join(lines), flush=True)
-    except BrokenPipeError:  # files are written before anything is printed
-        silence_stdout()
-    return 0
-
+from raysweep.cli.data import main
+from raysweep.core.formatting import leave
 
 if __name__ == "__main__":
     leave(main())

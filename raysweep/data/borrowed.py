@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.keys import file_checksum
+from raysweep.core.hashing import file_checksum
 from raysweep.labels import ClassGaussians, class_gaussians
 
-from .record import TRAIN
+from .listing import TRAIN
 
 if TYPE_CHECKING:
-    from .prepare.home import Home
+    from .prepare.location import Home
 
 BOX = 1.0
 """`within_std` of the paper, section 4.2: what labels are taken from."""
@@ -100,7 +100,7 @@ def borrowed_gaussians(source: str, classes: Sequence[str]) -> BorrowedGaussians
     Raises:
         UserError: no such prepared set, it lacks a class, or no training image of a class has valence and arousal.
     """
-    from .prepare.home import home, is_name  # pydantic and pyarrow: not every reader needs them
+    from .prepare.location import home, is_name  # pydantic and pyarrow: not every reader needs them
 
     where, _, name = source.rpartition("/")
     place = home(where)
@@ -142,7 +142,7 @@ def _not_there(place: Home, name: str) -> UserError:
 def _training(place: Home, name: str, size: int) -> tuple[Tensor, Tensor]:
     """Valence and arousal (N, 2) float64 and classes (N,) int64 of the training images with an expression."""
     from .prepare.manifest import LABELS
-    from .prepare.read import read_labels
+    from .prepare.reader import read_labels
 
     manifest = place.manifest(name, size)
     assert manifest is not None

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raysweep.core.class_words import names_of, pairs_of
+from raysweep.config.class_changes import names_of, pairs_of
 from raysweep.core.errors import UserError, unknown_name
 
 from .borrowed import BorrowedGaussians

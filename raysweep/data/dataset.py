@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .borrowed import BorrowedGaussians
-from .picked import Images, pick
-from .record import TEST, TRAIN, VALIDATION
+from .image_subset import Images, pick
+from .listing import TEST, TRAIN, VALIDATION
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raysweep.core.disk import StoreFull
-from raysweep.core.files import Files
+from raysweep.store.disk_full import StoreFull
+from raysweep.store.files import Files
 
 from .dataset import FaceData
-from .picked import Drawn, Picked
+from .image_subset import Drawn, Picked
 
 Digests = NDArray[np.uint64]
 
@@ -73,7 +73,7 @@ def image_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
     if digests is None:
         digests = _read(key, len(whole), kept)
     if digests is None:
-        from .quality.survey import pixel_digests  # here: scipy and matplotlib take their time
+        from .audit.thumbnails import pixel_digests  # here: scipy and matplotlib take their time
 
         digests = pixel_digests(whole[:] if isinstance(whole, Drawn) else whole)
         remember(digests, key, "digests", kept.places)
@@ -108,7 +108,7 @@ def recall(key: str, what: str, places: Sequence[Beside], count: int, dtype: typ
 
 def _read(key: str, count: int, kept: Kept) -> Digests | None:
     if kept.prepared is not None:
-        from .prepare.read import read_digests  # needs pyarrow, which training on other data does not
+        from .prepare.reader import read_digests  # needs pyarrow, which training on other data does not
 
         return read_digests(kept.prepared, count)
     found = recall(key, "digests", kept.places, count, np.uint64)

@@ -11,20 +11,20 @@ from typing import Any
 
 from torch import Tensor
 
+from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import Data
-from raysweep.core.files import LocalFiles
+from raysweep.store.files import LocalFiles
 
+from .cache import load_packed, save_packed
 from .classes import ClassChanges, changed_classes
 from .dataset import TEST, TRAIN, FaceData
 from .digests import Beside, Kept
-from .faces import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
+from .image_subset import Drawn
 from .names import check_size_prepared, not_prepared
-from .packed import load_packed, save_packed
-from .picked import Drawn
-from .prepare.home import Home, home, home_place, is_name
-from .sources import READERS
+from .prepare.location import Home, home, home_place, is_name
+from .readers import READERS
 from .splits import named_gaps, subset, with_test_split
+from .synthetic import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_site
 from .unprepared import read_unprepared
 
 FACES_TRAIN, FACES_TEST = 20_000, 1_600
@@ -85,14 +85,14 @@ def _whole(config: Data, cache: Path | None, hold_out: bool, place: str, changes
     if folder is None:
         data = _decoded(config, cache)
     else:
-        from .prepare.read import read_prepared  # needs pyarrow, which training on other data does not
+        from .prepare.reader import read_prepared  # needs pyarrow, which training on other data does not
 
         data = read_prepared(folder, config.source)
     data = changed_classes(data, changes)
     data = with_test_split(data) if hold_out else data
     if config.leave_out not in ("twins", "near_twins"):
         return data
-    from .leave_out import leave_out  # here: scipy and matplotlib take their time
+    from .exclusions import leave_out  # here: scipy and matplotlib take their time
 
     return leave_out(data, config.leave_out, twin_threshold(config.source), kept_beside(config, cache))
 
@@ -110,7 +110,7 @@ def kept_beside(config: Data, cache: Path | None = None) -> Kept:
 
 def twin_threshold(source: str) -> float:
     """Least likeness of near twins."""
-    from .quality.near import DRAWN_THRESHOLD, THRESHOLD
+    from .audit.near_duplicates import DRAWN_THRESHOLD, THRESHOLD
 
     return DRAWN_THRESHOLD if source in SOURCES else THRESHOLD
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
 
-from .prepare.home import SETTING, Home, home_place, is_name
+from .prepare.location import SETTING, Home, home_place, is_name
 
 BUILT_IN = ("faces", "faces-a", "faces-b-none", "faces-b-moderate", "faces-b-strong", "faces-c", "faces-d")
 """Sets of drawn faces: they need no download."""

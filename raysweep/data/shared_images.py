@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
 from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, image_digests, picture_numbers, recall, remember
-from .picked import Images
+from .image_subset import Images
 
 NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
 """What an image is to a set: nothing, a training image that a replicate may hold out for validation, a validation
@@ -96,7 +96,7 @@ def _by_digest(ours: Digests, theirs: Digests, roles: Roles) -> Roles:
 
 def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Scored, threshold: float) -> Roles:
     """The same for near twins, remembered beside the data."""
-    from .quality.near import VERSION
+    from .audit.near_duplicates import VERSION
 
     words = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
     key = hashlib.sha256(words.encode()).hexdigest()[:16]
@@ -108,8 +108,8 @@ def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Sc
 
 
 def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: float) -> Roles:
+    from .audit import Survey, exact_groups, near_links, survey, twin_groups
     from .progress import progress_bar
-    from .quality import Survey, exact_groups, near_links, survey, twin_groups
 
     theirs = np.flatnonzero(scored.roles)
     roles = scored.roles[theirs]

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from raysweep.config.experiment import Selection
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Selection
-from raysweep.core.random import derive_key, permutation
+from raysweep.core.keyed_random import derive_key, permutation
 
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
 

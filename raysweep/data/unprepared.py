@@ -18,9 +18,9 @@ from pathlib import Path
 from raysweep.core.errors import UserError
 
 from .dataset import FaceData
+from .listing import Listing, Problem
 from .progress import progress_bar
-from .record import Listing, Problem
-from .sources import read_listing, recognise
+from .readers import read_listing, recognise
 
 MANY = 2_000
 """Images from which several processes read them: starting one takes as long as reading some hundred."""
@@ -88,7 +88,7 @@ def _state(path: Path) -> tuple[int, int] | None:
 
 
 def _read(listing: Listing, folder: Path, size: int) -> FaceData:
-    from .prepare.read import read_prepared  # these need pyarrow, which built-in faces do not
+    from .prepare.reader import read_prepared  # these need pyarrow, which built-in faces do not
 
     try:
         _prepare(listing, folder, size)
@@ -103,8 +103,8 @@ def _read(listing: Listing, folder: Path, size: int) -> FaceData:
 
 def _prepare(listing: Listing, folder: Path, size: int) -> None:
     from .prepare.crop import Crop
-    from .prepare.draft import Busy
-    from .prepare.write import prepare_listing
+    from .prepare.staging import Busy
+    from .prepare.writer import prepare_listing
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     workers = _workers() if (listing.total or 0) > MANY else 1

@@ -12,11 +12,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.core.words import duration, plural
-from raysweep.recipes import FitEvent, Task
+from raysweep.core.formatting import duration, plural
+from raysweep.pipeline import FitEvent, Task
 from raysweep.study.plan import Plan
 
-from .handout import Listener
+from .dispatcher import Listener
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines when the output is not a terminal."""

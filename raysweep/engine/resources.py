@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raysweep.core.errors import UserError
-from raysweep.core.words import plural
+from raysweep.core.formatting import plural
 
 DRIVER_CPU = 0.01
 """CPU a trial's driver asks for when its worker group does the work. Zero raises in Ray."""

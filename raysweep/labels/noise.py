@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from raysweep.core.random import derive_key, normal, permutation, uniform
+from raysweep.core.keyed_random import derive_key, normal, permutation, uniform
 from raysweep.labels.checks import check_labels, check_num_classes, check_share, check_va
 
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from raysweep.core.errors import UserError, describe, unknown_name
-from raysweep.core.keys import file_checksum
+from raysweep.core.hashing import file_checksum
 
 from . import arm
 

@@ -3,7 +3,6 @@
 Reads the tracking store alone; never imports the engine.
 """
 
-from .aggregate import Summary, summarise
 from .build import (
     ReportFiles,
     build_report,
@@ -13,10 +12,11 @@ from .build import (
     summary_text,
     write_report,
 )
-from .build_together import check_together, stale_together, write_together
+from .build_datasets import check_together, stale_together, write_together
 from .folder import default_folder, subject_of
-from .load import list_results, load_results
-from .records import Results
+from .results.aggregate import Summary, summarise
+from .results.load import list_results, load_results
+from .results.records import Results
 
 __all__ = [
     "ReportFiles",

@@ -7,24 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .aggregate import Summary, summarise
-from .csv_files import cells_csv, scores_csv
+from .figures.catalog import NAMES, Picture, draw_pictures, picture_digests, save_pictures
+from .figures.search_catalog import NAMES as SEARCH_NAMES
+from .figures.search_catalog import draw_search_pictures
 from .folder import default_folder, mark_folder, subject_of
-from .latex import standalone_latex, table_latex
-from .load import load_results
-from .markdown import table_markdown
-from .page import Page, SearchSection, page_html, page_markdown
-from .peers import PEERS, peers_table
-from .pictures import NAMES, Picture, draw_pictures, picture_digests, save_pictures
-from .place import Expected, drop_stale, placed, stale_among
-from .reading import question, reading
-from .records import Results
-from .search_page import search_page
-from .search_pictures import NAMES as SEARCH_NAMES
-from .search_pictures import draw_search_pictures
-from .search_tables import points_csv, points_table, trials_csv
-from .tables import compact_table, pivot_table, results_table
-from .words import file_stem
+from .formatting import file_stem
+from .render.csv_files import cells_csv, scores_csv
+from .render.files import Expected, drop_stale, placed, stale_among
+from .render.latex import standalone_latex, table_latex
+from .render.markdown import table_markdown
+from .render.page import Page, SearchSection, page_html, page_markdown
+from .render.search_page import search_page
+from .results.aggregate import Summary, summarise
+from .results.load import load_results
+from .results.records import Results
+from .tables.arms import compact_table, pivot_table, results_table
+from .tables.published_methods import PEERS, peers_table
+from .tables.searches import points_csv, points_table, trials_csv
+from .text.findings import question, reading
 
 
 @dataclass(frozen=True)

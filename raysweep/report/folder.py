@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.errors import UserError
-from raysweep.core.keys import canonical_json
+from raysweep.core.hashing import canonical_json
 from raysweep.study.identity import SetIdentity, identity_words, same_subject
 
-from .records import StudyRecord
-from .words import file_stem
+from .formatting import file_stem
+from .results.records import StudyRecord
 
 ROOT = Path("reports")
 

@@ -3,11 +3,12 @@
 `raysweep.study.plan` (keys, store) needs torch and is not imported here: listing and checking studies is instant.
 """
 
+from raysweep.config.presets import PRESETS, Preset
+
 from .cells import Cell, epoch_choice, fresh_replicates, make_cells, search_budget, search_cells, with_axis
-from .load import find_study, hidden_studies, list_studies, studies_in, study_folders
-from .presets import PRESETS, Preset
-from .ranges import Choice, IntUniform, LogUniform, Range, Uniform
+from .discovery import find_study, hidden_studies, list_studies, studies_in, study_folders
 from .search import Budget, Search
+from .search_space import Choice, IntUniform, LogUniform, Range, Uniform
 from .study import TUNING, Arm, Axis, Study, Yours
 
 __all__ = [

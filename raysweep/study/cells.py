@@ -7,15 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.class_words import read_map_file
+from raysweep.config.class_changes import read_map_file
+from raysweep.config.experiment import Experiment
+from raysweep.config.presets import PRESETS
+from raysweep.config.values import Word, read_value
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
-from raysweep.core.experiment import Experiment
-from raysweep.core.scores import LABEL_SCORES
-from raysweep.core.values import Word, read_value
-from raysweep.core.words import split_names
+from raysweep.core.formatting import split_names
+from raysweep.metrics.registry import LABEL_SCORES
 
 from .overrides import changed_fields_of
-from .presets import PRESETS
 from .search import Budget
 from .study import TUNING, Arm, Axis, Study, Yours
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from raysweep.core.acting import plain
+from raysweep.config.acting_fields import plain
 
 if TYPE_CHECKING:  # torch takes seconds
-    from raysweep.core.experiment import Experiment
-    from raysweep.recipes import Sets
+    from raysweep.config.experiment import Experiment
+    from raysweep.pipeline import Sets
 
     from .study import Study
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raysweep.core.experiment import Experiment, field_choices, flat_words
+from raysweep.config.experiment import Experiment, field_choices, flat_words
+from raysweep.config.presets import PRESETS
 
-from .presets import PRESETS
 from .search import Budget
 from .study import Study
 

@@ -10,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from raysweep.config.experiment import Data, Experiment, flat_words
 from raysweep.core.errors import UserError, error_of_arms
-from raysweep.core.experiment import Data, Experiment, flat_words
-from raysweep.core.stage import Stage
-from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.kind import kind_of, read_otherwise
-from raysweep.recipes import (
+from raysweep.pipeline import (
     Known,
     Sets,
     Task,
@@ -28,6 +26,8 @@ from raysweep.recipes import (
     plan_work,
     remarks,
 )
+from raysweep.pipeline.stage import Stage
+from raysweep.store.store import Store
 
 from .cells import Cell
 from .identity import SetIdentity, used_sets

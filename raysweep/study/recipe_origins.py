@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from raysweep.core.experiment import field_paths
+from raysweep.config.experiment import field_paths
+from raysweep.config.presets import PRESETS
 
 from .overrides import field_words
-from .presets import PRESETS
 
 DDAF, DCJT, CAER = "DDAF", "DCJT", "DCJT on CAER-S"
 

@@ -20,11 +20,11 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
+from raysweep.config.experiment import SHARES, Experiment, check_path, field_choices
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import SHARES, Experiment, check_path, field_choices
-from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES
+from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES
 
-from .ranges import Range, same_value
+from .search_space import Range, same_value
 
 Sampler = Literal["tpe", "gp", "cmaes", "nsga2", "random"]
 Stopper = Literal["asha", "median"]

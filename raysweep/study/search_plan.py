@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.acting import changed_fields
+from raysweep.config.acting_fields import changed_fields
+from raysweep.config.experiment import Experiment, flat_words
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, flat_words
-from raysweep.core.keys import NUMERICS
-from raysweep.core.scores import VA_SCORES
+from raysweep.core.hashing import NUMERICS
 from raysweep.data.dataset import FaceData
-from raysweep.recipes import build_validation, load_sets
+from raysweep.metrics.registry import VA_SCORES
+from raysweep.pipeline import build_validation, load_sets
 
 from .cells import Cell
 from .identity import SetIdentity, used_sets

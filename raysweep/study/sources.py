@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError, error_of_arms
-from raysweep.core.experiment import Experiment
-from raysweep.core.words import join_names
+from raysweep.core.formatting import join_names
 from raysweep.data.names import BUILT_IN, check_named, joined_otherwise
 
 from .cells import Cell

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from raysweep.config.experiment import check_path
+from raysweep.config.values import level_names
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.experiment import check_path
-from raysweep.core.scores import HIGHER_IS_BETTER
-from raysweep.core.values import level_names
-from raysweep.core.words import arm_name
+from raysweep.core.formatting import arm_name
+from raysweep.metrics.registry import HIGHER_IS_BETTER
 
 from .search import Search
 
@@ -118,7 +118,7 @@ class Study:
         reference: axis name to level: every arm is compared with the one that has this level there
             and is equal elsewhere.
         base: fields that differ from the preset for every arm.
-        metric: the headline score, a name of `raysweep.core.scores.HIGHER_IS_BETTER`. It chooses the epoch, too
+        metric: the headline score, a name of `raysweep.metrics.registry.HIGHER_IS_BETTER`. It chooses the epoch, too
             (`selection.metric`), unless it is a score of labels, which no epoch has.
         published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
         columns: scores the table shows, the headline's among them.

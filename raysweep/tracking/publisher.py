@@ -13,7 +13,7 @@ from typing import Any
 from raysweep.core.errors import describe
 
 from .journal import Journal, events_of_a_death, now_ms
-from .turns import always
+from .publish_lock import always
 from .writer import EPOCHS, Writer
 
 Turn = Callable[[], AbstractContextManager[bool]]

@@ -11,17 +11,17 @@ from typing import Any
 from mlflow import MlflowClient
 
 from raysweep.core.errors import describe
-from raysweep.core.store import Store
-from raysweep.recipes import CellResult
+from raysweep.pipeline import CellResult
+from raysweep.plotting.adapted_labels import draw_labels
+from raysweep.plotting.attention import draw_attention
+from raysweep.plotting.scores import draw_artifacts
+from raysweep.store.store import Store
 
 from . import schema
-from .artifacts import draw_artifacts
-from .attention_pictures import draw_attention
-from .identity import Event, identity_of, new_run
+from .epoch_ranges import epochs_in, spans
 from .journal import now_ms
-from .label_pictures import draw_labels
+from .run_identity import Event, identity_of, new_run
 from .runs import Curve, Runs
-from .spans import epochs_in, spans
 
 EPOCHS = ("epoch", "training", "trial_epoch")
 """Events that go on with a curve; any number of them in a row is brought at once."""

@@ -7,10 +7,10 @@ import math
 import torch
 from torch import Tensor
 
+from raysweep.config.experiment import Selection
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Selection
-from raysweep.core.scores import HIGHER_IS_BETTER, VA_SCORES, VOTE_SCORES
 from raysweep.data.dataset import TEST, VALIDATION, FaceData
+from raysweep.metrics.registry import HIGHER_IS_BETTER, VA_SCORES, VOTE_SCORES
 
 
 def better(metric: str, score: float, than: float | None) -> bool:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from raysweep.config.experiment import Experiment, Labels, Objective
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, Labels, Objective
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.labels import (

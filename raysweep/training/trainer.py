@@ -23,22 +23,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment
-from raysweep.data.batches import balanced_draw, epoch_batches, in_batches
 from raysweep.data.dataset import TEST, FaceData
 from raysweep.data.splits import for_protocol
-from raysweep.metrics import all_scores
+from raysweep.metrics.compute import all_scores
 from raysweep.models import Outputs, build_model, fresh_affinity
 
-from .attention import Attention, attend
-from .device_faces import DeviceFaces, DeviceImages
-from .evaluate import Predictions, predict
-from .fit_tally import FitTally
+from .device_dataset import DeviceFaces, DeviceImages
+from .distributed import Ranks
+from .epoch_metrics import FitTally
+from .grad_cam import Attention, attend
 from .objective import loss_terms
-from .ranks import Ranks
+from .predict import Predictions, predict
+from .sampler import balanced_draw, epoch_batches, in_batches
+from .scn import high_importance, rank_loss, relabelled
 from .selection import better, check_metric, watched
-from .self_cure import high_importance, rank_loss, relabelled
 from .targets import Part, prepare_targets
 
 

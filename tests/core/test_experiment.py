@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.core.acting import acting_fields
+from raysweep.config.acting_fields import acting_fields
+from raysweep.config.experiment import Experiment, field_paths
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, field_paths
 
 
 @pytest.mark.parametrize(

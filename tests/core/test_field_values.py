@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.config.experiment import Experiment
+from raysweep.config.values import Word, field_value, level_name, level_names, read_value, split_values
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment
-from raysweep.core.values import Word, field_value, level_name, level_names, read_value, split_values
-from raysweep.core.words import arm_name, parse_value
+from raysweep.core.formatting import arm_name, parse_value
 
 
 def texts(text):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.config.experiment import Experiment, Joint, SelfCure, Train, epochs_of
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, Joint, SelfCure, Train, epochs_of
 
 
 def joined(epochs, **fields):

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from raysweep.core.holders import Watch
-from raysweep.core.leases import Leases
-from raysweep.core.process import Process
-from raysweep.core.store import Store
+from raysweep.store.lease_holders import Watch
+from raysweep.store.leases import Leases
+from raysweep.store.process import Process
+from raysweep.store.store import Store
 
 ELSEWHERE = replace(Process.this(), host="0" * 16)
 """This process as it would look from another machine."""
@@ -44,7 +44,7 @@ def make(url, tmp_path):
 def clock(monkeypatch):
     """The observers' clock, set by hand."""
     clock = SimpleNamespace(now=1000.0)
-    monkeypatch.setattr("raysweep.core.holders.monotonic", lambda: clock.now)
+    monkeypatch.setattr("raysweep.store.lease_holders.monotonic", lambda: clock.now)
     return clock
 
 
@@ -54,8 +54,8 @@ def start(url, tmp_path):
     running = []
     head = (
         "import os, sys, time; from dataclasses import replace\n"
-        "from raysweep.core.leases import Leases; from raysweep.core.process import Process\n"
-        "from raysweep.core.store import Store\n"
+        "from raysweep.store.leases import Leases; from raysweep.store.process import Process\n"
+        "from raysweep.store.store import Store\n"
         "store = Store(sys.argv[1], sys.argv[2])\n"
         "def say(*words): print(*words, flush=True)\n"
     )
@@ -267,7 +267,7 @@ def test_critical_sections_never_overlap(url, tmp_path):
     keys = "200" if "://" not in url else "60"
     (tmp_path / "cache" / "inside").mkdir(parents=True)
     head = (
-        "import os, sys, time\nfrom raysweep.core.leases import Leases\nfrom raysweep.core.store import Store\n"
+        "import os, sys, time\nfrom raysweep.store.leases import Leases\nfrom raysweep.store.store import Store\n"
         "store = Store(sys.argv[1], sys.argv[2])\ndef say(*words): print(*words, flush=True)\n"
     )
     workers = [

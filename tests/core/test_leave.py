@@ -7,7 +7,7 @@ import pytest
 
 MODULE = """
 import os, signal, sys
-from raysweep.core.words import leave
+from raysweep.core.formatting import leave
 code = 0
 try:
     exec("os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**6)]")

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from raysweep.core.random import derive_key, normal, permutation, random_bits, uniform
+from raysweep.core.keyed_random import derive_key, normal, permutation, random_bits, uniform
 
 
 def test_bits_are_splitmix64():

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.core.keys import NUMERICS
-from raysweep.core.stage import Stage, ancestry
+from raysweep.core.hashing import NUMERICS
+from raysweep.pipeline.stage import Stage, ancestry
 
 
 def chain(length, **last):

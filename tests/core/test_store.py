@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
-from raysweep.core.files import draft_is_dead, draft_path
-from raysweep.core.keys import NUMERICS, canonical_json, stage_key
-from raysweep.core.process import Process
-from raysweep.core.store import STORE_VERSION, Store, StoreFull
+from raysweep.core.hashing import NUMERICS, canonical_json, stage_key
+from raysweep.store.files import draft_is_dead, draft_path
+from raysweep.store.process import Process
+from raysweep.store.store import STORE_VERSION, Store, StoreFull
 from raysweep.training import save_checkpoint
 
 
@@ -297,7 +297,7 @@ def test_drafts_know_whether_their_process_lives(tmp_path):
     assert not draft_is_dead(draft_path(tmp_path).name)
     assert not draft_is_dead("something else")
     other = subprocess.run(
-        [sys.executable, "-c", "from raysweep.core.process import Process; print(Process.this().word)"],
+        [sys.executable, "-c", "from raysweep.store.process import Process; print(Process.this().word)"],
         capture_output=True,
         text=True,
         check=True,
@@ -312,7 +312,7 @@ def test_drafts_know_whether_their_process_lives(tmp_path):
 def test_a_product_whose_writer_was_killed_is_missing(tmp_path):
     """SIGKILL in the middle of a put leaves a draft that nobody takes for a product."""
     script = (
-        "import os, signal, sys; from raysweep.core.store import Store\n"
+        "import os, signal, sys; from raysweep.store.store import Store\n"
         "def write(folder):\n    (folder / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
         "Store(sys.argv[1]).put('k', write, {})\n"
     )

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.core.files import RemoteFiles
-from raysweep.core.store import Store
+from raysweep.store.files import RemoteFiles
+from raysweep.store.store import Store
 
 
 def fill(text):
@@ -24,7 +24,7 @@ class TestTwoMachines:
     """Machines are processes with caches of their own."""
 
     def other(self, script, url, cache):
-        head = "import sys; from raysweep.core.store import Store; store = Store(sys.argv[1], sys.argv[2])\n"
+        head = "import sys; from raysweep.store.store import Store; store = Store(sys.argv[1], sys.argv[2])\n"
         words = [sys.executable, "-c", head + script, url, str(cache)]
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -50,7 +50,7 @@ class TestTwoMachines:
     def test_writers_of_the_same_product_do_not_mix_their_files(self, url, tmp_path):
         """Six processes put different bytes under one key at the same time: what stands then is one of them."""
         script = (
-            "import sys; from raysweep.core.store import Store\n"
+            "import sys; from raysweep.store.store import Store\n"
             "store, n = Store(sys.argv[1], sys.argv[2]), sys.argv[3]\n"
             "def write(folder):\n    for i in range(5): (folder / f'{i}.txt').write_text(n * 100)\n"
             "sys.stdin.readline(); store.put('k', write, {'writer': n})\n"
@@ -170,7 +170,7 @@ def test_many_keys_at_once(tmp_path, monkeypatch):
     store.files.write(f"stages/k3/{manifest['at']}/a.txt", b"")
     expected = set(keys) - {"k3"}
     assert store.present([*keys, "none"]) == expected
-    monkeypatch.setattr("raysweep.core.remote_products.FEW", 10)
+    monkeypatch.setattr("raysweep.store.remote.FEW", 10)
     assert store.present([*keys, "none"]) == expected
     assert store.present(keys[:20]) == expected & set(keys[:20])
     assert store.present([]) == set()

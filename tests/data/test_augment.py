@@ -4,9 +4,9 @@ import pytest
 import torch
 from torchvision.transforms import functional as torchvision
 
-from raysweep.core.experiment import Augment
-from raysweep.core.random import derive_key, uniform
-from raysweep.data.augment import MEAN, STD, augment, normalise
+from raysweep.config.experiment import Augment
+from raysweep.core.keyed_random import derive_key, uniform
+from raysweep.training.augmentation import MEAN, STD, augment, normalise
 
 OFF = Augment(flip=0, rotate=0, translate=0, scale_min=1, scale_max=1, brightness=0, contrast=0, erase=0)
 

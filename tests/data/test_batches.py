@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.data.batches import balanced_draw, epoch_batches, in_batches
+from raysweep.training.sampler import balanced_draw, epoch_batches, in_batches
 
 rows_of = st.lists(st.integers(0, 10_000), min_size=1, max_size=120, unique=True).map(torch.tensor)
 

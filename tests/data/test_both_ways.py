@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from raysweep.cli.data import main
+from raysweep.config.experiment import Data, Experiment
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Experiment
 from raysweep.data import load
-from raysweep.data.__main__ import main
 from raysweep.data.dataset import FaceData
+from tests.data.readers.trees import TREES, picture
 from tests.data.reference import central_square
-from tests.data.sources.trees import TREES, picture
 
 SIZE = 32
 RAMP = np.tile(np.linspace(0, 1, 64), (64, 1))
@@ -241,7 +241,7 @@ def test_two_processes_that_read_at_once(tmp_path):
     for i in range(200):
         write(tmp_path / "set" / ("happy", "sad")[i % 2] / f"{i}.png", "jpg")
     code = (
-        "import sys; from pathlib import Path; from raysweep.core.experiment import Data; "
+        "import sys; from pathlib import Path; from raysweep.config.experiment import Data; "
         "from raysweep.data.load import load_data; "
         f"print(load_data(Data(source={str(tmp_path / 'set')!r}, image_size=64), Path(sys.argv[1])).fingerprint)"
     )

@@ -9,9 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.core.class_words import drop_words, map_words, pairs_of, read_map_file
+from raysweep.config.class_changes import drop_words, map_words, pairs_of, read_map_file
+from raysweep.config.experiment import Data, Experiment
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Experiment
 from raysweep.data.classes import ClassChanges, canonical_order, changed_classes, in_order_of
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.expressions import EXPRESSIONS

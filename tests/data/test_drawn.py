@@ -5,14 +5,14 @@ import itertools
 import pytest
 import torch
 
-from raysweep.core.experiment import Data
+from raysweep.cli.run import main
+from raysweep.config.experiment import Data
 from raysweep.data import load as load_module
 from raysweep.data.digests import image_digests, picture_numbers
-from raysweep.data.faces import SITES, build_faces, build_site
+from raysweep.data.image_subset import Drawn, Picked
 from raysweep.data.load import load_data
-from raysweep.data.picked import Drawn, Picked
-from raysweep.recipes import load_sets
-from raysweep.run import main
+from raysweep.data.synthetic import SITES, build_faces, build_site
+from raysweep.pipeline import load_sets
 
 SOURCES = ("faces", "faces-a", "faces-b-none", "faces-b-strong", "faces-c", "faces-d")
 
@@ -25,7 +25,7 @@ def undrawable(monkeypatch):
         raise AssertionError("a face was drawn")
 
     for module in ("build", "sites"):
-        monkeypatch.setattr(f"raysweep.data.faces.{module}.render_faces", fail)
+        monkeypatch.setattr(f"raysweep.data.synthetic.{module}.render_faces", fail)
     for cached in (load_module._load, load_module._load_whole, load_sets.__globals__["_load"]):
         cached.cache_clear()
     yield

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysweep.data.__main__ import main
+from raysweep.cli.data import main
 
 
 @pytest.fixture

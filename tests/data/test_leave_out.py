@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-import raysweep.data.leave_out as leaving
+import raysweep.data.exclusions as leaving
+from raysweep.config.experiment import Data, Experiment
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Experiment
-from raysweep.core.files import LocalFiles
+from raysweep.data.audit import near_links, survey
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.digests import Beside, Kept
-from raysweep.data.leave_out import leave_out
+from raysweep.data.exclusions import leave_out
+from raysweep.data.image_subset import Picked, pick
+from raysweep.data.listing import Record
 from raysweep.data.load import load_data
-from raysweep.data.picked import Picked, pick
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.home import Home
-from raysweep.data.prepare.read import read_digests, read_prepared
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.quality import near_links, survey
-from raysweep.data.record import Record
+from raysweep.data.prepare.location import Home
+from raysweep.data.prepare.reader import read_digests, read_prepared
+from raysweep.data.prepare.writer import prepare_listing
 from raysweep.data.splits import subset
+from raysweep.store.files import LocalFiles
 from raysweep.training import Trainer
 from tests.conftest import make_squares
 from tests.data.prepare.listings import CLASSES, listing

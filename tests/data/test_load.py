@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from raysweep.config.experiment import Data, Selection
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Selection
+from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.expressions import canonical_expression
 from raysweep.data.load import load_data
-from raysweep.data.packed import load_packed, save_packed
 from raysweep.data.splits import _held_out_per_class, _share_of_classes, for_protocol, subset, with_test_split
 from tests.conftest import make_squares
 from tests.data.reference import central_square

@@ -5,12 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
-from raysweep.core.experiment import Data
-from raysweep.data.__main__ import main
+from raysweep.cli.data import main
+from raysweep.config.experiment import Data
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.data.load import load_data
 from tests.data.prepare.test_prepare_video import film, shade
-from tests.data.sources import trees
+from tests.data.readers import trees
 
 SIDE = 160
 

@@ -14,8 +14,8 @@ from PIL import Image
 from scipy.stats import ks_2samp, kstest
 
 from bench.input_pipeline import torchvision_policy
-from raysweep.core.experiment import Augment
-from raysweep.data.augment import MEAN, STD, augment
+from raysweep.config.experiment import Augment
+from raysweep.training.augmentation import MEAN, STD, augment
 
 DRAWS = 600
 SURE = 0.001

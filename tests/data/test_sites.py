@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from raysweep.core.experiment import Data
-from raysweep.data.__main__ import main
+from raysweep.cli.data import main
+from raysweep.config.experiment import Data
+from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.dataset import TEST, TRAIN, FaceData
-from raysweep.data.faces import SITES, build_faces, build_site, criteria_at, criteria_of
-from raysweep.data.faces.criteria import compare
-from raysweep.data.faces.raters import RaterModel
 from raysweep.data.load import SOURCES, load_data
-from raysweep.data.packed import load_packed, save_packed
+from raysweep.data.synthetic import SITES, build_faces, build_site, criteria_at, criteria_of
+from raysweep.data.synthetic.criteria import compare
+from raysweep.data.synthetic.raters import RaterModel
 
 STRENGTHS = ("faces-b-none", "faces-b-moderate", "faces-b-strong")
 

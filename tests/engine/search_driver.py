@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-from raysweep.core.experiment import Experiment
-from raysweep.core.store import Store
-from raysweep.engine.search.desk import Desk, SearchListener
+from raysweep.config.experiment import Experiment
+from raysweep.engine.search.dispatcher import Desk, SearchListener
+from raysweep.engine.search.optuna_study import ArmStudy
 from raysweep.engine.search.storage import open_storage
-from raysweep.engine.search.study import ArmStudy
-from raysweep.engine.search.tune import ArmSchedulers
-from raysweep.recipes import CellResult, FitEvent
+from raysweep.engine.search.tune_adapters import ArmSchedulers
+from raysweep.pipeline import CellResult, FitEvent
+from raysweep.store.store import Store
 from raysweep.study import Arm, Budget, Cell, Search
 from raysweep.study.search_plan import SearchArm, SearchPlan
 

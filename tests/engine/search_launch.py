@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ray.util import placement_group_table
 
-from raysweep.core.store import Store
-from raysweep.engine.launch import Options, cluster
 from raysweep.engine.resources import Allotment
-from raysweep.engine.search.desk import SearchListener
-from raysweep.engine.search.run import run_search
+from raysweep.engine.search.dispatcher import SearchListener
+from raysweep.engine.search.tune_run import run_search
+from raysweep.engine.tune_run import Options, cluster
+from raysweep.store.store import Store
 from raysweep.study import LogUniform, Search, Study, search_budget, search_cells
 from raysweep.study.search_plan import plan_search
 

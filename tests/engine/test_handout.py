@@ -5,12 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from raysweep.core.leases import Leases
-from raysweep.core.stage import Stage
-from raysweep.core.store import Store
-from raysweep.engine.handout import Handout, Listener
-from raysweep.recipes import FitEvent, Task
-from raysweep.schedule.queue import TaskQueue
+from raysweep.engine.dispatcher import Handout, Listener
+from raysweep.pipeline import FitEvent, Task
+from raysweep.pipeline.stage import Stage
+from raysweep.scheduling.queue import TaskQueue
+from raysweep.store.leases import Leases
+from raysweep.store.store import Store
 
 
 class Heard(Listener):

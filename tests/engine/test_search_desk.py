@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from raysweep.core.experiment import Experiment
-from raysweep.engine.search.study import UNSEEN_SECONDS, summary
-from raysweep.recipes import Sets
+from raysweep.config.experiment import Experiment
+from raysweep.engine.search.optuna_study import UNSEEN_SECONDS, summary
+from raysweep.pipeline import Sets
 from raysweep.study import Choice, LogUniform, Search, Uniform
 from tests.conftest import make_squares
 from tests.engine.search_driver import EPOCHS, Launch, formula, make_arm
@@ -24,7 +24,7 @@ TWO_POINTS = {"labels.method": Choice(["euclidean", "gaussian"])}
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search.desk.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.dispatcher.load_sets", lambda experiment, cache: sets)
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_a_budget_in_device_hours_counts_every_device(launch):
 
 
 def test_a_search_limited_by_hours_alone_ends_when_nothing_new_is_left(launch, monkeypatch):
-    monkeypatch.setattr("raysweep.engine.search.study.IDLE", 12)  # a hundred proposals take half a minute
+    monkeypatch.setattr("raysweep.engine.search.optuna_study.IDLE", 12)  # a hundred proposals take half a minute
     ended = launch(make_arm(Search(space=TWO_POINTS)), trials=None, device_hours=1.0)
     trial, running = ended.next()
     other, beside = ended.next()
@@ -177,7 +177,7 @@ def test_a_trial_of_a_launch_on_another_store_is_left_alone_until_it_is_silent(l
     assert second.next()[1] is None
     assert not second.desk.finished
     later = time.time() + 2 * UNSEEN_SECONDS
-    monkeypatch.setattr("raysweep.engine.search.study.time.time", lambda: later)
+    monkeypatch.setattr("raysweep.engine.search.optuna_study.time.time", lambda: later)
     assert second.next()[1] is not None
 
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from raysweep.core.store import Store
-from raysweep.recipes import load_sets, run_validation
+from raysweep.pipeline import load_sets, run_validation
+from raysweep.store.store import Store
 from raysweep.study import search_cells
 from tests.engine.search_launch import RATE, study
 

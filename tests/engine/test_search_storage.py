@@ -7,11 +7,11 @@ import optuna
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.core.store import Store
-from raysweep.engine.launch import Options
-from raysweep.engine.search.desk import SearchListener
-from raysweep.engine.search.run import run_search, search_so_far, trials_left
-from raysweep.recipes import Sets
+from raysweep.engine.search.dispatcher import SearchListener
+from raysweep.engine.search.tune_run import run_search, search_so_far, trials_left
+from raysweep.engine.tune_run import Options
+from raysweep.pipeline import Sets
+from raysweep.store.store import Store
 from raysweep.study import Budget, Search, Uniform
 from raysweep.study.search_plan import SearchPlan
 from tests.conftest import make_squares
@@ -23,7 +23,7 @@ SEARCH = Search(space={"labels.alpha": Uniform(0, 1)}, stopper=None)
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search.desk.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.dispatcher.load_sets", lambda experiment, cache: sets)
 
 
 def asked(folder, arm, storage=None, trials=2):

@@ -4,7 +4,7 @@ import pickle
 
 from ray.tune.search import Searcher
 
-from raysweep.engine.searcher import TaskSearcher
+from raysweep.engine.study_searcher import TaskSearcher
 from tests.engine.test_handout import ALONE, LEFT, RIGHT, SHARED, sides  # noqa: F401  (a fixture)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from raysweep.core.store import Store
+from raysweep.store.store import Store
 
 
 def products(store: Store) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.core.store import Store
+from raysweep.store.store import Store
 from tests.faults import small_study
 from tests.faults.launches import Launch, epochs_told, run
 from tests.faults.records import assert_same, outcome

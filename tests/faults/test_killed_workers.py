@@ -13,7 +13,7 @@ from tests.faults.small_study import PLANNED, STUDY, WORDS
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 DEATHS = 3
-"""One more than `raysweep.engine.launch.MAX_RETRIES`."""
+"""One more than `raysweep.engine.tune_run.MAX_RETRIES`."""
 
 
 def at_work_on(launch, key):

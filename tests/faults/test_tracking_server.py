@@ -5,7 +5,7 @@ import time
 import pytest
 
 from bench.tracking import LocalServer, OneCell, cell_run, expected, history, killed, recording
-from raysweep.core.store import Store
+from raysweep.store.store import Store
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect
 from tests.tracking.conftest import result_of

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from raysweep.core.store import Store
+from raysweep.store.store import Store
 from tests.faults.launches import Launch, run
 from tests.faults.records import assert_same, outcome
 from tests.faults.small_study import PLANNED, STUDY, WORDS

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from raysweep.core.acting import acting_fields
+from raysweep.config.acting_fields import acting_fields
+from raysweep.config.experiment import Experiment, Model
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, Model
 from raysweep.models import ARM, build_model, fresh_affinity
 from raysweep.models.arm import SharingAffinity
 

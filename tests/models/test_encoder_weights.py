@@ -6,8 +6,8 @@ from urllib.error import URLError
 import pytest
 import torch
 
+from raysweep.config.experiment import Model
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Model
 from raysweep.models import BACKBONES, build_model
 from raysweep.models.backbones import check_weights, weights_checksum
 from raysweep.training import weights_hash

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from raysweep.core.experiment import Experiment, flat_words
-from raysweep.core.store import Store
-from raysweep.recipes import CellResult
+from raysweep.config.experiment import Experiment, flat_words
+from raysweep.pipeline import CellResult
 from raysweep.report import build_report
-from raysweep.report.load import load_results
+from raysweep.report.results.load import load_results
+from raysweep.store.store import Store
 from raysweep.study import Axis, Study
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import optuna
 
-from raysweep.report.search_records import SearchArm, SearchPlan, SearchRecord, TrialRecord
+from raysweep.report.results.searches import SearchArm, SearchPlan, SearchRecord, TrialRecord
 from raysweep.study.study import Arm
 from raysweep.tracking.writer import Writer
 from tests.report.conftest import Fabricated, write_study

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from raysweep.report import stale_files, write_report
-from raysweep.report.build_together import stale_together, write_together
-from raysweep.report.drawing import contents
+from raysweep.report.build_datasets import stale_together, write_together
+from raysweep.report.figures.style import contents
 from raysweep.tracking import schema
 
 STEM = "ablation_noise_rate"

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data
 from raysweep.data.load import load_fresh
-from raysweep.report.choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from raysweep.report.folder import default_folder, mark_folder
+from raysweep.report.results.choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from raysweep.study.identity import SetIdentity, identity_words
 
 FIELDS = {"image_size": 32, "train_images": None, "test_images": None, "leave_out": "none"}

@@ -7,9 +7,9 @@ import pytest
 
 from bench.statistics import SHAPES, false_claims, results_of
 from raysweep.report import Results, summarise
-from raysweep.report.caption import caption, notes
-from raysweep.report.reading import reading
-from raysweep.report.tables import compact_table, pivot_table, results_table
+from raysweep.report.tables.arms import compact_table, pivot_table, results_table
+from raysweep.report.text.caption import caption, notes
+from raysweep.report.text.findings import reading
 
 ALPHA = {"alpha": ("0", "0.5", "0.9", "1")}
 

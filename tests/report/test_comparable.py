@@ -6,28 +6,28 @@ from dataclasses import replace
 import pytest
 import torch
 
+from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data
-from raysweep.core.words import arm_name
+from raysweep.core.formatting import arm_name
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.kind import kind_of
 from raysweep.data.load import load_data
-from raysweep.report.aggregate import summarise
-from raysweep.report.caption import caption, notes
-from raysweep.report.comparable import NOT_RECIPE, comparable, differences, printed
-from raysweep.report.csv_files import scores_csv
-from raysweep.report.figure_data import dependence
-from raysweep.report.peers import peers_table
+from raysweep.report.figures.series import dependence
 from raysweep.report.published import PUBLISHED
-from raysweep.report.records import CellRecord, Results, StudyRecord
-from raysweep.report.tables import pivot_table, results_table
-from raysweep.report.together import together_pivot, together_table
+from raysweep.report.published.comparable import NOT_RECIPE, comparable, differences, printed
+from raysweep.report.render.csv_files import scores_csv
+from raysweep.report.results.aggregate import summarise
+from raysweep.report.results.records import CellRecord, Results, StudyRecord
+from raysweep.report.tables.arms import pivot_table, results_table
+from raysweep.report.tables.datasets import together_pivot, together_table
+from raysweep.report.tables.published_methods import peers_table
+from raysweep.report.text.caption import caption, notes
 from raysweep.study import Axis, Study, find_study, make_cells
 from raysweep.study.cells import with_axis, with_fixed
 from raysweep.study.identity import SetIdentity
 from raysweep.study.plan import Plan
-from tests.data.sources.trees import TREES
+from tests.data.readers.trees import TREES
 
 SEVEN = EXPRESSIONS[:7]
 AFFECTNET = ("affectnet-224", "affectnet", EXPRESSIONS)
@@ -109,7 +109,7 @@ def test_the_paper_s_arms_on_the_paper_s_data_are_comparable_every_one(name, dat
 
 
 def word_of(text):
-    from raysweep.core.values import Word
+    from raysweep.config.values import Word
 
     return Word(text)
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.words import listed, plural
-from raysweep.report import pictures
-from raysweep.report.aggregate import summarise
-from raysweep.report.overrides import replicate_words
-from raysweep.report.pictures import _cut, _planes_words
-from raysweep.report.reading import reading
+from raysweep.core.formatting import listed, plural
+from raysweep.report.figures import catalog as pictures
+from raysweep.report.figures.catalog import _cut, _planes_words
+from raysweep.report.results.aggregate import summarise
+from raysweep.report.text.findings import reading
+from raysweep.report.text.overrides import replicate_words
 
 
 def test_the_helpers():

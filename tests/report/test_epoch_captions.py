@@ -2,11 +2,11 @@
 
 import pytest
 
-from raysweep.core.experiment import Experiment
-from raysweep.report.caption import caption
-from raysweep.report.figure_data import monitored
+from raysweep.config.experiment import Experiment
+from raysweep.report.figures.series import monitored
+from raysweep.report.text.caption import caption
 from raysweep.study import Axis, Study
-from raysweep.study.load import find_study
+from raysweep.study.discovery import find_study
 from tests.report.test_overrides import launched
 
 BEST = {"selection.weights": "best"}

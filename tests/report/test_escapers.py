@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from raysweep.ending import _table
+from raysweep.launch.summary import _table
 from raysweep.report.build import ReportFiles
-from raysweep.report.latex import _ALL, _SYMBOLS, escape, standalone_latex, table_latex
-from raysweep.report.markdown import escape as markdown_escape
-from raysweep.report.markdown import table_markdown
-from raysweep.report.table import Column, Entry, Table
+from raysweep.report.render.latex import _ALL, _SYMBOLS, escape, standalone_latex, table_latex
+from raysweep.report.render.markdown import escape as markdown_escape
+from raysweep.report.render.markdown import table_markdown
+from raysweep.report.tables.table import Column, Entry, Table
 
 HOSTILE = ["β γ → ≥", "[x]", "[bold]x[/bold]", "$x^2$", "[/]", "a--b", "''q''", "`code", "<b>", "&amp;", "a|b", "*",
            "_x_", "\\", "# a", "- a", "1. a", "> a", "[a](b)", "[a]: b", "x]", "---", "100 %", "~x~", "?`",

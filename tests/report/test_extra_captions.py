@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES, WITHOUT_DIRECTION
-from raysweep.core.store import Store
-from raysweep.recipes import Sets
-from raysweep.report.aggregate import summarise
-from raysweep.report.caption_joint import extra_words, joint_recipe
-from raysweep.report.records import CellRecord, DataRecord, ExtraRecord, Results, StudyRecord
-from raysweep.report.words import title
+from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, WITHOUT_DIRECTION
+from raysweep.pipeline import Sets
+from raysweep.report.formatting import title
+from raysweep.report.results.aggregate import summarise
+from raysweep.report.results.records import CellRecord, DataRecord, ExtraRecord, Results, StudyRecord
+from raysweep.report.text.caption_joint import extra_words, joint_recipe
+from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import plan_cells
-from tests.recipes.small_joint import make_a, make_b, small_joint
+from tests.pipeline.small_joint import make_a, make_b, small_joint
 
 
 def plan(tmp_path, sets, **changes):

@@ -5,21 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.experiment import Experiment, flat_words
-from raysweep.core.values import split_values
-from raysweep.report.aggregate import summarise
-from raysweep.report.caption import caption
-from raysweep.report.latex import table_latex
-from raysweep.report.records import CellRecord, Results, StudyRecord
-from raysweep.report.tables import pivot_table, results_table
-from raysweep.report.together import together_table
+from raysweep.config.experiment import Experiment, flat_words
+from raysweep.config.presets import PRESETS
+from raysweep.config.values import split_values
+from raysweep.report.render.latex import table_latex
+from raysweep.report.results.aggregate import summarise
+from raysweep.report.results.records import CellRecord, Results, StudyRecord
+from raysweep.report.tables.arms import pivot_table, results_table
+from raysweep.report.tables.datasets import together_table
+from raysweep.report.text.caption import caption
 from raysweep.study import Axis, Study
 from raysweep.study.cells import make_cells, with_axis
-from raysweep.study.load import find_study
+from raysweep.study.discovery import find_study
 from raysweep.study.overrides import overrides
-from raysweep.study.presets import PRESETS
 from raysweep.study.search import Budget
-from tests.recipes.test_key_fields import WHERE, WHERE_IMAGES_DIFFER, at, every_field
+from tests.pipeline.test_key_fields import WHERE, WHERE_IMAGES_DIFFER, at, every_field
 
 CLASSES = ["neutral", "happiness"]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from raysweep.report.statistics import (
+from raysweep.report.results.statistics import (
     MIN_REPLICATES,
     Comparison,
     confirmed,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.core.scores import HIGHER_IS_BETTER
+from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.report.published import PUBLISHED
 from raysweep.study import Axis, find_study, list_studies
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from raysweep.report import Results, summarise
-from raysweep.report.caption import caption, notes
-from raysweep.report.reading import reading
+from raysweep.report.text.caption import caption, notes
+from raysweep.report.text.findings import reading
 
 
 @pytest.fixture

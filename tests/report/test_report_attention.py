@@ -12,16 +12,16 @@ from hypothesis.extra.numpy import arrays as grids
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
+from raysweep.artifacts.attention_maps import Attention, likeness, read_attention
 from raysweep.core.errors import UserError
+from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
-from raysweep.report.attention_data import MOST_COLUMNS, constancy, gallery, second_axis, some
-from raysweep.report.drawing import style
-from raysweep.report.figure_attention import draw_attention
-from raysweep.report.pictures import attention_words, draw_pictures
-from raysweep.report.records import AxisRecord
-from raysweep.report.statistics import spread
-from raysweep.tracking import attention_pictures
-from raysweep.tracking.attention_arrays import Attention, likeness, read_attention
+from raysweep.report.figures.attention import draw_attention
+from raysweep.report.figures.attention_data import MOST_COLUMNS, constancy, gallery, second_axis, some
+from raysweep.report.figures.catalog import attention_words, draw_pictures
+from raysweep.report.figures.style import style
+from raysweep.report.results.records import AxisRecord
+from raysweep.report.results.statistics import spread
 from tests.report.conftest import CLASSES
 
 COUNT, EACH = 12, 3

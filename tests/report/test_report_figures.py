@@ -6,10 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from raysweep.report import Results, summarise
-from raysweep.report.drawing import save, shades, style
-from raysweep.report.figure_data import curves, dependence, forest, monitored, numeric_axis
-from raysweep.report.figure_forest import draw_forest
-from raysweep.report.figure_scores import frame
+from raysweep.report.figures.differences import draw_forest
+from raysweep.report.figures.scores import frame
+from raysweep.report.figures.series import curves, dependence, forest, monitored, numeric_axis
+from raysweep.report.figures.style import save, shades, style
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from raysweep.artifacts.adapted_labels import confusions, planes, pseudo_pairs, some_of, va_errors
 from raysweep.core.errors import UserError
-from raysweep.core.scores import HIGHER_IS_BETTER, LABEL_SCORES, OWN_VA
+from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, OWN_VA
+from raysweep.plotting import adapted_labels as label_pictures
 from raysweep.report import Results, build_report, summarise
-from raysweep.report.caption import caption, notes
-from raysweep.report.caption_joint import joint_recipe
-from raysweep.report.figure_data import dependence, drawn_axis
-from raysweep.report.label_data import MOST_ARMS, arm_planes, truth_panels
-from raysweep.report.load import headline_scores
-from raysweep.report.records import StudyRecord
-from raysweep.report.tables import pivot_table, results_table
-from raysweep.report.words import TITLES
-from raysweep.tracking import label_pictures
-from raysweep.tracking.label_arrays import confusions, planes, pseudo_pairs, some_of, va_errors
+from raysweep.report.figures.label_data import MOST_ARMS, arm_planes, truth_panels
+from raysweep.report.figures.series import dependence, drawn_axis
+from raysweep.report.formatting import TITLES
+from raysweep.report.results.load import headline_scores
+from raysweep.report.results.records import StudyRecord
+from raysweep.report.tables.arms import pivot_table, results_table
+from raysweep.report.text.caption import caption, notes
+from raysweep.report.text.caption_joint import joint_recipe
 from raysweep.tracking.writer import _json_within
 from tests.report.conftest import CENTRES, METHODS, SHIFTS, adapted_labels, method_scores
 
@@ -106,7 +106,7 @@ class TestRead:
         assert StudyRecord.from_plan(plan, "x").data.extras == ()
 
     def test_a_note_with_a_tag_of_another_kind(self, methods):
-        from raysweep.report.load import _sentences
+        from raysweep.report.results.load import _sentences
 
         assert _sentences('["a", "b"]') == ("a", "b")
         assert _sentences("cut [") == ("cut [",)

@@ -8,8 +8,8 @@ import pytest
 
 from raysweep.core.errors import UserError
 from raysweep.report import list_results, load_results, summarise
-from raysweep.report.load import headline_scores
-from raysweep.report.records import StudyRecord
+from raysweep.report.results.load import headline_scores
+from raysweep.report.results.records import StudyRecord
 
 
 @pytest.fixture

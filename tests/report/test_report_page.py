@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from raysweep.cli.report import main
 from raysweep.report import build_report, stale_files, summarise, summary_rows, summary_text
-from raysweep.report.__main__ import main
 
 
 class Tags(html.parser.HTMLParser):

@@ -10,13 +10,13 @@ from dataclasses import replace
 import pytest
 
 from raysweep.report import Results, summarise
-from raysweep.report.csv_files import cells_csv, scores_csv
-from raysweep.report.latex import escape as latex_escape
-from raysweep.report.latex import standalone_latex, table_latex
-from raysweep.report.markdown import table_markdown
-from raysweep.report.peers import peers_table
-from raysweep.report.table import Column, Entry, Table
-from raysweep.report.tables import compact_table, pivot_table, results_table
+from raysweep.report.render.csv_files import cells_csv, scores_csv
+from raysweep.report.render.latex import escape as latex_escape
+from raysweep.report.render.latex import standalone_latex, table_latex
+from raysweep.report.render.markdown import table_markdown
+from raysweep.report.tables.arms import compact_table, pivot_table, results_table
+from raysweep.report.tables.published_methods import peers_table
+from raysweep.report.tables.table import Column, Entry, Table
 
 NASTY = r"50% of $a_b & #1 {x} ~^\ <script> | `c` 表 “q” Δ *b* ] (u)"
 

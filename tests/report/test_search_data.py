@@ -8,13 +8,13 @@ import optuna
 import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
-from raysweep.report.drawing import save, style
-from raysweep.report.figure_parallel import draw_parallel, draw_slices
-from raysweep.report.figure_search import draw_front, draw_history, draw_importance
-from raysweep.report.search_data import fronts, histories, importances, parallels, scales, slices
-from raysweep.report.search_optuna import front, rebuilt
-from raysweep.report.search_records import RangeRecord, SearchPlan, TrialRecord
-from raysweep.report.search_scale import labels_of, scale_of
+from raysweep.report.figures.parallel import draw_parallel, draw_slices
+from raysweep.report.figures.search import draw_front, draw_history, draw_importance
+from raysweep.report.figures.search_importance import front, rebuilt
+from raysweep.report.figures.search_scale import labels_of, scale_of
+from raysweep.report.figures.search_series import fronts, histories, importances, parallels, scales, slices
+from raysweep.report.figures.style import save, style
+from raysweep.report.results.searches import RangeRecord, SearchPlan, TrialRecord
 from tests.report.searching import FIELDS, SPACE, plan_json, plan_of, record_of, searched
 
 PLAIN = {path: SPACE[path] for path in FIELDS}

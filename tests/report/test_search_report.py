@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from raysweep.cli.report import main
 from raysweep.report import Results, build_report, log_search_pictures, stale_files, summarise, summary_rows
-from raysweep.report.__main__ import main
-from raysweep.report.latex import table_latex
-from raysweep.report.reading import reading
-from raysweep.report.records import StudyRecord
-from raysweep.report.search_page import page_data, search_page
-from raysweep.report.search_records import TrialRecord
-from raysweep.report.search_tables import points_table, searched_value, trials_csv
-from raysweep.report.tables import results_table
+from raysweep.report.render.latex import table_latex
+from raysweep.report.render.search_page import page_data, search_page
+from raysweep.report.results.records import StudyRecord
+from raysweep.report.results.searches import TrialRecord
+from raysweep.report.tables.arms import results_table
+from raysweep.report.tables.searches import points_table, searched_value, trials_csv
+from raysweep.report.text.findings import reading
 from raysweep.tracking import schema
 from raysweep.tracking.writer import Writer
 from tests.report.conftest import make_tracking, no_pictures

@@ -2,9 +2,9 @@
 
 import pytest
 
-from raysweep.report.caption import caption
+from raysweep.report.text.caption import caption
 from raysweep.study import Axis, Study
-from raysweep.study.load import find_study
+from raysweep.study.discovery import find_study
 from tests.report.test_overrides import launched
 
 JOINT = {"joint.method": "combine", "joint.extra": "B"}

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from raysweep.cli.report import main
 from raysweep.core.errors import UserError
 from raysweep.report import summarise, write_together
-from raysweep.report.__main__ import main
-from raysweep.report.latex import table_latex
-from raysweep.report.tables import results_table
-from raysweep.report.together import together_pivot, together_table
+from raysweep.report.render.latex import table_latex
+from raysweep.report.tables.arms import results_table
+from raysweep.report.tables.datasets import together_pivot, together_table
 from tests.report.conftest import ALPHA, NOISE, make_tracking, no_pictures
 
 SETS = ("affectnet", "morphset", "faces")

@@ -6,10 +6,10 @@ import sqlite3
 import numpy as np
 import pytest
 
+from raysweep.cli.report import main
 from raysweep.report import summarise, write_report
-from raysweep.report.__main__ import main
-from raysweep.report.caption import notes
-from raysweep.report.verify import Logged, checked, recomputed, said
+from raysweep.report.results.verify import Logged, checked, recomputed, said
+from raysweep.report.text.caption import notes
 from raysweep.tracking import schema
 
 PROBS = np.array([[0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.1, 0.1, 0.8]], np.float32)

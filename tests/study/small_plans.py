@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raysweep.core.experiment import Experiment
-from raysweep.core.stage import ancestry
-from raysweep.core.store import Store
+from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import FaceData
-from raysweep.recipes import KINDS, Sets
+from raysweep.pipeline import KINDS, Sets
+from raysweep.pipeline.stage import ancestry
+from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan, plan_cells
 from tests.conftest import make_squares

@@ -4,19 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.experiment import Experiment
-from raysweep.core.store import Store
-from raysweep.launching import run_tags
-from raysweep.recipes import Sets
+from raysweep.config.experiment import Experiment
+from raysweep.launch.context import run_tags
+from raysweep.maintenance import status
+from raysweep.pipeline import Sets
+from raysweep.store.store import Store
 from raysweep.study import Axis, Search, Study, Uniform, find_study
 from raysweep.study.cells import Cell
 from raysweep.study.identity import SetIdentity, identity_words, same_subject, study_content, used_sets
+from raysweep.study.launch_records import live_keys, read_records, superseded, write_record
 from raysweep.study.plan import plan_cells
-from raysweep.study.records import live_keys, read_records, superseded, write_record
 from raysweep.study.study import Arm, Origin
-from raysweep.upkeep import status
 from tests.conftest import make_squares
-from tests.recipes.small_joint import make_a, make_b, small_joint
+from tests.pipeline.small_joint import make_a, make_b, small_joint
 from tests.study.small_plans import SMALL
 
 SAME = [

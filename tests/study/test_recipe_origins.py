@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.core.experiment import Experiment
+from raysweep.config.experiment import Experiment
 from raysweep.study import find_study, list_studies, make_cells
 from raysweep.study.overrides import field_words
 from raysweep.study.recipe_origins import (
@@ -21,7 +21,7 @@ from raysweep.study.recipe_origins import (
     recipe_of,
     recipes_markdown,
 )  # fmt: skip
-from tests.recipes.test_key_fields import every_field
+from tests.pipeline.test_key_fields import every_field
 
 DOC = Path(__file__).parents[2] / "docs" / "recipes.md"
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.keys import NUMERICS
-from raysweep.core.stage import Stage, ancestry
-from raysweep.core.store import Store
-from raysweep.recipes import Sets, build_validation
+from raysweep.core.hashing import NUMERICS
+from raysweep.pipeline import Sets, build_validation
+from raysweep.pipeline.stage import Stage, ancestry
+from raysweep.store.store import Store
 from raysweep.study.identity import SetIdentity
-from raysweep.study.record import Entry, Record, record_of
-from raysweep.study.records import (
+from raysweep.study.launch_record import Entry, Record, record_of
+from raysweep.study.launch_records import (
     leftovers,
     live_keys,
     read_records,
@@ -34,7 +34,7 @@ def store(request, tmp_path):
 def times(monkeypatch):
     """A clock that moves on with every look."""
     ticks = iter(range(1, 1000))
-    monkeypatch.setattr("raysweep.study.record.time.time", lambda: float(next(ticks)))
+    monkeypatch.setattr("raysweep.study.launch_record.time.time", lambda: float(next(ticks)))
 
 
 def move_code(monkeypatch, kind):

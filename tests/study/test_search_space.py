@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raysweep.cli.run import main
+from raysweep.config.experiment import Experiment, field_paths
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment, field_paths
-from raysweep.run import main
 from raysweep.study import (
     PRESETS,
     Axis,

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raysweep.core.store import Store
-from raysweep.recipes import CellResult
+from raysweep.pipeline import CellResult
+from raysweep.store.store import Store
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.process import Process
-from raysweep.tracking.adopt import SILENCE, adopt_runs
+from raysweep.store.process import Process
+from raysweep.tracking.recovery import SILENCE, adopt_runs
 from tests.tracking.conftest import cell_of
 from tests.tracking.test_trials import trial_of
 
@@ -18,7 +18,7 @@ MINUTE = 60_000
 @pytest.fixture
 def gone():
     """The word of a process of this machine that has ended."""
-    code = "from raysweep.core.process import Process; print(Process.this().word)"
+    code = "from raysweep.store.process import Process; print(Process.this().word)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from raysweep.core.stage import Stage
-from raysweep.engine.record import Recorder
-from raysweep.recipes import FitEvent, Sets, Task, build, plan_tasks
-from raysweep.recipes.run import run_task
+from raysweep.engine.journal_listener import Recorder
+from raysweep.pipeline import FitEvent, Sets, Task, build, plan_tasks
+from raysweep.pipeline.run import run_task
+from raysweep.pipeline.stage import Stage
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan
 from raysweep.tracking.journal import Journal
 from raysweep.tracking.publisher import publish
-from tests.recipes.small_joint import make_a, small_joint
+from tests.pipeline.small_joint import make_a, small_joint
 
 A = make_a(with_va=True)
 EPOCHS = 5

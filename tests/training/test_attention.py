@@ -9,15 +9,15 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from raysweep.core.experiment import Model
-from raysweep.core.store import Store
-from raysweep.data.augment import normalise
+from raysweep.config.experiment import Model
 from raysweep.data.dataset import TEST
 from raysweep.models import BACKBONES, Outputs, build_model
-from raysweep.recipes import CellResult, run_cell
-from raysweep.recipes.attention import shrunk
+from raysweep.pipeline import CellResult, run_cell
+from raysweep.pipeline.stages.attention import shrunk
+from raysweep.store.store import Store
 from raysweep.training import Trainer
-from raysweep.training.attention import PER_CLASS, attend, attention_maps, first_of_each
+from raysweep.training.augmentation import normalise
+from raysweep.training.grad_cam import PER_CLASS, attend, attention_maps, first_of_each
 from tests.conftest import make_squares
 
 SIZES = {"small": 48, "resnet18": 64, "arm": 224}

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from raysweep.core.experiment import Experiment
+from raysweep.config.experiment import Experiment
 from raysweep.training import Trainer
 from tests.conftest import make_squares
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
-from raysweep.core.scores import HIGHER_IS_BETTER
-from raysweep.core.store import Store
 from raysweep.data.dataset import TRAIN, VALIDATION
-from raysweep.recipes import run_cell
+from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.pipeline import run_cell
+from raysweep.store.store import Store
 from raysweep.training import Trainer
 from tests.conftest import make_squares
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from raysweep.core.experiment import Model
+from raysweep.config.experiment import Model
 from raysweep.models import build_model
-from raysweep.training.evaluate import EVALUATION_BATCH, predict
+from raysweep.training.predict import EVALUATION_BATCH, predict
 
 
 @pytest.fixture

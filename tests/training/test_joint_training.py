@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Experiment
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.splits import all_trained, for_protocol, subset
 from raysweep.models import build_model
 from raysweep.training import DegenerateLoss, Part, Trainer, build_targets, given_labels, weights_hash
-from raysweep.training.device_faces import DeviceImages
-from tests.recipes.small_joint import make_a, make_b, small_joint
+from raysweep.training.device_dataset import DeviceImages
+from tests.pipeline.small_joint import make_a, make_b, small_joint
 
 A, B = make_a(with_va=True), make_b(count=120)
 

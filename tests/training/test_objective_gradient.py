@@ -2,7 +2,7 @@
 
 import torch
 
-from raysweep.core.experiment import Objective
+from raysweep.config.experiment import Objective
 from raysweep.training import loss_terms
 
 

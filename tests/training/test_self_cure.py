@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from raysweep.training.self_cure import high_importance, rank_loss, relabelled
+from raysweep.training.scn import high_importance, rank_loss, relabelled
 
 
 def drawn(count, seed):

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
-from raysweep.core.store import Store
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
-from raysweep.recipes import run_cell
+from raysweep.pipeline import run_cell
+from raysweep.store.store import Store
 from raysweep.training import (
     DegenerateLoss,
     Trainer,
@@ -67,8 +67,8 @@ def test_a_process_killed_in_the_middle_goes_on_to_the_same_numbers(quick, squar
     undisturbed = run_cell(quick, squares, Store(tmp_path / "a"))
     script = (
         "import os, signal, sys, torch; torch.set_num_threads(1)\n"
-        "from raysweep.core.experiment import Experiment; from raysweep.core.store import Store\n"
-        "from raysweep.recipes import run_cell; from tests.conftest import make_squares\n"
+        "from raysweep.config.experiment import Experiment; from raysweep.store.store import Store\n"
+        "from raysweep.pipeline import run_cell; from tests.conftest import make_squares\n"
         "def die(event):\n    if event.epoch == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
         "run_cell(Experiment.model_validate_json(sys.argv[1]), make_squares(), Store(sys.argv[2]), report=die)\n"
     )

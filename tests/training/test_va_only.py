@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 import torch
 
+from raysweep.config.experiment import Data, Objective, Selection
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data, Objective, Selection
-from raysweep.core.store import Store
 from raysweep.data.classes import ClassChanges, changed_classes
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
-from raysweep.data.leave_out import leave_out
+from raysweep.data.exclusions import leave_out
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.home import Home
-from raysweep.data.prepare.write import prepare_listing
+from raysweep.data.prepare.location import Home
+from raysweep.data.prepare.writer import prepare_listing
+from raysweep.data.readers import read_listing
 from raysweep.data.shared_images import same_images
-from raysweep.data.sources import read_listing
 from raysweep.data.splits import for_protocol, named_gaps, subset, with_test_split
-from raysweep.metrics import all_scores, confusion, expression_scores
-from raysweep.recipes import run_cell
-from raysweep.recipes.load_sets import load_sets
-from raysweep.recipes.sets import Sets, check_sets
-from raysweep.report.verify import recomputed
+from raysweep.metrics.compute import all_scores, confusion, expression_scores
+from raysweep.pipeline import run_cell
+from raysweep.pipeline.datasets import Sets, check_sets
+from raysweep.pipeline.load_datasets import load_sets
+from raysweep.report.results.verify import recomputed
+from raysweep.store.store import Store
 from raysweep.training import Trainer, prepare_targets
 from raysweep.training.objective import loss_terms
 from tests.conftest import make_squares
 from tests.data.prepare.listings import photograph
-from tests.data.sources.trees import affectnet_csv, affectnet_row
+from tests.data.readers.trees import affectnet_csv, affectnet_row
 
 
 def mixed(count=160, alone=40, **options):
@@ -142,7 +142,7 @@ class TestTraining:
         for name, value in recomputed(result.arrays).items():
             assert result.scores[f"test/{name}"] == pytest.approx(value), name
         assert set(np.unique(result.attention["labels"])) == {0, 1, 2, 3}
-        from raysweep.tracking.artifacts import _scatter
+        from raysweep.plotting.scores import _scatter
 
         assert "no expression" in [text.get_text() for text in _scatter(result).legends[0].get_texts()]
 
@@ -261,7 +261,7 @@ def affectnet(tmp_path, monkeypatch):
     for i in range(36):
         photograph(images / "1" / f"{i}.png", i)
     tests = [affectnet_row(f"1/{i}.png", (0, 1, 8)[i % 3], 0.3, i / 80, box=(0, 0, 40, 50)) for i in range(30, 36)]
-    from tests.data.sources.trees import write_rows
+    from tests.data.readers.trees import write_rows
 
     write_rows(root / "Manually_Annotated_file_lists" / "validation.csv", tests)
     for name, none in (("drop", "drop"), ("keep", "keep")):

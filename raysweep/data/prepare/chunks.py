@@ -10,9 +10,9 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from raysweep.data.record import Problem, Record
+from raysweep.data.listing import Problem, Record
 
-from .rows import relative
+from .parquet_rows import relative
 
 SEEN = 1 << 64
 """What `seen` stays below."""

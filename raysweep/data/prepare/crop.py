@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from raysweep.data.record import Record
+from raysweep.data.listing import Record
 
 from .align import four_points, similarity
 from .decode import Photo, Unreadable

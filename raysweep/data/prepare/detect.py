@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from raysweep.core.errors import UserError
-from raysweep.data.record import Record
+from raysweep.data.listing import Record
 
 from .decode import Photo, Unreadable
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raysweep.core.words import size as bytes_in_words
+from raysweep.core.formatting import size as bytes_in_words
 
 from .manifest import Manifest, Spread
-from .moments import VA_ONLY
+from .va_moments import VA_ONLY
 
 _SPLITS = ("train", "validation", "test")
 

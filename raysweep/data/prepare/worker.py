@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from raysweep.data.record import BY_DESIGN, Problem, Record
+from raysweep.data.listing import BY_DESIGN, Problem, Record
 
 from .chunks import Chunk, passes, seen
 from .crop import Crop, cut_out, find_face
 from .decode import Photo, Unreadable, grey_square, read_photo
 from .detect import is_to_be_found, with_face
-from .rows import Row, label_row, write_problems, write_rows
+from .parquet_rows import Row, label_row, write_problems, write_rows
 from .video import read_frames
 
 FACES, REST, ROWS, PROBLEMS, MADE = "faces", "rest", "rows.arrow", "problems.csv", "made.json"

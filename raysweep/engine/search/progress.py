@@ -12,12 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.core.scores import HIGHER_IS_BETTER
-from raysweep.core.words import duration
+from raysweep.core.formatting import duration
+from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.study.search_plan import SearchPlan
 
-from .desk import SearchListener, SearchTrial
-from .study import Found
+from .dispatcher import SearchListener, SearchTrial
+from .optuna_study import Found
 
 SHORT = {"complete": "done", "pruned": "ended early", "failed": "FAILED", "stopped": "stopped"}
 

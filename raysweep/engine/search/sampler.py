@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from raysweep.core.keys import canonical_json
+from raysweep.core.hashing import canonical_json
 from raysweep.study.search import Search
 from raysweep.study.search_plan import SearchArm
 

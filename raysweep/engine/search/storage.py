@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from raysweep.core.errors import UserError, describe
-from raysweep.core.store import Store
+from raysweep.store.store import Store
 from raysweep.study.search_plan import SearchArm
 
 SIGNATURE = "raysweep.signature"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysweep.data.record import Listing, Problem, Record
+from raysweep.data.listing import Listing, Problem, Record
 
 CLASSES = ("neutral", "happiness", "sadness")
 

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.data.packed import load_packed, save_packed
-from raysweep.data.prepare.check import find_fault
+from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, read_manifest
-from raysweep.data.prepare.read import read_prepared
-from raysweep.data.prepare.write import prepare_listing
+from raysweep.data.prepare.reader import read_prepared
+from raysweep.data.prepare.verify import find_fault
+from raysweep.data.prepare.writer import prepare_listing
 from tests.data.prepare.listings import listing, small_set
-from tests.data.sources.fuzz.contract import check_faces
+from tests.data.readers.fuzz.contract import check_faces
 
 
 @pytest.fixture

@@ -9,19 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from raysweep.cli.data import main
 from raysweep.core.errors import UserError
-from raysweep.data.__main__ import main
-from raysweep.data.faces import build_faces
+from raysweep.data.listing import Record
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.detect import detector_words, is_to_be_found, with_face
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS
-from raysweep.data.prepare.read import read_prepared
-from raysweep.data.prepare.rows import problem_rows
+from raysweep.data.prepare.parquet_rows import problem_rows
+from raysweep.data.prepare.reader import read_prepared
 from raysweep.data.prepare.stats import describe_manifest
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.record import Record
+from raysweep.data.prepare.writer import prepare_listing
+from raysweep.data.synthetic import build_faces
 from tests.data.prepare.listings import listing
-from tests.data.sources.trees import caers
+from tests.data.readers.trees import caers
 
 
 def test_without_the_package_it_says_what_to_install(tmp_path, monkeypatch, capsys):

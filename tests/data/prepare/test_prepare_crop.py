@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from raysweep.data.listing import Record
 from raysweep.data.prepare.align import TEMPLATE, four_points, similarity
 from raysweep.data.prepare.crop import Place, cut_out, find_face
 from raysweep.data.prepare.decode import Photo, Unreadable
-from raysweep.data.record import Record
 
 
 def record(**fields):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from raysweep.data.listing import Record
 from raysweep.data.prepare.crop import cut_out, find_face
 from raysweep.data.prepare.decode import Unreadable, grey_square, read_photo
-from raysweep.data.record import Record
 from tests.data.prepare.listings import photograph
 from tests.data.reference import central_square
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from raysweep.cli.data import main
+from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
-from raysweep.core.experiment import Data
-from raysweep.data.__main__ import main
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.expressions import EXPRESSIONS
+from raysweep.data.listing import Record
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.home import Home, home, home_place
+from raysweep.data.prepare.location import Home, home, home_place
 from raysweep.data.prepare.manifest import FORMAT, IMAGES, LABELS, MANIFEST
-from raysweep.data.prepare.read import read_prepared
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.record import Record
+from raysweep.data.prepare.reader import read_prepared
+from raysweep.data.prepare.writer import prepare_listing
 from tests.data.prepare.listings import CLASSES, contents, listing, photograph, small_set
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from raysweep.data.prepare.manifest import IMAGES
-from raysweep.data.prepare.read import _images
+from raysweep.data.prepare.reader import _images
 
 
 def test_a_store_larger_than_the_memory_is_opened(tmp_path):

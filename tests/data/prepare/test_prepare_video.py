@@ -7,13 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.core.errors import UserError
+from raysweep.data.listing import Problem, Record
 from raysweep.data.prepare import video
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.manifest import IMAGES, LABELS, PROBLEMS
-from raysweep.data.prepare.rows import problem_rows
+from raysweep.data.prepare.parquet_rows import problem_rows
 from raysweep.data.prepare.video import read_frames
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.record import Problem, Record
+from raysweep.data.prepare.writer import prepare_listing
 from tests.data.prepare.listings import listing
 
 av = pytest.importorskip("av")

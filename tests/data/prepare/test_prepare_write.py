@@ -17,18 +17,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from raysweep.core.disk import StoreFull
 from raysweep.core.errors import UserError
-from raysweep.data.prepare import draft as drafts
-from raysweep.data.prepare import finish, write
-from raysweep.data.prepare.check import find_fault
+from raysweep.data.listing import Problem, Record
+from raysweep.data.prepare import finalize as finish
+from raysweep.data.prepare import staging as drafts
+from raysweep.data.prepare import writer as write
 from raysweep.data.prepare.chunks import cut
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.draft import draft_folder
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS, read_manifest
-from raysweep.data.prepare.rows import problem_rows
-from raysweep.data.prepare.write import prepare_listing
-from raysweep.data.record import Problem, Record
+from raysweep.data.prepare.parquet_rows import problem_rows
+from raysweep.data.prepare.staging import draft_folder
+from raysweep.data.prepare.verify import find_fault
+from raysweep.data.prepare.writer import prepare_listing
+from raysweep.store.disk_full import StoreFull
 from tests.data.prepare.listings import CLASSES, contents, listing, photograph, small_set
 from tests.data.reference import central_square
 
@@ -209,8 +210,8 @@ from pathlib import Path
 
 if __name__ == "__main__":  # workers import this file, too
     from raysweep.data.prepare.crop import Crop
-    from raysweep.data.prepare.write import prepare_listing
-    from raysweep.data.record import Record
+    from raysweep.data.prepare.writer import prepare_listing
+    from raysweep.data.listing import Record
     from tests.data.prepare.listings import CLASSES, listing
 
     def entries(root):

@@ -1,0 +1,1 @@
+"""Commands: `raysweep run`, `report` and `data`."""

@@ -1,0 +1,149 @@
+"""`python -m raysweep.report STUDY`: tables, figures and a page from what MLflow holds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raysweep.core.errors import UserError
+from raysweep.core.formatting import data_folders, leave, silence_stdout
+
+if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
+    from raysweep.report import Results
+
+EXAMPLES = """examples:
+  python -m raysweep.report --list
+  python -m raysweep.report ablation_alpha
+  python -m raysweep.report ablation_alpha --tracking http://localhost:5000 --out paper/alpha
+  python -m raysweep.report ablation_alpha --on affectnet morphset     # a report of each, and one table of all
+  python -m raysweep.report ablation_alpha --check        # exit 1 when the files no longer match the runs
+
+exit codes: 0 written (also when cells are missing: the table marks them), 1 --check found a difference,
+2 a mistake in what was asked
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    words = argparse.ArgumentParser(
+        prog="python -m raysweep.report",
+        description="Build a study's tables (Markdown, LaTeX, CSV), figures and page from its MLflow runs.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = words.add_argument
+    add("study", nargs="?", help="name of a study that was run (see --list), or the path of its file")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+    )
+    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
+    add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
+    add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: one table for all, too")
+    add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
+    add("--list", action="store_true", help="list the studies that the tracking store holds")
+    add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
+    return words
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0 done, 1 --check found a difference, 2 a mistake in what was asked."""
+    asked = parser().parse_args(argv)
+    try:
+        if asked.list:
+            return _list(asked.tracking)
+        if not asked.study:
+            parser().print_usage(sys.stderr)
+            raise UserError("name a study, for example ablation_alpha (`--list` shows those that were run)")
+        return _check(asked) if asked.check else _write(asked)
+    except UserError as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # files are written before anything is printed
+        silence_stdout()
+        return 0
+    except KeyboardInterrupt:
+        print("\nstopped; files of an earlier report are as they were", file=sys.stderr)
+        return 130
+
+
+def _write(asked: argparse.Namespace) -> int:
+    from raysweep.report import check_together, write_report, write_together  # mlflow takes seconds to import
+
+    root, results = _results(asked)
+    if len(results) > 1:
+        check_together(list(results.values()))
+    reports = [write_report(one, out, not asked.no_faces) for out, one in results.items()]
+    paths = [path for report in reports for path in report.paths]
+    for report in reports:
+        print("\n".join([report.table_markdown, "", *report.reading, ""]))
+    if any(report.incomplete for report in reports):
+        print("The table is INCOMPLETE: some cells are missing, failed or still running; they are marked.\n")
+    if len(reports) > 1:
+        paths += write_together(list(results.values()), root, list(results))
+    print("Written:")
+    for path in paths:
+        print(f"  {path}")
+    return 0
+
+
+def _check(asked: argparse.Namespace) -> int:
+    from raysweep.report import stale_files, stale_together
+    from raysweep.report.formatting import plural
+
+    root, results = _results(asked)
+    stale = [out / name for out, one in results.items() for name in stale_files(one, out, not asked.no_faces)]
+    if len(results) > 1:
+        stale += [root / name for name in stale_together(list(results.values()), root, list(results))]
+    for path in stale:
+        print(path)
+    wrong = sum(len(one.checks) for one in results.values())
+    found = [f"{plural(len(stale), 'file')} not as the runs say"] if stale else []
+    found += [f"{plural(wrong, 'value')} in MLflow not as the files of its runs say"] if wrong else []
+    print(f"{root}: {', '.join(found) or 'matches the runs'}")
+    return 1 if found else 0
+
+
+def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
+    """Folder of everything, and folder of each report to what it shows."""
+    from raysweep.report import default_folder, load_results, subject_of
+
+    sources = asked.on or [None]
+    if len(sources) > 1 and asked.launch:
+        raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
+    named = data_folders(sources) if len(sources) > 1 else {"": sources[0]}
+    loaded = [
+        load_results(asked.study, asked.tracking, asked.launch, data=source, again=asked.check)
+        for source in named.values()
+    ]
+    for one, source in zip(loaded, named.values(), strict=True):
+        for remark in one.remarks:
+            print(f"note: {f'{source}: ' if len(loaded) > 1 else ''}{remark}", file=sys.stderr)
+        for words in one.checks:
+            print(f"MLflow disagrees with a run's files: {words}", file=sys.stderr)
+    root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in loaded])
+    return root, {root / name: one for name, one in zip(named, loaded, strict=True)}
+
+
+def _list(tracking: str | None) -> int:
+    from raysweep.report import list_results
+
+    studies = list_results(tracking)
+    if not studies:
+        raise UserError("the tracking store has no study yet; run: python -m raysweep.run ablation_alpha")
+    from raysweep.core.formatting import plural
+
+    for study in studies:
+        launches = plural(study.launches, "launch", "launches")
+        cells = f"{study.complete:5} of {plural(study.cells, 'cell')} complete"
+        print(f"{study.name:28} {cells}   {launches}, newest {study.newest}")
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    leave(main())

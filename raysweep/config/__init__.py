@@ -1,0 +1,1 @@
+"""What an experiment is: its fields, presets, and which fields act."""

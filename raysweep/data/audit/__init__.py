@@ -1,0 +1,40 @@
+"""What is wrong with a data set before anything is trained on it.
+
+    images -> survey -> exact groups  \\
+                     -> near links     -> twin groups -> across splits, labelled twice, which to drop
+    va, labels -> va_inconsistencies
+
+`examine` does all of it and gives a `QualityReport`; `draw_twins` and `draw_inconsistent` show what it found.
+"""
+
+from .contact_sheets import draw_inconsistent, draw_twins
+from .duplicate_groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
+from .near_duplicates import Links, near_links
+from .removal import all_twins, without, without_twins
+from .report import HEADER, QualityReport, examine
+from .thumbnails import Survey, survey
+from .va_outliers import Inconsistencies, robust_gaussians, va_inconsistencies
+
+__all__ = [
+    "HEADER",
+    "Inconsistencies",
+    "Links",
+    "QualityReport",
+    "Survey",
+    "across_splits",
+    "all_twins",
+    "at_odds",
+    "draw_inconsistent",
+    "draw_twins",
+    "exact_groups",
+    "examine",
+    "members",
+    "near_links",
+    "robust_gaussians",
+    "survey",
+    "twin_groups",
+    "va_inconsistencies",
+    "which_to_drop",
+    "without",
+    "without_twins",
+]

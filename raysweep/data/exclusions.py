@@ -1,0 +1,47 @@
+"""`data.leave_out`: a data set less the training images that are in validation or test, too.
+
+Pixel-identical twins are found by the digests that a prepared set has. Near ones take minutes of a large set, so what
+was found is remembered beside it: in the data home, which all machines of a cluster share, else in the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from raysweep.config.experiment import LeaveOut
+
+from .audit import all_twins, exact_groups, without_twins
+from .audit.duplicate_groups import Rows
+from .audit.near_duplicates import VERSION
+from .dataset import FaceData
+from .digests import NOTHING_KEPT, Beside, Kept, image_digests, recall, remember
+from .progress import progress_bar
+
+
+def leave_out(data: FaceData, which: LeaveOut, threshold: float, kept: Kept = NOTHING_KEPT) -> FaceData:
+    """The data set as `data.leave_out` asks for it, images not copied.
+
+    Args:
+        threshold: least likeness of near twins.
+        kept: what is known of its images.
+    """
+    if which == "twins":
+        return without_twins(data, lambda: exact_groups(image_digests(data, kept)), "pixel-identical")
+    if which == "near_twins":
+        return without_twins(data, lambda: _near(data, threshold, kept.places), "pixel-identical or near")
+    return data
+
+
+def _near(data: FaceData, threshold: float, places: Sequence[Beside]) -> Rows:
+    """Groups of twins, remembered or found and then remembered."""
+    words = f"{data.fingerprint}|{len(data)}|{threshold}|{VERSION}"
+    key = hashlib.sha256(words.encode()).hexdigest()[:16]
+    known = recall(key, "twins", places, len(data), np.int32)
+    if known is not None:
+        return known.astype(np.int64)
+    found = all_twins(data, threshold, progress_bar)
+    remember(found.astype(np.int32), key, "twins", places)
+    return found

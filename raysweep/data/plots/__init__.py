@@ -1,0 +1,1 @@
+"""Sheets of faces and labels, as PNG."""

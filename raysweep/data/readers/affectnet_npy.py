@@ -1,0 +1,144 @@
+"""AffectNet as released later: a folder of images and one of small .npy files, four an image."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raysweep.core.errors import UserError
+from raysweep.data.listing import Listing, Problem
+from raysweep.data.npy import NO_ARRAY
+
+from . import affectnet_codes as codes
+from .folders import image_names
+from .reader import wrong_release
+from .rows import Entry
+from .values import Rejected, inside_folder, shown
+
+SPLITS = {"train_set": "train", "val_set": "test"}
+"""The official validation set is the test set of every publication."""
+
+LARGEST = 65_536
+"""Bytes of an annotation: 136 landmarks as strings of 100 characters have fewer."""
+
+
+def fits(root: Path) -> bool:
+    return any((root / part / "annotations").is_dir() for part in SPLITS)
+
+
+def read(root: Path, options: Mapping[str, str]) -> Listing:
+    """The listing of the newer release. Raises UserError: a folder is missing or empty."""
+    for part in SPLITS:
+        if not (root / part / "images").is_dir() or not (root / part / "annotations").is_dir():
+            raise wrong_release(root, codes.TITLE, "train_set/ and val_set/ with images/ and annotations/ in each")
+    names = {part: image_names(root / part / "images") for part in SPLITS}
+    for part in SPLITS:
+        if not names[part]:
+            raise UserError(f"{root / part / 'images'}: {codes.TITLE} needs .jpg images here, but there are none")
+        _check_annotated(root / part, names[part])
+    total = sum(map(len, names.values()))
+    return codes.listing(root, "release with .npy annotations", options, _entries(root, names, options), (), total)
+
+
+def _check_annotated(folder: Path, names: list[str]) -> None:
+    if not any((folder / "annotations" / f"{Path(name).stem}_exp.npy").is_file() for name in names[:1000]):
+        first = f"{Path(names[0]).stem}_exp.npy"
+        raise UserError(
+            f"{folder / 'annotations'}: {codes.TITLE} needs {shown(first)} here, for the image of that name"
+        )
+
+
+def _entries(root: Path, names: Mapping[str, list[str]], options: Mapping[str, str]) -> Iterator[Entry]:
+    for part, split in SPLITS.items():
+        images, annotations = root / part / "images", root / part / "annotations"
+        for name in names[part]:
+            where = shown(name)
+            try:
+                where = inside_folder(annotations, root, f"{Path(name).stem}_exp.npy")
+                yield from _face(where, images / name, annotations, split, options)
+            except Rejected as fault:
+                yield fault.at(where)
+        yield from _without_image(root, annotations, names[part])
+
+
+def _face(where: str, path: Path, annotations: Path, split: str, options: Mapping[str, str]) -> Iterator[Entry]:
+    stem = str(annotations / path.stem)
+    expression = codes.read_expression(_scalar(f"{stem}_exp.npy"), options)
+    if codes.left_out(expression, options):
+        return
+    affect = _affect(f"{stem}_val.npy"), _affect(f"{stem}_aro.npy")
+    yield from codes.face(where, path, expression, affect, split, _landmarks(f"{stem}_lnd.npy"))
+
+
+def _without_image(root: Path, annotations: Path, names: list[str]) -> Iterator[Problem]:
+    stems = {Path(name).stem for name in names}
+    with os.scandir(annotations) as files:
+        orphans = sorted(
+            f.name for f in files if f.name.endswith("_exp.npy") and f.name[: -len("_exp.npy")] not in stems
+        )
+    for name in orphans:
+        where = (annotations.relative_to(root) / name).as_posix().encode("utf-8", "replace").decode()
+        yield Problem(where, "image missing", "an annotation without its image")
+
+
+def _affect(file: str) -> str:
+    """Empty where there is no file: missing."""
+    return _scalar(file) if os.path.exists(file) else ""
+
+
+def _scalar(file: str) -> str:
+    """The one value of an annotation as text: numbers and strings of numbers both occur."""
+    values = load_annotation(file, most=1)
+    if len(values) != 1:
+        raise Rejected("bad row", f"{os.path.basename(file)} must hold one value, but is empty")
+    return values[0]
+
+
+def _landmarks(file: str) -> tuple[float, ...]:
+    try:
+        return tuple(codes.whole([float(value) for value in load_annotation(file, most=2 * codes.LANDMARKS)]))
+    except (Rejected, ValueError):
+        return ()
+
+
+def load_annotation(file: str, most: int) -> list[str]:
+    """All values of a small .npy file as text; never unpickles, and never believes a size it has not read.
+
+    Raises:
+        Rejected: no such file, no .npy file of numbers or strings, or more than `most` values.
+    """
+    name = os.path.basename(file)
+    if Path(file).is_fifo():  # and would be waited for
+        raise Rejected("bad row", f"{shown(name)} is a pipe, no file")
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise Rejected("bad row", f"{shown(name)}: {error.strerror or 'cannot be read'}") from None
+    if len(data) > LARGEST:
+        raise Rejected("bad row", f"{shown(name)} is larger than any annotation ({LARGEST:,} bytes)")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # about headers of Python 2 and old names of types, which are read all the same
+            array = np.lib.format.read_array(BytesIO(data), allow_pickle=False)
+    except NO_ARRAY:
+        raise Rejected("bad row", f"{shown(name)} is no .npy file of numbers") from None
+    if array.dtype.kind not in "iufbUS" or array.size > most:
+        raise Rejected("bad row", f"{shown(name)} must hold {most} numbers, but holds {array.size} of {array.dtype}")
+    if array.dtype.kind == "U" and not _is_ascii(array):
+        raise Rejected("bad row", f"{shown(name)} holds text that is no number")
+    return [value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in array.ravel().tolist()]
+
+
+def _is_ascii(array: np.ndarray[Any, Any]) -> bool:
+    """Looked up before Python makes strings of it: NumPy reads code points that do not exist, Python dies of them."""
+    points = np.dtype("u4").newbyteorder(array.dtype.byteorder)
+    return not array.dtype.itemsize or bool((np.frombuffer(array.tobytes(), points) < 128).all())

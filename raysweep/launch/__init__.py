@@ -1,0 +1,1 @@
+"""One launch, from the pre-flight checks to the summary."""

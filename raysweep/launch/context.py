@@ -1,0 +1,126 @@
+"""What every launch has, whatever it computes: a name, a store with leases, a journal, MLflow, a console."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+
+from raysweep.config.acting_fields import plain
+from raysweep.config.experiment import Experiment
+from raysweep.core.formatting import masked
+from raysweep.core.hashing import canonical_json
+from raysweep.core.version import code_version
+from raysweep.engine.tune_run import Options
+from raysweep.store.lease_holders import Watch
+from raysweep.store.leases import PRESENCE, Leases
+from raysweep.store.store import Store
+from raysweep.study import Study
+from raysweep.study.identity import SetIdentity
+from raysweep.tracking import schema
+from raysweep.tracking.journal import Journal, now_ms
+from raysweep.tracking.publish_lock import Turns
+from raysweep.tracking.publisher import Publisher, adopt_journals
+from raysweep.tracking.recovery import adopt_runs
+from raysweep.tracking.server import tracking_uri
+from raysweep.tracking.writer import Writer
+
+from .options import Wishes
+
+
+@dataclass(frozen=True)
+class Launch:
+    """An open launch. `uri`: the tracking store it publishes to, without a password."""
+
+    name: str
+    study: str
+    options: Options
+    wishes: Wishes
+    console: Console
+    uri: str
+    journal: Journal
+    publisher: Publisher
+    leases: Leases
+
+    def tell(self, event: str, **facts: Any) -> None:
+        """An event of the launch itself, for MLflow (see `raysweep.tracking.writer`)."""
+        words = {"event": event, "time": now_ms(), "study": self.study, "launch": self.name}
+        self.journal.append({**words, **facts})
+        self.publisher.wake()
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+def console_for(as_json: bool) -> Console:
+    """People read stdout; when a program does, they read stderr."""
+    return Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+
+
+def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[SetIdentity]) -> Mapping[str, str]:
+    """Tags of every run of a launch.
+
+    Args:
+        experiment: of any cell: all cells of a launch read the scored data set alike.
+        used: the launch's data sets, the scored one first.
+    """
+    data, *extras = used
+    fields = {name: plain(value) for name, value in experiment.data if name != "source"}
+    tags = {
+        schema.PRESET: preset,
+        schema.DATA: data.name,
+        schema.DATA_FINGERPRINT: data.fingerprint,
+        schema.DATA_SOURCE: data.source,
+        schema.DATA_FIELDS: canonical_json(fields),
+        schema.EXTRAS: _extras_words(extras),
+        schema.STUDY_CONTENT: study.origin.content,
+        schema.STUDY_FILE: study.origin.file,
+        schema.CODE_VERSION: code_version(),
+    }
+    return {name: value for name, value in tags.items() if value}
+
+
+def _extras_words(extras: Sequence[SetIdentity]) -> str:
+    """The other data sets as JSON; of very many, which a tag cannot hold, how many and a digest."""
+    words = canonical_json([own.describe() for own in extras])
+    if len(words) <= schema.MAX_EXTRAS_LENGTH:
+        return words
+    return canonical_json({"count": len(extras), "digest": hashlib.sha256(words.encode()).hexdigest()})
+
+
+def alive_on(store: Store) -> Callable[[str], bool]:
+    """Whether a launch, by name, holds leases on this store and lives."""
+    watch = Watch(store)
+    return lambda launch: any(holder.owner == _owner(launch) for holder in watch.holders())
+
+
+@contextmanager
+def opened(writer: Writer, study: str, options: Options, wishes: Wishes, console: Console) -> Iterator[Launch]:
+    """Open a launch: what dead ones left behind is published first, and their runs are closed."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    folder, uri = options.store.local / "journal", masked(tracking_uri(wishes.tracking))
+    leases = Leases(options.store, _owner(name))
+    turn = Turns(options.store, leases, name).turn
+    say = partial(console.print, markup=False, soft_wrap=True)
+    with contextlib.closing(leases):
+        leases.take([PRESENCE + name])  # as long as it lives, whatever it computes
+        for trouble in adopt_journals(folder, writer, uri, turn):
+            say(trouble)
+        adopt_runs(writer.client, study, alive_on(options.store), say)
+        with contextlib.closing(Journal(folder / f"{name}.jsonl")) as journal:
+            publisher = Publisher(journal, writer, turn)
+            publisher.start()
+            yield Launch(name, study, options, wishes, console, uri, journal, publisher, leases)
+
+
+def _owner(launch: str) -> str:
+    return f"launch {launch}"

@@ -1,0 +1,198 @@
+"""What is said at the end of a launch: the table, what failed, what to type next."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.core.errors import UserError, describe
+from raysweep.core.formatting import plural
+from raysweep.data.dataset import FaceData
+from raysweep.engine.dispatcher import Outcome
+from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
+from raysweep.report.folder import ROOT
+from raysweep.report.formatting import file_stem
+from raysweep.store.store import Store
+from raysweep.study.plan import Plan
+from raysweep.tracking.publisher import Publisher
+from raysweep.tracking.schema import RESULT_FILE
+from raysweep.tracking.server import ui_command
+
+from .options import Wishes
+
+DRAIN_SECONDS = 60.0
+"""How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
+
+DRAIN_SECONDS_INTERRUPTED = 5.0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of one launch."""
+
+    plan: Plan
+    store: Store
+    outcome: Outcome
+    launch: str
+    wishes: Wishes
+    console: Console
+
+    def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
+        """Wait for the tracking server, report, print. Returns the exit code: 0, 1 or 130.
+
+        `plan_json`: print one JSON object with these facts on stdout instead of the table.
+        """
+        if self.outcome.interrupted or self.outcome.stopped:
+            publisher.close(DRAIN_SECONDS_INTERRUPTED)
+            why = f"{self.outcome.stopped}\n" if self.outcome.stopped else ""
+            self._say(
+                f"\nstopped: {why}{self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}"
+            )
+            if plan_json is not None:
+                self._tell_json(plan_json, None)
+            return 130 if self.outcome.interrupted else 1
+        if not publisher.close(DRAIN_SECONDS):
+            self._say(
+                f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
+                "and published by the next launch"
+            )
+        report = self._report()
+        if report is not None:
+            self._log_pictures(report, publisher)
+        if plan_json is not None:
+            self._tell_json(plan_json, report)
+        else:
+            self._tell_people(report)
+        return 1 if self._failed else 0
+
+    def _report(self) -> ReportFiles | None:
+        name = self.plan.study_name
+        try:
+            return build_report(name, self.wishes.out, self.wishes.tracking, self.launch)
+        except UserError as error:  # the cells are trained all the same
+            self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
+            return None
+
+    def _log_pictures(self, report: ReportFiles, publisher: Publisher) -> None:
+        """What shows a search belongs to its launch in MLflow, too."""
+        writer = publisher.writer
+        try:
+            log_search_pictures(report, partial(writer.log_file, self.plan.study_name, self.launch))
+        except Exception as error:  # noqa: BLE001  whatever the client raises: the files are in the report
+            self._say(f"tracking: pictures of the search were not logged ({describe(error)})")
+
+    def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
+        told = {
+            **facts,
+            "done": self._done(),
+            "failed": self._causes(),
+            "stopped": self.outcome.stopped or ("Ctrl-C" if self.outcome.interrupted else None),
+            "elsewhere": self.outcome.elsewhere,
+            "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
+            "notes": self._notes(),
+            "seconds": round(self.outcome.seconds, 1),
+            "launch": self.launch,
+            "files": [str(path) for path in report.paths] if report else [],
+        }
+        print(json.dumps(told, indent=1), file=self.wishes.stdout)
+
+    def _tell_people(self, report: ReportFiles | None) -> None:
+        if report is not None:
+            table = _table(report)  # a squeezed table cannot be read; a terminal wraps whole lines
+            needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
+            wide = Console(file=self.console.file, width=max(self.console.width, needed), highlight=False)
+            wide.print(table)
+            for sentence in report.reading:
+                self._say(sentence)
+            for sentence in report.checks:
+                self._say(f"MLflow disagrees with a run's files: {sentence}")
+        for note, count in self._notes().items():
+            self._say(f"note: {note} ({plural(count, 'cell')})")
+        for cell, cause in self._causes().items():
+            self._say(f"FAILED {cell}: {cause}")
+        if self.plan.failed:
+            left = len(self.plan.failed)
+            cells = f"{plural(left, 'cell')} that failed in an earlier launch"
+            self._say(f"{cells} and {'was' if left == 1 else 'were'} left alone: --retry-failed tries again")
+        self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
+        if report is not None:
+            page = next(path for path in report.paths if path.suffix == ".html")
+            more = plural(len(report.paths) - 1, "more file")
+            self._say(f"report           {page} and {more} (Markdown, LaTeX, CSV, figures)")
+            usual = ROOT / file_stem(self.plan.study_name)
+            if self.wishes.out is None and page.parent != usual:
+                self._say(f"                 ({usual} has the report of another study of this name, or on other data)")
+        self._say(f"compare trials   {ui_command(self.wishes.tracking)}")
+
+    def _done(self) -> int:
+        return len(self.outcome.completed) + len(self.plan.done)
+
+    def _done_words(self) -> str:
+        trained = sum(epochs for _, epochs in self.outcome.trained.values())
+        return (
+            f"{self._done()} of {plural(len(self.plan.by_key), 'cell')} done, {plural(trained, 'epoch')} trained "
+            f"in {self.outcome.seconds:.0f} s"
+        )
+
+    def _notes(self) -> dict[str, int]:
+        """What methods had to do that a reader should know, with the number of cells."""
+        notes: Counter[str] = Counter()
+        for key in sorted(self.outcome.completed):
+            file = self.store.folder(key) / RESULT_FILE
+            if file.is_file():
+                notes.update(json.loads(file.read_text())["facts"].get("label_notes", []))
+        return dict(notes)
+
+    def _causes(self) -> dict[str, str]:
+        failed = self._failed
+        return {cell.name: failed[cell.key] for cell in self.plan.cells if cell.key in failed}
+
+    @property
+    def _failed(self) -> dict[str, str]:
+        """Key to cause: what failed now, and what failed before and was left alone."""
+        return {**self.plan.failed, **self.outcome.failed}
+
+    @property
+    def _say(self) -> Any:
+        return partial(self.console.print, markup=False, soft_wrap=True)
+
+
+def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracking: str | None) -> tuple[str, bool]:
+    """Write the report of one study on several data sets, from the newest launch on each.
+
+    Returns:
+        What to say of it, and whether it was written.
+
+    Args:
+        study: name of the study, or the path of its file.
+        sets: folder of a data set's own report to the data set.
+        out: folder of the common report.
+        tracking: MLflow store.
+    """
+    try:
+        results = [load_results(study, tracking, fingerprint=d.fingerprint) for d in sets.values()]
+        paths = write_together(results, out, list(sets))
+    except UserError as error:
+        return f"no table of all data sets: {error}", False
+    page = next(path for path in paths if path.suffix == ".html")
+    return f"all data sets    {page} and {len(paths) - 1} more files", True
+
+
+def _table(report: ReportFiles) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for i, title in enumerate(report.header):
+        table.add_column(Text(title), justify="right" if i else "left", no_wrap=True)
+    for row in report.rows:
+        table.add_row(*map(Text, row))  # words of a study, not markup
+    return table

@@ -1,0 +1,162 @@
+"""`collect`: what a store holds, by study, and what can go because nothing refers to it any more."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural, size
+from raysweep.store.lease_holders import Holder, Watch
+from raysweep.store.leases import PRESENCE
+from raysweep.store.store import Store
+from raysweep.study.launch_record import Record
+from raysweep.study.launch_records import live, read_records, sizes_by_key, superseded
+
+from .garbage import PRODUCTS, Pile, piles
+from .status import Living, living
+
+UNRECORDED = (
+    "these products belong to no recorded study: they were made before records were kept, or by hand",
+    "launch their studies again: that records them, and trains nothing that is there already",
+    "nothing was removed; --yes is refused until a study is recorded",
+)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one study refers to and no other does; `study` is "" for what several refer to."""
+
+    study: str
+    products: int
+    bytes: int
+
+    @property
+    def name(self) -> str:
+        return self.study or "shared by several studies"
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What `--gc` tells.
+
+    `stale`: cells whose code or data moved and whose product is still there, (study, cell, reason). `recorded`: whether
+    any launch has left a record; without one nobody knows which products are needed, and none of them can be removed.
+    """
+
+    store: str
+    held: Sequence[Held]
+    piles: Sequence[Pile]
+    stale: Sequence[tuple[str, str, str]]
+    launches: Sequence[Living]
+    deleted: bool
+    recorded: bool
+
+    @property
+    def bytes(self) -> int:
+        return sum(pile.bytes for pile in self.piles)
+
+    def text(self) -> str:
+        """For people."""
+        lines = [f"store {self.store} holds, counting each product once:"]
+        lines += [f"  {own.products:>7} products  {size(own.bytes):>7}  {own.name}" for own in self.held]
+        lines += [launch.line() for launch in self.launches]
+        if self.held and not self.recorded:
+            return "\n".join([*lines, *UNRECORDED])
+        if not self.piles:
+            return "\n".join([*lines, "nothing to remove"])
+        lines.append("removed:" if self.deleted else "could be removed:")
+        lines += [f"  {len(pile.names):>7} {pile.what}  {size(pile.bytes)}" for pile in self.piles]
+        reasons = Counter((study, reason) for study, _, reason in self.stale)
+        lines += [f"          stale: {plural(n, 'cell')} of {study}, {why}" for (study, why), n in reasons.items()]
+        if not self.deleted:
+            lines.append(f"nothing was removed; add --yes to remove {size(self.bytes)}")
+        return "\n".join(lines)
+
+    def json(self) -> dict[str, Any]:
+        return {
+            "store": self.store,
+            "held": [{"study": own.study, "products": own.products, "bytes": own.bytes} for own in self.held],
+            "removable": [{"what": p.what, "names": list(p.names), "bytes": p.bytes} for p in self.piles],
+            "stale": [{"study": study, "cell": cell, "reason": why} for study, cell, why in self.stale],
+            "launches": [{"name": own.name, "owner": own.owner, "since": own.since} for own in self.launches],
+            "bytes": self.bytes,
+            "deleted": self.deleted,
+            "recorded": self.recorded,
+        }
+
+
+def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> Collection:
+    """What the store holds and what can go; with `delete` it goes.
+
+    What a living launch refers to or has reserved stays. Deleting waits, where a launch on another machine seems to
+    live, until it is clear whether its heart beats.
+
+    Raises:
+        UserError: `delete`, and a launch lives whose needs are not known yet, or no launch has said what it needs.
+            Nothing is removed.
+    """
+    watch = watch or Watch(store)
+    holders = watch.surely_living() if delete else watch.holders()
+    launches = living(store, holders)
+    records = read_records(store)
+    held = sizes_by_key(store)
+    if delete:
+        _check_known(launches, records, held)
+    needed = _needed(records, launches)
+    reserved = _reserved(watch, holders)
+    found = piles(store, held, needed.keys() | reserved, records, launches, holders)
+    gone = {key for pile in found for key in pile.names if pile.what == PRODUCTS}
+    old = [(cell.record.study, cell.entry.name, cell.reason) for cell in superseded(records) if cell.key in gone]
+    if delete:
+        for pile in found:
+            for name in pile.names:
+                pile.remove(name)
+    return Collection(store.url, _by_study(held, needed), found, old, launches, delete, bool(records))
+
+
+def _check_known(launches: Sequence[Living], records: Sequence[Record], held: Mapping[str, int]) -> None:
+    """Refuse while it is not known what is needed: older versions of raysweep left no records."""
+    if held and not records:
+        raise UserError(
+            "the products in this store belong to no recorded study (made before records were kept, or by hand): "
+            "nothing was removed; launch their studies again, which trains nothing that is there already, then --gc"
+        )
+    known = {record.launch for record in records}
+    for launch in launches:
+        if launch.name not in known:
+            raise UserError(
+                f"{launch.owner} is at work and has not said yet what it needs: nothing was removed; "
+                "run --gc again when it has ended"
+            )
+
+
+def _needed(records: Sequence[Record], launches: Sequence[Living]) -> dict[str, set[str]]:
+    """Studies by key of everything that some study refers to, or a living launch, even where code or data moved."""
+    names = {launch.name for launch in launches}
+    studies: dict[str, set[str]] = {}
+    of_living = [(record, list(record.entries)) for record in records if record.launch in names]
+    for record, entries in [*live(records), *of_living]:
+        for key in record.below(entries):
+            studies.setdefault(key, set()).add(record.study)
+    return studies
+
+
+def _reserved(watch: Watch, holders: Sequence[Holder]) -> set[str]:
+    """Keys that living launches have leased."""
+    tokens = {holder.token for holder in holders}
+    return {key for key, claimed in watch.all_claims().items() if claimed & tokens and not key.startswith(PRESENCE)}
+
+
+def _by_study(held: Mapping[str, int], needed: Mapping[str, set[str]]) -> list[Held]:
+    """Products and bytes by study; what several share stands once, on a line of its own, as does what none needs."""
+    counts: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    for key, count in held.items():
+        studies = needed.get(key, {"(no study)"})
+        name = next(iter(studies)) if len(studies) == 1 else ""
+        counts[name] += 1
+        totals[name] += count
+    return [Held(name, counts[name], totals[name]) for name in sorted(counts, key=lambda name: (name == "", name))]

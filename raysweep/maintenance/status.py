@@ -1,0 +1,173 @@
+"""`status`: per study what is done, failed, unfinished and missing by its live records; and which launches live."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from raysweep.core.errors import unknown_name
+from raysweep.core.formatting import duration, plural, size
+from raysweep.store.lease_holders import Holder, Watch
+from raysweep.store.leases import PRESENCE
+from raysweep.store.store import Store
+from raysweep.study.launch_record import Entry, Record
+from raysweep.study.launch_records import live, read_records, sizes_by_key
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """One study at one preset on one data set. `cells` counts those of every configuration that was asked for.
+
+    `failed`: cause by cell's name; `bytes` of all that it refers to.
+    """
+
+    study: str
+    preset: str
+    data: str
+    launch: str
+    time: float
+    cells: int
+    done: int
+    failed: Mapping[str, str]
+    unfinished: Sequence[str]
+    missing: Sequence[str]
+    trials: int
+    bytes: int
+
+    def lines(self) -> list[str]:
+        """For people."""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
+        counts = [f"{self.done} of {plural(self.cells, 'cell')} done"]
+        counts += [f"{len(self.failed)} failed"] if self.failed else []
+        counts += [f"{len(self.unfinished)} unfinished"] if self.unfinished else []
+        counts += [f"{len(self.missing)} missing"] if self.missing else []
+        counts += [plural(self.trials, "search trial")] if self.trials else []
+        causes = Counter(self.failed.values())
+        return [
+            f"{self.study}, {self.preset}, {self.data}: {', '.join(counts)}; {size(self.bytes)}",
+            f"    last launch {self.launch}, {when}",
+            *(f"    failed: {cause} ({n} x)" for cause, n in causes.most_common()),
+            *([f"    unfinished, a checkpoint is there: {', '.join(self.unfinished)}"] if self.unfinished else []),
+        ]
+
+
+@dataclass(frozen=True)
+class Living:
+    """A launch that lives. `leases`: how many stages it has reserved just now."""
+
+    name: str
+    owner: str
+    since: float
+    leases: int
+
+    def line(self) -> str:
+        reserved = f", {self.leases} stages reserved" if self.leases else ""
+        return f"at work: {self.owner}, for {duration(time.time() - self.since)}{reserved}"
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `--status` tells."""
+
+    store: str
+    products: int
+    bytes: int
+    studies: Sequence[StudyStatus]
+    launches: Sequence[Living]
+
+    def text(self) -> str:
+        lines = [f"store {self.store}: {self.products} products, {size(self.bytes)}"]
+        lines += [line for study in self.studies for line in study.lines()]
+        lines += [launch.line() for launch in self.launches] or ["no launch is at work"]
+        return "\n".join(lines)
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status(store: Store, study: str | None = None) -> Status:
+    """How one study stands, or all of them. Writes nothing.
+
+    Raises:
+        UserError: no launch has left a record of this study.
+    """
+    records = read_records(store)
+    studies = {record.study for record in records}
+    if study is not None and study not in studies:
+        raise unknown_name("study in the store", study, studies)
+    held = sizes_by_key(store)
+    groups: dict[tuple[str, str, str], list[tuple[Record, list[Entry]]]] = {}
+    for record, entries in live(record for record in records if study in (None, record.study)):
+        groups.setdefault((record.study, record.preset, record.source), []).append((record, entries))
+    marks = Marks.of(store, (record.key(entry) for group in groups.values() for record, es in group for entry in es))
+    told = [study_status(group, held, marks) for _, group in sorted(groups.items())]
+    told = _told_apart(told, [source for _, _, source in sorted(groups)])
+    return Status(store.url, len(held), sum(held.values()), told, living(store, Watch(store).holders()))
+
+
+def _told_apart(told: Sequence[StudyStatus], sources: Sequence[str]) -> list[StudyStatus]:
+    """Data sets of one name with the places where they were read."""
+    names = Counter((one.study, one.preset, one.data) for one in told)
+    return [
+        replace(one, data=f"{one.data} ({source})") if names[one.study, one.preset, one.data] > 1 else one
+        for one, source in zip(told, sources, strict=True)
+    ]
+
+
+def living(store: Store, holders: Iterable[Holder]) -> list[Living]:
+    """Launches behind the holders of leases, and how many stages each has reserved."""
+    claims: dict[str, list[str]] = {}
+    for key, tokens in Watch(store).all_claims().items():
+        for token in tokens:
+            claims.setdefault(token, []).append(key)
+    found = []
+    for holder in holders:
+        keys = claims.get(holder.token, [])
+        names = [key.removeprefix(PRESENCE) for key in keys if key.startswith(PRESENCE)]
+        found.append(Living(names[0] if names else "", holder.words, holder.since, len(keys) - len(names)))
+    return found
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the store says of keys: which are done, why others failed, and what has a checkpoint."""
+
+    done: frozenset[str]
+    failed: Mapping[str, str]
+    unfinished: frozenset[str]
+
+    @classmethod
+    def of(cls, store: Store, keys: Iterable[str]) -> Marks:
+        wanted = set(keys)
+        done = store.present(wanted)
+        noted = {name.removesuffix(".json") for name in store.files.names("failed")}
+        causes = {key: store.failure(key) for key in (noted & wanted) - done}
+        failed = {key: str(facts.get("cause", "unknown")) for key, facts in causes.items() if facts is not None}
+        return cls(done, failed, frozenset(store.files.names("partial")))
+
+
+def study_status(group: Sequence[tuple[Record, list[Entry]]], held: Mapping[str, int], marks: Marks) -> StudyStatus:
+    """How one study at one preset on one data set stands, from its records and those of their entries that count."""
+    done, failed, unfinished, missing, trials = 0, {}, [], [], 0
+    refers: set[str] = set()
+    for record, entries in group:
+        refers |= record.below(entries)
+        trials += len(entries) if record.trials else 0
+        for entry in () if record.trials else entries:
+            key = record.key(entry)
+            if key in marks.done:
+                done += 1
+            elif key in marks.failed:
+                failed[entry.name] = marks.failed[key]
+            elif marks.unfinished and not marks.unfinished.isdisjoint(record.below([entry])):
+                unfinished.append(entry.name)
+            else:
+                missing.append(entry.name)
+    last = group[-1][0]
+    cells = done + len(failed) + len(unfinished) + len(missing)
+    total = sum(held.get(key, 0) for key in refers)
+    words = (last.study, last.preset, last.data, last.launch, last.time)
+    return StudyStatus(*words, cells, done, failed, unfinished, missing, trials, total)

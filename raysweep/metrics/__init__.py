@@ -1,0 +1,1 @@
+"""Scores: how they are computed, and what each is called."""

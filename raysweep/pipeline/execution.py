@@ -1,0 +1,101 @@
+"""Running stages: from the store when they are there, else computed and stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from raysweep.core.version import code_version
+from raysweep.store.store import Store
+from raysweep.training.distributed import Ranks
+
+from .stage import Stage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FitEvent:
+    """An epoch of one training. `key` is that epoch's stage; `training` and `until` are the stage and the number
+    of the epoch that this piece of it ends with; `replayed`: computed before, told again; `seconds` of wall time
+    that the epoch took, validation included; `images` it trained on; `device`: its kind, and how many."""
+
+    key: str
+    title: str
+    epoch: int
+    epochs: int
+    metrics: Mapping[str, float]
+    replayed: bool = False
+    training: str = ""
+    until: int = 0
+    seconds: float = 0.0
+    images: int = 0
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of stage is run and, when it is kept, written and read.
+
+    `run(stage, context)` gives the product. Without `write` and `read` a product lives in memory only.
+    """
+
+    run: Callable[[Stage, Context], Any]
+    write: Callable[[Any, Path], None] | None = None
+    read: Callable[[Path], Any] | None = None
+
+
+@dataclass
+class Context:
+    """Where stages run: a store, a device, and who is told of epochs.
+
+    `keep`: keys of epochs to store in passing, because other work goes on from them; those that turn out to be harmed
+    join them, so that the store is mended.
+    """
+
+    kinds: Mapping[str, Kind]
+    store: Store
+    device: str = "cpu"
+    report: Callable[[FitEvent], None] = lambda event: None
+    keep: Set[str] = frozenset()
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def product(self, stage: Stage) -> Any:
+        """What the stage gives: remembered, read from the store, or computed (and then stored)."""
+        if stage.key not in self.memory:
+            self.memory[stage.key] = self._find(stage)
+        return self.memory[stage.key]
+
+    def _find(self, stage: Stage) -> Any:
+        kind = self.kinds[stage.kind]
+        if kind.read is None:
+            return kind.run(stage, self)
+        product = self.from_first(lambda: self._read(stage))
+        if product is None:
+            made = kind.run(stage, self)
+            product = self.from_first(lambda: made)  # ranks may differ in the last digits, and then in a label
+            self.keep_product(stage, product)
+        return product
+
+    def _read(self, stage: Stage) -> Any:
+        read = self.kinds[stage.kind].read
+        if read is None or self.store.get(stage.key) is None:
+            return None
+        return read(self.store.folder(stage.key))
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """What `make` gives on the first rank of a group: all ranks must find the same in the store."""
+        return Ranks.current().from_first(make)
+
+    def keep_product(self, stage: Stage, product: Any) -> None:
+        """Store a product, when its kind is stored; one rank of a group does."""
+        write = self.kinds[stage.kind].write
+        if write is not None and is_first_rank():
+            facts = {"kind": stage.kind, "title": stage.aside.get("title", ""), "code_version": code_version()}
+            self.store.put(stage.key, lambda folder: write(product, folder), facts)
+
+
+def is_first_rank() -> bool:
+    return Ranks.current().rank == 0

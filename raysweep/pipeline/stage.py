@@ -1,0 +1,64 @@
+"""`Stage`: one step of a method, known by what it is computed from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from raysweep.core.hashing import NUMERICS
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+"""As `canonical_json`."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Stage:
+    """One step with typed inputs. Equal keys mean equal products.
+
+    Args:
+        kind: name of the work, a key of `raysweep.core.hashing.NUMERICS`.
+        params: plain values that can change the product.
+        inputs: what it is computed from, by role.
+        aside: whatever running needs and the product does not depend on (loaded data, words for people).
+
+    `key` is `stage_key` of the first three: SHA-256 over kind, numerics version, parameters and the inputs' keys,
+    64 hex digits.
+    """
+
+    kind: str
+    params: Mapping[str, Any]
+    inputs: Mapping[str, Stage] = field(default_factory=dict)
+    aside: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    key: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """The inputs have their keys already: a chain of a thousand epochs needs no recursion. The text is that of
+        `stage_key`, put together by hand, for a study has a hundred thousand of them."""
+        inputs = ",".join([f"{quoted(role)}:{quoted(stage.key)}" for role, stage in sorted(self.inputs.items())])
+        known = f'"kind":{quoted(self.kind)},"numerics":{NUMERICS[self.kind]}'
+        text = f'{{"inputs":{{{inputs}}},{known},"params":{_JSON.encode(dict(self.params))}}}'
+        object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stage) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def ancestry(stages: list[Stage]) -> Iterator[Stage]:
+    """The stages and everything they are computed from, each once, inputs before what uses them."""
+    seen: set[str] = set()
+    stack = [(stage, False) for stage in reversed(stages)]
+    while stack:
+        stage, expanded = stack.pop()
+        if expanded:
+            yield stage
+        elif stage.key not in seen:
+            seen.add(stage.key)
+            stack.append((stage, True))
+            stack.extend((source, False) for source in reversed(list(stage.inputs.values())))

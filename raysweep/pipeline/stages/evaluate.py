@@ -1,0 +1,186 @@
+"""The last stage of a cell: scores of the test images, and of the labels a method made where the truth is known."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from raysweep.artifacts.cell_result import CellResult
+from raysweep.config.experiment import Experiment, epochs_of
+from raysweep.core.version import code_version
+from raysweep.data.dataset import FaceData
+from raysweep.metrics.compute import confusion, label_scores, one_class_only, va_moments
+from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
+from raysweep.pipeline.stage import Stage
+from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
+
+from .attention import attention_arrays
+from .fit import CHECKPOINT, cost, device_words, trainer_after
+from .labels import Adapted
+
+
+def run_evaluate(stage: Stage, context: Context) -> CellResult:
+    """Score the test images with every kind of weights; the headline's stand under plain `test/`."""
+    trainer = trainer_after(stage.inputs["model"], context)
+    return _result(trainer, trainer, stage, context)
+
+
+def run_retrain(stage: Stage, context: Context) -> CellResult:
+    """`select_then_retrain` (DDAF 4.1): train again on all images, up to the epoch that validation chose.
+
+    Of a method with an extra set its final training alone, with the schedule it had: M_A, M_B, pseudo VA, selection and
+    mapping stay as they were when the epoch was chosen.
+    """
+    choice = trainer_after(stage.inputs["model"], context)
+    experiment = _retraining(stage.aside["experiment"], choice)
+    data = context.product(stage.inputs["scored"])
+    trained, joined = (
+        [context.product(stage.inputs[name]) for name in sorted(stage.inputs) if name.startswith(role)]
+        for role in ("all", "joined")
+    )
+    trainer = Trainer(experiment, data, context.device, trained=trained, extra=joined)
+    state = context.from_first(lambda: load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT)))
+    if state is not None:
+        trainer.load_state_dict(state)
+
+    def tell(result: EpochResult, replayed: bool) -> None:
+        epochs = choice.epoch + experiment.train.epochs
+        number = choice.epoch + result.epoch
+        piece = {"training": stage.key, "until": epochs, **cost(trainer, result.metrics)}
+        context.report(FitEvent(stage.key, "retraining", number, epochs, result.metrics, replayed, **piece))
+
+    for number, metrics in enumerate(trainer.history, 1):
+        tell(EpochResult(number, metrics), replayed=True)
+    for result in trainer.epochs():
+        if is_first_rank():
+            context.store.save_partial(stage.key, CHECKPOINT, partial(save_checkpoint, trainer.state_dict()))
+        tell(result, replayed=False)
+    return _result(trainer, choice, stage, context)
+
+
+def _retraining(experiment: Experiment, choice: Trainer) -> Experiment:
+    """The shorter training, schedules in epochs as they were; no SWA, since the chosen epoch is the last one.
+
+    Not validated: it may end before B joins.
+    """
+    train, scn, joint = experiment.train, experiment.scn, experiment.joint
+
+    def epochs(share: float | None, least: int = 1) -> float | None:
+        return None if share is None else float(max(least, round(epochs_of(share, train.epochs))))
+
+    shorter = {"epochs": choice.best["epoch"], "decay_every": float(train.decay_epochs), "swa_start": None}
+    return experiment.model_copy(
+        update={
+            "train": train.model_copy(update=shorter),
+            "scn": scn.model_copy(update={"relabel_from": epochs(scn.relabel_from)}),
+            "joint": joint.model_copy(
+                update={"warm_up": epochs(joint.warm_up, 0), "frequency": epochs(joint.frequency)}
+            ),
+            "selection": experiment.selection.model_copy(update={"weights": "last", "protocol": "last"}),
+        }
+    )
+
+
+def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -> CellResult:
+    final = trainer.finish()
+    scores: dict[str, float] = {}
+    for kind, predictions in final.predictions.items():
+        values = trainer.score(predictions)
+        scores |= {f"test_{kind}/{name}": value for name, value in values.items()}
+        if kind == final.headline:
+            scores |= {f"test/{name}": value for name, value in values.items()}
+    if choice.best["epoch"] is not None and trainer.experiment.selection.protocol != "best_on_test":
+        scores[f"val/best_{choice.experiment.selection.metric}"] = choice.best["score"]
+        scores["val/best_epoch"] = float(choice.best["epoch"])
+    history = (choice.history if choice is not trainer else []) + trainer.history
+    labels = _shown_labels(stage, context)
+    scores |= {f"labels/{name}": value for name, value in label_scores(labels, _relabels(stage)).items()}
+    scores |= {f"moments/{name}": value for name, value in va_moments(labels).items()}
+    facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
+    return CellResult(scores, facts, history, _arrays(trainer, final), labels, attention_arrays(trainer, final))
+
+
+def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
+    """What the method did to labels, for pictures and scores; see `CellResult`."""
+    shown = {name.removeprefix("shown_"): s for name, s in stage.inputs.items() if name.startswith("shown_")}
+    arrays: dict[str, Tensor] = {}
+    if "pseudo" in shown:
+        given: Given = context.product(shown["labels"])
+        data: FaceData = context.product(shown["labels"].inputs["data"])
+        rows = given.rows
+        arrays |= {"target_labels": given.labels_N[rows], "target_va": context.product(shown["pseudo"])[rows]}
+        if "truth_va" in data.info:
+            arrays["target_truth_va"] = data.info["truth_va"][rows]
+        if data.knows_va:
+            arrays["target_own_va"] = data.va[rows]
+    if "extra" in shown:
+        arrays |= _extra_labels(shown, context)
+    return {name: value.numpy() for name, value in arrays.items()}
+
+
+def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor]:
+    given: Given = context.product(shown["extra"])
+    data: FaceData = context.product(shown["extra"].inputs["data"])
+    rows = given.rows
+    arrays = {
+        "extra_labels_given": given.labels_N[rows],
+        "extra_va_given": given.va_N2[rows],
+        "extra_selected": context.product(shown["chosen"])[rows],
+    }
+    if "adapted" in shown:
+        adapted: Adapted = context.product(shown["adapted"])
+        arrays |= {"extra_labels_new": adapted.labels_N[rows], "extra_va_new": adapted.va_N2[rows]}
+    if "target_probs" in data.info:
+        arrays["extra_truth_labels"] = data.info["target_probs"][rows].argmax(1)
+    if "truth_va" in data.info:
+        arrays["extra_truth_va"] = data.info["truth_va"][rows]
+    return arrays
+
+
+def _relabels(stage: Stage) -> bool:
+    adapted = stage.inputs.get("shown_adapted")
+    return adapted is not None and bool(adapted.aside["joint"].relabel)
+
+
+def _notes(stage: Stage, context: Context) -> list[str]:
+    return [
+        note for name, adapted in stage.inputs.items() if "adapted" in name for note in context.product(adapted).notes
+    ]
+
+
+def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
+    headline = final.predictions[final.headline]
+    data = trainer.data
+    return {
+        "degenerate": one_class_only(headline.probs_NK[data.labels[headline.rows] >= 0]),
+        "weights_hash": weights_hash(trainer.model.state_dict()),
+        "noise_hash": trainer.targets.noise_hash,
+        "flipped": int(trainer.targets.flipped_N.sum()),
+        "images": [len(data.rows(split)) for split in (0, 1, 2)],
+        "trained_on": [len(part.rows) for part in trainer.parts],
+        "confusion": confusion(headline.probs_NK, data.labels[headline.rows]).tolist(),
+        "classes": list(data.classes),
+        "class_weights": trainer.targets.class_weights_K.tolist(),
+        "data_fingerprint": data.fingerprint,
+        "device": device_words(trainer),
+        "threads": torch.get_num_threads(),
+        "code_version": code_version(),
+        "torch_version": torch.__version__,
+    }
+
+
+def _arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:
+    """Per-image test predictions of the headline, for per-class scores, McNemar tests and ensembles."""
+    headline = final.predictions[final.headline]
+    rows, data = headline.rows, trainer.data
+    return {
+        "rows": rows.numpy(),
+        "probs": headline.probs_NK.numpy(),
+        "affect": headline.affect_N2.numpy(),
+        "labels": data.labels[rows].numpy(),
+        "va": data.va[rows].numpy(),
+    }

@@ -1,0 +1,272 @@
+"""Training as a chain of one-epoch stages.
+
+The identity of a training is its chain: an epoch's key is made of the epoch before, the targets it
+reads and whatever its steps depend on (learning rate, whether B joins, ...). Two trainings share their
+epochs up to the first that differs, wherever either of them is cut. Work is done in longer runs: to
+reach an epoch, training goes on from the latest epoch of its chain that the store has.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from raysweep.config.experiment import Experiment, Selection
+from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.models.backbones import weights_checksum
+from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
+from raysweep.pipeline.key_fields import key_fields
+from raysweep.pipeline.known import Known
+from raysweep.pipeline.stage import Stage
+from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
+from raysweep.training.selection import check_metric, watched
+
+State = dict[str, Any]
+
+CHECKPOINT = "fit.pt"
+"""Of a training that is not done, in the store's unfinished work."""
+
+
+def fit_chain(
+    experiment: Experiment,
+    scored: Stage,
+    trained: Sequence[Stage],
+    extra: Sequence[Stage] = (),
+    start: Stage | None = None,
+    title: str = "training",
+    known: Known | None = None,
+) -> Stage:
+    """The last epoch of a training.
+
+    Raises:
+        UserError: no image of `scored` has what the score needs that chooses the epoch.
+
+    Args:
+        experiment: what it does; its targets may come from other stages than it says.
+        scored: data set whose validation images are watched.
+        trained, extra: targets that every epoch passes over, and that join by the schedule.
+        start: stage of kind "start"; default random weights or `model.weights`.
+        title: what people call this training.
+        known: epochs of other trainings, which this one may share. Its last epoch is always its own: that one
+            is asked for what only this experiment says, such as which weights are scored.
+    """
+    known = known or Known()
+    data, selection = scored.aside["data"], experiment.selection
+    known.once((id(data), selection.model_dump_json()), partial(_check_choice, selection, data))
+    step = Stage("step", _step_params(experiment), {"scored": scored})
+    start = start or start_stage(experiment, len(scored.aside["data"].classes))
+    alone = {"step": step, **{f"trained{i}": stage for i, stage in enumerate(trained)}}
+    joined = {**alone, **{f"extra{i}": stage for i, stage in enumerate(extra)}}
+    sections = (experiment.train, experiment.scn, experiment.model, *([experiment.joint] if extra else []))
+    same = tuple(section.model_dump_json() for section in sections)
+    schedule = known.once(same, partial(_schedule, experiment, bool(extra)))
+    epochs = _Epochs(experiment, title, alone, joined, schedule)
+    token = (start.key, *epochs.reads, tuple(epoch.token for epoch in schedule[:-1]))
+    before = known.once(token, partial(epochs.all_but_last, start, known))
+    return epochs.after(before, experiment.train.epochs)
+
+
+def _check_choice(selection: Selection, data: FaceData) -> None:
+    """Raises UserError where no image that may be watched has what `selection.metric` needs."""
+    rows = watched(selection, data)
+    if selection.holds_out and not len(rows):  # they are drawn from these
+        rows = data.rows(TRAIN)
+    check_metric(selection.metric, data, rows)
+
+
+class _Epoch(NamedTuple):
+    """What sets one epoch of a training apart from another, as parameters of its stage and as a token."""
+
+    params: dict[str, Any]
+    token: tuple[Any, ...]
+
+    @property
+    def joins(self) -> bool:
+        return self.params["join"] is not None
+
+
+def _schedule(experiment: Experiment, extra: bool) -> list[_Epoch]:
+    """By epoch; `extra`: whether there is anything to join."""
+    train, joint, scn = experiment.train, experiment.joint, experiment.model.head == "scn"
+    every = [
+        {
+            "rate": train.rate(epoch),
+            "join": (joint.unit, joint.draw) if extra and joint.joins(epoch, train.epochs) else None,
+            "average": train.averages(epoch),
+            "relabel": scn and experiment.scn.relabels(epoch, train.epochs),
+        }
+        for epoch in range(1, train.epochs + 1)
+    ]
+    return [_Epoch(params, tuple(params.values())) for params in every]
+
+
+class _Epochs:
+    """The epochs of one training: `alone` and `joined` are what an epoch reads, without and with the extra sets."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        title: str,
+        alone: Mapping[str, Stage],
+        joined: Mapping[str, Stage],
+        schedule: Sequence[_Epoch],
+    ) -> None:
+        self.experiment, self.title, self.schedule = experiment, title, schedule
+        self.inputs = (alone, joined)
+        self.reads = tuple((title, *((role, stage.key) for role, stage in inputs.items())) for inputs in self.inputs)
+
+    def all_but_last(self, before: Stage, known: Known) -> Stage:
+        """Every epoch but the last, each taken from what is known where it can be."""
+        for number, epoch in enumerate(self.schedule[:-1], 1):
+            token = (before.key, self.reads[epoch.joins], epoch.token)
+            before = known.once(token, partial(self.after, before, number))
+        return before
+
+    def after(self, before: Stage, number: int) -> Stage:
+        epoch = self.schedule[number - 1]
+        inputs = {"before": before, **self.inputs[epoch.joins]}
+        aside = {"title": self.title, "epoch": number, "experiment": self.experiment}
+        return Stage("fit", epoch.params, inputs, aside)
+
+
+def start_stage(experiment: Experiment, classes: int) -> Stage:
+    """Initial weights by seed or from a file."""
+    model = experiment.model
+    weights = weights_checksum(model.backbone, model.weights) or "random"
+    return Stage("start", {**key_fields("start", experiment), "weights": weights, "classes": classes})
+
+
+def start_from(experiment: Experiment, model: Stage, same_classes: bool, classes: int) -> Stage:
+    """The headline's weights of another training; without the heads when the classes differ."""
+    fresh = start_stage(experiment, classes)
+    params = {**key_fields("evaluate", experiment), "heads": same_classes}
+    return Stage("start", params, {"model": model, **({} if same_classes else {"heads": fresh})})
+
+
+def chain(stage: Stage) -> list[Stage]:
+    """The epochs that lead to this one, first to last."""
+    epochs = []
+    while stage.kind == "fit":
+        epochs.append(stage)
+        stage = stage.inputs["before"]
+    return epochs[::-1]
+
+
+def run_fit(stage: Stage, context: Context) -> State:
+    """Train from the latest stored epoch to this one. Raises DegenerateLoss, UserError."""
+    trainer = _at_latest(stage, context)
+    epochs = {epoch.aside["epoch"]: epoch for epoch in chain(stage)}
+    for number, metrics in enumerate(trainer.history, 1):
+        _tell(context, stage, epochs[number], EpochResult(number, metrics), cost(trainer, metrics), replayed=True)
+    last = stage.aside["epoch"]
+    for result in trainer.epochs(until=last):
+        here = epochs[result.epoch]
+        if result.epoch < last and here.key in context.keep:
+            context.keep_product(here, trainer.state_dict())
+        elif result.epoch < last and is_first_rank():
+            context.store.save_partial(stage.key, CHECKPOINT, partial(save_checkpoint, trainer.state_dict()))
+        _tell(context, stage, here, result, cost(trainer, result.metrics), replayed=False)
+    return trainer.state_dict()
+
+
+def trainer_after(stage: Stage, context: Context) -> Trainer:
+    """A trainer in the state after this epoch, trained or read: for its weights and scores."""
+    return _trainer(stage, context, context.product(stage))
+
+
+def write_state(state: State, folder: Path) -> None:
+    save_checkpoint(state, folder / "state.pt")
+
+
+def read_state(folder: Path) -> State:
+    state: State = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    return state
+
+
+def run_start(stage: Stage, context: Context) -> dict[str, torch.Tensor] | None:
+    """Weights to start from; None for those that the model's own seed or file gives."""
+    if "model" not in stage.inputs:
+        return None
+    weights = _plain_weights(trainer_after(stage.inputs["model"], context).ready_model())
+    if stage.params["heads"]:
+        return weights
+    return {name: value for name, value in weights.items() if name.startswith("encoder.")}
+
+
+def _plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """A model's state without the names that averaging puts around it."""
+    state = {k.removeprefix("module."): v.detach().cpu() for k, v in model.state_dict().items()}
+    state.pop("n_averaged", None)
+    return state
+
+
+def _at_latest(stage: Stage, context: Context) -> Trainer:
+    """A trainer that stands where the checkpoint or the latest stored epoch left off."""
+    _parts(stage, context)  # first: M_A, trained for them, may store epochs of this very chain
+    return _trainer(stage, context, context.from_first(lambda: _latest_state(stage, context)))
+
+
+def _latest_state(stage: Stage, context: Context) -> State | None:
+    state = load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT))
+    reached = state["epoch"] if state else 0
+    later = [epoch for epoch in chain(stage)[:-1] if epoch.aside["epoch"] > reached]
+    there = context.store.present(epoch.key for epoch in later)
+    for epoch in reversed(later):
+        if epoch.key not in there:
+            continue
+        if context.store.get(epoch.key) is not None:
+            return read_state(context.store.folder(epoch.key))
+        context.keep |= {epoch.key}  # a file was altered: it is made again in passing
+    return state
+
+
+def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
+    parts = _parts(stage, context)
+    experiment: Experiment = stage.aside["experiment"]
+    data = context.product(stage.inputs["step"].inputs["scored"])
+    start = context.product(chain(stage)[0].inputs["before"]) if state is None else None
+    trainer = Trainer(experiment, data, context.device, trained=parts["trained"], extra=parts["extra"], start=start)
+    if state is not None:
+        trainer.load_state_dict(state)
+    return trainer
+
+
+def _parts(stage: Stage, context: Context) -> dict[str, list[Part]]:
+    """What this training passes over, and what joins up to this epoch: "trained" and "extra"."""
+    inputs = {name: source for epoch in chain(stage) for name, source in epoch.inputs.items()}
+    return {
+        role: [context.product(inputs[name]) for name in sorted(inputs) if name.startswith(role)]
+        for role in ("trained", "extra")
+    }
+
+
+def _tell(
+    context: Context, stage: Stage, epoch: Stage, result: EpochResult, took: Mapping[str, Any], replayed: bool
+) -> None:
+    title, last = stage.aside["title"], stage.aside["experiment"].train.epochs
+    piece = {"training": stage.key, "until": stage.aside["epoch"], **took}
+    context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, **piece))
+
+
+def cost(trainer: Trainer, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """What an epoch took, as a `FitEvent` tells it."""
+    return {"seconds": metrics["seconds"], "images": round(metrics["images"]), "device": device_words(trainer)}
+
+
+def device_words(trainer: Trainer) -> str:
+    """The kind of device, and how many when there are several: a report flags cells of different ones."""
+    gpu = trainer.device.type == "cuda"
+    kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()
+    return kind if trainer.ranks.size == 1 else f"{kind} x{trainer.ranks.size}"
+
+
+def _step_params(experiment: Experiment) -> dict[str, Any]:
+    """Everything besides targets and start that every step of a training depends on."""
+    protocol = experiment.selection.protocol
+    watch = "validation" if experiment.selection.holds_out else "test" if protocol == "best_on_test" else "none"
+    return {**key_fields("step", experiment), "watch": watch}

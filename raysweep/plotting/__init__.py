@@ -1,0 +1,1 @@
+"""Drawings that MLflow and reports share."""

@@ -1,0 +1,180 @@
+"""Pictures of one cell's adapted labels, in the manner of DCJT's Figures 2 and 4, and against the truth.
+
+No layout engine here: it would take longer than the drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from raysweep.artifacts.adapted_labels import (
+    MOST_POINTS,
+    Adapted,
+    Array,
+    Plane,
+    confusions,
+    plane_limit,
+    planes,
+    pseudo_pairs,
+    read_labels,
+    some_of,
+    va_errors,
+)
+
+PLANE_TITLES = {
+    "pseudo": "A: its labels, pseudo VA",
+    "given": "B as given",
+    "adapted": "B after mapping and relabelling",
+}
+
+_COLORS = ("#8c8c8c", "#E69F00", "#0072B2", "#56B4E9", "#CC79A7", "#009E73", "#D55E00", "#5B3A8C")
+_QUICK = {"compress_level": 2}
+_BEFORE, _AFTER = "#8c8c8c", "#0072B2"
+
+
+def draw_labels(file: Path, classes: Sequence[str], folder: Path) -> None:
+    """`labels_va.png` and, where truth is known, `labels_truth.png` in `folder`, from the `labels.npz` at `file`."""
+    arrays = read_labels(file)
+    shown = planes(arrays, len(classes))
+    if shown:
+        draw_planes(shown, classes).savefig(folder / "labels_va.png", dpi=100, pil_kwargs=_QUICK)
+    truths = (pseudo_pairs(arrays), va_errors(arrays), confusions(arrays, len(classes)))
+    if any(truth is not None for truth in truths):
+        draw_truth(*truths, classes).savefig(folder / "labels_truth.png", dpi=100, pil_kwargs=_QUICK)
+
+
+def draw_planes(shown: dict[str, Plane], classes: Sequence[str]) -> Figure:
+    """One VA plane a panel, all with the same limits."""
+    width = 4.0 * len(shown) + 1.4
+    figure = Figure(figsize=(width, 4.5))
+    limit, target = plane_limit(shown), shown.get("pseudo")
+    grid = figure.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (name, plane) in zip(grid, shown.items(), strict=True):
+        draw_plane(axes, plane, limit, target if name != "pseudo" else None)
+        axes.set_xlabel("valence")
+        axes.tick_params(labelleft=axes is grid[0])
+        axes.set_title(f"{PLANE_TITLES[name]} ({plane.count:,})", fontsize=10.5)
+    grid[0].set_ylabel("arousal")
+    figure.subplots_adjust(left=0.75 / width, right=1 - 1.45 / width, bottom=0.11, top=0.93, wspace=0.14)
+    handles = class_handles(classes, target is not None and len(shown) > 1)
+    figure.legend(handles=handles, loc="center right", fontsize=8.5, frameon=False)
+    return figure
+
+
+def draw_plane(
+    axes: Axes, plane: Plane, limit: float, target: Plane | None = None, most: int = MOST_POINTS, scale: float = 1.0
+) -> None:
+    """Points by class, their centres as large dots, and the centres of `target` as crosses; markers times `scale`."""
+    axes.axhline(0, color="0.8", lw=0.8, zorder=0)
+    axes.axvline(0, color="0.8", lw=0.8, zorder=0)
+    rows = some_of(plane.count, most)
+    colors = np.asarray([class_color(k) for k in range(int(plane.labels_N.max()) + 1)])
+    v_N, a_N = plane.va_N2[rows].T
+    axes.scatter(v_N, a_N, s=5 * scale**2, c=colors[plane.labels_N[rows]], alpha=0.55,
+                 linewidths=0, rasterized=True)  # fmt: skip
+    for k, (v, a) in enumerate(plane.centres_K2):
+        axes.plot(v, a, marker="o", ms=9 * scale, color=class_color(k), mec="black", mew=1.1 * scale, zorder=4)
+    for k, (v, a) in enumerate(target.centres_K2 if target is not None else ()):
+        axes.plot(v, a, marker="X", ms=8 * scale, color=class_color(k), mec="black", mew=0.8 * scale, zorder=5)
+    ticks = (-1, -0.5, 0, 0.5, 1)
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=ticks, yticks=ticks)
+
+
+def class_color(index: int) -> str:
+    """Colour of a class, the same in every picture."""
+    return _COLORS[index % len(_COLORS)]
+
+
+def class_handles(classes: Sequence[str], both: bool) -> list[Line2D]:
+    """Legend: one entry a class, then what a dot and (`both`) a cross mean."""
+    handles = [Line2D([], [], ls="", marker="o", ms=6, color=class_color(k), label=n) for k, n in enumerate(classes)]
+    handles.append(Line2D([], [], ls="", marker="o", ms=8, mfc="none", mec="black", label="class centre"))
+    if both:
+        handles.append(Line2D([], [], ls="", marker="X", ms=7, mfc="none", mec="black", label="centre in A"))
+    return handles
+
+
+def draw_truth(
+    pairs: tuple[Array, Array, Array] | None, errors: Adapted | None, counts: Adapted | None, classes: Sequence[str]
+) -> Figure:
+    """Above: A's pseudo VA against the truth, errors of B's VA. Below: B's labels against A's criteria."""
+    figure = Figure(figsize=(12.4, 7.8))
+    grid = figure.subplots(2, 3)
+    figure.subplots_adjust(left=0.125, right=0.985, bottom=0.125, top=0.955, hspace=0.3, wspace=0.25)
+    if pairs is not None:
+        for column, name in enumerate(("valence", "arousal")):
+            _draw_pairs(grid[0, column], pairs, column, name)
+    if errors is not None:
+        _draw_errors(grid[0, 2], errors)
+    if counts is not None:
+        for column, (what, count) in enumerate((("as given", counts.before), ("relabelled", counts.after))):
+            _draw_confusion(grid[1, column], count, classes, what)
+        _draw_recalls(grid[1, 2], counts)
+        names = [f"{name} ({n:,})" for name, n in zip(classes, counts.before.sum(1), strict=True)]
+        grid[1, 0].set_yticks(range(len(classes)), names, fontsize=8.5)
+        grid[1, 0].set_ylabel("B's remainder by A's criteria")
+    for axes in grid.flat:
+        if not axes.has_data():
+            axes.axis("off")
+            axes.text(0.5, 0.5, "not adapted, or truth not known", ha="center", color="0.5", transform=axes.transAxes)
+    return figure
+
+
+def _draw_pairs(axes: Axes, pairs: tuple[Array, Array, Array], column: int, name: str) -> None:
+    truth, pseudo, labels = pairs
+    rows = some_of(len(labels), 2000)
+    colors = [class_color(k) if k >= 0 else "0.5" for k in labels[rows].tolist()]
+    axes.plot([-1, 1], [-1, 1], color="0.6", lw=1, zorder=0)
+    axes.scatter(truth[rows, column], pseudo[rows, column], s=5, c=colors, alpha=0.55, linewidths=0)
+    rmse = float(np.sqrt(np.mean((truth[:, column] - pseudo[:, column]) ** 2)))
+    ticks = (-1, -0.5, 0, 0.5, 1)
+    axes.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04), xticks=ticks, yticks=ticks)
+    axes.set(xlabel=f"true {name}", ylabel=f"pseudo {name}")
+    axes.set_title(f"A: {name}, RMSE {rmse:.3f}", fontsize=11)
+
+
+def _draw_errors(axes: Axes, errors: Adapted) -> None:
+    """Histograms over the same bins, with the root of the mean square over points and dimensions (`*_va_rmse`)."""
+    end = max(float(np.quantile(np.concatenate([errors.before, errors.after]), 0.995)), 1e-6)
+    for name, values, color in (("as given", errors.before, _BEFORE), ("mapped", errors.after, _AFTER)):
+        rmse = float(np.sqrt(np.mean(values**2) / 2))
+        axes.hist(np.minimum(values, end), bins=40, range=(0, end), histtype="stepfilled", fc=to_rgba(color, 0.3),
+                  ec=color, lw=1.4, label=f"{name}: RMSE {rmse:.3f}")  # fmt: skip
+    axes.set(xlabel="distance from the true VA", ylabel="images", xlim=(0, end))
+    axes.set_title(f"B's remainder ({len(errors.before):,}): its VA", fontsize=11)
+    axes.legend(fontsize=9, frameon=False)
+
+
+def _draw_confusion(axes: Axes, counts: Array, classes: Sequence[str], what: str) -> None:
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", fontsize=8.5)
+    axes.set_yticks([])
+    axes.set_xlabel(f"its label {what}")
+    for i, j in np.argwhere(shares >= 0.035):
+        words = f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 0.995 else "1"
+        axes.text(j, i, words, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
+    axes.set_title(f"{what}: {np.trace(counts) / counts.sum():.1%} right".replace("%", " %"), fontsize=11)
+
+
+def _draw_recalls(axes: Axes, counts: Adapted) -> None:
+    """The diagonals of both matrices, row by row beside them."""
+    ys = np.arange(len(counts.before))
+    known = counts.before.sum(1) > 0
+    before, after = (np.diag(c)[known] / c.sum(1)[known] for c in (counts.before, counts.after))
+    axes.hlines(ys[known], before, after, color="0.7", lw=1.6, zorder=1)
+    axes.plot(before, ys[known], "o", ms=7, mfc="white", color=_BEFORE, mew=1.6, label="as given")
+    axes.plot(after, ys[known], "o", ms=7, color=_AFTER, label="relabelled")
+    axes.set_yticks([])
+    axes.set(ylim=(len(ys) - 0.5, -0.5), xlim=(-0.03, 1.03), xlabel="share of the row that is labelled so")
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    axes.set_title("by class", fontsize=11)
+    axes.legend(fontsize=9, frameon=False, loc="best")

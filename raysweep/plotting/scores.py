@@ -1,0 +1,60 @@
+"""Pictures of one cell: confusion matrix and valence/arousal scatter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from raysweep.pipeline import CellResult
+
+
+def draw_artifacts(result: CellResult, folder: Path) -> None:
+    """`confusion.png` and, where VA is known, `va_scatter.png` in `folder`."""
+    _confusion(result).savefig(folder / "confusion.png", dpi=100)
+    if np.isfinite(result.arrays["va"]).any():
+        _scatter(result).savefig(folder / "va_scatter.png", dpi=100)
+
+
+def _confusion(result: CellResult) -> Figure:
+    counts = np.asarray(result.facts["confusion"], dtype=float)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    names = result.facts["classes"]
+    figure = Figure(figsize=(6.2, 5.8))
+    axes = figure.subplots()
+    figure.subplots_adjust(
+        left=0.19, right=0.97, bottom=0.19, top=0.93
+    )  # a layout engine would take a third of a second
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    for i, j in np.ndindex(*shares.shape):
+        if counts[i, j]:
+            axes.text(j, i, f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 1 else "1", ha="center", va="center",
+                      fontsize=8, color="white" if shares[i, j] > 0.55 else "black")  # fmt: skip
+    scores = result.scores
+    axes.set_title(f"macro-F1 {scores['test/macro_f1']:.3f}, accuracy {scores['test/accuracy']:.3f}", fontsize=11)
+    return figure
+
+
+def _scatter(result: CellResult) -> Figure:
+    """Annotated against predicted, valence and arousal, coloured by class (DDAF, Figure 5)."""
+    labels, names = result.arrays["labels"], result.facts["classes"]
+    figure = Figure(figsize=(9.4, 4.3))
+    for column, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("valence", "arousal"), strict=True)):
+        axes.plot([-1, 1], [-1, 1], color="0.6", lw=1)
+        groups = [(k, f"C{k}", label) for k, label in enumerate(names)]
+        for k, colour, label in groups + [(-1, "0.5", "no expression")] * bool((labels < 0).any()):
+            rows = labels == k
+            axes.scatter(result.arrays["va"][rows, column], result.arrays["affect"][rows, column], s=6, alpha=0.6,
+                         color=colour, label=label, linewidths=0)  # fmt: skip
+        axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel=f"annotated {name}", ylabel=f"predicted {name}")
+        axes.set_title(
+            f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11
+        )
+    figure.subplots_adjust(left=0.085, right=0.87, bottom=0.12, top=0.92, wspace=0.24)
+    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=8, markerscale=2, frameon=False)
+    return figure

@@ -1,0 +1,117 @@
+"""Drawing adapted labels: VA planes in the manner of DCJT's Figure 4, and what they gain against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from raysweep.artifacts.adapted_labels import Plane, plane_limit
+from raysweep.plotting.adapted_labels import PLANE_TITLES, class_handles, draw_plane
+from raysweep.report.formatting import better_way
+from raysweep.report.results.statistics import Spread
+
+from .label_data import ArmPlanes, TruthPanel
+from .style import COLORS, FAINT, INK, WIDTH
+
+POINTS = 1500
+"""Most points a plane."""
+
+_BEFORE, _AFTER = FAINT, COLORS[0]
+
+
+def draw_label_planes(arms: Sequence[ArmPlanes], classes: Sequence[str]) -> Figure:
+    """Rows: arms; columns: A with its pseudo VA, B as given, B adapted. The same limits everywhere."""
+    names = [name for name in PLANE_TITLES if any(name in arm.planes for arm in arms)]
+    left = 0.45 + 0.15 * max(arm.name.count("\n") + 1 for arm in arms)
+    side = (WIDTH - left) / 3
+    entries = len(classes) + 2
+    lines = -(-entries // 6)
+    size = (left + side * len(names), side * len(arms) + 0.6 + 0.2 * lines)
+    figure = Figure(figsize=size, layout="constrained", dpi=200)
+    grid = figure.subplots(len(arms), len(names), sharex=True, sharey=True, squeeze=False)
+    limit = max(plane_limit(arm.planes) for arm in arms)
+    for row, arm in zip(grid, arms, strict=True):
+        for axes, name in zip(row, names, strict=True):
+            _draw_arm_plane(axes, arm, name, limit)
+        row[0].set_ylabel(f"{arm.name}\narousal")
+    for axes, name in zip(grid[0], names, strict=True):
+        axes.set_title(PLANE_TITLES[name], fontsize=8.5)
+    for axes in grid[-1]:
+        axes.set_xlabel("valence")
+    target = any("pseudo" in arm.planes for arm in arms)
+    figure.legend(handles=class_handles(classes, target), loc="outside lower center", ncols=-(-entries // lines),
+                  columnspacing=1.0, handletextpad=0.3)  # fmt: skip
+    return figure
+
+
+def _draw_arm_plane(axes: Axes, arm: ArmPlanes, name: str, limit: float) -> None:
+    plane: Plane | None = arm.planes.get(name)
+    axes.grid(visible=False)
+    if plane is None:
+        axes.text(0.5, 0.5, "none", transform=axes.transAxes, ha="center", color=FAINT)
+        return
+    draw_plane(axes, plane, limit, arm.planes.get("pseudo") if name != "pseudo" else None, POINTS, scale=0.62)
+    axes.text(0.98, 0.02, f"{plane.count:,}", transform=axes.transAxes, ha="right", va="bottom", fontsize=7, color=INK)
+
+
+def draw_truth_scores(panels: Sequence[TruthPanel]) -> Figure:
+    """One row an arm, grouped; open: as given, filled: as trained on; lines: 95 % t-intervals."""
+    rows = panels[0].rows
+    places, headings = _places([row.group for row in rows])
+    figure = Figure(figsize=(WIDTH, 1.4 + 0.24 * places[-1]), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, panel in zip(grid, panels, strict=True):
+        _draw_truth_panel(axes, panel, places)
+    first = grid[0]
+    first.set_yticks(places, [row.name for row in rows])
+    first.set_ylim(places[-1] + 0.7, -0.7)
+    for group, y in headings:
+        first.text(-0.06, y, group, transform=first.get_yaxis_transform(), ha="right", va="top", fontsize=8,
+                   weight="bold", linespacing=1.1)  # fmt: skip
+    handles = [Line2D([], [], ls="", marker="o", color=_AFTER, ms=5, label="pseudo, kept, relabelled, mapped")]
+    if any(row.before for panel in panels for row in panel.rows):
+        words = "as given (all of B, or its rest)"
+        handles.insert(0, Line2D([], [], ls="", marker="o", mfc="white", color=_BEFORE, ms=5, label=words))
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def _draw_truth_panel(axes: Axes, panel: TruthPanel, places: Sequence[float]) -> None:
+    for row, y in zip(panel.rows, places, strict=True):
+        if row.before is not None and row.after is not None:
+            axes.plot([row.before.mean, row.after.mean], [y, y], color="#c4c4c4", lw=1.0, zorder=1)
+        _draw_spread(axes, row.before, y - 0.13, _BEFORE, "white")
+        _draw_spread(axes, row.after, y + 0.13 if row.before is not None else y, _AFTER, _AFTER)
+    axes.set_title(f"{panel.title} {better_way(panel.score)}".rstrip(), fontsize=8)
+    axes.locator_params(axis="x", nbins=4)
+    axes.margins(x=0.08)
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_spread(axes: Axes, spread: Spread | None, y: float, color: str, fill: str) -> None:
+    if spread is None:
+        return
+    if spread.low is not None and spread.high is not None:
+        axes.plot([spread.low, spread.high], [y, y], color=color, lw=1.4, solid_capstyle="round", zorder=2)
+    axes.plot([spread.mean], [y], marker="o", ms=4.8, color=color, mfc=fill, mew=1.2, zorder=3)
+
+
+def _places(groups: Sequence[str]) -> tuple[list[float], list[tuple[str, float]]]:
+    """Height of every row, and of the top of the heading above each group that has a name.
+
+    >>> _places(["a", "a", "b"])
+    ([0.9, 1.9, 3.8], [('a', -0.3), ('b', 2.6)])
+    """
+    places: list[float] = []
+    headings: list[tuple[str, float]] = []
+    y = 0.0
+    for index, group in enumerate(groups):
+        if group and (index == 0 or groups[index - 1] != group):
+            headings.append((group, round(y - 0.3, 6)))
+            y += 0.9 + 0.6 * group.count("\n")
+        places.append(round(y, 6))
+        y += 1
+    return places, headings

@@ -1,0 +1,137 @@
+"""Drawing scores at the levels of an axis of words: the compared arms side by side at each level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+
+from raysweep.report.formatting import title
+
+from .scores import Styles, count_words, frame, line_styles, paper_words
+from .series import Dependence, Line, PaperPanel, Point, ScorePanel
+from .style import FAINT, INK, WIDTH
+
+_MAIN, _ROW = 3.0, 1.75
+"""Heights in inches of the headline's panel and of a row of small ones."""
+
+_GROUP = 0.8
+"""Share of a level's width that its arms fill."""
+
+
+def draw_levels(data: Dependence, compared: str, source: str) -> Figure:
+    """Means with 95 % t-intervals, replicates faint, each level's reference as a line; more scores and the paper below.
+
+    `compared`: name of the axis whose levels stand side by side.
+    """
+    styles = line_styles(data.panels[0].lines)
+    small, paper = data.panels[1:], data.paper
+    heights = [_MAIN, *([_ROW] if small else []), *([_ROW] if paper else [])]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.5), layout="constrained")
+    parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    main = next(parts).subplots()
+    draw_level_panel(main, data.panels[0], data, styles, big=True)
+    main.set_xlabel(data.axis.name)
+    main.set_ylabel(title(data.panels[0].score, arrow=True))
+    if small:
+        _draw_small(next(parts), data, styles)
+    if paper:
+        _draw_paper(next(parts), data, styles, source)
+    _legend(figure, data.panels[0], styles, compared)
+    return figure
+
+
+def _draw_small(part: SubFigure, data: Dependence, styles: Styles) -> None:
+    for axes, panel in zip(part.subplots(1, len(data.panels) - 1, squeeze=False)[0], data.panels[1:], strict=True):
+        draw_level_panel(axes, panel, data, styles, big=False)
+        axes.set_title(title(panel.score, arrow=True), loc="left", fontsize=8.5)
+        axes.locator_params(axis="y", nbins=4)
+
+
+def draw_level_panel(axes: Axes, panel: ScorePanel, data: Dependence, styles: Styles, big: bool) -> None:
+    """One score at the levels of an axis of words."""
+    aside = 0.2 * _GROUP / len(panel.lines)
+    for line, shift in zip(panel.lines, _shifts(panel.lines), strict=True):
+        _draw_line(axes, line, (shift, aside), styles.get(line.name, (FAINT, "x")), big)
+    names = list(styles)
+    for paper in panel.paper:
+        color, _ = styles.get(paper.name, (FAINT, "x"))
+        shift = _shifts(names)[names.index(paper.name)] if paper.name in names else 0.0
+        axes.plot([x + shift for x, _ in paper.points], [y for _, y in paper.points], ls="", marker="_", ms=9,
+                  mew=1.4, color=color)  # fmt: skip
+    _level_ticks(axes, data)
+    low, high, _ = frame(panel)
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+
+
+def _draw_line(axes: Axes, line: Line, shifts: tuple[float, float], look: tuple[str, str], big: bool) -> None:
+    """`shifts`: of the arm from the middle of a level, and of its replicates from its mean."""
+    color, marker = look
+    for point in line.points:
+        x = point.x + shifts[0]
+        if len(point.values) > 1:
+            axes.scatter([x + shifts[1]] * len(point.values), list(point.values.values()), s=8 if big else 3,
+                         color=color, alpha=0.4, linewidths=0, zorder=2)  # fmt: skip
+        if point.spread.low is not None and point.spread.high is not None:
+            axes.plot([x, x], [point.spread.low, point.spread.high], color=color, lw=1.4 if big else 0.9, zorder=3)
+        if point.is_reference:
+            axes.hlines(point.spread.mean, point.x - 0.46, point.x + 0.46, color=INK, lw=0.7, ls=(0, (4, 3)), zorder=1)
+        fill = "white" if point.flagged else color
+        axes.plot([x], [point.spread.mean], marker=marker, ms=5.5 if big else 3, color=color, mfc=fill, zorder=4)
+
+
+def _draw_paper(part: SubFigure, data: Dependence, styles: Styles, source: str) -> None:
+    part.suptitle(paper_words(source), fontsize=8.5, color="#555555", x=0.01, ha="left")
+    grid = part.subplots(1, len(data.paper), squeeze=False)[0]
+    for axes, panel in zip(grid, data.paper, strict=True):
+        _draw_paper_panel(axes, panel, data, styles)
+    grid[0].set_ylabel(title(data.panels[0].score))
+
+
+def _draw_paper_panel(axes: Axes, panel: PaperPanel, data: Dependence, styles: Styles) -> None:
+    for line, shift in zip(panel.lines, _shifts(panel.lines), strict=True):
+        color, marker = styles.get(line.name, (FAINT, "x"))
+        axes.plot([x + shift for x, _ in line.points], [y for _, y in line.points], ls="", color=color, marker=marker,
+                  mfc="white", ms=4)  # fmt: skip
+    _level_ticks(axes, data)
+    axes.set_title(panel.dataset, loc="left", fontsize=8.5)
+    axes.locator_params(axis="y", nbins=4)
+    axes.margins(y=0.15)
+
+
+def _level_ticks(axes: Axes, data: Dependence) -> None:
+    """A name in the middle of each level, a line between levels."""
+    levels = data.axis.levels
+    axes.set_xticks(range(len(levels)), levels)
+    axes.set_xlim(-0.5, len(levels) - 0.5)
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="x", visible=False)
+    for edge in range(1, len(levels)):
+        axes.axvline(edge - 0.5, color="#d0d0d0", lw=0.7, zorder=0)
+
+
+def _shifts(lines: Sequence[object]) -> list[float]:
+    """Sideways places of the arms around a level."""
+    step = _GROUP / max(len(lines), 1)
+    return [(index - (len(lines) - 1) / 2) * step for index in range(len(lines))]
+
+
+def _legend(figure: Figure, panel: ScorePanel, styles: Styles, compared: str) -> None:
+    """Above everything: one entry an arm, then what lines and open markers mean."""
+    references = {line.name for line in panel.lines if line.is_reference}
+    handles = [
+        Line2D([], [], ls="", color=color, marker=marker, ms=5.5, label=f"{n} (reference)" if n in references else n)
+        for n, (color, marker) in styles.items()
+    ]
+    points: list[Point] = [point for line in panel.lines for point in line.points]
+    if max(point.spread.n for point in points) > 1:
+        cut = " (some leave the frame)" if frame(panel)[2] else ""
+        handles.append(Line2D([], [], color=FAINT, lw=1.3, label=f"95 % t-interval, {count_words(points)}{cut}"))
+    if any(point.flagged for point in points):
+        handles.append(Line2D([], [], ls="", marker="o", mfc="white", color=FAINT, label="cells missing or degenerate"))
+    if panel.paper:
+        handles.append(Line2D([], [], ls="", marker="_", ms=9, mew=1.4, color=FAINT, label="paper"))
+    figure.legend(handles=handles, title=compared, loc="outside upper center", ncols=min(4, len(handles)),
+                  columnspacing=1.4)  # fmt: skip

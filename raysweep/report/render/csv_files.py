@@ -1,0 +1,95 @@
+"""Everything as CSV: one line an arm and score, and one line a cell."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from raysweep.core.formatting import arm_name
+from raysweep.report.published.comparable import differences, printed, published_table
+from raysweep.report.results.aggregate import ArmSummary, Summary
+from raysweep.report.results.records import Results
+from raysweep.report.results.statistics import Comparison
+from raysweep.report.text.searches import search_of
+
+COMPARISON = ("shared", "difference", "low", "high", "p", "p_adjusted", "p_holm", "verdict", "why", "same_cells_as")
+"""Columns of a comparison. `low`, `high` and `p_adjusted` of the headline score hold for the whole table at once."""
+
+
+def scores_csv(summary: Summary) -> str:
+    """Long format: coordinates, score, mean, std, n, comparison with the reference, published values and whether each
+    may be compared with ours, run ids."""
+    study = summary.study
+    table = published_table(study)
+    datasets = table.datasets if table else ()
+    head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
+    head += ["trials", "device_hours"] if study.search else []
+    head += [*COMPARISON]
+    lines = [[*head, *(f"{what} {d}" for d in datasets for what in ("published", "comparable")), "runs"]]
+    for arm in summary.arms:
+        for score in summary.columns:
+            theirs = (word for d in datasets for word in _published(summary, arm, d, score))
+            lines.append([*_numbers(summary, arm, score), *theirs, " ".join(arm.scores[score].runs)])
+    return _text(lines)
+
+
+def cells_csv(results: Results) -> str:
+    """Every planned cell: where it stands, what it scored, and the run it is."""
+    study = results.study
+    head = [*(axis.name for axis in study.axes), "replicate", "state", "cause", "degenerate", *study.columns]
+    lines = [[*head, "code_version", "data_fingerprint", "device", "key", "run"]]
+    for cell in results.cells:
+        words = [*cell.coordinates.values(), str(cell.replicate), cell.state, " ".join(cell.cause.split())]
+        words += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
+        lines.append([*words, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
+    return _text(lines)
+
+
+def _published(summary: Summary, arm: ArmSummary, dataset: str, score: str) -> tuple[str, str]:
+    """A printed number, and whether it may be compared with ours."""
+    number = printed(summary, dataset, arm.coordinates, score)
+    if number is None:
+        return "", ""
+    found = differences(summary, dataset, arm.coordinates)
+    return number, "unknown" if found.unknown else "yes" if found.none else "no"
+
+
+def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:
+    values = arm.scores[score]
+    spread = values.spread
+    words = [*arm.coordinates.values(), score]
+    words += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
+    words += [str(arm.planned), str(arm.degenerate)]
+    reference = "" if not summary.study.reference or arm.is_reference else _reference_words(summary, arm)
+    return [*words, reference, *_search_cost(summary, arm), *_comparison(values.comparison)]
+
+
+def _search_cost(summary: Summary, arm: ArmSummary) -> list[str]:
+    """Two words in a study that searches, else none."""
+    if summary.study.search is None:
+        return []
+    search = search_of(summary, arm.coordinates)
+    return [str(search.counts["trials"]), _digits(search.device_hours)] if search else ["", ""]
+
+
+def _reference_words(summary: Summary, arm: ArmSummary) -> str:
+    return arm_name(summary.study.reference_of(arm.coordinates))
+
+
+def _comparison(comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return [""] * len(COMPARISON)
+    c = comparison
+    numbers = map(_digits, (c.difference, c.low, c.high, c.p, c.p_adjusted, c.p_holm))
+    return [str(c.n), *numbers, c.verdict, c.why, c.same_as]
+
+
+def _digits(value: float | None) -> str:
+    """Six significant digits: the last bits of a mean differ between machines."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def _text(lines: list[list[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(lines)
+    return out.getvalue()

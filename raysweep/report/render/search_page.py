@@ -1,0 +1,114 @@
+"""The interactive page of a study's searches: one file, no network, no library; the data are embedded as JSON.
+
+Plotly, which Optuna's own figures use, was left out: its script alone has 4.5 MB a page, its parallel coordinates show
+nothing when hovered, and Optuna's leave out trials in which a conditional field is not set.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.colors import Normalize, to_hex
+
+from raysweep.report.figures.search import objective_title
+from raysweep.report.figures.search_scale import Scale, value_words
+from raysweep.report.figures.search_series import scales
+from raysweep.report.results.aggregate import Summary
+from raysweep.report.results.searches import SearchPlan, SearchRecord, TrialRecord
+from raysweep.report.text.searches import counts_words, how_found, troubles
+
+from .search_page_script import SCRIPT, STYLE
+
+
+def search_page(summary: Summary) -> str:
+    """Parallel coordinates (drag along an axis to select) and the history of every arm's search, with hovering."""
+    study, plan = summary.study, summary.study.search
+    assert plan is not None
+    words = [how_found(plan, summary.searches), *troubles(summary)]
+    data = json.dumps(page_data(plan, summary.searches), separators=(",", ":"), allow_nan=False)
+    return _DOCUMENT.format(
+        title=html.escape(f"{study.title}: search"),
+        words="\n".join(f"<p>{html.escape(sentence)}</p>" for sentence in words),
+        data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
+        style=STYLE,
+        script=SCRIPT,
+    )
+
+
+def page_data(plan: SearchPlan, searches: tuple[SearchRecord, ...]) -> dict[str, Any]:
+    """What the page's script reads: axes with their marks, objectives, and by arm its trials.
+
+    A trial's `places` run from 0 to 1 along every axis, fields first; null: not set, or not scored.
+    """
+    fields = scales(plan, searches)
+    values = [trial.values for search in searches for trial in search.scored]
+    columns = list(zip(*values, strict=True)) if values else [(0.0, 1.0)] * len(plan.objectives)
+    ends = [Scale("", name, min(c), max(c)) for name, c in zip(plan.objectives, columns, strict=True)]
+    norm = Normalize(ends[0].low, ends[0].high)
+    directions: dict[str, str] = dict(zip(plan.objectives, plan.directions, strict=True))
+    axes = [
+        {"label": objective_title(s.label, directions) if not s.path else s.label, "path": s.path, "log": s.log,
+         "marks": [[_round(place), words] for place, words in s.ticks()]}
+        for s in (*fields, *ends)
+    ]  # fmt: skip
+    return {
+        "axes": axes,
+        "objectives": [{"label": objective_title(n, directions), "maximize": directions[n] == "maximize"}
+                       for n in plan.objectives],
+        "arms": [
+            {"name": search.arm or "search", "counts": counts_words(search.counts),
+             "trials": [_trial(plan, search, trial, fields, ends, norm) for trial in search.trials]}
+            for search in searches
+        ],
+    }  # fmt: skip
+
+
+def _trial(
+    plan: SearchPlan, search: SearchRecord, trial: TrialRecord, fields: list[Scale], ends: list[Scale], norm: Normalize
+) -> dict[str, Any]:
+    places = [scale.place(trial.point[scale.path]) if scale.path in trial.point else None for scale in fields]
+    scored = trial.values or (None,) * len(ends)
+    places += [None if value is None else end.place(value) for end, value in zip(ends, scored, strict=True)]
+    color = to_hex(mpl.colormaps["viridis"](norm(trial.values[0]))) if trial.values else "#bbbbbb"
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "chosen": trial.number == search.told.number,
+        "places": [None if place is None else _round(place) for place in places],
+        "values": [None if value is None else _round(value) for value in scored],
+        "last": [_round(trial.last[name]) if name in trial.last else None for name in plan.objectives],
+        "words": [[path, value_words(value)] for path, value in trial.point.items()],
+        "seconds": None if trial.seconds is None else _round(trial.seconds),
+        "cause": trial.cause,
+        "run": trial.run_id,
+        "color": color,
+    }
+
+
+def _round(value: float) -> float:
+    """Six significant digits: the last bits differ between machines."""
+    return float(f"{value:.6g}")
+
+
+_DOCUMENT = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
+<style>{style}</style></head><body>
+<h1>{title}</h1>
+{words}
+<p><label id="pick">Arm <select id="arm"></select></label> <span id="counts"></span></p>
+<h2>Parallel coordinates</h2>
+<p class="note">Drag along an axis to select trials, click the axis to release it. Colour: the first objective. Dashed:
+pruned. Thick: the chosen point. <button id="release" type="button">release all</button> <span id="selected"></span></p>
+<div id="parallel"></div>
+<h2>History</h2>
+<p class="note">Line: best so far. Open: pruned, at the last epoch seen, which is no score. Along the axis: trials
+without a value. Faint: not selected above.</p>
+<div id="history"></div>
+<div id="tip" hidden></div>
+<script type="application/json" id="data">{data}</script>
+<script>{script}</script>
+</body></html>
+"""

@@ -1,0 +1,1 @@
+"""What MLflow and the plan say: loaded, checked, aggregated, tested."""

@@ -1,0 +1,234 @@
+"""From cells to arms: means over complete cells, what is not complete, and comparisons with the reference.
+
+Nothing is averaged over silently: an arm counts its cells by state, a degenerate cell is kept and
+flagged, and cells that differ in code, data or device give a remark.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from raysweep.core.formatting import arm_name, plural
+from raysweep.metrics.registry import HIGHER_IS_BETTER, OWN_VA, WITHOUT_DIRECTION
+from raysweep.report.formatting import listed
+
+from .records import CellRecord, Results, StudyRecord
+from .searches import SearchRecord
+from .statistics import Comparison, Spread, confirmed, explored, paired, spread
+from .verify import said
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """One score of one arm. `values` by replicate; `runs` are the MLflow runs they come from."""
+
+    values: Mapping[int, float]
+    spread: Spread | None
+    runs: tuple[str, ...]
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm: its cells and, by score, their summary."""
+
+    coordinates: Mapping[str, str]
+    cells: tuple[CellRecord, ...]
+    is_reference: bool
+    scores: Mapping[str, ScoreSummary] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return arm_name(self.coordinates)
+
+    @property
+    def complete(self) -> int:
+        return sum(cell.complete for cell in self.cells)
+
+    @property
+    def planned(self) -> int:
+        return len(self.cells)
+
+    @property
+    def degenerate(self) -> int:
+        return sum(cell.degenerate for cell in self.cells if cell.complete)
+
+    @property
+    def flagged(self) -> bool:
+        """Whether a reader must be told of missing or degenerate cells."""
+        return self.complete < self.planned or self.degenerate > 0
+
+    @property
+    def absent(self) -> dict[str, int]:
+        """Cells that are not complete, by state."""
+        return dict(sorted(Counter(cell.state for cell in self.cells if not cell.complete).items()))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A study's arms in order, the scores that exist, remarks on how the cells came about, searches if there are.
+
+    `family`: the comparisons in the headline score that the claims hold for together.
+    """
+
+    study: StudyRecord
+    arms: tuple[ArmSummary, ...]
+    columns: tuple[str, ...]
+    unavailable: tuple[str, ...]
+    remarks: tuple[str, ...]
+    searches: tuple[SearchRecord, ...] = ()
+    family: int = 0
+
+    @property
+    def incomplete(self) -> bool:
+        return any(arm.complete < arm.planned for arm in self.arms)
+
+    def arm(self, coordinates: Mapping[str, str]) -> ArmSummary | None:
+        return next((arm for arm in self.arms if arm.coordinates == coordinates), None)
+
+
+MOST_CHECKS = 8
+"""Runs that disagree with their files and are named below a table; `--check` names all."""
+
+
+def summarise(results: Results, family: int | None = None) -> Summary:
+    """Every arm that has a planned cell, with each of the study's scores compared with its reference arm.
+
+    Args:
+        family: comparisons of the table that these results stand in, where it holds more than they (`family_size`).
+    """
+    study = results.study
+    family = family_size(results) if family is None else family
+    cells = {str(coordinates): tuple(results.of(coordinates)) for coordinates in study.arms}
+    arms = [
+        ArmSummary(coordinates, cells[str(coordinates)], study.is_reference(coordinates))
+        for coordinates in study.arms
+        if cells[str(coordinates)]
+    ]
+    columns = _with_own_va(study.columns, results)
+    summaries = {score: _one_score(study, arms, score, family) for score in columns}
+    present = [score for score in columns if any(s.spread for s in summaries[score].values())]
+    some = any(cell.complete for cell in results.cells)
+    shown = tuple(s for s in columns if s in present or s == study.metric) if some else study.columns
+    filled = (
+        ArmSummary(a.coordinates, a.cells, a.is_reference, {score: summaries[score][a.name] for score in shown})
+        for a in arms
+    )
+    hidden = tuple(score for score in study.columns if score not in shown)
+    remarks = (*_remarks(results), *said(results.checks, MOST_CHECKS))
+    return Summary(study, tuple(filled), shown, hidden, remarks, results.searches, family)
+
+
+def family_size(results: Results) -> int:
+    """How many comparisons with a reference the table plans. Arms of the same cells are compared once."""
+    pairs = (_planned_pair(results, coordinates) for coordinates in results.study.arms)
+    return len({pair for pair in pairs if pair is not None})
+
+
+def _planned_pair(results: Results, coordinates: Mapping[str, str]) -> tuple[tuple[str, ...], ...] | None:
+    """Keys of the cells of an arm and of its reference; None where there is nothing to compare."""
+    study = results.study
+    if not study.reference or study.is_reference(coordinates):
+        return None
+    arms = (coordinates, study.reference_of(coordinates))
+    ours, theirs = (tuple(cell.key for cell in results.of(arm)) for arm in arms)
+    return (ours, theirs) if ours and theirs and ours != theirs else None
+
+
+def _with_own_va(columns: Sequence[str], results: Results) -> tuple[str, ...]:
+    """A study's scores; those of A's pseudo VA are followed by the same against A's own VA, where cells have them."""
+    there = {score for cell in results.cells if cell.complete for score in cell.scores}.difference(columns)
+    return tuple(name for score in columns for name in (score, OWN_VA.get(score)) if name == score or name in there)
+
+
+def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: int) -> dict[str, ScoreSummary]:
+    """The score of every arm by name, each compared with its reference."""
+    plain = {arm.name: _summary(arm, score) for arm in arms}
+    named = {arm.name: arm for arm in arms}
+    first: dict[tuple[tuple[str, ...], ...], str] = {}
+    compared: dict[str, Comparison] = {}
+    for arm in arms:
+        reference = named.get(arm_name(study.reference_of(arm.coordinates)))
+        if not study.reference or arm.is_reference or reference is None:
+            continue
+        comparison = paired(plain[arm.name].values, plain[reference.name].values)
+        if comparison is not None:
+            name = first.setdefault(tuple(tuple(cell.key for cell in a.cells) for a in (arm, reference)), arm.name)
+            compared[arm.name] = replace(comparison, same_as="" if name == arm.name else name)
+            if score == study.metric:
+                unfit = _unfit(arm, reference, score)
+                compared[arm.name] = confirmed(compared[arm.name], family, HIGHER_IS_BETTER[score], unfit)
+    if score != study.metric:
+        compared |= explored({name: c for name, c in compared.items() if not c.same_as})
+        compared = {n: replace(c, p_holm=compared[c.same_as or n].p_holm) for n, c in compared.items()}
+    return {name: ScoreSummary(s.values, s.spread, s.runs, compared.get(name)) for name, s in plain.items()}
+
+
+def _unfit(arm: ArmSummary, reference: ArmSummary, score: str) -> str:
+    """Why no claim may be made of an arm: cells that are not there may be the ones that went badly."""
+    if score in WITHOUT_DIRECTION:
+        return "the score has no better direction"
+    if reasons := _gaps(arm, score):
+        return reasons
+    return f"the reference has {reasons}" if (reasons := _gaps(reference, score)) else ""
+
+
+def _gaps(arm: ArmSummary, score: str) -> str:
+    """For example "1 failed and 1 missing of 5 cells"; empty where every cell has the score."""
+    without = sum(score not in cell.scores for cell in arm.cells if cell.complete)
+    parts = [f"{count} {state}" for state, count in arm.absent.items()]
+    parts += [f"{without} without a finite {score}"] if without else []
+    return f"{listed(parts)} of {plural(arm.planned, 'cell')}" if parts else ""
+
+
+def _summary(arm: ArmSummary, score: str) -> ScoreSummary:
+    cells = [cell for cell in arm.cells if cell.complete and score in cell.scores]
+    values = {cell.replicate: cell.scores[score] for cell in cells}
+    return ScoreSummary(values, spread(list(values.values())), tuple(cell.run_id or "" for cell in cells))
+
+
+def _remarks(results: Results) -> list[str]:
+    """Sentences on cells that are not alike, or that are doubtful in another way."""
+    complete = [cell for cell in results.cells if cell.complete]
+    remarks = []
+    for what, values in (
+        ("versions of the code", [cell.code_version for cell in complete]),
+        ("data fingerprints", [cell.data_fingerprint for cell in complete]),
+        ("kinds of device", [cell.device for cell in complete]),
+    ):
+        counts = Counter(value or "unknown" for value in values)
+        if len(counts) > 1:
+            parts = ", ".join(f"{value} ({plural(count, 'cell')})" for value, count in sorted(counts.items()))
+            remarks.append(f"Mixed: the cells come from {len(counts)} {what}: {parts}.")
+    dirty = sum(cell.code_version.endswith(".dirty") for cell in complete)
+    if dirty:
+        of = plural(len(complete), "complete cell")
+        remarks.append(f"{dirty} of {of} {_verb(dirty, 'was', 'were')} computed by code with uncommitted changes.")
+    foreign = {c.data_fingerprint for c in complete} - {"", results.study.data.fingerprint}
+    if foreign:
+        remarks.append("Some cells were computed on other data than the launch describes.")
+    twins = sum(cell.twins > 0 for cell in results.cells)
+    if twins:
+        has = f"{plural(twins, 'cell')} {_verb(twins, 'has', 'have')}"
+        remarks.append(f"{has} several runs; the newest complete one is read.")
+    for score in results.study.columns:
+        lacking = _lacking(results, score)
+        if lacking:
+            has = f"{plural(lacking, 'complete cell')} {_verb(lacking, 'has', 'have')}"
+            remarks.append(f"{has} no finite {score} and {_verb(lacking, 'is', 'are')} left out of its mean.")
+    return remarks
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return one if count == 1 else many
+
+
+def _lacking(results: Results, score: str) -> int:
+    """Complete cells without a score that others of their arm have. An arm may be of a kind that has no such score."""
+    lacking = 0
+    for coordinates in results.study.arms:
+        has = [score in cell.scores for cell in results.of(coordinates) if cell.complete]
+        lacking += has.count(False) if any(has) else 0
+    return lacking

@@ -1,0 +1,317 @@
+"""Reading a study from MLflow. The only module of the report that talks to the server."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from raysweep.artifacts.adapted_labels import read_labels
+from raysweep.artifacts.attention_maps import read_attention
+from raysweep.core.errors import UserError, describe, unknown_name
+from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.tracking import schema
+from raysweep.tracking.server import connect
+
+from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
+from .load_searches import read_searches
+from .records import CellRecord, PlannedCell, Results, State, StudyRecord
+from .verify import Logged, checked
+
+T = TypeVar("T")
+
+PAGE = 1000
+"""Runs a request. `search_runs` without a token stops here silently."""
+
+_STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
+_OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One study of a tracking store, for `--list`."""
+
+    name: str
+    launches: int
+    newest: str
+    cells: int
+    complete: int
+
+
+def load_results(
+    study: str,
+    tracking_uri: str | None = None,
+    launch: str | None = None,
+    page: int = PAGE,
+    data: str | None = None,
+    fingerprint: str | None = None,
+    again: bool = False,
+) -> Results:
+    """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
+
+    Cells are found by key, arm and replicate, trials by the name of their search, whichever launch computed them.
+    Which launches are a study's, and which are on a data set, their content decides (`raysweep.report.results.choose`).
+
+    Args:
+        study: name of the study, or the path of its file.
+        tracking_uri: MLflow store.
+        launch: which launch; default the newest.
+        page: runs a request.
+        data: the newest launch on this data set only: its name, or a path where it lies now.
+        fingerprint: the newest launch on the data set with this fingerprint only.
+        again: compare every run with its files, also runs that were compared before and are as they were.
+
+    Raises:
+        UserError: no such study or launch (says the nearest), never launched, or no readable plan.
+    """
+    client = connect(tracking_uri, writable=False)
+    asked = asked_study(study) if launch is None or study.endswith(".py") else AskedStudy(study)
+    study = asked.name
+    experiment = _experiment(client, study)
+    launches: Sequence[Any] = _launches(client, experiment, study, page)
+    if launch is None:
+        launches = launches_of(launches, asked)
+    remarks: list[str] = []
+    if data is not None:
+        launches, remarks = launches_on(launches, study, data)
+    if fingerprint is not None:
+        launches = [run for run in launches if run.data.tags.get(schema.DATA_FINGERPRINT) == fingerprint]
+    launch_run = _launch_run(launches, launch)
+    remarks += other_extras(launches, launch_run) if launch is None else []
+    record = _plan(client, launch_run, study)
+    runs: dict[tuple[str, str, str], list[Any]] = {}
+    for run in _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
+        tags = run.data.tags
+        identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
+        runs.setdefault(identity, []).append(run)
+    of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
+    cells = [_cell(client, c, found, record) for c, found in of_cell]
+    checks = [words for c, found in of_cell if found for words in _checked(client, c, _chosen(found), again)]
+    trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
+    searches = read_searches(record.search, trials) if record.search else ()
+    return Results(record, tuple(cells), searches, tuple(remarks), tuple(checks))
+
+
+def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
+    """Every study that has been launched, by name."""
+    client = connect(tracking_uri, writable=False)
+    listed = []
+    for name, experiment in sorted(_experiments(client).items()):
+        launches = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
+        if not launches:
+            continue
+        cells = _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page)
+        complete = sum(run.data.tags.get(schema.STATE) == "complete" for run in cells)
+        newest = launches[0].data.tags.get(schema.LAUNCH, launches[0].info.run_id)
+        listed.append(Listed(name, len(launches), newest, len(cells), complete))
+    return listed
+
+
+def _experiments(client: MlflowClient) -> dict[str, str]:
+    """Name to id of every experiment that is not deleted."""
+    found: dict[str, str] = {}
+    token = None
+    while True:
+        batch = client.search_experiments(max_results=PAGE, page_token=token)
+        found |= {str(e.name): str(e.experiment_id) for e in batch}
+        token = batch.token
+        if not token:
+            return found
+
+
+def _experiment(client: MlflowClient, study: str) -> str:
+    experiments = _experiments(client)
+    if study in experiments:
+        return experiments[study]
+    hint = f"(or run it first: python -m raysweep.run {study})"
+    names = [name for name in experiments if name != "Default"]
+    if not names:
+        raise UserError(f"study {study!r}: the tracking store has no study yet; run: python -m raysweep.run {study}")
+    raise unknown_name("study", study, names, hint)
+
+
+def _launches(client: MlflowClient, experiment: str, study: str, page: int) -> list[Any]:
+    runs = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
+    if not runs:
+        raise UserError(f"study {study!r} has not been launched yet; run: python -m raysweep.run {study}")
+    return runs
+
+
+def _launch_run(runs: Sequence[Any], launch: str | None) -> Any:
+    if launch is None:
+        if not runs:
+            raise UserError("the tracking store has no launch of it on these data as they are")
+        return runs[0]
+    for run in runs:
+        if launch in (run.info.run_id, run.data.tags.get(schema.LAUNCH)):
+            return run
+    raise unknown_name("launch", launch, [run.data.tags.get(schema.LAUNCH, run.info.run_id) for run in runs])
+
+
+def _search(client: MlflowClient, experiment: str, words: str, page: int) -> list[Any]:
+    """Every run that matches, newest first, read page by page.
+
+    Pages are read oldest first, so that runs which start meanwhile come at the end and shift nothing.
+
+    Raises:
+        UserError: the pages do not fit together, so some runs may be absent.
+    """
+    found: dict[str, Any] = {}
+    token = None
+    while True:
+        batch = client.search_runs(
+            [experiment], words, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
+        )
+        count = len(found)
+        found |= {run.info.run_id: run for run in batch}
+        if len(found) != count + len(batch):
+            raise UserError("tracking: the list of runs changed while it was read; ask for the report again")
+        token = batch.token
+        if not token:
+            return list(reversed(found.values()))
+
+
+def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
+    launch = str(run.data.tags.get(schema.LAUNCH, run.info.run_id))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = client.download_artifacts(run.info.run_id, schema.PLAN_FILE, folder)
+            plan = json.loads(Path(file).read_text(encoding="utf-8"))
+        except (MlflowException, OSError, ValueError) as error:
+            raise UserError(
+                f"study {study!r}: launch {launch} has no readable {schema.PLAN_FILE} ({type(error).__name__}); "
+                f"its artifacts must be reachable from here ({run.info.artifact_uri}), or choose another with --launch"
+            ) from None
+    try:
+        return _with_table(StudyRecord.from_plan(plan, launch))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"study {study!r}: {schema.PLAN_FILE} of launch {launch} is not as expected ({error})"
+        ) from None
+
+
+def _with_table(record: StudyRecord) -> StudyRecord:
+    """Refuses a plan that no table can be built from."""
+    unknown = [name for name in record.columns if name not in HIGHER_IS_BETTER]
+    if unknown:
+        raise ValueError(f"unknown score {unknown[0]!r}")
+    if not record.axes or not (record.cells or record.search):
+        raise ValueError("it has no axes or no cells")
+    names = [axis.name for axis in record.axes]
+    for cell in record.cells:
+        if list(cell.coordinates) != names:
+            raise ValueError(f"cell {cell.arm!r} does not lie on the axes {', '.join(names)}")
+    return record
+
+
+def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: StudyRecord) -> CellRecord:
+    """A planned cell with what its run holds; of several runs the newest complete one, else the newest."""
+    empty = CellRecord(planned.coordinates, planned.arm, planned.replicate, planned.key)
+    if not runs:
+        return empty
+    run = _chosen(runs)
+    tags = run.data.tags
+    return replace(
+        empty,
+        run_id=str(run.info.run_id),
+        state=_state(run),
+        scores=headline_scores(run.data.metrics),
+        cause=str(tags.get(schema.CAUSE, "")),
+        degenerate=tags.get(schema.DEGENERATE) == "true",
+        code_version=str(tags.get(schema.CODE_VERSION, "")),
+        data_fingerprint=str(tags.get(schema.DATA_FINGERPRINT, "")),
+        device=str(tags.get(schema.DEVICE, "")),
+        twins=len(runs) - 1,
+        config=dict(run.data.params),
+        label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
+        history=_history(client, str(run.info.run_id)),
+        labels=_reader(client, str(run.info.run_id), schema.LABELS_FILE, read_labels),
+        attention=_reader(client, str(run.info.run_id), schema.ATTENTION_FILE, read_attention),
+    )
+
+
+def _chosen(runs: Sequence[Any]) -> Any:
+    return next((r for r in runs if _state(r) == "complete"), runs[0])
+
+
+def _checked(client: MlflowClient, planned: PlannedCell, run: Any, again: bool) -> Sequence[str]:
+    """What MLflow says of a cell's run that its files do not; nothing of one that is still at work."""
+    if _state(run) == "running":
+        return ()
+    where, data = str(run.info.run_id), run.data
+    name = f"{planned.arm} #{planned.replicate}"
+    return checked(
+        Logged(where, name, data.metrics, data.params, data.tags, run.info.status),
+        lambda file: _reader(client, where, file, Path.read_bytes)(),
+        again,
+    )
+
+
+def _state(run: Any) -> State:
+    tag = run.data.tags.get(schema.STATE)
+    return _STATES[tag] if tag in _STATES else _OF_STATUS.get(run.info.status, "running")
+
+
+def _sentences(words: str) -> tuple[str, ...]:
+    """A tag that holds a JSON list of sentences; a tag that is no such list is one sentence itself."""
+    try:
+        found = json.loads(words)
+    except ValueError:
+        return (words,)
+    return tuple(map(str, found)) if isinstance(found, list) else (words,)
+
+
+def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Finite headline scores on the test images, and scores of adapted labels, by plain name.
+
+    >>> headline_scores({"test/ece": 0.1, "test_swa/ece": 0.2, "val/ece": 0.3, "labels/kept_share": 0.4})
+    {'ece': 0.1, 'kept_share': 0.4}
+    """
+    found = {
+        name: metrics[where]
+        for name in HIGHER_IS_BETTER
+        for where in (f"labels/{name}", f"test/{name}")  # the later one counts
+        if where in metrics
+    }
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]) -> Callable[[], T | None]:
+    """A reader of a file of arrays of one run, at most once; None where it has none."""
+
+    @cache
+    def read_it() -> T | None:
+        try:
+            if name not in (file.path for file in client.list_artifacts(run)):
+                return None
+            with tempfile.TemporaryDirectory() as folder:
+                return read(Path(client.download_artifacts(run, name, folder)))
+        except (MlflowException, OSError, ValueError, KeyError, BadZipFile) as error:
+            raise UserError(f"tracking: cannot read {name} of run {run} ({describe(error)})") from None
+
+    return read_it
+
+
+def _history(client: MlflowClient, run: str) -> Any:
+    """A reader of one run's curves: one request a metric, at most once."""
+
+    @cache
+    def read(name: str) -> tuple[tuple[int, float], ...]:
+        latest: dict[int, tuple[int, float]] = {}  # a resumed cell may have reported an epoch twice
+        for metric in client.get_metric_history(run, name):
+            if metric.step not in latest or metric.timestamp >= latest[metric.step][0]:
+                latest[metric.step] = (metric.timestamp, metric.value)
+        return tuple((step, value) for step, (_, value) in sorted(latest.items()))
+
+    return read

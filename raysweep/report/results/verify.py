@@ -1,0 +1,172 @@
+"""Whether what MLflow says of a run is what the run's files say: scores by predictions, parameters by configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from raysweep.config.experiment import flat_words
+from raysweep.core.errors import UserError, describe
+from raysweep.core.hashing import NUMERICS, canonical_json
+from raysweep.report.formatting import number
+from raysweep.tracking import schema
+
+Files = Callable[[str], bytes | None]
+"""Name of an artifact of a run to its bytes, or None."""
+
+CLOSE = 1e-4
+"""Scores that differ by less, absolutely or relatively, are the same: processors differ in last digits."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What MLflow says of one run: `metrics`, `params` and `tags` by name, its `status`. `run`: its id; `name`: its
+    cell."""
+
+    run: str
+    name: str
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    status: str
+
+    @property
+    def digest(self) -> str:
+        """Of all of it, and of the code that recomputes."""
+        words = [self.run, self.name, {n: repr(v) for n, v in self.metrics.items()}, dict(self.params), dict(self.tags)]
+        return hashlib.sha256(canonical_json([*words, self.status, NUMERICS]).encode()).hexdigest()
+
+
+def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...]:
+    """What disagrees, one sentence each. Kept by a checksum of what MLflow says, so that files are read once.
+
+    Args:
+        again: read the files whatever is kept.
+    """
+    kept = _home() / f"{logged.digest}.json"
+    if not again:
+        try:
+            found = json.loads(kept.read_text(encoding="utf-8"))
+            if isinstance(found, list):
+                return tuple(map(str, found))
+        except (OSError, ValueError):
+            pass
+    start = f"{logged.name} (run {logged.run[:8]})"
+    try:
+        sentences = tuple(f"{start}: {words}." for words in _disagreements(logged, files))
+    except (UserError, ValueError, OSError, KeyError, BadZipFile) as error:  # not kept: it may be readable next time
+        return (f"{start}: its files cannot be read ({describe(error)}), so its scores are not verified.",)
+    if any(words.endswith("not verified.") for words in sentences):
+        return sentences
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(sentences), encoding="utf-8")
+    except OSError:  # then files are read every time
+        pass
+    return sentences
+
+
+def _home() -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "raysweep" / "checked"
+
+
+def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
+    state = logged.tags.get(schema.STATE, "")
+    data = files(schema.PREDICTIONS_FILE)
+    arrays = None if data is None else _arrays(data)
+    if arrays is None:
+        if state == "complete":
+            yield "it has no predictions, so its scores are not verified"
+        return
+    scores = recomputed(arrays)
+    if state != "complete":
+        shown = f" (accuracy {number(scores['accuracy'])})" if scores else ""
+        yield f"it is marked {state or logged.status.lower()}, though its predictions are there{shown}; it is left out"
+        return
+    if logged.status != "FINISHED":
+        yield f"MLflow's status is {logged.status}, though it is complete; it is kept"
+    yield from _scores(logged, scores, files)
+    if scores and (logged.tags.get(schema.DEGENERATE) == "true") != _one_class(arrays):
+        yield f"it is {'' if _one_class(arrays) else 'not '}degenerate by its predictions, and its tag says otherwise"
+    yield from _params(logged, files)
+
+
+def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,), -1 where there is no
+    expression, va (N, 2); {} without an expression."""
+    if not (arrays["labels"] >= 0).any():
+        return {}
+    import torch
+
+    from raysweep.metrics.compute import affect_scores, expression_scores
+
+    probs, affect, va = (torch.from_numpy(arrays[name]) for name in ("probs", "affect", "va"))
+    return expression_scores(probs, torch.from_numpy(arrays["labels"])) | affect_scores(affect, va)
+
+
+def _scores(logged: Logged, scores: Mapping[str, float], files: Files) -> Iterator[str]:
+    """Metrics against predictions; what these cannot give (votes, labels of an extra set) against the result's file."""
+    yield from _unlike(logged.metrics, {f"test/{name}": value for name, value in scores.items()}, "its predictions")
+    data = files(schema.RESULT_FILE)
+    if data is None:
+        return
+    told = json.loads(data)["scores"]
+    rest = {
+        name: float(value)
+        for name, value in told.items()
+        if name.startswith(("test/", "labels/")) and name.removeprefix("test/") not in scores
+    }
+    yield from _unlike(logged.metrics, rest, schema.RESULT_FILE)
+
+
+def _unlike(metrics: Mapping[str, float], truth: Mapping[str, float], where: str) -> Iterator[str]:
+    for name, value in truth.items():
+        ours, plain = metrics.get(name), name.split("/", 1)[1]
+        if ours is None:
+            yield f"{plain} is absent in MLflow, and {number(value)} by {where}"
+        elif not (math.isclose(ours, value, rel_tol=CLOSE, abs_tol=CLOSE) or (math.isnan(ours) and math.isnan(value))):
+            yield f"{plain} is {_digits(ours, value)} in MLflow, and {_digits(value, ours)} by {where}"
+
+
+def _digits(value: float, other: float) -> str:
+    """Three decimals, more where two numbers would look alike."""
+    return number(value) if number(value) != number(other) else f"{value:.6g}"
+
+
+def _params(logged: Logged, files: Files) -> Iterator[str]:
+    data = files(schema.CONFIG_FILE)
+    if data is None:
+        return
+    truth = flat_words(json.loads(data))
+    for name in sorted({*truth, *logged.params}):
+        ours, theirs = logged.params.get(name), truth.get(name)
+        if ours != (None if theirs is None else theirs[: schema.MAX_PARAM_LENGTH]):
+            yield f"parameter {name} is {ours or 'absent'} in MLflow, and {theirs or 'absent'} by {schema.CONFIG_FILE}"
+
+
+def _arrays(data: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in ("probs", "affect", "labels", "va")}
+
+
+def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
+    return len(np.unique(arrays["probs"][arrays["labels"] >= 0].argmax(1))) == 1
+
+
+def said(sentences: Sequence[str], most: int) -> list[str]:
+    """As notes below a table: at most so many, and how many more there are."""
+    if not sentences:
+        return []
+    more = len(sentences) - most
+    rest = [f"And {more} more that `--check` names."] if more > 0 else []
+    return ["MLflow disagrees with files in its runs: " + " ".join([*sentences[:most], *rest])]

@@ -1,0 +1,168 @@
+"""A study's tables: one row an arm, and for two axes the pivot of the headline score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from raysweep.core.formatting import arm_name
+from raysweep.metrics.registry import LABEL_SCORES
+from raysweep.report.formatting import DASH, number, p_value, title
+from raysweep.report.published.comparable import printed, published_table
+from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
+from raysweep.report.results.records import AxisRecord, StudyRecord
+from raysweep.report.results.statistics import Comparison, simultaneous
+from raysweep.report.text.caption import caption, label_of, notes
+from raysweep.report.text.overrides import label_tag
+from raysweep.report.text.searches import hours_words, search_of
+
+from .table import BETTER, DEGENERATE, INCOMPLETE, WORSE, Column, Entry, Table
+
+
+def results_table(summary: Summary, published: bool = True) -> Table:
+    """One row an arm: coordinates, n, scores, headline difference, and the paper's numbers beside them."""
+    study = summary.study
+    theirs = _printed_columns(summary) if published else []
+    columns = arm_columns(study, summary.columns)
+    columns += [Column(title(score), f"paper, {dataset}") for dataset, score in theirs]
+    rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, theirs)) for arm in summary.arms)
+    rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
+    above, below = caption(summary), notes(summary, published)
+    return Table(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
+
+
+def pivot_table(summary: Summary) -> Table | None:
+    """The headline score, one axis down and the compared one across; None unless there are two axes."""
+    study = summary.study
+    if len(study.axes) != 2:
+        return None
+    across = study.compared_axis
+    down = next(axis for axis in study.axes if axis != across)
+    table = published_table(study)
+    datasets = [d for d, s in _printed_columns(summary) if s == study.metric and table and table.knows(d, down.name)]
+    columns = [Column(down.name, left=True), *(Column(level, f"ours, {study.data.name}") for level in across.levels)]
+    columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
+    rows = []
+    for level in down.levels:
+        row = [Entry(level), *pivot_entries(summary, down, level, across)]
+        for dataset in datasets:
+            places = ({down.name: level, across.name: other} for other in across.levels)
+            row += [Entry(printed(summary, dataset, place, study.metric) or DASH) for place in places]
+        rows.append(tuple(row))
+    head, *rest = caption(summary)
+    above = (f"{title(study.metric)}: {head}", *rest)
+    label, tag = f"{label_of(study)}_pivot", label_tag([study])
+    return Table(label, tuple(columns), tuple(rows), above, notes(summary), tag=tag)
+
+
+def compact_table(summary: Summary) -> Table:
+    """The results without the paper's columns and the scores of made labels, with short notes: for a terminal."""
+    study = summary.study
+    shown = tuple(score for score in summary.columns if score not in LABEL_SCORES or score == study.metric)
+    table = results_table(replace(summary, columns=shown), published=False)
+    titles = {"difference [95 %]": f"Δ {title(study.metric)} [95 %]"}
+    columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
+    notes_here = [note for note in table.notes if note[0]]
+    if study.reference:
+        words = f"Paired difference from {arm_name(study.reference)}, with {simultaneous(summary.family)}."
+        notes_here.insert(0, ("Δ", words))
+    return replace(table, columns=columns, caption=(), notes=tuple(notes_here))
+
+
+def difference_words(comparison: Comparison) -> str:
+    """For example "+0.041 [+0.012, +0.070]"."""
+    words = number(comparison.difference, signed=True)
+    if comparison.low is None or comparison.high is None:
+        return words
+    return f"{words} [{number(comparison.low, signed=True)}, {number(comparison.high, signed=True)}]"
+
+
+def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:
+    """What stands in a row of `arm_row`."""
+    columns = [Column(axis.name, left=True) for axis in study.axes]
+    columns.append(Column("n"))
+    columns += [Column("trials", "search"), Column("device-hours", "search")] if study.search else []
+    columns += [Column(title(score, arrow=True)) for score in scores]
+    if study.reference:
+        group = f"{title(study.metric)} against {arm_name(study.reference)}"
+        columns += [Column("difference [95 %]", group), Column("adjusted p", group)]
+    return columns
+
+
+def arm_row(summary: Summary, arm: ArmSummary, scores: Sequence[str]) -> tuple[Entry, ...]:
+    """An arm's coordinates, cells, scores (a dash for one that it lacks) and headline difference."""
+    study = summary.study
+    entries = [Entry(level) for level in arm.coordinates.values()]
+    entries.append(_count(arm))
+    entries += _search_cost(summary, arm) if study.search else []
+    entries += [_score(arm, arm.scores[score]) if score in arm.scores else Entry(DASH) for score in scores]
+    if study.reference:
+        entries += _difference(arm, arm.scores[study.metric])
+    return tuple(entries)
+
+
+def _printed(summary: Summary, arm: ArmSummary, columns: list[tuple[str, str]]) -> list[Entry]:
+    """The paper's numbers that stand beside an arm."""
+    return [Entry(printed(summary, dataset, arm.coordinates, score) or DASH) for dataset, score in columns]
+
+
+def _count(arm: ArmSummary) -> Entry:
+    short = arm.complete < arm.planned
+    return Entry(f"{arm.complete} of {arm.planned}" if short else str(arm.complete), marks=_marks(arm))
+
+
+def _search_cost(summary: Summary, arm: ArmSummary) -> list[Entry]:
+    """Trials and device-hours that the arm's point took to find; dashes for an arm that was not searched."""
+    search = search_of(summary, arm.coordinates)
+    if search is None:
+        return [Entry(DASH), Entry(DASH)]
+    hours = search.device_hours
+    return [Entry(str(search.counts["trials"])), Entry(DASH if hours is None else hours_words(hours))]
+
+
+def _marks(arm: ArmSummary) -> str:
+    return (INCOMPLETE if arm.complete < arm.planned else "") + (DEGENERATE if arm.degenerate else "")
+
+
+def _score(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
+    """A mean, with its own n where fewer cells have the score than the row counts."""
+    shown = _marks(arm) if marks else ""
+    if score.spread is None:
+        return Entry(DASH, marks=shown)
+    verdict = score.comparison.verdict if score.comparison else ""
+    shown += {"better": BETTER, "worse": WORSE}.get(verdict, "")
+    count = None if score.spread.n == arm.complete else score.spread.n
+    mean, std = score.spread.mean, score.spread.std
+    return Entry(value=mean, std=std, marks=shown, bold=verdict == "better", runs=score.runs, count=count)
+
+
+def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
+    if arm.is_reference:
+        return [Entry("reference"), Entry(DASH)]
+    if score.comparison is None:
+        return [Entry(DASH), Entry(DASH)]
+    corrected = score.comparison.p_adjusted
+    p = Entry(DASH if corrected is None else p_value(corrected))
+    return [Entry(difference_words(score.comparison), runs=score.runs), p]
+
+
+def pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRecord) -> list[Entry]:
+    """The headline score at one level of `down`, one entry a level of `across`."""
+    entries = []
+    for other in across.levels:
+        arm = summary.arm({down.name: level, across.name: other})
+        entries.append(_score(arm, arm.scores[summary.study.metric], marks=True) if arm else Entry(DASH))
+    return entries
+
+
+def _printed_columns(summary: Summary) -> list[tuple[str, str]]:
+    """(data set, score) of every printed number that stands beside one of ours."""
+    table = published_table(summary.study)
+    if table is None:
+        return []
+    return [
+        (dataset, score)
+        for dataset in table.datasets
+        for score in summary.columns
+        if any(printed(summary, dataset, arm.coordinates, score) for arm in summary.arms)
+    ]

@@ -1,0 +1,60 @@
+"""Sentences on which images and which score chose the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from raysweep.metrics.registry import LABEL_SCORES, VA_SCORES
+from raysweep.report.formatting import listed, title
+from raysweep.report.results.records import StudyRecord
+
+OLD_METRIC = "macro_f1"
+"""What chose the epoch in runs that do not say it."""
+
+
+def epoch_choice(study: StudyRecord, configs: Sequence[Mapping[str, str]]) -> list[str]:
+    """By which score, and on whose images, the epoch was chosen; nothing where no epoch is."""
+    chosen = [config for config in configs if config.get("selection.weights") == "best"]
+    if study.protocol == "last" or not chosen:
+        return []
+    on_test = study.protocol == "best_on_test"
+    metrics = list(dict.fromkeys(config.get("selection.metric", OLD_METRIC) for config in chosen))
+    by = listed([title(metric) for metric in metrics], "or")
+    words = f"The epoch is chosen by {by} on {'test' if on_test else 'validation'} images, the first of equal ones"
+    if set(metrics) & set(VA_SCORES):
+        words += "; in trainings that do not regress valence and arousal, by macro-F1"
+    if study.metric in LABEL_SCORES:
+        words += f" ({title(study.metric)} is a score of labels, which no epoch has)"
+    return [f"{words}.", *_whose_images(chosen, on_test)]
+
+
+def _whose_images(chosen: Sequence[Mapping[str, str]], on_test: bool) -> list[str]:
+    """Where the images that choose are not of the set that is trained on, or other rules hold."""
+    images = "test" if on_test else "validation"
+    tuned = [config for config in chosen if config.get("joint.finetune", "none") != "none"]
+    sentences = []
+    if any(config.get("joint.method") == "extra" for config in chosen):
+        sentences.append(
+            f"Arms trained on extra data alone choose their epoch by the {images} images and labels of the target A."
+        )
+    if tuned:
+        sentences.append(
+            f"Before fine-tuning the epoch is chosen by {images} images of A (data.source), in fine-tuning by those of "
+            "the set that is fine-tuned on."
+        )
+    if any(_has_helpers(config) for config in chosen):
+        sentences.append(
+            "M_A and M_B take their last epoch, so that no test label shapes what is trained on."
+            if on_test
+            else "The epochs of M_A and M_B, too, are chosen by validation images of A."
+        )
+    return sentences
+
+
+def _has_helpers(config: Mapping[str, str]) -> bool:
+    """Whether a configuration trains an M_A or an M_B first."""
+    adapts = config.get("joint.mapping", "none") != "none" or config.get("joint.relabel") == "true"
+    part = config.get("joint.extra_part")
+    return config.get("joint.method") == "dcjt" and (
+        config.get("joint.pseudo_va") in ("all", "subset") or part == "subset" or (part == "all" and adapts)
+    )

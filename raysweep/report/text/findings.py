@@ -1,0 +1,165 @@
+"""The result in plain words, generated from the statistics and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from raysweep.core.formatting import arm_name
+from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.report.formatting import listed, number, p_value, plural, title
+from raysweep.report.results.aggregate import ArmSummary, Summary
+from raysweep.report.results.records import AxisRecord
+from raysweep.report.results.statistics import MIN_REPLICATES, Comparison
+from raysweep.report.tables.arms import difference_words
+
+from .caption import incomplete_words, replicate_range, sentence
+from .searches import troubles
+
+
+def reading(summary: Summary) -> list[str]:
+    """Sentences: what is beyond noise in the headline score, then in the others, then what limits the result."""
+    if not summary.arms:
+        return ["No replicate is planned yet: there is nothing to read in the table of results.", *troubles(summary)]
+    if not any(arm.complete for arm in summary.arms):
+        return [f"No cell is complete yet ({incomplete_words(summary)}): there is nothing to read.", *troubles(summary)]
+    return [*_headline(summary), *_other_scores(summary), *_limits(summary)]
+
+
+def question(summary: Summary) -> str:
+    """What the study asks, from its axes and reference."""
+    study = summary.study
+    axes = listed([f"{axis.name} ({_levels(axis)})" for axis in study.axes])
+    words = f"How does {title(study.metric)} on the test images depend on {axes}?"
+    if study.reference:
+        words += f" Every arm is compared with the one at {arm_name(study.reference)} that is equal elsewhere."
+    return words
+
+
+def _levels(axis: AxisRecord) -> str:
+    """Levels in a row; semicolons where a level has a comma itself."""
+    return ("; " if any("," in level for level in axis.levels) else ", ").join(axis.levels)
+
+
+def _headline(summary: Summary) -> list[str]:
+    study = summary.study
+    if not study.reference:
+        return [_largest_mean(summary), "The study names no reference arm, so no differences are tested."]
+    compared = _compared(summary, study.metric)
+    if not compared:
+        return [
+            _largest_mean(summary),
+            "No arm shares a complete replicate with its reference: no difference can be computed.",
+        ]
+    if max(comparison.n for _, comparison in compared) < MIN_REPLICATES:
+        return [
+            f"{replicate_range(summary).capitalize()}: fewer than {MIN_REPLICATES} allow no claim about any arm.",
+            _largest_mean(summary),
+            _widest(compared, study.metric),
+        ]
+    claims = [_claim(summary, arm, c) for arm, c in compared if c.claims and not c.same_as]
+    return [*claims, *_without_claim(summary, compared)]
+
+
+def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
+    """What was tested without a finding, and what was not tested and why."""
+    study, sentences = summary.study, []
+    alike = [(arm, c) for arm, c in compared if c.verdict == "not distinguishable" and not c.same_as]
+    some = any(c.claims for _, c in compared)
+    if alike and some:
+        sentences.append(f"Not to be told from the reference: {'; '.join(arm.name for arm, _ in alike)}.")
+    elif alike:
+        counts = sorted({c.n for _, c in alike})
+        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        which = "No arm" if len(alike) == summary.family else f"None of the {plural(len(alike), 'arm')} tested"
+        sentences.append(
+            f"{which} differs from {arm_name(study.reference)} in {title(study.metric)} beyond noise at {n} replicates "
+            f"({_tests(summary)})."
+        )
+    reasons: dict[str, list[str]] = {}
+    for arm, c in compared:
+        if c.verdict == "no claim" and not c.same_as:
+            by = f" ({difference_words(c)})" if c.p is None else ""
+            reasons.setdefault(c.why, []).append(f"{arm.name}{by}")
+    if not alike and not some:
+        sentences.append(f"No arm could be tested against {arm_name(study.reference)} in {title(study.metric)}.")
+    sentences += [f"No claim of {'; '.join(arms)}: {why}." for why, arms in reasons.items()]
+    return sentences if some else [*sentences, _widest(compared, study.metric)]
+
+
+def _tests(summary: Summary) -> str:
+    return "paired t" if summary.family < 2 else f"paired t, Bonferroni over {summary.family} comparisons"
+
+
+def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
+    study = summary.study
+    compared, rest = _split(summary, arm)
+    where = f" at {rest}" if rest else ""
+    assert comparison.p_adjusted is not None
+    p = p_value(comparison.p_adjusted)
+    lower = "" if HIGHER_IS_BETTER[study.metric] else ", lower is better"
+    reference = summary.arm(study.reference_of(arm.coordinates))
+    spoilt = ", degenerate cells among them" if arm.degenerate or (reference and reference.degenerate) else ""
+    same = [a.name for a, c in _compared(summary, study.metric) if c.same_as == arm.name]
+    also = f", the same cells as {'; '.join(same)}" if same else ""
+    return (
+        f"{compared} is {comparison.verdict} than {arm_name(study.reference)}{where} by "
+        f"{difference_words(comparison)} in {title(study.metric)} "
+        f"(adjusted p {p if p.startswith('<') else '= ' + p}, {comparison.n} replicates{spoilt}{lower}{also})."
+    )
+
+
+def _widest(compared: Sequence[tuple[ArmSummary, Comparison]], metric: str) -> str:
+    arm, comparison = max(compared, key=lambda pair: abs(pair[1].difference))
+    words = f"The largest difference in {title(metric)} is {difference_words(comparison)} at {arm.name}"
+    return (
+        f"{words}; the interval in brackets is what the data leave open." if comparison.low is not None else f"{words}."
+    )
+
+
+def _largest_mean(summary: Summary) -> str:
+    metric = summary.study.metric
+    means = [(arm, s.spread) for arm in summary.arms if (s := arm.scores[metric]).spread is not None]
+    if not means:
+        return f"No complete cell has {title(metric)}."
+    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    arm, spread = max(means, key=lambda pair: sign * (pair[1].mean if pair[1] else 0.0))
+    assert spread is not None
+    std = f" ± {number(spread.std)}" if spread.std is not None else ""
+    return f"The best mean {title(metric)} is {number(spread.mean)}{std}, at {arm.name}."
+
+
+def _other_scores(summary: Summary) -> list[str]:
+    """Where the differences are of which nothing is claimed."""
+    others = [title(score) for score in summary.columns if score != summary.study.metric]
+    if not others or not summary.study.reference:
+        return []
+    return [f"Exploratory, without claims: {listed(others)}; their differences and p-values are in the CSV file."]
+
+
+def _limits(summary: Summary) -> list[str]:
+    study = summary.study
+    sentences = []
+    if summary.incomplete:
+        sentences.append(f"The table is incomplete: {incomplete_words(summary)}.")
+    degenerate = sum(arm.degenerate for arm in summary.arms)
+    if degenerate:
+        predict = "predicts" if degenerate == 1 else "predict"
+        words = f"{plural(degenerate, 'cell')} {predict} one class for every test image (degenerate)"
+        sentences.append(f"{words}; the means keep {'it' if degenerate == 1 else 'them'}.")
+    if study.protocol == "best_on_test":
+        sentences.append("The epoch was chosen on the test images (best on test): the scores are optimistic.")
+    sentences += troubles(summary)
+    sentences += [f"Data note: {sentence(note)}" for note in study.data.notes]
+    return sentences
+
+
+def _compared(summary: Summary, score: str) -> list[tuple[ArmSummary, Comparison]]:
+    pairs = ((arm, arm.scores[score].comparison) for arm in summary.arms)
+    return [(arm, comparison) for arm, comparison in pairs if comparison is not None]
+
+
+def _split(summary: Summary, arm: ArmSummary) -> tuple[str, str]:
+    """The levels that are compared, and the ones that are equal."""
+    reference = summary.study.reference
+    compared = {a: level for a, level in arm.coordinates.items() if a in reference}
+    return arm_name(compared), arm_name({a: level for a, level in arm.coordinates.items() if a not in reference})

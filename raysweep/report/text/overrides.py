@@ -1,0 +1,104 @@
+"""What a launch changed of its study, in words for captions and as a tag for labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+
+from raysweep.config.presets import PRESETS
+from raysweep.core.formatting import join_names, masked, split_names
+from raysweep.core.hashing import canonical_json
+from raysweep.report.formatting import listed, plural
+from raysweep.report.results.records import StudyRecord
+from raysweep.study.cells import PATHS
+from raysweep.study.overrides import field_words
+
+DEFAULT_PRESET = "demo"
+"""Of a launch that names none."""
+
+
+def override_words(study: StudyRecord) -> list[str]:
+    """One sentence on everything that the user of the launch changed; none where nothing was."""
+    parts = list(_parts(study))
+    if not parts:
+        return []
+    if study.overrides is None:
+        start = f"What this launch overrides was not recorded; its first arm differs from preset `{study.preset}` in"
+        return [f"{start} {listed(parts)}."]
+    return [f"This launch overrides {listed(parts)}."]
+
+
+def label_tag(studies: Sequence[StudyRecord]) -> str:
+    """What is appended to a LaTeX label: nothing for launches with nothing but the study's name, else the preset and a
+    digest of what was overridden. The same launch has the same tag wherever its data lie."""
+    presets = list(dict.fromkeys(study.preset for study in studies if study.preset != DEFAULT_PRESET))
+    words = [[*_parts(study), *_data(study)] for study in studies]
+    tag = "".join(f"-{''.join(c for c in preset if c.isalnum())}" for preset in presets)
+    if not any(map(list, map(_parts, studies))):
+        return tag
+    return f"{tag}-{hashlib.sha256(canonical_json(words).encode()).hexdigest()[:8]}"
+
+
+def _parts(study: StudyRecord) -> Iterator[str]:
+    if study.overrides is None:
+        yield from (f"`{path}={_shown(path, word)}`" for path, word in _beside_preset(study).items())
+        return
+    for path, (own, now) in study.overrides.get("fields", {}).items():
+        yield f"`{path}={_shown(path, now)}` (else {_shown(path, own)})"
+    for name, levels in study.overrides.get("axes", {}).items():
+        yield _axis_words(name, levels["own"], levels["now"])
+    replicates = study.overrides.get("replicates", [])
+    if replicates:
+        yield replicate_words(replicates)
+    if study.overrides.get("budget"):
+        own, now = study.overrides["budget"]
+        yield f"the search's budget: {now} (else {own})"
+
+
+def _axis_words(name: str, own: Sequence[str], now: Sequence[str]) -> str:
+    if not own:
+        return f"the axes by {name}: {listed(list(now))}"
+    gone = [level for level in own if level not in now]
+    more = [level for level in now if level not in own]
+    words = [f"without {listed(gone)}"] if gone else []
+    words += [f"with {listed(more)}"] if more else []
+    return f"the levels of {name}: {' and '.join(words) or f'in the order {listed(list(now))}'}"
+
+
+def replicate_words(numbers: Sequence[int]) -> str:
+    """For example "replicates 100 to 104", "replicate 7".
+
+    >>> replicate_words([3]), replicate_words([0, 1]), replicate_words([1, 2, 3]), replicate_words([1, 5])
+    ('replicate 3', 'replicates 0 and 1', 'replicates 1 to 3', 'replicates 1 and 5')
+    """
+    ordered = sorted(numbers)
+    if len(ordered) > 2 and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return f"replicates {ordered[0]} to {ordered[-1]}"
+    return f"{plural(len(ordered), 'replicate').split(' ')[1]} {listed([str(number) for number in ordered])}"
+
+
+def _data(study: StudyRecord) -> list[str]:
+    """Fingerprints, where the user named data: a path does not say what lies there."""
+    changed = study.overrides.get("fields", {}) if study.overrides else {}
+    if not set(changed) & {*PATHS, "data.options"}:
+        return []
+    return [study.data.fingerprint, *(extra.fingerprint for extra in study.data.extras)]
+
+
+def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
+    """Fields of a launch that did not record its overrides, where they differ from what its preset gives today."""
+    preset = PRESETS.get(study.preset)
+    changes = preset.fields(study.paper, study.recipe.get("data.source", "")) if preset else {}
+    own = field_words(changes)
+    return {path: word for path, word in study.recipe.items() if path in own and own[path] != word}
+
+
+def _shown(path: str, word: str) -> str:
+    """A value on one line, without passwords; of an absolute path its end."""
+    words = " ".join(masked(word).replace("`", "'").split())
+    if path not in PATHS:
+        return words
+    names = split_names(words) if path == "joint.extra" else [words]
+    ends = ["/".join(PurePath(name).parts[-2:]) if PurePath(name).is_absolute() else name for name in names]
+    return join_names(ends) if path == "joint.extra" else ends[0]

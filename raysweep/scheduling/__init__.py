@@ -1,0 +1,7 @@
+"""In which order tasks run, what they cost, and a simulated cluster that drives the same queue. Knows no Ray."""
+
+from .cost_model import Costs, Speeds
+from .queue import TaskQueue
+from .simulation import Happens, Schedule, Span, simulate
+
+__all__ = ["Costs", "Happens", "Schedule", "Span", "Speeds", "TaskQueue", "simulate"]

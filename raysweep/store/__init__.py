@@ -1,0 +1,1 @@
+"""Products by content: local folders and URLs, leases, holders."""

@@ -1,0 +1,256 @@
+"""Files of a store, by name below its root: in a local folder, or behind any fsspec URL.
+
+Names are relative, with slashes. Small files are read and written whole; a reader of a local store never sees
+half of one, a reader of a remote one may (so whoever reads them checks).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from raysweep.core.errors import UserError, describe
+
+from .disk_full import writing
+from .process import Process
+
+PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+"""What to install for a URL scheme that fsspec knows and does not bring along."""
+
+
+class Files(Protocol):
+    """What a store needs of the place where it lies."""
+
+    def read(self, name: str) -> bytes | None:
+        """A whole file; None when there is none."""
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Those of the files that are there."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write or replace a file. Raises StoreFull."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder with all that is in it; nothing when there is none."""
+
+    def names(self, folder: str) -> list[str]:
+        """Files and folders right in a folder."""
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """Bytes of every file below a folder, by name relative to it."""
+
+    def send(self, source: Path, name: str) -> None:
+        """Copy a local file into the store. Raises StoreFull."""
+
+    def fetch(self, name: str, target: Path) -> bool:
+        """Copy a file of the store to a local path; False when there is none. Raises StoreFull."""
+
+
+class LocalFiles:
+    """A folder of this machine, or one that is mounted here."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self.root / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        contents = ((name, self.read(name)) for name in names)
+        return {name: content for name, content in contents if content is not None}
+
+    def write(self, name: str, content: bytes) -> None:
+        draft = draft_path(self.root)
+        with writing(self.root):
+            try:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_bytes(content)
+                self._move(draft, self.root / name)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def _move(self, draft: Path, target: Path) -> None:
+        while True:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.replace(draft, target)
+            except FileNotFoundError:  # another process removed the folder, empty, in between
+                if not draft.exists():
+                    raise
+            else:
+                return
+
+    def remove(self, name: str) -> None:
+        path = self.root / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+            return
+        path.unlink(missing_ok=True)
+        if path.parent != self.root:
+            with contextlib.suppress(OSError):  # not empty, or gone
+                path.parent.rmdir()
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(self.root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        found: dict[str, int] = {}
+        top = self.root / folder
+        for place, _, files in os.walk(top):
+            for file in files:
+                path = Path(place, file)
+                with contextlib.suppress(FileNotFoundError):  # others write and remove at the same time
+                    found[str(path.relative_to(top))] = path.stat().st_size
+        return found
+
+    def send(self, source: Path, name: str) -> None:
+        draft = draft_path(self.root)
+        with writing(self.root):
+            try:
+                draft.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, draft)
+                self._move(draft, self.root / name)
+            finally:
+                draft.unlink(missing_ok=True)
+
+    def fetch(self, name: str, target: Path) -> bool:
+        try:
+            with writing(target.parent):
+                shutil.copyfile(self.root / name, target)
+        except FileNotFoundError:
+            return False
+        return True
+
+
+class RemoteFiles:
+    """Whatever fsspec reaches: s3://, gs://, memory://, file:// and others.
+
+    Raises:
+        UserError: the scheme is unknown, or needs a package that is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.fs, self.top = _filesystem(url)
+
+    def _path(self, name: str) -> str:
+        return f"{self.top}/{name}"
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            content: bytes = self.fs.cat_file(self._path(name))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return content
+
+    def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
+        paths = {self._path(name): name for name in names}
+        if not paths:
+            return {}
+        found = self.fs.cat(list(paths), on_error="return") if len(paths) > 1 else self._read_one(*paths)
+        for content in found.values():
+            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+                raise content
+        return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
+
+    def _read_one(self, path: str) -> dict[str, bytes]:
+        content = self.read(path.removeprefix(f"{self.top}/"))
+        return {} if content is None else {path: content}
+
+    def write(self, name: str, content: bytes) -> None:
+        with writing(self.url):
+            try:
+                self.fs.pipe_file(self._path(name), content)
+            except FileNotFoundError:  # a real file system: its folders have to be made
+                self._make_parent(name)
+                self.fs.pipe_file(self._path(name), content)
+
+    def _make_parent(self, name: str) -> None:
+        self.fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+
+    def remove(self, name: str) -> None:
+        self.fs.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(self._path(name), recursive=True)
+
+    def names(self, folder: str) -> list[str]:
+        self.fs.invalidate_cache()
+        try:
+            paths = self.fs.ls(self._path(folder), detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths if self._is_below(path, folder)})
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        self.fs.invalidate_cache()
+        found: dict[str, dict[str, Any]] = self.fs.find(self._path(folder), detail=True)
+        start = len(self._path(folder)) + 1
+        return {path[start:]: int(info["size"]) for path, info in found.items() if self._is_below(path, folder)}
+
+    def _is_below(self, path: str, folder: str) -> bool:
+        return len(path.rstrip("/")) > len(self._path(folder)) + 1
+
+    def send(self, source: Path, name: str) -> None:
+        with writing(self.url):
+            try:
+                self.fs.put_file(str(source), self._path(name))
+            except FileNotFoundError:
+                self._make_parent(name)
+                self.fs.put_file(str(source), self._path(name))
+
+    def fetch(self, name: str, target: Path) -> bool:
+        try:
+            with writing(target.parent):
+                self.fs.get_file(self._path(name), str(target))
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def draft_path(root: Path) -> Path:
+    """A new name below `drafts/`, from which one can tell whether its process still lives."""
+    return root / "drafts" / f"{Process.this().word}-{secrets.token_hex(6)}"
+
+
+def new_draft(root: Path) -> Path:
+    """A new, empty folder to fill and then to move to where it belongs. Raises StoreFull."""
+    draft = draft_path(root)
+    with writing(root):
+        draft.mkdir(parents=True)
+    return draft
+
+
+def draft_is_dead(name: str) -> bool:
+    """Whether the process that made a draft is known to be gone."""
+    process = Process.parse(name.rpartition("-")[0])
+    return process is not None and process.gone()
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """fsspec's file system for a URL, and the path of the URL in it."""
+    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # here: local stores need none of it
+
+    scheme = url.partition("://")[0]
+    try:
+        fs, path = url_to_fs(url, skip_instance_cache=True)
+    except (ImportError, ValueError, OSError) as error:
+        if scheme in PACKAGES and isinstance(error, ImportError):
+            raise UserError(
+                f"--store {url} needs a package that is not installed: pip install {PACKAGES[scheme]}"
+            ) from None
+        raise UserError(
+            f"--store {url}: fsspec cannot open {scheme}:// ({describe(error)}); give a folder or "
+            "a URL such as s3://bucket/folder"
+        ) from None
+    return fs, str(path).rstrip("/")

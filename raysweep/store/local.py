@@ -1,0 +1,140 @@
+"""Products and unfinished work of a local store: folders that are renamed into place."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from raysweep.core.hashing import file_checksum
+
+from .disk_full import writing
+from .files import draft_path, new_draft
+
+MANIFEST = "manifest.json"
+
+Manifest = dict[str, Any]
+
+
+class LocalProducts:
+    """`stages/<key>/` and `partial/<key>/` below a folder. `Store` says what the methods do."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, key: str) -> Path:
+        return self.root / "stages" / key
+
+    def keys(self) -> Iterator[str]:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / "stages") as entries:
+            yield from (entry.name for entry in entries if not entry.name.startswith("."))
+
+    def has(self, key: str) -> bool:
+        manifest = read_manifest(self.folder(key))
+        return manifest is not None and looks_whole(self.folder(key), manifest)
+
+    def get(self, key: str) -> Manifest | None:
+        manifest = read_manifest(self.folder(key))
+        return manifest if manifest is not None and is_intact(self.folder(key), manifest) else None
+
+    def put(self, key: str, write: Callable[[Path], None], facts: Manifest) -> Path:
+        with writing(self.root):
+            draft = new_draft(self.root)
+            try:
+                write(draft)
+                seal(draft, key, facts)
+                self._move_in(key, draft)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        return self.folder(key)
+
+    def drop(self, key: str) -> None:
+        aside = draft_path(self.root)
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.folder(key), aside)  # a reader finds all of it or nothing
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def partial_file(self, key: str, name: str) -> Path | None:
+        path = self.root / "partial" / key / name
+        return path if path.exists() else None
+
+    def save_partial(self, key: str, name: str, write: Callable[[Path], None]) -> None:
+        target = self.root / "partial" / key / name
+        with writing(self.root):
+            draft = new_draft(self.root)
+            try:
+                write(draft / name)
+                target.parent.mkdir(parents=True, exist_ok=True)  # whoever finished the same work has removed it
+                os.replace(draft / name, target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def drop_partial(self, key: str) -> None:
+        shutil.rmtree(self.root / "partial" / key, ignore_errors=True)
+
+    def _move_in(self, key: str, draft: Path) -> None:
+        """Rename a draft into place, unless an intact product is there or another process is quicker."""
+        final = self.folder(key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():
+            if self.get(key) is not None:
+                return
+            self.drop(key)
+        try:
+            os.replace(draft, final)
+        except OSError:
+            if self.get(key) is None:
+                raise
+
+
+def seal(folder: Path, key: str, facts: Manifest) -> Manifest:
+    """Write the manifest of a filled folder: the facts, and every file's checksum and size."""
+    paths = {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    files = {name: file_checksum(path) for name, path in paths.items()}
+    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    manifest = {**facts, "key": key, "files": files, "sizes": sizes}
+    (folder / MANIFEST).write_bytes(manifest_bytes(manifest))
+    return manifest
+
+
+def manifest_bytes(manifest: Manifest) -> bytes:
+    return json.dumps(manifest, indent=1).encode()
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """What a folder's manifest says; None when there is none that can be used."""
+    try:
+        return parse_manifest((folder / MANIFEST).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def parse_manifest(content: bytes) -> Manifest | None:
+    try:
+        manifest = json.loads(content)
+    except ValueError:
+        return None
+    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
+
+
+def looks_whole(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file is there, as long as it was. Manifests of old have no sizes."""
+    sizes = manifest.get("sizes", {})
+    try:
+        found = {name: (folder / name).stat().st_size for name in manifest["files"]}
+    except OSError:
+        return False
+    return all(sizes.get(name, size) == size for name, size in found.items())
+
+
+def is_intact(folder: Path, manifest: Manifest) -> bool:
+    """Whether every file has its checksum."""
+    try:
+        return all(file_checksum(folder / name) == digest for name, digest in manifest["files"].items())
+    except OSError:
+        return False

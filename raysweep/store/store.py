@@ -1,0 +1,195 @@
+"""`Store`: finished work by key. A product is a folder of files whose manifest is written last.
+
+A put is idempotent and atomic: a reader sees a whole product or none. Every read checks the files against the
+manifest; a truncated or altered product counts as missing and is computed again. A store is a local folder or any
+fsspec URL.
+
+    raysweep.json        the version of this layout
+    stages/<key>/        products, each with its manifest.json
+    partial/<key>/       checkpoints of unfinished work
+    failed/<key>.json    why a stage failed last
+    leases/, holders/    who is computing what (`store/leases.py`)
+    studies/             what each launch referred to (`study/launch_records.py`)
+    drafts/              what is being written just now
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import raysweep
+from raysweep.core.errors import UserError, describe
+
+from .disk_full import StoreFull as StoreFull
+from .files import Files, LocalFiles, RemoteFiles
+from .local import MANIFEST as MANIFEST
+from .local import LocalProducts, Manifest
+from .remote import RemoteProducts
+
+STORE_VERSION = 1
+"""Of the layout above; bumped when an older raysweep could not read or would harm what a newer one wrote."""
+
+VERSION_FILE = "raysweep.json"
+
+
+class Store:
+    """Finished and unfinished work of every launch that was ever pointed here.
+
+    Args:
+        root: a folder, or a URL that fsspec knows (`s3://bucket/folder`). It need not exist yet.
+        local: folder of this machine for what stays here: fetched products, the journal. A local store's is its
+            own; a remote store's default is a cache in the user's home, one a URL.
+
+    `url` names the store to another process. `root` and `local` are the same folder.
+
+    Raises:
+        UserError: a newer raysweep wrote this store, or it cannot be reached or opened.
+    """
+
+    def __init__(self, root: Path | str, local: Path | str | None = None) -> None:
+        self.files: Files
+        self.products: LocalProducts | RemoteProducts
+        if "://" in str(root):
+            self.url = str(root).rstrip("/")
+            self.local = Path(local).resolve() if local is not None else _cache_of(self.url)
+            self.files = RemoteFiles(self.url)
+            self.products = RemoteProducts(self.files, self.local)
+        else:
+            self.local = Path(root).resolve()
+            self.url = str(self.local)
+            self.files = LocalFiles(self.local)
+            self.products = LocalProducts(self.local)
+        self.root = self.local
+        self._marked = self._version() is not None
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.products, LocalProducts)
+
+    def has(self, key: str) -> bool:
+        """Whether a product is there, every file as long as its manifest says. Quick: reads none of them."""
+        return self.products.has(key)
+
+    def present(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of the keys that `has` says yes to; on a remote store in few requests."""
+        if isinstance(self.products, RemoteProducts):
+            return self.products.present(keys)
+        return frozenset(key for key in keys if self.products.has(key))
+
+    def get(self, key: str) -> Manifest | None:
+        """The manifest of a whole, unaltered product, or None. A remote one's files are then in `folder`.
+
+        Raises:
+            StoreFull: no room on this machine for a copy.
+        """
+        return self.products.get(key)
+
+    def folder(self, key: str) -> Path:
+        """Local folder with the files of a product that `get` or `put` has just given."""
+        return self.products.folder(key)
+
+    def put(self, key: str, write: Callable[[Path], None], facts: dict[str, Any]) -> Path:
+        """Let `write` fill a folder, add the manifest with `facts`, checksums and sizes, and make it the product.
+
+        When an intact product is there already it stays: equal keys mean equal numbers. What was unfinished of it,
+        and a note of its failure, go.
+
+        Raises:
+            StoreFull: nothing of it stays.
+        """
+        self.mark()
+        folder = self.products.put(key, write, facts)
+        self.products.drop_partial(key)
+        self.forget_failure(key)
+        return folder
+
+    def drop(self, key: str) -> None:
+        """Remove a product, whole or broken."""
+        self.products.drop(key)
+
+    def keys(self) -> Iterator[str]:
+        """Keys of everything under `stages/`, whole or broken, in no order."""
+        return self.products.keys()
+
+    def partial_file(self, key: str, name: str) -> Path | None:
+        """Local path of the last checkpoint of unfinished work that was saved under this name, or None."""
+        return self.products.partial_file(key, name)
+
+    def save_partial(self, key: str, name: str, write: Callable[[Path], None]) -> None:
+        """Let `write` make a file and keep it in place of the last of that name: readers find one or the other.
+
+        Raises:
+            StoreFull: the last one stays.
+        """
+        self.mark()
+        self.products.save_partial(key, name, write)
+
+    def drop_partial(self, key: str) -> None:
+        self.products.drop_partial(key)
+
+    def note_failure(self, key: str, facts: dict[str, Any]) -> None:
+        """Remember why a stage failed, in plain values."""
+        self.mark()
+        self.files.write(f"failed/{key}.json", json.dumps(facts, indent=1).encode())
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """What `note_failure` was told last, or None."""
+        content = self.files.read(f"failed/{key}.json")
+        return None if content is None else read_json(content)
+
+    def forget_failure(self, key: str) -> None:
+        self.files.remove(f"failed/{key}.json")
+
+    def mark(self) -> None:
+        """Write the layout's version, before anything else is written."""
+        if not self._marked:
+            words = {"store_version": STORE_VERSION, "raysweep": raysweep.__version__}
+            self.files.write(VERSION_FILE, json.dumps(words).encode())
+            self._marked = True
+
+    def _version(self) -> int | None:
+        """The version of the layout; None when nothing says it. Refuses a newer one."""
+        content = self._first_look()
+        words = None if content is None else read_json(content)
+        if words is None:
+            return None
+        version = int(words.get("store_version", 1))
+        if version > STORE_VERSION:
+            raise UserError(
+                f"the store {self.url} was written by raysweep {words.get('raysweep', '?')} (store version {version}, "
+                f"this one reads {STORE_VERSION}): install that version, or choose another folder with --store"
+            )
+        return version
+
+    def _first_look(self) -> bytes | None:
+        try:
+            return self.files.read(VERSION_FILE)
+        except NotADirectoryError:
+            raise UserError(f"the store must be a folder, but {self.url} is a file") from None
+        except Exception as error:
+            if self.is_local:
+                raise
+            raise UserError(
+                f"the store {self.url} cannot be reached ({describe(error)}): check the address, the network and the "
+                "credentials"
+            ) from error
+
+
+def read_json(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else, such as half of one."""
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _cache_of(url: str) -> Path:
+    """Where this machine keeps copies of a remote store's products."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "raysweep" / hashlib.sha256(url.encode()).hexdigest()[:16]

@@ -1,0 +1,141 @@
+"""`Record`: what one launch refers to, as plain values."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from raysweep.core.hashing import NUMERICS
+from raysweep.pipeline import KINDS
+from raysweep.pipeline.stage import Stage, ancestry
+
+from .identity import SetIdentity
+
+Slot = tuple[str, str, str, str, int]
+"""Which cell of all studies: study, preset, where the data set was read, arm, replicate."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell (`number` is its replicate) or a trial of a search. `stage`: the place of its last stage in the record."""
+
+    arm: str
+    number: int
+    stage: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm} #{self.number}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one launch refers to.
+
+    `data` is the name of the scored set, `fingerprints` those of all sets by name, `sources` where each was read (empty
+    in records of older launches); `numerics` the versions of the kinds of stages in it. `stages` are keys, `inputs` for
+    each of them the places of those it is computed from. `study_file`: what the study was read from.
+    """
+
+    study: str
+    preset: str
+    launch: str
+    time: float
+    data: str
+    fingerprints: Mapping[str, str]
+    numerics: Mapping[str, int]
+    trials: bool
+    entries: Sequence[Entry]
+    stages: Sequence[str]
+    inputs: Sequence[Sequence[int]]
+    sources: Mapping[str, str] = field(default_factory=dict)
+    study_file: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where the scored set was read."""
+        return self.sources.get(self.data, self.data)
+
+    def key(self, entry: Entry) -> str:
+        return self.stages[entry.stage]
+
+    def slot(self, entry: Entry) -> Slot:
+        return self.study, self.preset, self.source, entry.arm, entry.number
+
+    def below(self, entries: Iterable[Entry]) -> set[str]:
+        """Keys of these cells and of everything they are computed from."""
+        seen = {entry.stage for entry in entries}
+        stack = list(seen)
+        while stack:
+            fresh = [place for place in self.inputs[stack.pop()] if place not in seen]
+            seen.update(fresh)
+            stack.extend(fresh)
+        return {self.stages[place] for place in seen}
+
+    def packed(self) -> bytes:
+        """As JSON, compressed."""
+        words = {**vars(self), "entries": [[entry.arm, entry.number, entry.stage] for entry in self.entries]}
+        return gzip.compress(json.dumps(words).encode(), compresslevel=5)
+
+    @classmethod
+    def unpacked(cls, content: bytes) -> Record | None:
+        """What `packed` gave; None for half of it, as a store out of order may have."""
+        try:
+            words: dict[str, Any] = json.loads(gzip.decompress(content))
+        except (OSError, EOFError, ValueError, zlib.error):
+            return None
+        return cls(**{**words, "entries": [Entry(*entry) for entry in words["entries"]]})
+
+    @property
+    def file(self) -> str:
+        return f"studies/{self.study}/{self.launch}{'.trials' if self.trials else ''}.json.gz"
+
+
+def record_of(
+    study: str,
+    preset: str,
+    launch: str,
+    used: Sequence[SetIdentity],
+    finals: Iterable[tuple[str, int, Stage]],
+    study_file: str = "",
+) -> Record:
+    """The record of cells or trials, given as arm, number and last stage. `used`: the scored set first."""
+    names = _unlike([own.name for own in used])
+    named = list(finals)
+    places: dict[str, int] = {}
+    inputs: list[list[int]] = []
+    kept_below: dict[str, list[int]] = {}  # of every stage, the nearest that the store keeps, itself if it does
+    kinds: set[str] = set()
+    for stage in ancestry([final for _, _, final in named]):
+        kinds.add(stage.kind)
+        below = sorted({place for source in stage.inputs.values() for place in kept_below[source.key]})
+        if stage.kind in KINDS and KINDS[stage.kind].read is not None:
+            places[stage.key] = len(places)
+            inputs.append(below)
+            below = [places[stage.key]]
+        kept_below[stage.key] = below
+    return Record(
+        study,
+        preset,
+        launch,
+        time.time(),
+        names[0],
+        {name: own.fingerprint for name, own in zip(names, used, strict=True)},
+        {kind: NUMERICS[kind] for kind in sorted(kinds)},
+        trials=False,
+        entries=[Entry(arm, number, places[final.key]) for arm, number, final in named],
+        stages=list(places),
+        inputs=inputs,
+        sources={name: own.source for name, own in zip(names, used, strict=True)},
+        study_file=study_file,
+    )
+
+
+def _unlike(names: Sequence[str]) -> list[str]:
+    """Names of which no two are alike."""
+    return [f"{name} ({number})" if (number := names[:i].count(name)) else name for i, name in enumerate(names)]

@@ -1,0 +1,195 @@
+"""What each launch refers to, kept in the store: so that one can say later what is stale, and what nobody needs.
+
+A launch leaves `studies/<study>/<launch>.json.gz` with its cells and every stage of theirs that the store may keep;
+a search leaves its trials in `<launch>.trials.json.gz`. Stages stand there once, with the stages that they are
+computed from, so a record of 100,000 stages takes seconds and a few megabytes.
+
+Several records may name the same cell (study, preset, data, arm, replicate) under different keys. Where the user asked
+for another configuration (`--set`), all of these keys are live: every one can be asked for again. Where numerics of the
+code or a fingerprint of the data have moved since, the older key is superseded. Both are compared record by record: a
+record has the versions of all kinds of stages in it, not those of each cell. Of the trials of a search, those that its
+newest record lists are live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from raysweep.pipeline.stage import Stage
+from raysweep.store.store import Store
+
+from .identity import SetIdentity
+from .launch_record import Entry, Record, Slot, record_of
+from .plan import Plan
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A cell computed before code or data moved; `reason` says which. `record` is the older launch's."""
+
+    record: Record
+    entry: Entry
+    reason: str
+
+    @property
+    def key(self) -> str:
+        return self.record.key(self.entry)
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What the store holds that a plan cannot use: (cell, reason) of `stale` ones, and what no study refers to."""
+
+    stale: Sequence[tuple[str, str]]
+    orphans: int
+    orphan_bytes: int
+
+
+def write_record(store: Store, plan: Plan, launch: str) -> None:
+    """Leave the record of a launch, before it computes anything. Raises StoreFull."""
+    finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
+    _write(store, record_of(plan.study_name, plan.preset, launch, plan.used, finals, plan.study.origin.file))
+
+
+def write_trials(
+    store: Store,
+    study: str,
+    preset: str,
+    launch: str,
+    used: Sequence[SetIdentity],
+    trials: Iterable[tuple[str, int, Stage]],
+    study_file: str = "",
+) -> None:
+    """Leave the trials of a search, all that its study has so far. Those of an older launch no longer count.
+
+    Args:
+        used: the scored set first, then others.
+        trials: arm, number and last stage of each.
+    """
+    _write(store, replace(record_of(study, preset, launch, used, trials, study_file), trials=True))
+
+
+def has_launch(store: Store, study: str, launch: str) -> bool:
+    """Whether a launch of a study, by name, has left a record in this store."""
+    return any(name.startswith(f"{launch}.") for name in store.files.names(f"studies/{study}"))
+
+
+def read_records(store: Store, study: str | None = None) -> list[Record]:
+    """Every record, oldest first; of one study or of all. Files that cannot be read are passed over."""
+    studies = store.files.names("studies") if study is None else [study]
+    names = [f"studies/{own}/{name}" for own in studies for name in store.files.names(f"studies/{own}")]
+    contents = store.files.read_all(name for name in names if name.endswith(".json.gz"))
+    found = [record for record in map(Record.unpacked, contents.values()) if record is not None]
+    return sorted(found, key=lambda record: (record.time, record.launch))
+
+
+def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
+    """Records with those of their entries that count, each key of a cell in the newest record that has it.
+
+    Of a cell every configuration that was asked for counts, as long as neither code nor data have moved since; of
+    trials those of the newest record.
+    """
+    newest: dict[Slot, Record] = {}
+    cells: dict[tuple[Slot, str], tuple[Record, Entry]] = {}
+    trials: dict[tuple[str, ...], Record] = {}
+    ordered = sorted(records, key=lambda record: (record.time, record.launch))
+    for record in ordered:
+        if record.trials:
+            trials[record.study, record.study_file, record.preset, record.source] = record
+        else:
+            newest.update((record.slot(entry), record) for entry in record.entries)
+            cells.update(((record.slot(entry), record.key(entry)), (record, entry)) for entry in record.entries)
+    entries: dict[str, list[Entry]] = {record.file: list(record.entries) for record in trials.values()}
+    for (slot, _), (record, entry) in cells.items():
+        if record is newest[slot] or not _moved(record, newest[slot]):
+            entries.setdefault(record.file, []).append(entry)
+    return [(record, entries[record.file]) for record in ordered if record.file in entries]
+
+
+def live_keys(records: Iterable[Record]) -> set[str]:
+    """Keys of everything that some study refers to."""
+    return {key for record, entries in live(records) for key in record.below(entries)}
+
+
+def superseded(records: Iterable[Record]) -> list[Superseded]:
+    """Cells of older records whose key differs from the newest record's because code or data moved; each key once."""
+    newest: dict[Slot, tuple[Record, Entry]] = {}
+    found: dict[tuple[Slot, str], Superseded] = {}
+    for record in sorted(records, key=lambda record: (record.time, record.launch), reverse=True):
+        for entry in () if record.trials else record.entries:
+            slot = record.slot(entry)
+            now, entry_now = newest.setdefault(slot, (record, entry))
+            key = record.key(entry)
+            if key == now.key(entry_now) or (slot, key) in found:
+                continue
+            if reason := _moved(record, now):
+                found[slot, key] = Superseded(record, entry, reason)
+    return list(found.values())
+
+
+def stale(records: Iterable[Record], plan: Plan) -> list[Superseded]:
+    """Cells of a plan that were computed before its code or data moved: their products are of no use to it."""
+    planned = _record_of_plan(plan)
+    keys = {planned.slot(entry): planned.key(entry) for entry in planned.entries}
+    found = []
+    for record, entries in live(record for record in records if not record.trials):
+        for entry in entries:
+            key = keys.get(record.slot(entry))
+            if key in (None, record.key(entry)):
+                continue
+            if reason := _moved(record, planned):
+                found.append(Superseded(record, entry, reason))
+    return found
+
+
+def leftovers(store: Store, plan: Plan) -> Leftovers:
+    """What the store holds that a plan cannot use, and what no study refers to."""
+    records = read_records(store)
+    old = stale(records, plan)
+    there = store.present(cell.key for cell in old)
+    held = sizes_by_key(store)
+    needed = live_keys(records) | set(_record_of_plan(plan).stages)
+    orphans = held.keys() - needed
+    named = [(cell.entry.name, cell.reason) for cell in old if cell.key in there]
+    return Leftovers(named, len(orphans), sum(held[key] for key in orphans))
+
+
+def sizes_by_key(store: Store, folder: str = "stages") -> dict[str, int]:
+    """Bytes of every product (or, of `partial`, of every piece of unfinished work), by key."""
+    totals: dict[str, int] = {}
+    for name, size in store.files.sizes(folder).items():
+        key = name.partition("/")[0]
+        totals[key] = totals.get(key, 0) + size
+    return totals
+
+
+def _record_of_plan(plan: Plan) -> Record:
+    finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
+    return record_of(plan.study_name, plan.preset, "", plan.used, finals, plan.study.origin.file)
+
+
+def _moved(old: Record, new: Record) -> str:
+    """Which code or data moved between two records of a cell; "" if none did: then only its configuration differs."""
+    moved = [kind for kind, version in new.numerics.items() if old.numerics.get(kind, version) != version]
+    data = [name for name in new.fingerprints if _other_content(name, old, new)]
+    reasons = []
+    if moved:
+        reasons.append(f"code changed ({', '.join(moved)})")
+    if data:
+        reasons.append(f"data changed ({', '.join(data)})")
+    return ", ".join(reasons)
+
+
+def _other_content(name: str, old: Record, new: Record) -> bool:
+    """Whether a data set of this name holds something else now. One from another place is another data set, and one of
+    which more or less was taken is another configuration."""
+    if name not in old.fingerprints or old.sources.get(name, name) != new.sources.get(name, name):
+        return False
+    before, now = (record.fingerprints[name].split(" ")[0] for record in (old, new))
+    return before != now
+
+
+def _write(store: Store, record: Record) -> None:
+    store.mark()
+    store.files.write(record.file, record.packed())
