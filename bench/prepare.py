@@ -34,7 +34,7 @@ import PIL
 from PIL import Image
 
 from raysweep.core.version import code_version
-from raysweep.data.listing import Listing, Record
+from raysweep.data.listing import FaceRecord, Listing
 from raysweep.data.prepare import worker
 from raysweep.data.prepare import writer as write
 from raysweep.data.prepare.align import TEMPLATE
@@ -65,7 +65,7 @@ def make_photographs(folder: Path, count: int, side: int) -> list[Path]:
     return paths
 
 
-def records(paths: list[Path], case: str, side: int) -> list[Record]:
+def records(paths: list[Path], case: str, side: int) -> list[FaceRecord]:
     """What a list says of the photographs: nothing, a box, or five landmarks of a turned face."""
     found = []
     for number, path in enumerate(paths):
@@ -82,18 +82,18 @@ def records(paths: list[Path], case: str, side: int) -> list[Record]:
             nose = sum(eyes_and_mouth) / 4
             points = [*eyes_and_mouth[:2], nose, *eyes_and_mouth[2:]]
             where["landmarks"] = tuple(float(x) for point in points for x in (point.real, point.imag))
-        found.append(Record(path, CLASSES[number % 2], str(number), **where))
+        found.append(FaceRecord(path, CLASSES[number % 2], str(number), **where))
     return found
 
 
-def ours(faces: list[Record], target: Path, size: int) -> np.ndarray:
+def ours(faces: list[FaceRecord], target: Path, size: int) -> np.ndarray:
     root = faces[0].path.parent
     listing = Listing("bench", "generated", root, CLASSES, iter(faces), ())
     write.prepare_listing(listing, target, Crop(size), workers=1)
     return np.load(target / IMAGES, mmap_mode="r")
 
 
-def plain_loop(faces: list[Record], places: list[Place], cut: Cut, target: Path, size: int) -> np.ndarray:
+def plain_loop(faces: list[FaceRecord], places: list[Place], cut: Cut, target: Path, size: int) -> np.ndarray:
     target.mkdir()
     pixels = np.lib.format.open_memmap(target / IMAGES, "w+", np.uint8, (len(faces), 3, size, size))
     for number, (face, place) in enumerate(zip(faces, places, strict=True)):
@@ -117,7 +117,7 @@ def turned(rgb: Image.Image, place: Place, size: int) -> Image.Image:
     return fine.reduce(2)
 
 
-def compare(faces: list[Record], cut: Cut, folder: Path, size: int, side: int, runs: int) -> dict[str, Any]:
+def compare(faces: list[FaceRecord], cut: Cut, folder: Path, size: int, side: int, runs: int) -> dict[str, Any]:
     """Speeds of both sides, and how far their pixels are apart."""
     places = [find_face(face, side, side, Crop(size).margin)[0] for face in faces]
     ways: dict[str, Callable[[Path], np.ndarray]] = {
@@ -151,7 +151,7 @@ def compare(faces: list[Record], cut: Cut, folder: Path, size: int, side: int, r
     }
 
 
-def shares(faces: list[Record], target: Path, size: int) -> dict[str, float]:
+def shares(faces: list[FaceRecord], target: Path, size: int) -> dict[str, float]:
     """Parts of the wall time of a preparation, without those that take less than a hundredth of it."""
     parts: list[tuple[str, Any, str]] = [
         ("decode", worker, "read_photo"),

@@ -37,7 +37,7 @@ class Plane:
 
 
 @dataclass(frozen=True, eq=False)
-class Adapted:
+class BeforeAfter:
     """One quantity of B's remainder before (as given) and after (mapped or relabelled)."""
 
     before: Array
@@ -77,7 +77,7 @@ def pseudo_pairs(arrays: Arrays) -> tuple[Array, Array, Array] | None:
     return (truth[known], pseudo[known], labels[known]) if known.any() else None
 
 
-def va_errors(arrays: Arrays) -> Adapted | None:
+def va_errors(arrays: Arrays) -> BeforeAfter | None:
     """Distance of the remainder's VA from the truth, as given and as mapped; None where truth is unknown."""
     truth, given, new = (arrays.get(f"extra_{name}") for name in ("truth_va", "va_given", "va_new"))
     if truth is None or given is None or new is None:
@@ -86,10 +86,10 @@ def va_errors(arrays: Arrays) -> Adapted | None:
     if not rows.any():
         return None
     before, after = (np.linalg.norm(va[rows] - truth[rows], axis=1) for va in (given, new))
-    return Adapted(before, after)
+    return BeforeAfter(before, after)
 
 
-def confusions(arrays: Arrays, classes: int) -> Adapted | None:
+def confusions(arrays: Arrays, classes: int) -> BeforeAfter | None:
     """Counts (K, K) of the remainder: the label by A's criteria down, B's label as given or as relabelled across."""
     truth, given, new = (arrays.get(f"extra_{name}") for name in ("truth_labels", "labels_given", "labels_new"))
     if truth is None or given is None or new is None:
@@ -98,7 +98,7 @@ def confusions(arrays: Arrays, classes: int) -> Adapted | None:
     rows = _remainder(arrays, len(truth)) & np.logical_and.reduce(inside)
     if not rows.any():
         return None
-    return Adapted(*(_count(truth[rows], labels[rows], classes) for labels in (given, new)))
+    return BeforeAfter(*(_count(truth[rows], labels[rows], classes) for labels in (given, new)))
 
 
 def some_of(count: int, most: int = MOST_POINTS) -> Array:

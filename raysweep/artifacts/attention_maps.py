@@ -14,7 +14,7 @@ from .adapted_labels import Array
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class AttentionMaps:
     """Maps (N, h, w) of the images `rows` with their labels and class probabilities (N, K).
 
     `shown` (M,): places among the N of those images whose `pixels` (M, H, W, 3) uint8 were kept.
@@ -32,10 +32,10 @@ class Attention:
         return {int(k): int(np.argmax(self.labels[self.shown] == k)) for k in np.unique(self.labels[self.shown])}
 
 
-def read_attention(file: Path) -> Attention:
+def read_attention(file: Path) -> AttentionMaps:
     """An `attention.npz`. Raises KeyError, ValueError or OSError for anything else."""
     with np.load(file, allow_pickle=False) as arrays:
-        return Attention(**{name: arrays[name] for name in Attention.__dataclass_fields__})
+        return AttentionMaps(**{name: arrays[name] for name in AttentionMaps.__dataclass_fields__})
 
 
 def likeness(ours_Nhw: Array, theirs_Nhw: Array) -> Array:

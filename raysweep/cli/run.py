@@ -283,11 +283,11 @@ def _prepared(
     fresh_replicates(study, asked.preset, replicates)
     search_budget(study, asked.preset, asked.trials, asked.device_hours)
 
-    from raysweep.launch.search_session import Asked, SearchSession
+    from raysweep.launch.search_session import SearchOptions, SearchSession
     from raysweep.store.store import Store
 
     limits = (asked.trials, asked.device_hours, asked.search_storage)
-    words = Asked(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
+    words = SearchOptions(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
     return SearchSession.prepare(name, study, asked.preset, changes, words)
 
 

@@ -40,7 +40,7 @@ def split_of(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FaceRecord:
     """One face.
 
     `path` of its image or video; `frame` of a video, from 0; `pixels` where the list itself holds them (48 x 48 grey).
@@ -112,7 +112,7 @@ class Listing:
     release: str
     root: Path
     classes: tuple[str, ...]
-    entries: Iterable[Record | Problem]
+    entries: Iterable[FaceRecord | Problem]
     files: Sequence[Path]
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -108,7 +108,7 @@ def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Sc
 
 
 def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: float) -> Roles:
-    from .audit import Survey, exact_groups, near_links, survey, twin_groups
+    from .audit import Thumbnails, exact_groups, near_links, survey, twin_groups
     from .progress import progress_bar
 
     theirs = np.flatnonzero(scored.roles)
@@ -116,7 +116,7 @@ def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: fl
     parts = [scored.data.images[torch.from_numpy(theirs)], data.take(torch.from_numpy(mine)).images]
     with progress_bar(f"looking at {data.name} and {scored.data.name}", "images") as told:
         surveys = [survey(part, told) for part in parts]
-    surveyed = Survey(*(np.concatenate(arrays) for arrays in zip(*surveys, strict=True)))
+    surveyed = Thumbnails(*(np.concatenate(arrays) for arrays in zip(*surveys, strict=True)))
     with progress_bar("comparing pictures", "rounds") as told:
         links = near_links(_Chained(parts), surveyed, threshold, told=told)  # type: ignore[arg-type]
     group = twin_groups(exact_groups(surveyed.digests), links.left, links.right)

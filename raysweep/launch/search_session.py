@@ -43,7 +43,7 @@ from .summary import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED
 
 
 @dataclass(frozen=True)
-class Asked:
+class SearchOptions:
     """What the user asked of a search: replicates of its table, budget an arm, where its state is."""
 
     store: Store
@@ -69,7 +69,9 @@ class SearchSession:
     retry_failed: bool = False
 
     @classmethod
-    def prepare(cls, name: str, study: Study, preset: str, changes: Mapping[str, Any], asked: Asked) -> SearchSession:
+    def prepare(
+        cls, name: str, study: Study, preset: str, changes: Mapping[str, Any], asked: SearchOptions
+    ) -> SearchSession:
         """Read the data, check the space in every arm, and look into the store. Writes nothing but decoded images.
 
         Raises:

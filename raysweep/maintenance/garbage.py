@@ -13,7 +13,7 @@ from pathlib import Path
 from raysweep.store.files import draft_is_dead
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.store import Store
-from raysweep.study.launch_record import Record
+from raysweep.study.launch_record import LaunchRecord
 from raysweep.study.launch_records import live, sizes_by_key
 
 from .status import Living
@@ -35,7 +35,7 @@ def piles(
     store: Store,
     held: Mapping[str, int],
     needed: Collection[str],
-    records: Sequence[Record],
+    records: Sequence[LaunchRecord],
     launches: Sequence[Living],
     holders: Sequence[Holder],
 ) -> list[Pile]:
@@ -89,7 +89,7 @@ def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
     return Pile("leases of dead launches", sorted(names), 0, store.files.remove)
 
 
-def _records(store: Store, records: Sequence[Record], launches: Sequence[Living]) -> Pile:
+def _records(store: Store, records: Sequence[LaunchRecord], launches: Sequence[Living]) -> Pile:
     """Records of launches of which no cell counts: newer ones have the same, or code or data moved since."""
     kept = {record.file for record, _ in live(records)}
     alive = {launch.name for launch in launches}

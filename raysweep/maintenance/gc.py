@@ -12,7 +12,7 @@ from raysweep.core.formatting import plural, size
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.leases import PRESENCE
 from raysweep.store.store import Store
-from raysweep.study.launch_record import Record
+from raysweep.study.launch_record import LaunchRecord
 from raysweep.study.launch_records import live, read_records, sizes_by_key, superseded
 
 from .garbage import PRODUCTS, Pile, piles
@@ -117,7 +117,7 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
     return Collection(store.url, _by_study(held, needed), found, old, launches, delete, bool(records))
 
 
-def _check_known(launches: Sequence[Living], records: Sequence[Record], held: Mapping[str, int]) -> None:
+def _check_known(launches: Sequence[Living], records: Sequence[LaunchRecord], held: Mapping[str, int]) -> None:
     """Refuse while it is not known what is needed: older versions of raysweep left no records."""
     if held and not records:
         raise UserError(
@@ -133,7 +133,7 @@ def _check_known(launches: Sequence[Living], records: Sequence[Record], held: Ma
             )
 
 
-def _needed(records: Sequence[Record], launches: Sequence[Living]) -> dict[str, set[str]]:
+def _needed(records: Sequence[LaunchRecord], launches: Sequence[Living]) -> dict[str, set[str]]:
     """Studies by key of everything that some study refers to, or a living launch, even where code or data moved."""
     names = {launch.name for launch in launches}
     studies: dict[str, set[str]] = {}

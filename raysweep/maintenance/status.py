@@ -13,7 +13,7 @@ from raysweep.core.formatting import duration, plural, size
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.leases import PRESENCE
 from raysweep.store.store import Store
-from raysweep.study.launch_record import Entry, Record
+from raysweep.study.launch_record import CellEntry, LaunchRecord
 from raysweep.study.launch_records import live, read_records, sizes_by_key
 
 
@@ -99,7 +99,7 @@ def status(store: Store, study: str | None = None) -> Status:
     if study is not None and study not in studies:
         raise unknown_name("study in the store", study, studies)
     held = sizes_by_key(store)
-    groups: dict[tuple[str, str, str], list[tuple[Record, list[Entry]]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[LaunchRecord, list[CellEntry]]]] = {}
     for record, entries in live(record for record in records if study in (None, record.study)):
         groups.setdefault((record.study, record.preset, record.source), []).append((record, entries))
     marks = Marks.of(store, (record.key(entry) for group in groups.values() for record, es in group for entry in es))
@@ -149,7 +149,9 @@ class Marks:
         return cls(done, failed, frozenset(store.files.names("partial")))
 
 
-def study_status(group: Sequence[tuple[Record, list[Entry]]], held: Mapping[str, int], marks: Marks) -> StudyStatus:
+def study_status(
+    group: Sequence[tuple[LaunchRecord, list[CellEntry]]], held: Mapping[str, int], marks: Marks
+) -> StudyStatus:
     """How one study at one preset on one data set stands, from its records and those of their entries that count."""
     done, failed, unfinished, missing, trials = 0, {}, [], [], 0
     refers: set[str] = set()

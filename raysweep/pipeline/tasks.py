@@ -14,7 +14,7 @@ from .stage import Stage, ancestry
 from .stages.evaluate import run_evaluate, run_retrain
 from .stages.fit import chain, read_state, run_fit, run_start, write_state
 from .stages.labels import (
-    Adapted,
+    AdaptedTargets,
     read_tensor,
     run_adapt,
     run_data,
@@ -33,7 +33,7 @@ KINDS: dict[str, Kind] = {
     "start": Kind(run_start),
     "select": Kind(run_select, write_tensor, read_tensor),
     "pseudo_va": Kind(run_pseudo_va, write_tensor, read_tensor),
-    "adapt": Kind(run_adapt, Adapted.write, Adapted.read),
+    "adapt": Kind(run_adapt, AdaptedTargets.write, AdaptedTargets.read),
     "fit": Kind(run_fit, write_state, read_state),
     "evaluate": Kind(run_evaluate, CellResult.write, CellResult.read),
     "retrain": Kind(run_retrain, CellResult.write, CellResult.read),

@@ -16,8 +16,8 @@ from matplotlib.lines import Line2D
 
 from raysweep.artifacts.adapted_labels import (
     MOST_POINTS,
-    Adapted,
     Array,
+    BeforeAfter,
     Plane,
     confusions,
     plane_limit,
@@ -102,7 +102,10 @@ def class_handles(classes: Sequence[str], both: bool) -> list[Line2D]:
 
 
 def draw_truth(
-    pairs: tuple[Array, Array, Array] | None, errors: Adapted | None, counts: Adapted | None, classes: Sequence[str]
+    pairs: tuple[Array, Array, Array] | None,
+    errors: BeforeAfter | None,
+    counts: BeforeAfter | None,
+    classes: Sequence[str],
 ) -> Figure:
     """Above: A's pseudo VA against the truth, errors of B's VA. Below: B's labels against A's criteria."""
     figure = Figure(figsize=(12.4, 7.8))
@@ -140,7 +143,7 @@ def _draw_pairs(axes: Axes, pairs: tuple[Array, Array, Array], column: int, name
     axes.set_title(f"A: {name}, RMSE {rmse:.3f}", fontsize=11)
 
 
-def _draw_errors(axes: Axes, errors: Adapted) -> None:
+def _draw_errors(axes: Axes, errors: BeforeAfter) -> None:
     """Histograms over the same bins, with the root of the mean square over points and dimensions (`*_va_rmse`)."""
     end = max(float(np.quantile(np.concatenate([errors.before, errors.after]), 0.995)), 1e-6)
     for name, values, color in (("as given", errors.before, _BEFORE), ("mapped", errors.after, _AFTER)):
@@ -164,7 +167,7 @@ def _draw_confusion(axes: Axes, counts: Array, classes: Sequence[str], what: str
     axes.set_title(f"{what}: {np.trace(counts) / counts.sum():.1%} right".replace("%", " %"), fontsize=11)
 
 
-def _draw_recalls(axes: Axes, counts: Adapted) -> None:
+def _draw_recalls(axes: Axes, counts: BeforeAfter) -> None:
     """The diagonals of both matrices, row by row beside them."""
     ys = np.arange(len(counts.before))
     known = counts.before.sum(1) > 0

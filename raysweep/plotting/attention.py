@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from raysweep.artifacts.adapted_labels import Array
-from raysweep.artifacts.attention_maps import Attention, read_attention
+from raysweep.artifacts.attention_maps import AttentionMaps, read_attention
 
 SIDE = 112
 """Pixels of a drawn face, its longer side."""
@@ -33,7 +33,7 @@ def draw_attention(file: Path, classes: Sequence[str], folder: Path) -> None:
         draw_faces(attention, classes).savefig(folder / "attention.png", dpi=100, pil_kwargs=_QUICK)
 
 
-def draw_faces(attention: Attention, classes: Sequence[str]) -> Figure:
+def draw_faces(attention: AttentionMaps, classes: Sequence[str]) -> Figure:
     """One column a class: its first face, the map over it, what the model predicts. Scaled map by map."""
     faces = attention.first_faces()
     width = len(faces) * (_TILE + _GAP) + _GAP

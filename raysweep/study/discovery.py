@@ -11,7 +11,7 @@ import raysweep
 from raysweep.core.errors import UserError, describe, unknown_name
 
 from .identity import study_content
-from .study import Origin, Study
+from .study import Study, StudyOrigin
 
 FOLDER = "search_spaces"
 
@@ -89,4 +89,4 @@ def load_study(file: Path) -> Study:
     study = getattr(module, "study", None)
     if not isinstance(study, Study):
         raise UserError(f"{file.name} must define `study = Study(...)`, but `study` is {type(study).__name__}")
-    return replace(study, origin=Origin(str(file.resolve()), study_content(study)))
+    return replace(study, origin=StudyOrigin(str(file.resolve()), study_content(study)))

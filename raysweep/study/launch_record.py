@@ -21,7 +21,7 @@ Slot = tuple[str, str, str, str, int]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CellEntry:
     """A cell (`number` is its replicate) or a trial of a search. `stage`: the place of its last stage in the record."""
 
     arm: str
@@ -34,7 +34,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Record:
+class LaunchRecord:
     """What one launch refers to.
 
     `data` is the name of the scored set, `fingerprints` those of all sets by name, `sources` where each was read (empty
@@ -50,7 +50,7 @@ class Record:
     fingerprints: Mapping[str, str]
     numerics: Mapping[str, int]
     trials: bool
-    entries: Sequence[Entry]
+    entries: Sequence[CellEntry]
     stages: Sequence[str]
     inputs: Sequence[Sequence[int]]
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -61,13 +61,13 @@ class Record:
         """Where the scored set was read."""
         return self.sources.get(self.data, self.data)
 
-    def key(self, entry: Entry) -> str:
+    def key(self, entry: CellEntry) -> str:
         return self.stages[entry.stage]
 
-    def slot(self, entry: Entry) -> Slot:
+    def slot(self, entry: CellEntry) -> Slot:
         return self.study, self.preset, self.source, entry.arm, entry.number
 
-    def below(self, entries: Iterable[Entry]) -> set[str]:
+    def below(self, entries: Iterable[CellEntry]) -> set[str]:
         """Keys of these cells and of everything they are computed from."""
         seen = {entry.stage for entry in entries}
         stack = list(seen)
@@ -83,13 +83,13 @@ class Record:
         return gzip.compress(json.dumps(words).encode(), compresslevel=5)
 
     @classmethod
-    def unpacked(cls, content: bytes) -> Record | None:
+    def unpacked(cls, content: bytes) -> LaunchRecord | None:
         """What `packed` gave; None for half of it, as a store out of order may have."""
         try:
             words: dict[str, Any] = json.loads(gzip.decompress(content))
         except (OSError, EOFError, ValueError, zlib.error):
             return None
-        return cls(**{**words, "entries": [Entry(*entry) for entry in words["entries"]]})
+        return cls(**{**words, "entries": [CellEntry(*entry) for entry in words["entries"]]})
 
     @property
     def file(self) -> str:
@@ -103,7 +103,7 @@ def record_of(
     used: Sequence[SetIdentity],
     finals: Iterable[tuple[str, int, Stage]],
     study_file: str = "",
-) -> Record:
+) -> LaunchRecord:
     """The record of cells or trials, given as arm, number and last stage. `used`: the scored set first."""
     names = _unlike([own.name for own in used])
     named = list(finals)
@@ -119,7 +119,7 @@ def record_of(
             inputs.append(below)
             below = [places[stage.key]]
         kept_below[stage.key] = below
-    return Record(
+    return LaunchRecord(
         study,
         preset,
         launch,
@@ -128,7 +128,7 @@ def record_of(
         {name: own.fingerprint for name, own in zip(names, used, strict=True)},
         {kind: NUMERICS[kind] for kind in sorted(kinds)},
         trials=False,
-        entries=[Entry(arm, number, places[final.key]) for arm, number, final in named],
+        entries=[CellEntry(arm, number, places[final.key]) for arm, number, final in named],
         stages=list(places),
         inputs=inputs,
         sources={name: own.source for name, own in zip(names, used, strict=True)},

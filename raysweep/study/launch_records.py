@@ -20,7 +20,7 @@ from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
 
 from .identity import SetIdentity
-from .launch_record import Entry, Record, Slot, record_of
+from .launch_record import CellEntry, LaunchRecord, Slot, record_of
 from .plan import Plan
 
 
@@ -28,8 +28,8 @@ from .plan import Plan
 class Superseded:
     """A cell computed before code or data moved; `reason` says which. `record` is the older launch's."""
 
-    record: Record
-    entry: Entry
+    record: LaunchRecord
+    entry: CellEntry
     reason: str
 
     @property
@@ -75,24 +75,24 @@ def has_launch(store: Store, study: str, launch: str) -> bool:
     return any(name.startswith(f"{launch}.") for name in store.files.names(f"studies/{study}"))
 
 
-def read_records(store: Store, study: str | None = None) -> list[Record]:
+def read_records(store: Store, study: str | None = None) -> list[LaunchRecord]:
     """Every record, oldest first; of one study or of all. Files that cannot be read are passed over."""
     studies = store.files.names("studies") if study is None else [study]
     names = [f"studies/{own}/{name}" for own in studies for name in store.files.names(f"studies/{own}")]
     contents = store.files.read_all(name for name in names if name.endswith(".json.gz"))
-    found = [record for record in map(Record.unpacked, contents.values()) if record is not None]
+    found = [record for record in map(LaunchRecord.unpacked, contents.values()) if record is not None]
     return sorted(found, key=lambda record: (record.time, record.launch))
 
 
-def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
+def live(records: Iterable[LaunchRecord]) -> list[tuple[LaunchRecord, list[CellEntry]]]:
     """Records with those of their entries that count, each key of a cell in the newest record that has it.
 
     Of a cell every configuration that was asked for counts, as long as neither code nor data have moved since; of
     trials those of the newest record.
     """
-    newest: dict[Slot, Record] = {}
-    cells: dict[tuple[Slot, str], tuple[Record, Entry]] = {}
-    trials: dict[tuple[str, ...], Record] = {}
+    newest: dict[Slot, LaunchRecord] = {}
+    cells: dict[tuple[Slot, str], tuple[LaunchRecord, CellEntry]] = {}
+    trials: dict[tuple[str, ...], LaunchRecord] = {}
     ordered = sorted(records, key=lambda record: (record.time, record.launch))
     for record in ordered:
         if record.trials:
@@ -100,21 +100,21 @@ def live(records: Iterable[Record]) -> list[tuple[Record, list[Entry]]]:
         else:
             newest.update((record.slot(entry), record) for entry in record.entries)
             cells.update(((record.slot(entry), record.key(entry)), (record, entry)) for entry in record.entries)
-    entries: dict[str, list[Entry]] = {record.file: list(record.entries) for record in trials.values()}
+    entries: dict[str, list[CellEntry]] = {record.file: list(record.entries) for record in trials.values()}
     for (slot, _), (record, entry) in cells.items():
         if record is newest[slot] or not _moved(record, newest[slot]):
             entries.setdefault(record.file, []).append(entry)
     return [(record, entries[record.file]) for record in ordered if record.file in entries]
 
 
-def live_keys(records: Iterable[Record]) -> set[str]:
+def live_keys(records: Iterable[LaunchRecord]) -> set[str]:
     """Keys of everything that some study refers to."""
     return {key for record, entries in live(records) for key in record.below(entries)}
 
 
-def superseded(records: Iterable[Record]) -> list[Superseded]:
+def superseded(records: Iterable[LaunchRecord]) -> list[Superseded]:
     """Cells of older records whose key differs from the newest record's because code or data moved; each key once."""
-    newest: dict[Slot, tuple[Record, Entry]] = {}
+    newest: dict[Slot, tuple[LaunchRecord, CellEntry]] = {}
     found: dict[tuple[Slot, str], Superseded] = {}
     for record in sorted(records, key=lambda record: (record.time, record.launch), reverse=True):
         for entry in () if record.trials else record.entries:
@@ -128,7 +128,7 @@ def superseded(records: Iterable[Record]) -> list[Superseded]:
     return list(found.values())
 
 
-def stale(records: Iterable[Record], plan: Plan) -> list[Superseded]:
+def stale(records: Iterable[LaunchRecord], plan: Plan) -> list[Superseded]:
     """Cells of a plan that were computed before its code or data moved: their products are of no use to it."""
     planned = _record_of_plan(plan)
     keys = {planned.slot(entry): planned.key(entry) for entry in planned.entries}
@@ -164,12 +164,12 @@ def sizes_by_key(store: Store, folder: str = "stages") -> dict[str, int]:
     return totals
 
 
-def _record_of_plan(plan: Plan) -> Record:
+def _record_of_plan(plan: Plan) -> LaunchRecord:
     finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
     return record_of(plan.study_name, plan.preset, "", plan.used, finals, plan.study.origin.file)
 
 
-def _moved(old: Record, new: Record) -> str:
+def _moved(old: LaunchRecord, new: LaunchRecord) -> str:
     """Which code or data moved between two records of a cell; "" if none did: then only its configuration differs."""
     moved = [kind for kind, version in new.numerics.items() if old.numerics.get(kind, version) != version]
     data = [name for name in new.fingerprints if _other_content(name, old, new)]
@@ -181,7 +181,7 @@ def _moved(old: Record, new: Record) -> str:
     return ", ".join(reasons)
 
 
-def _other_content(name: str, old: Record, new: Record) -> bool:
+def _other_content(name: str, old: LaunchRecord, new: LaunchRecord) -> bool:
     """Whether a data set of this name holds something else now. One from another place is another data set, and one of
     which more or less was taken is another configuration."""
     if name not in old.fingerprints or old.sources.get(name, name) != new.sources.get(name, name):
@@ -190,6 +190,6 @@ def _other_content(name: str, old: Record, new: Record) -> bool:
     return before != now
 
 
-def _write(store: Store, record: Record) -> None:
+def _write(store: Store, record: LaunchRecord) -> None:
     store.mark()
     store.files.write(record.file, record.packed())

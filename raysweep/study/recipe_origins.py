@@ -27,7 +27,7 @@ SOURCES = {
 
 
 @dataclass(frozen=True)
-class Origin:
+class FieldOrigin:
     """Where the value of a field comes from, and why it is that.
 
     `place`: section, equation, table or file. `differs`: what a caption says where the value is not the paper's, or is
@@ -42,22 +42,22 @@ class Origin:
     only: tuple[str, str] | None = None
 
 
-_IDLE_DDAF = Origin(STUDY, "", "no second data set in this paper")
-_QUESTION = Origin(STUDY, "", "the images: what the user has")
-_SCN = Origin(STUDY, "", "of SCN's arms alone; values of SCN's authors")
-_SEED = Origin(STUDY, "", "set by the replicate")
+_IDLE_DDAF = FieldOrigin(STUDY, "", "no second data set in this paper")
+_QUESTION = FieldOrigin(STUDY, "", "the images: what the user has")
+_SCN = FieldOrigin(STUDY, "", "of SCN's arms alone; values of SCN's authors")
+_SEED = FieldOrigin(STUDY, "", "set by the replicate")
 
 
-def _paper(place: str, why: str = "", differs: str = "", only: tuple[str, str] | None = None) -> Origin:
-    return Origin(PAPER, place, why, differs, only)
+def _paper(place: str, why: str = "", differs: str = "", only: tuple[str, str] | None = None) -> FieldOrigin:
+    return FieldOrigin(PAPER, place, why, differs, only)
 
 
-def _authors(place: str, why: str = "", differs: str = "", only: tuple[str, str] | None = None) -> Origin:
-    return Origin(AUTHORS, place, why, differs, only)
+def _authors(place: str, why: str = "", differs: str = "", only: tuple[str, str] | None = None) -> FieldOrigin:
+    return FieldOrigin(AUTHORS, place, why, differs, only)
 
 
-def _ours(why: str, differs: str = "", only: tuple[str, str] | None = None) -> Origin:
-    return Origin(OURS, "", why, differs, only)
+def _ours(why: str, differs: str = "", only: tuple[str, str] | None = None) -> FieldOrigin:
+    return FieldOrigin(OURS, "", why, differs, only)
 
 
 _DDAF_CODE = "FER_C, training script"
@@ -65,7 +65,7 @@ _DCJT_CODE = "DCJT, training script"
 _JITTER = "section 4.2 names colour jitter, flips and affine transformations without sizes"
 _FLIP_ERASE = "flips and erasing alone"
 
-_ON_DDAF: Mapping[str, Origin] = {
+_ON_DDAF: Mapping[str, FieldOrigin] = {
     **{path: _QUESTION for path in field_paths() if path.startswith("data.")},
     "data.image_size": _paper("4.2"),
     "labels.method": _paper("Eq. 3", "the paper has Euclidean and Gaussian labels; studies sweep both"),
@@ -73,17 +73,17 @@ _ON_DDAF: Mapping[str, Origin] = {
     "labels.squared": _paper("Eq. 3", "the authors' code does not square: an option"),
     "labels.within_std": _paper("4.2"),
     "labels.statistics": _authors(_DDAF_CODE, "means, Gaussians and weights before label noise"),
-    "labels.noise_rate": Origin(STUDY, "4.4", "0, 10, 20 and 30 % in the noise study"),
+    "labels.noise_rate": FieldOrigin(STUDY, "4.4", "0, 10, 20 and 30 % in the noise study"),
     "labels.noise_kind": _paper("4.4", "a percentage of labels, to other classes; the authors' code draws with "
                                        "replacement: an option"),
-    "labels.va_noise": Origin(STUDY, "", "not in the paper"),
+    "labels.va_noise": FieldOrigin(STUDY, "", "not in the paper"),
     "model.backbone": _paper("4.2"),
     "model.weights": _authors(_DDAF_CODE),
-    "model.arm_alpha": Origin(STUDY, "", "of ARM alone"),
+    "model.arm_alpha": FieldOrigin(STUDY, "", "of ARM alone"),
     "model.affect": _authors(_DDAF_CODE),
-    "model.head": Origin(STUDY, "", "the other one is SCN's"),
+    "model.head": FieldOrigin(STUDY, "", "the other one is SCN's"),
     "objective.class_weights": _paper("Eq. 5-6", "weight of the hard label, as the authors read Eq. 6"),
-    "objective.weight_cap": Origin(STUDY, "", "of the rule `capped` alone"),
+    "objective.weight_cap": FieldOrigin(STUDY, "", "of the rule `capped` alone"),
     "objective.cosine": _paper("Eq. 7"),
     "objective.weighted_va": _paper("Eq. 8"),
     "objective.weight_va": _paper("Eq. 9"),
@@ -115,18 +115,20 @@ _ON_DDAF: Mapping[str, Origin] = {
     **{path: _SCN for path in field_paths() if path.startswith("scn.")},
     "selection.protocol": _paper("4.1", "hyperparameters were chosen on a validation part, then the whole training "
                                         "set is trained on: they are known, so nothing is left to choose"),
-    "selection.metric": Origin(STUDY, "", "the study's headline score; without validation images it chooses nothing"),
+    "selection.metric": FieldOrigin(
+        STUDY, "", "the study's headline score; without validation images it chooses nothing"
+    ),
     "selection.weights": _paper("4.2"),
-    "selection.validation_share": Origin(STUDY, "", "nothing is held out"),
+    "selection.validation_share": FieldOrigin(STUDY, "", "nothing is held out"),
     "selection.validation_per_class": _authors(_DDAF_CODE, "250 there, for choosing hyperparameters; here nothing "
                                                            "is held out"),
     **{path: _SEED for path in field_paths() if path.startswith("seeds.")},
 }  # fmt: skip
 
-_ON_DCJT: Mapping[str, Origin] = {
+_ON_DCJT: Mapping[str, FieldOrigin] = {
     **{path: _QUESTION for path in field_paths() if path.startswith("data.")},
     "data.image_size": _paper("4.2"),
-    **{path: Origin(STUDY, "", "DDAF's: alpha = 1 and no noise leave it without effect")
+    **{path: FieldOrigin(STUDY, "", "DDAF's: alpha = 1 and no noise leave it without effect")
        for path in field_paths() if path.startswith("labels.")},
     "labels.alpha": _paper("Eq. 4", "hard labels"),
     "model.backbone": _paper("Tables 1-6", "ARM is the better of the two encoders of the ablations; ResNet-18 is "
@@ -135,11 +137,11 @@ _ON_DCJT: Mapping[str, Origin] = {
     "model.arm_alpha": _ours("learnt, as in ARM's own paper; the authors' code keeps it at 1, by accident: "
                              "`--set model.arm_alpha=fixed`"),
     "model.affect": _authors(_DCJT_CODE, "one linear layer gives logits and VA"),
-    "model.head": Origin(STUDY, "", "the other one is SCN's"),
+    "model.head": FieldOrigin(STUDY, "", "the other one is SCN's"),
     "objective.class_weights": _paper("Eq. 4", "none is printed"),
-    "objective.weight_cap": Origin(STUDY, "", "of the rule `capped` alone"),
+    "objective.weight_cap": FieldOrigin(STUDY, "", "of the rule `capped` alone"),
     "objective.cosine": _paper("Eq. 5", "not in it"),
-    "objective.weighted_va": Origin(STUDY, "", "without class weights it has no effect"),
+    "objective.weighted_va": FieldOrigin(STUDY, "", "without class weights it has no effect"),
     "objective.weight_va": _paper("4.2"),
     "objective.va_reduction": _authors(_DCJT_CODE, "PyTorch's MSE averages V and A"),
     "augment.flip": _paper("4.2"),
@@ -164,8 +166,8 @@ _ON_DCJT: Mapping[str, Origin] = {
     "train.swa_start": _paper("4.2", "none is listed"),
     "train.precision": _ours("the plain choice"),
     "train.deterministic": _ours("speed; on a CPU it holds anyway"),
-    "joint.method": Origin(STUDY, "", "the arms"),
-    **{f"joint.{name}": Origin(STUDY, "", "the extra sets: what the user has") for name in
+    "joint.method": FieldOrigin(STUDY, "", "the arms"),
+    **{f"joint.{name}": FieldOrigin(STUDY, "", "the extra sets: what the user has") for name in
        ("extra", "extra_sets", "extra_images", "classes", "drop", "map")},
     "joint.extra_splits": _ours("the paper trains on AffectNet's training set; validation images of an extra set are "
                                 "never scored, so they are trained on, too"),
@@ -173,7 +175,7 @@ _ON_DCJT: Mapping[str, Origin] = {
     "joint.extra_draw": _ours("Table 8 does not say whether its parts of B are drawn once: anew in every replicate, so "
                               "that intervals hold for any part of that size"),
     "joint.extra_weight": _paper("Eq. 6"),
-    "joint.finetune": Origin(STUDY, "Table 7", "what is fine-tuned on"),
+    "joint.finetune": FieldOrigin(STUDY, "Table 7", "what is fine-tuned on"),
     "joint.finetune_rate": _ours("the paper does not say how it fine-tunes",
                                  "fine-tuning repeats the schedule of the first training (the paper does not say how "
                                  "it fine-tunes)", ("joint.finetune", "!none")),
@@ -207,7 +209,7 @@ _ON_DCJT: Mapping[str, Origin] = {
 
 _OF_RAF = "as on RAF-DB; none is printed for CAER-S"
 
-ORIGINS: Mapping[str, Mapping[str, Origin]] = {
+ORIGINS: Mapping[str, Mapping[str, FieldOrigin]] = {
     DDAF: _ON_DDAF,
     DCJT: _ON_DCJT,
     CAER: {
@@ -256,7 +258,7 @@ def departures(paper: str, target: str, configs: Iterable[Mapping[str, str]]) ->
     ]
 
 
-def _matters(origin: Origin, arm: Mapping[str, str]) -> bool:
+def _matters(origin: FieldOrigin, arm: Mapping[str, str]) -> bool:
     if origin.only is None:
         return True
     path, word = origin.only
@@ -296,7 +298,7 @@ def _row(path: str, values: Mapping[str, Mapping[str, str]]) -> str:
     return f"| {' | '.join(cells)} |".replace("  |", " |")
 
 
-def _from(origin: Origin) -> str:
+def _from(origin: FieldOrigin) -> str:
     place = f" {origin.place}" if origin.place else ""
     return f"*{origin.source}*{place}" + (f": {origin.why}" if origin.why else "")
 

@@ -100,7 +100,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Origin:
+class StudyOrigin:
     """Where a study comes from: its file, and a digest of what that says (`raysweep.study.identity`)."""
 
     file: str = ""
@@ -142,7 +142,7 @@ class Study:
     paper: Literal["DDAF", "DCJT"] = "DDAF"
     search: Search | None = None
     found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: StudyOrigin = StudyOrigin()
 
     def __post_init__(self) -> None:
         names = [axis.name for axis in self.axes]

@@ -17,7 +17,7 @@ Epoch = tuple[int, Mapping[str, float], int]
 
 
 @dataclass
-class Curve:
+class LoggedCurve:
     """A run, the last epoch of its curve that the server has, and whether it has ended for good."""
 
     run: str

@@ -21,7 +21,7 @@ from . import schema
 from .epoch_ranges import epochs_in, spans
 from .journal import now_ms
 from .run_identity import Event, identity_of, new_run
-from .runs import Curve, Runs
+from .runs import LoggedCurve, Runs
 
 EPOCHS = ("epoch", "training", "trial_epoch")
 """Events that go on with a curve; any number of them in a row is brought at once."""
@@ -45,7 +45,7 @@ class Writer:
     def __init__(self, client: MlflowClient, store: Store) -> None:
         self.client, self.store, self.runs = client, store, Runs(client)
         self._ids: dict[tuple[str, ...], str] = {}
-        self._curves: dict[tuple[str, ...], Curve] = {}
+        self._curves: dict[tuple[str, ...], LoggedCurve] = {}
 
     def write(self, event: Event) -> None:
         """Write one event. Raises whatever the client raises; calling again is safe."""
@@ -79,7 +79,7 @@ class Writer:
                 self._curves[name] = self._open(epochs[0])
             self._go_on(self._curves[name], epochs)
 
-    def _go_on(self, curve: Curve, events: Sequence[Event]) -> None:
+    def _go_on(self, curve: LoggedCurve, events: Sequence[Event]) -> None:
         epochs = {event["epoch"]: event for event in events if event["epoch"] > curve.last}
         self.runs.log_epochs(curve.run, [(e["epoch"], e["metrics"], e["time"]) for e in epochs.values()])
         for event in events:
@@ -88,10 +88,10 @@ class Writer:
                 curve.over = True
         curve.last = max([curve.last, *epochs])
 
-    def _open(self, event: Event) -> Curve:
+    def _open(self, event: Event) -> LoggedCurve:
         """The run of an epoch, at work in the event's launch, and what the server has of its curve."""
         run = self._run(event)
-        return Curve(run, self.runs.last_epoch(run), over=not self._take_up(run, event))
+        return LoggedCurve(run, self.runs.last_epoch(run), over=not self._take_up(run, event))
 
     def _take_up(self, run: str, event: Event) -> bool:
         """The run goes on in the event's launch, unless it is over.

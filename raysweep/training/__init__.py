@@ -2,7 +2,16 @@
 
 from .checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from .objective import loss_terms
-from .targets import Given, Part, Targets, build_targets, check_every_class, class_counts, given_labels, prepare_targets
+from .targets import (
+    Given,
+    Targets,
+    TrainingPart,
+    build_targets,
+    check_every_class,
+    class_counts,
+    given_labels,
+    prepare_targets,
+)
 from .trainer import DegenerateLoss, EpochResult, FinalResult, Trainer
 
 __all__ = [
@@ -10,9 +19,9 @@ __all__ = [
     "EpochResult",
     "FinalResult",
     "Given",
-    "Part",
     "Targets",
     "Trainer",
+    "TrainingPart",
     "build_targets",
     "check_every_class",
     "class_counts",

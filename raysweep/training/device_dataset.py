@@ -11,7 +11,7 @@ from raysweep.config.experiment import Augment
 from raysweep.data.dataset import FaceData
 
 from .augmentation import augment, normalise
-from .targets import Part
+from .targets import TrainingPart
 
 RESIDENT_SHARE = 0.4
 """All images live on the GPU when they take at most this share of its free memory."""
@@ -52,7 +52,7 @@ class DeviceFaces(DeviceImages):
     after another. `rows[p]` are the rows of part p that are trained on, (M,) on the CPU.
     """
 
-    def __init__(self, parts: Sequence[Part], device: torch.device, order_seed: int, config: Augment) -> None:
+    def __init__(self, parts: Sequence[TrainingPart], device: torch.device, order_seed: int, config: Augment) -> None:
         super().__init__([part.data for part in parts], device)
         self.order_seed, self.config = order_seed, config
         self.rows = [part.rows + start for part, start in zip(parts, self.starts, strict=False)]

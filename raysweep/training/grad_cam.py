@@ -34,7 +34,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Attention:
+class GradCam:
     """On the CPU: `rows` (N,) of the data set, by class and then ascending; `maps` (N, h, w) float32, none below 0."""
 
     rows: Tensor
@@ -43,7 +43,7 @@ class Attention:
 
 def attend(
     model: nn.Module, backbone: str, rows: Tensor, labels: Tensor, images: Callable[[Tensor], Tensor]
-) -> Attention:
+) -> GradCam:
     """Maps of the first images of each class among `rows`, each for the logit of the image's own label.
 
     Differs from the paper: DDAF does not say for which class its maps are made. The label's is the same for all
@@ -64,7 +64,7 @@ def attend(
     for part in chosen.split(BATCH):
         faces = images(part)
         parts.append(attention_maps(plain, layer, faces, labels[part].to(faces.device)).cpu())
-    return Attention(chosen, torch.cat(parts))
+    return GradCam(chosen, torch.cat(parts))
 
 
 def first_of_each(rows_M: Tensor, labels_M: Tensor, most: int = PER_CLASS) -> Tensor:

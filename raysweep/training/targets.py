@@ -86,7 +86,7 @@ class Targets:
 
 
 @dataclass(frozen=True)
-class Part:
+class TrainingPart:
     """One data set's share of a training run: its images, and targets for those trained on."""
 
     data: FaceData

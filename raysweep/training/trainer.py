@@ -33,13 +33,13 @@ from raysweep.models import Outputs, build_model, fresh_affinity
 from .device_dataset import DeviceFaces, DeviceImages
 from .distributed import Ranks
 from .epoch_metrics import FitTally
-from .grad_cam import Attention, attend
+from .grad_cam import GradCam, attend
 from .objective import loss_terms
 from .predict import Predictions, predict
 from .sampler import balanced_draw, epoch_batches, in_batches
 from .scn import high_importance, rank_loss, relabelled
 from .selection import better, check_metric, watched
-from .targets import Part, prepare_targets
+from .targets import TrainingPart, prepare_targets
 
 
 class DegenerateLoss(FloatingPointError):
@@ -61,7 +61,7 @@ class FinalResult:
     headline: str
     predictions: dict[str, Predictions]
     best_epoch: int | None
-    attention: Attention
+    attention: GradCam
 
 
 class Trainer:
@@ -89,14 +89,14 @@ class Trainer:
         data: FaceData,
         device: str | torch.device = "cpu",
         *,
-        trained: Sequence[Part] | None = None,
-        extra: Sequence[Part] = (),
+        trained: Sequence[TrainingPart] | None = None,
+        extra: Sequence[TrainingPart] = (),
         start: dict[str, Tensor] | None = None,
     ) -> None:
         self.experiment = experiment
         self.device = torch.device(device)
         self.data = for_protocol(data, experiment.selection, experiment.seeds.split)
-        trained = trained if trained is not None else [Part(self.data, prepare_targets(experiment, self.data))]
+        trained = trained if trained is not None else [TrainingPart(self.data, prepare_targets(experiment, self.data))]
         self.parts, self.count = [*trained, *extra], len(trained)
         self.targets = self.parts[0].targets
         self.faces = DeviceFaces(self.parts, self.device, experiment.seeds.order, experiment.augment)

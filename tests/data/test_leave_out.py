@@ -18,7 +18,7 @@ from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.digests import Beside, Kept
 from raysweep.data.exclusions import leave_out
 from raysweep.data.image_subset import Picked, pick
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.location import Home
@@ -107,7 +107,7 @@ def faces(place, tmp_path):
     for split, start, count in (("train", 100, 18), ("validation", 200, 6), ("test", 300, 6)):
         for i in range(count):
             path = picture(raw / split / f"{i}.png", *twins.get((split, i), (start + i, 0)))
-            records.append(Record(path, CLASSES[i % 3], f"{split}:{i}", split=split))
+            records.append(FaceRecord(path, CLASSES[i % 3], f"{split}:{i}", split=split))
     return prepare_listing(listing(raw, iter(records)), place.folder("small", 48), Crop(48))
 
 

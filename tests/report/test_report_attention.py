@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays as grids
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
-from raysweep.artifacts.attention_maps import Attention, likeness, read_attention
+from raysweep.artifacts.attention_maps import AttentionMaps, likeness, read_attention
 from raysweep.core.errors import UserError
 from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
@@ -43,7 +43,7 @@ def maps_of(cell):
     """One-hot labels lose their maps to noise faster."""
     share = float(cell.coordinates["noise"]) * (2.0 if cell.coordinates["method"] == "one-hot" else 0.5)
     own = int(cell.key[:6], 16)
-    return Attention(**looks_of(cell.replicate, share, own))
+    return AttentionMaps(**looks_of(cell.replicate, share, own))
 
 
 def with_maps(results, made):
@@ -151,13 +151,13 @@ class TestGallery:
         assert gallery(summarise(with_maps(noise, bare)[0])) is None
 
     def test_one_axis(self, shared):
-        results = with_maps(shared.load("ablation_alpha"), lambda cell: Attention(**looks_of(cell.replicate)))[0]
+        results = with_maps(shared.load("ablation_alpha"), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
         shown = gallery(summarise(results))
         assert shown.columns == tuple(("alpha", level) for level in ("0", "0.3", "0.5", "0.7", "1"))
         assert constancy(summarise(results)) is None
 
     def test_levels_in_words(self, shared):
-        results = with_maps(shared.load("dcjt_methods"), lambda cell: Attention(**looks_of(cell.replicate)))[0]
+        results = with_maps(shared.load("dcjt_methods"), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
         shown = gallery(summarise(results))
         assert {group for group, _ in shown.columns} == {"shift=none", "shift=strong"}
         assert [method for _, method in shown.columns[:3]] == ["target only", "combination", "DCJT"]
@@ -258,7 +258,7 @@ class TestConstancy:
             for c in noise.cells
         )
         study = replace(noise.study, axes=axes, reference={"alpha": "1"})
-        made = with_maps(Results(study, cells), lambda cell: Attention(**looks_of(cell.replicate)))[0]
+        made = with_maps(Results(study, cells), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
         assert gallery(summarise(made)).columns[:2] == (("noise=0, alpha:", "0"), ("noise=0, alpha:", "0.5"))
 
 
@@ -313,7 +313,7 @@ class TestFigure:
         axes = (replace(results.study.axes[0], levels=("0.5", "1")),)
         cells = tuple(c for c in results.cells if c.coordinates["alpha"] in axes[0].levels)
         shorter = Results(replace(results.study, axes=axes), cells)
-        summary = summarise(with_maps(shorter, lambda cell: Attention(**looks_of(cell.replicate)))[0])
+        summary = summarise(with_maps(shorter, lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0])
         with style():
             draw_attention(gallery(summary), None, CLASSES).draw_without_rendering()
 

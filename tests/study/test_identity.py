@@ -14,7 +14,7 @@ from raysweep.study.cells import Cell
 from raysweep.study.identity import SetIdentity, identity_words, same_subject, study_content, used_sets
 from raysweep.study.launch_records import live_keys, read_records, superseded, write_record
 from raysweep.study.plan import plan_cells
-from raysweep.study.study import Arm, Origin
+from raysweep.study.study import Arm, StudyOrigin
 from tests.conftest import make_squares
 from tests.pipeline.small_joint import make_a, make_b, small_joint
 from tests.study.small_plans import SMALL
@@ -87,7 +87,7 @@ def test_every_data_set_of_a_launch():
 def test_tags_know_every_data_set():
     a, b = make_a(), make_b()
     cell = small_joint(joint__extra="/x/b.csv")
-    study = Study("T", [Axis.of("train.epochs", [1])], origin=Origin("/s/my.py", "abc"))
+    study = Study("T", [Axis.of("train.epochs", [1])], origin=StudyOrigin("/s/my.py", "abc"))
     tags = run_tags("demo", study, cell, used_sets([cell], [Sets(a, (b,))]))
     assert b.fingerprint in tags["raysweep.extras"]
     assert "/x/b.csv" in tags["raysweep.extras"]

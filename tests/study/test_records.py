@@ -11,7 +11,7 @@ from raysweep.pipeline import Sets, build_validation
 from raysweep.pipeline.stage import Stage, ancestry
 from raysweep.store.store import Store
 from raysweep.study.identity import SetIdentity
-from raysweep.study.launch_record import Entry, Record, record_of
+from raysweep.study.launch_record import CellEntry, LaunchRecord, record_of
 from raysweep.study.launch_records import (
     leftovers,
     live_keys,
@@ -233,7 +233,7 @@ def test_liveness_equals_walking_the_graphs(squares):
             [SetIdentity("squares", squares.fingerprint, "squares")],
             [("a", n, final) for n, final in enumerate(finals)],
         )
-        record = Record.unpacked(record.packed())
+        record = LaunchRecord.unpacked(record.packed())
         for _ in range(5):
             chosen = rng.sample(range(6), rng.randint(0, 6))
             expected = {
@@ -253,9 +253,9 @@ def test_a_big_record(squares):
         for epoch in range(100):
             before = Stage("fit", {"epoch": epoch}, {"before": before, "trained0": data})
         finals.append(("arm", number, Stage("evaluate", {}, {"model": before})))
-    record = Record.unpacked(
+    record = LaunchRecord.unpacked(
         record_of("s", "p", "l", [SetIdentity("squares", squares.fingerprint, "squares")], finals).packed()
     )
     assert len(record.stages) == 10_100
     assert len(record.below(record.entries)) == 10_100
-    assert len(record.below([Entry("arm", 3, record.entries[3].stage)])) == 101
+    assert len(record.below([CellEntry("arm", 3, record.entries[3].stage)])) == 101

@@ -10,17 +10,17 @@ from raysweep.core.errors import UserError
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.splits import all_trained, for_protocol, subset
 from raysweep.models import build_model
-from raysweep.training import DegenerateLoss, Part, Trainer, build_targets, given_labels, weights_hash
+from raysweep.training import DegenerateLoss, Trainer, TrainingPart, build_targets, given_labels, weights_hash
 from raysweep.training.device_dataset import DeviceImages
 from tests.pipeline.small_joint import make_a, make_b, small_joint
 
 A, B = make_a(with_va=True), make_b(count=120)
 
 
-def part(experiment, data: FaceData) -> Part:
+def part(experiment, data: FaceData) -> TrainingPart:
     """All training images of a set, with the labels it came with."""
     given = given_labels(experiment.labels, data, experiment.seeds.noise)
-    return Part(data, build_targets(experiment.labels, experiment.objective, data.classes, given, data.name))
+    return TrainingPart(data, build_targets(experiment.labels, experiment.objective, data.classes, given, data.name))
 
 
 def joint_trainer(experiment, extra=B, **more) -> Trainer:

@@ -12,7 +12,7 @@ from .duplicate_groups import across_splits, at_odds, exact_groups, members, twi
 from .near_duplicates import Links, near_links
 from .removal import all_twins, without, without_twins
 from .report import HEADER, QualityReport, examine
-from .thumbnails import Survey, survey
+from .thumbnails import Thumbnails, survey
 from .va_outliers import Inconsistencies, robust_gaussians, va_inconsistencies
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Inconsistencies",
     "Links",
     "QualityReport",
-    "Survey",
+    "Thumbnails",
     "across_splits",
     "all_twins",
     "at_odds",

@@ -23,7 +23,7 @@ from raysweep.data.progress import Told, nobody
 from .duplicate_groups import join
 from .perceptual_hash import Descriptors, describe, keys, turned
 from .similarity import band_thumbs, likeness, thumb_likeness
-from .thumbnails import CHUNK, Pixels, Survey
+from .thumbnails import CHUNK, Pixels, Thumbnails
 
 THRESHOLD = 0.85
 """Least likeness of twins. On FERPlus the 48 weakest links above it are all one photograph twice; from 0.84 down
@@ -64,7 +64,7 @@ class Links(NamedTuple):
 
 def near_links(
     images: Pixels,
-    surveyed: Survey,
+    surveyed: Thumbnails,
     threshold: float = THRESHOLD,
     mirrored: bool = True,
     tables: int = TABLES,

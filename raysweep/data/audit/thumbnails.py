@@ -26,7 +26,7 @@ Pixels = Images | NDArray[np.uint8]
 """(N, 3, H, W) uint8 on the CPU, a memory map or in memory."""
 
 
-class Survey(NamedTuple):
+class Thumbnails(NamedTuple):
     """`digests` (N,) uint64; `thumbs` (N, THUMB, THUMB) uint8 grey."""
 
     digests: NDArray[np.uint64]
@@ -41,7 +41,7 @@ class Survey(NamedTuple):
         return rows
 
 
-def survey(images: Pixels, told: Told = nobody) -> Survey:
+def survey(images: Pixels, told: Told = nobody) -> Thumbnails:
     """Digest and thumbnail of every image. `told`: how many are done, of how many."""
     digests = np.empty(len(images), np.uint64)
     thumbs = np.empty((len(images), THUMB, THUMB), np.uint8)
@@ -50,7 +50,7 @@ def survey(images: Pixels, told: Told = nobody) -> Survey:
         digests[start : start + CHUNK] = [pixel_digest(image) for image in chunk]
         thumbs[start : start + CHUNK] = np.rint(shrink(grey(chunk), THUMB))
         told(start + len(chunk), len(images))
-    return Survey(digests, thumbs)
+    return Thumbnails(digests, thumbs)
 
 
 def pixel_digests(images: Pixels) -> NDArray[np.uint64]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 
 from .parquet_rows import relative
 
@@ -26,7 +26,7 @@ class Chunk:
     """Consecutive entries of a listing. `name` changes when any of them does."""
 
     number: int
-    entries: tuple[Record | Problem, ...]
+    entries: tuple[FaceRecord | Problem, ...]
 
     @cached_property
     def name(self) -> str:
@@ -34,9 +34,9 @@ class Chunk:
         return f"{self.number:06}-{digest.hexdigest()[:16]}"
 
 
-def cut(entries: Iterable[Record | Problem], size: int = CHUNK) -> Iterator[Chunk]:
+def cut(entries: Iterable[FaceRecord | Problem], size: int = CHUNK) -> Iterator[Chunk]:
     """Chunks of at least `size` entries (the last one: what is left). The frames of one video stay together."""
-    number, held = 0, list[Record | Problem]()
+    number, held = 0, list[FaceRecord | Problem]()
     for entry in entries:
         if len(held) >= size and not _one_video(held[-1], entry):
             yield Chunk(number, tuple(held))
@@ -46,18 +46,18 @@ def cut(entries: Iterable[Record | Problem], size: int = CHUNK) -> Iterator[Chun
         yield Chunk(number, tuple(held))
 
 
-def _one_video(before: Record | Problem, after: Record | Problem) -> bool:
+def _one_video(before: FaceRecord | Problem, after: FaceRecord | Problem) -> bool:
     """Problems in the midst of a video's frames do not part them."""
     return _video(after) is not None and _video(before) == _video(after)
 
 
-def _video(entry: Record | Problem) -> str | None:
+def _video(entry: FaceRecord | Problem) -> str | None:
     if isinstance(entry, Problem):
         return entry.path or None
     return str(entry.path) if entry.frame >= 0 else None
 
 
-def seen(entries: Iterable[Record | Problem], root: Path) -> int:
+def seen(entries: Iterable[FaceRecord | Problem], root: Path) -> int:
     """A number below 2**64 that tells which files were read: it changes when one has another name or size.
 
     Not with dates: a copy of a data set is the same set. A sum, so however a listing is cut its parts add up to it.
@@ -81,11 +81,11 @@ def _size(path: Path) -> int:
         return -1
 
 
-def passes(entries: Iterable[Record | Problem]) -> Iterator[tuple[Path | None, list[Record | Problem]]]:
+def passes(entries: Iterable[FaceRecord | Problem]) -> Iterator[tuple[Path | None, list[FaceRecord | Problem]]]:
     """Entries as they are decoded: the frames of one video with its path, other entries together with None."""
 
-    def video(entry: Record | Problem) -> Path | None:
-        return entry.path if isinstance(entry, Record) and entry.frame >= 0 else None
+    def video(entry: FaceRecord | Problem) -> Path | None:
+        return entry.path if isinstance(entry, FaceRecord) and entry.frame >= 0 else None
 
     for path, group in groupby(entries, key=video):
         yield path, list(group)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 
 from .align import four_points, similarity
 from .decode import Photo, Unreadable
@@ -69,7 +69,7 @@ class Place:
         return min(xs), min(ys), max(xs), max(ys)
 
 
-def find_face(record: Record, width: int, height: int, margin: float) -> tuple[Place, str]:
+def find_face(record: FaceRecord, width: int, height: int, margin: float) -> tuple[Place, str]:
     """The square of a record's face, and what is wrong with its landmarks ("" when nothing is).
 
     Raises:

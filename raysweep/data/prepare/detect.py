@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 
 from .decode import Photo, Unreadable
 
@@ -41,12 +41,12 @@ def detector_words() -> str:
     )
 
 
-def is_to_be_found(record: Record) -> bool:
+def is_to_be_found(record: FaceRecord) -> bool:
     """Whether nobody says where the face is; pixels that a list holds itself are nothing but the face."""
     return record.box is None and not record.landmarks and not record.pixels
 
 
-def with_face(record: Record, photo: Photo) -> Record:
+def with_face(record: FaceRecord, photo: Photo) -> FaceRecord:
     """The record with the box of the largest face in its photograph.
 
     Raises:

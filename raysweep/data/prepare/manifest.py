@@ -24,7 +24,7 @@ class File(BaseModel):
     sha256: str
 
 
-class Spread(BaseModel):
+class VaMoments(BaseModel):
     """Annotated points of one class in the valence-arousal plane; covariances are divided by their number."""
 
     model_config = ConfigDict(frozen=True)
@@ -77,7 +77,7 @@ class Manifest(BaseModel):
     notes: tuple[str, ...]
     remarks: tuple[str, ...] = ()
     counts: dict[str, dict[str, int]]
-    va: dict[str, dict[str, Spread]]
+    va: dict[str, dict[str, VaMoments]]
     problems: dict[str, int]
     bad: dict[str, int] = {}
     left_out: int

@@ -10,7 +10,7 @@ from typing import TextIO
 import numpy as np
 import pyarrow as pa
 
-from raysweep.data.listing import SPLITS, Problem, Record
+from raysweep.data.listing import SPLITS, FaceRecord, Problem
 
 SCHEMA = pa.schema(
     [
@@ -36,7 +36,7 @@ PROBLEM_COLUMNS = ("where", "path", "kind", "detail", "fatal")
 Row = dict[str, object]
 
 
-def label_row(record: Record, expression: int, root: Path, digest: str) -> Row:
+def label_row(record: FaceRecord, expression: int, root: Path, digest: str) -> Row:
     valence, arousal = record.va
     return {
         "path": relative(record.path, root),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from raysweep.core.formatting import size as bytes_in_words
 
-from .manifest import Manifest, Spread
+from .manifest import Manifest, VaMoments
 from .va_moments import VA_ONLY
 
 _SPLITS = ("train", "validation", "test")
@@ -64,7 +64,7 @@ def _moment_lines(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _moments(spread: Spread) -> str:
+def _moments(spread: VaMoments) -> str:
     numbers = (*spread.mean, *spread.std, spread.covariance)
     return f"{spread.count:>10,}" + "".join(f"{number:>10.3f}" for number in numbers)
 

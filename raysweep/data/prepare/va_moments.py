@@ -10,7 +10,7 @@ import numpy as np
 
 from raysweep.data.listing import SPLITS
 
-from .manifest import Spread
+from .manifest import VaMoments
 
 SPLIT_NAMES = {SPLITS[name]: name for name in ("train", "validation", "test")}
 
@@ -44,13 +44,13 @@ class Moments:
             table.setdefault(SPLIT_NAMES[split], {})[self._names[expression]] = self._counts[split, expression]
         return table
 
-    def spreads(self) -> dict[str, dict[str, Spread]]:
+    def spreads(self) -> dict[str, dict[str, VaMoments]]:
         """Moments by split and class, where any image of them has valence and arousal."""
-        table: dict[str, dict[str, Spread]] = {}
+        table: dict[str, dict[str, VaMoments]] = {}
         for split, expression in sorted(self._sums, key=self._order):
             n, v, a, vv, aa, va = self._sums[split, expression].tolist()
             if n:
-                spread = Spread(
+                spread = VaMoments(
                     count=int(n),
                     mean=(v / n, a / n),
                     std=(_root(vv / n - (v / n) ** 2), _root(aa / n - (a / n) ** 2)),

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from raysweep.data.listing import BY_DESIGN, Problem, Record
+from raysweep.data.listing import BY_DESIGN, FaceRecord, Problem
 
 from .chunks import Chunk, passes, seen
 from .crop import Crop, cut_out, find_face
@@ -32,7 +32,7 @@ DRAFT = "draft-"
 
 
 @dataclass(frozen=True)
-class Task:
+class PrepareTask:
     """What is the same for all chunks. `work`: the folder that the chunks' folders go to."""
 
     work: Path
@@ -40,7 +40,7 @@ class Task:
     classes: tuple[str, ...]
     crop: Crop
 
-    def finds(self, record: Record) -> bool:
+    def finds(self, record: FaceRecord) -> bool:
         """Whether the face of a record is to be looked for."""
         return bool(self.crop.detector) and is_to_be_found(record)
 
@@ -63,7 +63,7 @@ class Made:
         return cls(name, len(rows) - rest, rest, dict(bad), seen)
 
 
-def make_chunk(task: Task, chunk: Chunk) -> Made:
+def make_chunk(task: PrepareTask, chunk: Chunk) -> Made:
     """Fill the folder `task.work / chunk.name`; it appears whole or not at all.
 
     Raises:
@@ -103,16 +103,16 @@ def settle(folder: Path) -> None:
             os.fsync(stream.fileno())
 
 
-def _faces(task: Task, chunk: Chunk) -> Iterator[tuple[Row, memoryview] | Problem]:
+def _faces(task: PrepareTask, chunk: Chunk) -> Iterator[tuple[Row, memoryview] | Problem]:
     for video, entries in passes(chunk.entries):
         if video is None:
             for entry in entries:
                 yield from [entry] if isinstance(entry, Problem) else _photograph(task, entry)
         else:
-            yield from _video(task, video, [entry for entry in entries if isinstance(entry, Record)])
+            yield from _video(task, video, [entry for entry in entries if isinstance(entry, FaceRecord)])
 
 
-def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, memoryview] | Problem]:
+def _photograph(task: PrepareTask, record: FaceRecord) -> Iterator[tuple[Row, memoryview] | Problem]:
     def scale_of(width: int, height: int) -> float:
         if task.finds(record):
             return 1.0  # nobody knows yet how large the face is
@@ -125,9 +125,9 @@ def _photograph(task: Task, record: Record) -> Iterator[tuple[Row, memoryview] |
         yield _problem(record, reason)
 
 
-def _video(task: Task, path: Path, records: list[Record]) -> Iterator[tuple[Row, memoryview] | Problem]:
+def _video(task: PrepareTask, path: Path, records: list[FaceRecord]) -> Iterator[tuple[Row, memoryview] | Problem]:
     """The faces of one video, in the order of its frames; those that it does not reach are problems."""
-    wanted: dict[int, list[Record]] = {}
+    wanted: dict[int, list[FaceRecord]] = {}
     for record in sorted(records, key=lambda record: record.frame):
         wanted.setdefault(record.frame, []).append(record)
     why = Unreadable("image missing", "the video ends before this frame")
@@ -141,14 +141,14 @@ def _video(task: Task, path: Path, records: list[Record]) -> Iterator[tuple[Row,
         yield from (_problem(record, why) for record in missing)
 
 
-def _face_or_problem(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
+def _face_or_problem(task: PrepareTask, record: FaceRecord, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
     try:
         yield from _face(task, record, photo)
     except Unreadable as reason:
         yield _problem(record, reason)
 
 
-def _face(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
+def _face(task: PrepareTask, record: FaceRecord, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
     if record.expression and record.expression not in task.classes:
         raise Unreadable("label out of range", f"{record.expression!r} is none of {', '.join(task.classes)}")
     if task.finds(record):
@@ -162,7 +162,7 @@ def _face(task: Task, record: Record, photo: Photo) -> Iterator[tuple[Row, memor
     yield label_row(record, expression, task.root, digest), pixels
 
 
-def _problem(record: Record, reason: Unreadable) -> Problem:
+def _problem(record: FaceRecord, reason: Unreadable) -> Problem:
     frame = f"frame {record.frame}: " if record.frame >= 0 else ""
     return Problem(record.where, reason.kind, frame + reason.detail, str(record.path))
 

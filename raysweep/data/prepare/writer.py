@@ -30,7 +30,7 @@ from .finalize import borrowed, finish, write_all_problems
 from .manifest import FORMAT, MANIFEST, PROBLEMS, Manifest, read_manifest
 from .parquet_rows import as_text, problem_rows, relative
 from .staging import Draft
-from .worker import Made, Task, make_chunk, settle, start_worker
+from .worker import Made, PrepareTask, make_chunk, settle, start_worker
 
 MAX_BAD = 0.05
 """A set with a larger share of fatal problems that are not of its own making is refused."""
@@ -140,7 +140,7 @@ def _fill(
     chunk_size: int,
 ) -> None:
     """Make the chunks that are not in, a few ahead of the one whose turn it is to be appended."""
-    task = Task(draft.chunks, listing.root, listing.classes, crop)
+    task = PrepareTask(draft.chunks, listing.root, listing.classes, crop)
     waiting: deque[tuple[Chunk, Future[Made]]] = deque()
     done = number = 0
 
@@ -222,7 +222,7 @@ def _finished(made: Made) -> Future[Made]:
     return future
 
 
-Submit = Callable[[Callable[[Task, Chunk], Made], Task, Chunk], "Future[Made]"]
+Submit = Callable[[Callable[[PrepareTask, Chunk], Made], PrepareTask, Chunk], "Future[Made]"]
 
 
 @contextlib.contextmanager

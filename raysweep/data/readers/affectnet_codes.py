@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from raysweep.data.expressions import AFFECTNET_COUNTS, AFFECTNET_MEANS, EXPRESSIONS
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 
 from .rows import Entry
 from .values import Rejected, read_code, read_va
@@ -57,7 +57,7 @@ def face(
     if not landmarks:
         yield Problem(where, "landmarks missing", f"{LANDMARKS} points are expected", str(path), fatal=False)
     expression = "" if expression == "none" else expression
-    yield Record(path, expression, where, va, split=split, box=box, landmarks=tuple(landmarks))
+    yield FaceRecord(path, expression, where, va, split=split, box=box, landmarks=tuple(landmarks))
 
 
 def whole(numbers: Sequence[float]) -> Sequence[float]:

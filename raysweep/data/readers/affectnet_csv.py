@@ -10,7 +10,7 @@ from raysweep.data.listing import Listing
 
 from . import affectnet_codes as codes
 from .reader import fitting, wrong_release
-from .rows import Entry, Row, Table, count_rows, open_table, read_rows
+from .rows import CsvFile, Entry, Row, count_rows, open_table, read_rows
 from .values import Rejected, Seen, inside, read_number, shown
 
 COLUMNS = (
@@ -47,7 +47,7 @@ def read(root: Path, options: Mapping[str, str]) -> Listing:
     return codes.listing(root, "CSV release", options, _entries(tables, images, options), files, total)
 
 
-def _entries(tables: list[Table], images: Path, options: Mapping[str, str]) -> Iterator[Entry]:
+def _entries(tables: list[CsvFile], images: Path, options: Mapping[str, str]) -> Iterator[Entry]:
     seen = Seen()
     for table in tables:
         face = partial(_face, images, SPLITS[table.file.name], options, seen)

@@ -12,7 +12,7 @@ import torch
 
 from raysweep.data.borrowed import BOX, borrowed_gaussians
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 from raysweep.labels import ClassGaussians, gaussian_labels
 
 from .affectnet_codes import seven_classes
@@ -158,11 +158,11 @@ def _check(video: Video) -> None:
 def _labelled(frames: Iterator[Entry], gaussians: ClassGaussians) -> Iterator[Entry]:
     """Frames with the class that is most probable given their valence and arousal."""
     while chunk := list(islice(frames, CHUNK)):
-        va = [frame.va for frame in chunk if isinstance(frame, Record)]
+        va = [frame.va for frame in chunk if isinstance(frame, FaceRecord)]
         posterior = gaussian_labels(torch.tensor(va, dtype=torch.float64).reshape(-1, 2), gaussians)
         codes = iter(posterior.argmax(1).tolist())
         for frame in chunk:
-            yield replace(frame, expression=CODES[next(codes)]) if isinstance(frame, Record) else frame
+            yield replace(frame, expression=CODES[next(codes)]) if isinstance(frame, FaceRecord) else frame
 
 
 def _frames(root: Path, video: Video) -> Iterator[Entry]:
@@ -179,7 +179,7 @@ def _frames(root: Path, video: Video) -> Iterator[Entry]:
             yield fault.at(where)
 
 
-def _frame(video: Video, frame: int, where: str, valence: str | Problem, arousal: str | Problem) -> Record:
+def _frame(video: Video, frame: int, where: str, valence: str | Problem, arousal: str | Problem) -> FaceRecord:
     for text in (valence, arousal):
         if isinstance(text, Problem):
             raise Rejected(text.kind, text.detail, str(video.files[0]))
@@ -189,7 +189,7 @@ def _frame(video: Video, frame: int, where: str, valence: str | Problem, arousal
     if math.isnan(va[0]):
         raise Rejected("VA missing", f"valence {shown(valence)}, arousal {shown(arousal)}", str(video.files[0]))
     box = read_box(video.boxes / f"{frame + 1}.pts") if video.boxes else None
-    return Record(video.files[0], "", where, va, subject=video.name, split=video.split, box=box, frame=frame)
+    return FaceRecord(video.files[0], "", where, va, subject=video.name, split=video.split, box=box, frame=frame)
 
 
 def read_box(file: Path) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.data.expressions import EXPRESSIONS, canonical_expression
-from raysweep.data.listing import SPLITS, Listing, Record, split_of
+from raysweep.data.listing import SPLITS, FaceRecord, Listing, split_of
 
 from .folders import FolderScan, ImageFolder, image_names, scan_folders, subfolders
 from .reader import Reader, wrong_release
@@ -77,7 +77,7 @@ def _face(root: Path, folder: ImageFolder, name: str) -> Entry:
             raise Rejected("label out of range", f"{shown(folder.name)} is no expression of {TITLE}", where)
     except Rejected as fault:
         return fault.at(where)
-    return Record(folder.folder / name, canonical_expression(folder.name), where, split=folder.split)
+    return FaceRecord(folder.folder / name, canonical_expression(folder.name), where, split=folder.split)
 
 
 def fits(root: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.data.image_types import is_hidden, is_image_name
-from raysweep.data.listing import Listing, Record
+from raysweep.data.listing import FaceRecord, Listing
 
 from .class_names import FORM, ClassNames
 from .folders import FolderScan, ImageFolder, image_names, scan_folders, walk
@@ -95,7 +95,7 @@ def _face(root: Path, folder: ImageFolder, name: str, names: ClassNames, subject
         where = inside_folder(folder.folder, root, name)
     except Rejected as fault:
         return fault.at(shown(name))
-    return Record(folder.folder / name, names(_text(folder.name)), where, subject=subject, split=folder.split)
+    return FaceRecord(folder.folder / name, names(_text(folder.name)), where, subject=subject, split=folder.split)
 
 
 def fits(root: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 
-from .rows import Table, cells, read_head, read_lines
+from .rows import CsvFile, cells, read_head, read_lines
 from .values import Rejected, shown
 
 REQUIRED = ("path", "expression")
@@ -50,7 +50,7 @@ class Header:
 
 def open_user_table(
     file: Path, root: Path, options: Mapping[str, str], required: Sequence[str] = REQUIRED
-) -> tuple[Table, tuple[str, ...]]:
+) -> tuple[CsvFile, tuple[str, ...]]:
     """The CSV file at `file` with its columns by role, and sentences about the columns; `options` as `FORMS`.
 
     Raises:
@@ -66,7 +66,7 @@ def open_user_table(
         number, text = _line_after(file, name, number)
     delimiter = asked or _delimiter(file, text)
     header = _header(file, text, delimiter, options, required, notes)
-    return Table(file, name, header.roles, number, delimiter, notes), header.remarks
+    return CsvFile(file, name, header.roles, number, delimiter, notes), header.remarks
 
 
 def _line_after(file: Path, name: str, number: int) -> tuple[int, str]:

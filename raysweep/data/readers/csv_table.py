@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Listing, Problem, Record, split_of
+from raysweep.data.listing import FaceRecord, Listing, Problem, split_of
 
 from .class_names import FORM, ClassNames
 from .columns import FORMS, open_user_table
 from .folders import MOST_NAMED, image_names
 from .reader import Reader, fitting, wrong_release
-from .rows import Entry, Row, Table, read_rows
+from .rows import CsvFile, Entry, Row, read_rows
 from .va_range import RANGE, VaRange, scale_of
 from .values import AffectScale, Rejected, Seen, in_canonical_order, inside, is_missing, shown
 
@@ -63,11 +63,11 @@ class Rules:
         yield record
 
 
-def read_face(path: Path, where: str, row: Row, names: ClassNames, scale: AffectScale) -> Record:
+def read_face(path: Path, where: str, row: Row, names: ClassNames, scale: AffectScale) -> FaceRecord:
     """One row. Raises Rejected: no expression, an unknown split, or bad valence or arousal."""
     if is_missing(row["expression"]):
         raise Rejected("bad row", f"path and expression must not be empty, but the expression is {row['expression']!r}")
-    return Record(
+    return FaceRecord(
         path=path,
         expression=names(row["expression"]),
         where=where,
@@ -98,7 +98,7 @@ def _subject(text: str) -> str:
 
 
 @dataclass
-class Survey:
+class FileCounts:
     """What the whole of a file says, one row after the other."""
 
     classes: Counter[str] = field(default_factory=Counter)
@@ -163,8 +163,8 @@ def _images(path: Path, option: str) -> Path:
     return folder
 
 
-def _survey(table: Table, rules: Rules) -> Survey:
-    survey = Survey()
+def _survey(table: CsvFile, rules: Rules) -> FileCounts:
+    survey = FileCounts()
     for _, row in table.rows():
         survey.rows += 1
         if not isinstance(row, Problem):
@@ -180,14 +180,14 @@ def _is_half(scale: AffectScale, row: Row) -> bool:
         return False
 
 
-def _gaps(survey: Survey) -> Iterator[str]:
+def _gaps(survey: FileCounts) -> Iterator[str]:
     if 0 < survey.without_split < survey.rows:
         yield f"{survey.without_split:,} of {survey.rows:,} rows name no split: their images are trained on"
     if survey.half_va:
         yield f"{survey.half_va:,} of {survey.rows:,} rows have one of valence and arousal: it is not used"
 
 
-def _unlisted(root: Path, survey: Survey) -> Iterator[str]:
+def _unlisted(root: Path, survey: FileCounts) -> Iterator[str]:
     """Images that lie beside listed ones without being listed."""
     lacking: dict[str, int] = {}
     for folder in sorted(survey.folders):
@@ -202,7 +202,7 @@ def _unlisted(root: Path, survey: Survey) -> Iterator[str]:
         yield f"images beside listed ones that no row names: {', '.join(some)}{more}"
 
 
-def _entries(table: Table, rules: Rules) -> Iterator[Entry]:
+def _entries(table: CsvFile, rules: Rules) -> Iterator[Entry]:
     return read_rows(table.rows(), partial(rules.face, Seen()))
 
 

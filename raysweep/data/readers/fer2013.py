@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.listing import Listing, Record
+from raysweep.data.listing import FaceRecord, Listing
 
 from .reader import Reader, fitting, wrong_release
-from .rows import Entry, Row, Table, count_rows, open_table, read_rows
+from .rows import CsvFile, Entry, Row, count_rows, open_table, read_rows
 from .values import Rejected, read_code, shown
 
 CODES = {0: "anger", 1: "disgust", 2: "fear", 3: "happiness", 4: "sadness", 5: "surprise", 6: "neutral"}
@@ -60,13 +60,13 @@ def read_fer2013(root: Path, options: Mapping[str, str]) -> Listing:
     )
 
 
-def _entries(table: Table) -> Iterator[Entry]:
+def _entries(table: CsvFile) -> Iterator[Entry]:
     return read_rows(table.rows(), partial(_face, table.file))
 
 
 def _face(file: Path, where: str, row: Row) -> Iterator[Entry]:
     expression, split = read_code(row["emotion"], CODES), read_usage(row["Usage"])
-    yield Record(file, expression, where, split=split, pixels=read_pixels(row["pixels"]))
+    yield FaceRecord(file, expression, where, split=split, pixels=read_pixels(row["pixels"]))
 
 
 def read_usage(text: str) -> str:

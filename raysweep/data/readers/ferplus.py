@@ -10,13 +10,13 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 
 from . import fer2013
 from .affectnet_codes import left_out, seven_classes
 from .ferplus_votes import CHOICES, derived_va, label, read_votes
 from .reader import Reader, fitting, wrong_release
-from .rows import Entry, Row, Table, count_rows, open_table, read_rows
+from .rows import CsvFile, Entry, Row, count_rows, open_table, read_rows
 from .values import Rejected, Seen, inside, shown
 
 FILE = "fer2013new.csv"
@@ -61,7 +61,7 @@ def _image_folders(root: Path) -> Path | None:
     return next((base for base in choices if all((base / name).is_dir() for name in FOLDERS.values())), None)
 
 
-def _pixel_table(file: Path, votes: Table) -> Table:
+def _pixel_table(file: Path, votes: CsvFile) -> CsvFile:
     table = open_table(file, votes.file.parent, fer2013.COLUMNS)
     rows, expected = (sum(1 for _ in each.rows(one_line=True)) for each in (table, votes))
     if rows != expected:
@@ -70,7 +70,7 @@ def _pixel_table(file: Path, votes: Table) -> Table:
     return table
 
 
-def _from_files(votes: Table, images: Path, options: Mapping[str, str]) -> Iterator[Entry]:
+def _from_files(votes: CsvFile, images: Path, options: Mapping[str, str]) -> Iterator[Entry]:
     return read_rows(votes.rows(), partial(_file, images, options, Seen()))
 
 
@@ -82,14 +82,14 @@ def _file(images: Path, options: Mapping[str, str], seen: Seen, where: str, row:
         yield from _listed(face, seen, row["Image name"])
 
 
-def _listed(face: Record, seen: Seen, name: str) -> Iterator[Entry]:
+def _listed(face: FaceRecord, seen: Seen, name: str) -> Iterator[Entry]:
     """The face, after a remark where its image has a row already. The official counts include the four there are."""
     if not seen.is_new(name):
         yield Problem(face.where, "duplicate row", f"{name} is listed before", str(face.path), fatal=False)
     yield face
 
 
-def _from_pixels(votes: Table, pixels: Table, options: Mapping[str, str]) -> Iterator[Entry]:
+def _from_pixels(votes: CsvFile, pixels: CsvFile, options: Mapping[str, str]) -> Iterator[Entry]:
     """The n-th row of one list with the n-th of the other; a stray quote must not join lines and shift the rest."""
     seen = Seen()
     for (where, row), (_, drawn) in zip(votes.rows(one_line=True), pixels.rows(one_line=True), strict=True):
@@ -110,11 +110,11 @@ def _pixels(file: Path, options: Mapping[str, str], seen: Seen, drawn: Row, wher
         yield from _listed(face, seen, row["Image name"])
 
 
-def _face(where: str, row: Row, path: Path, split: str, options: Mapping[str, str]) -> Record:
+def _face(where: str, row: Row, path: Path, split: str, options: Mapping[str, str]) -> FaceRecord:
     counts = read_votes([row[choice] for choice in CHOICES])
     expression, votes = label(counts, options["mode"])
     va = derived_va(counts) if options["va"] == "derived" else (math.nan, math.nan)
-    return Record(path, expression, where, va, split=split, votes=votes)
+    return FaceRecord(path, expression, where, va, split=split, votes=votes)
 
 
 READER = Reader(

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 
 from .class_names import ClassNames
 from .columns import open_user_table
 from .csv_table import read_face
 from .reader import Reader, fitting, held_out, wrong_release
-from .rows import Entry, Row, Table, count_rows, read_rows
+from .rows import CsvFile, Entry, Row, count_rows, read_rows
 from .values import USUAL, Rejected, Seen, inside, shown
 
 CLASSES = EXPRESSIONS[:7]
@@ -49,7 +49,7 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     notes = table.notes
     test, total = frozenset[str](), count_rows(file) - len(notes) - 1
     if "split" not in table.columns:
-        test = held_out({entry.subject for entry in _entries(table, test) if isinstance(entry, Record)})
+        test = held_out({entry.subject for entry in _entries(table, test) if isinstance(entry, FaceRecord)})
         notes += (f"split by subject (derived: {len(test)} subjects are held out for testing)",)
     return Listing(
         name="morphset",
@@ -65,7 +65,7 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     )
 
 
-def _entries(table: Table, test: frozenset[str]) -> Iterator[Entry]:
+def _entries(table: CsvFile, test: frozenset[str]) -> Iterator[Entry]:
     return read_rows(table.rows(), partial(_face, table.file.parent, test, Seen()))
 
 

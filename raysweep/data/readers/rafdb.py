@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 
 from .folders import image_names
 from .reader import Reader, fitting, wrong_release
@@ -90,7 +90,7 @@ def _entries(file: Path, root: Path, images: _Images) -> Iterator[Entry]:
             yield fault.at(where)
 
 
-def _face(where: str, words: list[str], images: _Images, seen: Seen) -> Record:
+def _face(where: str, words: list[str], images: _Images, seen: Seen) -> FaceRecord:
     if len(words) != 2:
         raise Rejected("bad row", f"a row needs a name and a code, but has {len(words)} words")
     name, code = words
@@ -98,7 +98,7 @@ def _face(where: str, words: list[str], images: _Images, seen: Seen) -> Record:
     split = name.partition("_")[0].lower()
     if split not in ("train", "test") or not name.lower().endswith((".jpg", ".jpeg")):
         raise Rejected("bad row", f"names are train_*.jpg or test_*.jpg, but this is {shown(name)}")
-    face = Record(path, read_code(code, CODES), where, split=split)
+    face = FaceRecord(path, read_code(code, CODES), where, split=split)
     seen.add(path)
     return face
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import BY_DESIGN, Listing, Problem, Record
+from raysweep.data.listing import BY_DESIGN, FaceRecord, Listing, Problem
 
 from .rows import Entry
 from .values import shown
@@ -67,7 +67,7 @@ def fitting(file: Path, title: str, make: Callable[[], Iterator[Entry]]) -> Iter
     head = list(islice(make(), TRIED))
     if not head:
         raise UserError(f"{file}: {title} needs rows, but the list has none")
-    if not any(isinstance(entry, Record) or entry.kind in BY_DESIGN for entry in head):
+    if not any(isinstance(entry, FaceRecord) or entry.kind in BY_DESIGN for entry in head):
         first = next(entry for entry in head if isinstance(entry, Problem))
         raise UserError(
             f"{file}: none of the first {len(head)} rows is one of {title}; the first: "

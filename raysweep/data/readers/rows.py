@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 
 from .values import Rejected, shown
 
@@ -26,7 +26,7 @@ _BLOCK = 1 << 16
 
 BLANK = " \t\r\n\v\f"
 
-Entry = Record | Problem
+Entry = FaceRecord | Problem
 Row = Mapping[str, str]
 
 
@@ -101,7 +101,7 @@ def _whole_values(text: str, delimiter: str) -> int | None:
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvFile:
     """A CSV list: its file, its name in `where`, its columns, and how many lines its header ends after.
 
     `columns`: a name for each that is used, "" for others. `notes`: lines with `#` above the header, without it.
@@ -190,7 +190,7 @@ def read_head(file: Path, name: str, rule: str) -> tuple[int, str, tuple[str, ..
     raise UserError(f"{file}: the file has no rows; its first line must be {rule}")
 
 
-def open_table(file: Path, root: Path, required: Sequence[str], headless: bool = False) -> Table:
+def open_table(file: Path, root: Path, required: Sequence[str], headless: bool = False) -> CsvFile:
     """The list at `file`, after a look at its header. `headless`: it may lack one and has the `required` columns then.
 
     Raises:
@@ -198,7 +198,7 @@ def open_table(file: Path, root: Path, required: Sequence[str], headless: bool =
     """
     name = file.relative_to(root).as_posix()
     number, text, _ = read_head(file, name, ",".join(required))
-    return Table(file, name, *_columns(file, number, text, required, headless))
+    return CsvFile(file, name, *_columns(file, number, text, required, headless))
 
 
 def _columns(

@@ -9,14 +9,14 @@ from torch import Tensor
 
 from raysweep.data.expressions import EXPRESSIONS
 
-from .keyed_draws import Draws, Table
+from .keyed_draws import Draws, ParameterTable
 from .raters import RaterModel, class_distributions, rater_probabilities
 
 DEFAULT_RATERS = RaterModel()
 
 
 @dataclass(frozen=True)
-class Affect(Table):
+class Affect(ParameterTable):
     """The true affect of N samples.
 
     `expressions` (N,) int64, the true class; `va` (N, 2) float32, the true affect point;

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from raysweep.core.keyed_random import derive_key, normal
 
-from .canvas import Canvas, Part, bump, chosen
+from .canvas import Canvas, Patch, bump, chosen
 from .scene import BAR, HAND, SCARF, Scene
 
 _FILM = 1 << 20
@@ -28,20 +28,20 @@ def draw_occluder(canvas: Canvas, skin: Tensor, scene: Scene) -> None:
         canvas.put(part, some=some)
 
 
-def _bar(part: Part, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _bar(part: Patch, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Coverage and brightness of a bar across the picture, each (n, h, w)."""
     across = part.x * 0.9 + part.y * (0.45 * x) - 0.55 * y
     return part.inside(0.15 - across.abs()), 1.0 - 1.2 * across.abs()
 
 
-def _scarf(part: Part, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _scarf(part: Patch, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Coverage and brightness of cloth over the lower face, each (n, h, w)."""
     edge = part.y + 0.20 * x * part.x + 0.06 * part.x.square() - 0.25 * y - 0.45
     weave = part.x * 9 + part.y * 6 + 64
     return part.inside(edge), 0.88 + 0.2 * (weave - weave.floor() - 0.5).abs()
 
 
-def _hand(part: Part, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+def _hand(part: Patch, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Coverage and brightness of four fingers held before the mouth, each (n, h, w)."""
     place = (part.x - 0.32 * x) / 0.125 + 64
     finger = place.floor()

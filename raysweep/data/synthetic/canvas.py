@@ -17,7 +17,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Part:
+class Patch:
     """A rectangle of some samples' pictures, taken out to be painted.
 
     `pixels` (m, 3, h, w) sRGB in [0, 1]; `x`, `y` (m, h, w) coordinates; `sharpness` = 1 / pixel size.
@@ -54,16 +54,16 @@ class Canvas:
     fv: Tensor
     sharpness: float
 
-    def take(self, box: Box, some: Tensor | None = None) -> Part:
+    def take(self, box: Box, some: Tensor | None = None) -> Patch:
         """Take a rectangle out (of some samples only) with feature coordinates; `put` brings it back."""
         pixels, fu, fv = (self.crop(plane, box, some) for plane in (self.pixels, self.fu, self.fv))
-        return Part(pixels, fu, fv, self.sharpness)
+        return Patch(pixels, fu, fv, self.sharpness)
 
-    def take_whole(self, some: Tensor) -> Part:
+    def take_whole(self, some: Tensor) -> Patch:
         """Take some samples' whole pictures out, with head coordinates."""
-        return Part(self.pixels[some], self.u[some], self.v[some], self.sharpness)
+        return Patch(self.pixels[some], self.u[some], self.v[some], self.sharpness)
 
-    def put(self, part: Part, box: Box | None = None, some: Tensor | None = None) -> None:
+    def put(self, part: Patch, box: Box | None = None, some: Tensor | None = None) -> None:
         """Replace the pixels of a rectangle by a part's."""
         target = self.pixels if box is None else self.pixels[(..., *_slices(box, self.pixels.shape[-1]))]
         if some is None:

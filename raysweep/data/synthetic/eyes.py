@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .canvas import Canvas, Part, bump, chosen, ramp
+from .canvas import Canvas, Patch, bump, chosen, ramp
 from .identity import Identity
-from .keyed_draws import Table
+from .keyed_draws import ParameterTable
 from .scene import Scene
 
 EYE_LINE = -0.115
@@ -25,7 +25,7 @@ _FRAME = torch.tensor([0.13, 0.11, 0.12]).reshape(3, 1, 1)
 
 
 @dataclass(frozen=True)
-class EyeShape(Table):
+class EyeShape(ParameterTable):
     """Lids and brow of both eyes (faces are symmetric here). All (n, 1, 1).
 
     `upper`, `lower` opening above and below the eye line; `slant` raises the inner end of the upper
@@ -85,7 +85,7 @@ def draw_eyes(canvas: Canvas, identity: Identity, eye: EyeShape, scene: Scene) -
     canvas.put(part, _EYES)
 
 
-def _draw_lids(part: Part, identity: Identity, across: Tensor, under_lid: Tensor, below: Tensor) -> None:
+def _draw_lids(part: Patch, identity: Identity, across: Tensor, under_lid: Tensor, below: Tensor) -> None:
     """Lash line, crease and lower lid. `under_lid`, `below` are distances from the upper and lower lid."""
     ends = part.inside((1.10 - across.square()).mul_(0.07))
     low = bump(below.sub_(0.008), 0.022).mul_(ends).mul_(0.35)

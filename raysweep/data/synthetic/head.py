@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .canvas import Canvas, bump, chosen, ramp, soft_edge
 from .identity import Identity
-from .keyed_draws import Table
+from .keyed_draws import ParameterTable
 from .scene import Scene
 
 _CENTRE = 0.02
@@ -19,7 +19,7 @@ _SHOULDERS = (-1.0, 0.58, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class HairShape(Table):
+class HairShape(ParameterTable):
     """The haircut, in head coordinates. All (n, 1, 1).
 
     `volume` of the cap relative to the head; `line` height of the hairline; `opening` half-width of
@@ -56,7 +56,7 @@ def shape_hair(identity: Identity) -> HairShape:
 
 
 @dataclass(frozen=True)
-class HeadShape(Table):
+class HeadShape(ParameterTable):
     """The outline: half-width, top and bottom half-heights, how the jaw narrows, ears. All (n, 1, 1)."""
 
     width: Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .keyed_draws import Draws, Table, hex_colours, mix_palette
+from .keyed_draws import Draws, ParameterTable, hex_colours, mix_palette
 
 _SKIN = hex_colours("f6d9c6", "f0c8ab", "e6b592", "d69f78", "c08a5f", "a06d47", "7d5235", "5e3b28")
 _HAIR_DARK = hex_colours("1d1715", "2b1d17", "3b261b", "533420", "6e4526")
@@ -22,7 +22,7 @@ _STYLE_OF_WOMEN = (3, 3, 3, 3, 2, 2, 2, 2, 6, 6, 4, 1)
 
 
 @dataclass(frozen=True)
-class Identity(Table):
+class Identity(ParameterTable):
     """Parameters of N people: lengths in half-canvas units, colours sRGB in [0, 1], shares in [0, 1]."""
 
     skin: Tensor

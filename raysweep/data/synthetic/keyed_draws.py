@@ -36,7 +36,7 @@ class Draws:
 
 
 @dataclass(frozen=True)
-class Table:
+class ParameterTable:
     """Base of the parameter tables: every field is a tensor whose first axis is the sample."""
 
     def rows(self, where: slice | Tensor) -> Self:

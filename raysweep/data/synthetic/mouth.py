@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .canvas import Canvas, Part, bump, ramp
+from .canvas import Canvas, Patch, bump, ramp
 from .identity import Identity
-from .keyed_draws import Table
+from .keyed_draws import ParameterTable
 
 _LIP = torch.tensor([0.74, 0.25, 0.27]).reshape(3, 1, 1)
 _DARK = torch.tensor([0.21, 0.06, 0.06]).reshape(3, 1, 1)
@@ -19,7 +19,7 @@ _TEETH = torch.tensor([0.96, 0.94, 0.89]).reshape(3, 1, 1)
 
 
 @dataclass(frozen=True)
-class MouthShape(Table):
+class MouthShape(ParameterTable):
     """Geometry of the mouth in feature coordinates, y downwards. All (n, 1, 1).
 
     `left_y`, `right_y` heights of the corners (smaller is higher); `upper`, `lower` outer edges of the
@@ -112,7 +112,7 @@ def _lip_colour(identity: Identity) -> Tensor:
     return identity.skin * (0.82 - 0.54 * red) + _LIP * (0.7 * red)
 
 
-def _inner_mouth(part: Part, mouth: MouthShape, y: Tensor, top: Tensor, bottom: Tensor, x2: Tensor) -> Tensor:
+def _inner_mouth(part: Patch, mouth: MouthShape, y: Tensor, top: Tensor, bottom: Tensor, x2: Tensor) -> Tensor:
     """Colours inside an open mouth: upper teeth, sometimes lower teeth, tongue, dark. (n, 3, h, w)."""
     gap = mouth.gap_up + mouth.gap_down
     above = y - bottom

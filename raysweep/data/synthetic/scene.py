@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .keyed_draws import Draws, Table, hex_colours, mix_palette
+from .keyed_draws import Draws, ParameterTable, hex_colours, mix_palette
 
 _BACKDROP = hex_colours("c9d6df", "e3dccf", "b8c4b1", "d9c2b8", "a9b3c9", "e8e4da")
 _WILD = hex_colours("22303c", "5b6b4d", "8c5a3c", "c7b299", "6f7f94", "d8d8d0", "3a2a2e", "7fa3a8")
@@ -16,7 +16,7 @@ NO_OCCLUSION, BAR, SCARF, HAND = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
-class Scene(Table):
+class Scene(ParameterTable):
     """Everything that is neither the person nor the expression; all draws scale with `nuisance`."""
 
     roll: Tensor

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .canvas import Canvas, blob, bump, chosen, ramp
 from .identity import Identity
-from .keyed_draws import Table
+from .keyed_draws import ParameterTable
 from .mouth import MouthShape
 from .scene import Scene
 
@@ -26,7 +26,7 @@ _RED = torch.tensor([0.86, 0.30, 0.28]).reshape(3, 1, 1)
 
 
 @dataclass(frozen=True)
-class SkinShape(Table):
+class SkinShape(ParameterTable):
     """The nose and how deep every fold and line is cut. All (n, 1, 1)."""
 
     nose_width: Tensor

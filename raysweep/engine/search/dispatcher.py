@@ -18,7 +18,7 @@ from raysweep.pipeline import CellResult, FitEvent, build_validation, load_sets
 from raysweep.store.store import Store
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .optuna_study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, Asked
+from .optuna_study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, ProposedPoint
 
 LOOK_EVERY = 2.0
 """Seconds between looks at what other launches do on the same storage."""
@@ -66,7 +66,7 @@ class Running:
     """A trial on its way. `seconds` on devices so far; `lost_seconds`: of processes of it that died."""
 
     study: ArmStudy
-    asked: Asked
+    asked: ProposedPoint
     trial: SearchTrial
     experiment: Experiment
     began: bool = False
@@ -223,7 +223,7 @@ class Desk:
             return running
         return None
 
-    def _understood(self, study: ArmStudy, asked: Asked) -> Running | None:
+    def _understood(self, study: ArmStudy, asked: ProposedPoint) -> Running | None:
         """What is to be trained; a point that cannot be is failed at once."""
         try:
             experiment = study.arm.at(asked.point)

@@ -42,7 +42,7 @@ COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass
-class Asked:
+class ProposedPoint:
     """A point that Optuna proposed. `token`: OptunaSearch's name of it; `trial`: Optuna's own, for attributes; `taken`:
     another launch took this one for dead and has queued the point again."""
 
@@ -125,7 +125,7 @@ class ArmStudy:
         )
         self._start = search.start_points(arm.cell.experiment)
         self._tokens = itertools.count()
-        self._asked: Asked | None = None
+        self._asked: ProposedPoint | None = None
 
     def adopt(self) -> list[FrozenTrial]:
         """Stop what dead launches left running and queue it again. Returns what was left."""
@@ -144,7 +144,7 @@ class ArmStudy:
         """How many trials other launches run."""
         return sum(t.user_attrs.get(LAUNCH) != self.launch for t in self._trials(TrialState.RUNNING))
 
-    def ask(self) -> Asked:
+    def ask(self) -> ProposedPoint:
         """The next point: what a stopped trial left, else a start point, else the sampler's."""
         self._queue_start_point()
         token = f"{self.arm.name}-{next(self._tokens)}"
@@ -156,7 +156,7 @@ class ArmStudy:
         asked.token = token
         return asked
 
-    def report(self, asked: Asked, epoch: int, score: float) -> None:
+    def report(self, asked: ProposedPoint, epoch: int, score: float) -> None:
         """A score of the curve, each epoch once; of several objectives Optuna keeps none."""
         single = len(self.arm.search.objectives) == 1
         if single and epoch not in asked.reported and math.isfinite(score):
@@ -164,26 +164,26 @@ class ArmStudy:
             with _noticing(asked):
                 self.tune.on_trial_result(asked.token, {self.tune.metric: score, "training_iteration": epoch})
 
-    def note(self, asked: Asked, name: str, value: Any) -> None:
+    def note(self, asked: ProposedPoint, name: str, value: Any) -> None:
         """Set an attribute of the trial."""
         with _noticing(asked):
             asked.trial.set_user_attr(name, value)
 
-    def is_hopeless(self, asked: Asked) -> bool:
+    def is_hopeless(self, asked: ProposedPoint) -> bool:
         """Optuna's pruner about what was reported so far."""
         trial = self.study.get_trials(deepcopy=False)[asked.number]
         return self.pruner.prune(self.study, trial)
 
-    def complete(self, asked: Asked, scores: Mapping[str, float]) -> None:
+    def complete(self, asked: ProposedPoint, scores: Mapping[str, float]) -> None:
         """`scores`: by name, as `validation/<name>`, finite where they are objectives."""
         self.note(asked, SCORES, {name: value for name, value in scores.items() if math.isfinite(value)})
         values = {name: scores[f"validation/{name}"] for name in self.arm.search.objectives}
         self.tune.on_trial_complete(asked.token, values)
 
-    def prune(self, asked: Asked) -> None:
+    def prune(self, asked: ProposedPoint) -> None:
         self.tune.on_trial_complete(asked.token, {})
 
-    def fail(self, asked: Asked, cause: str) -> None:
+    def fail(self, asked: ProposedPoint, cause: str) -> None:
         self.note(asked, CAUSE, cause[:2000])
         self.tune.on_trial_complete(asked.token, None, error=True)
 
@@ -199,7 +199,7 @@ class ArmStudy:
         self._queue_again(number, point)
         return True
 
-    def twin(self, asked: Asked, key: str) -> FrozenTrial | None:
+    def twin(self, asked: ProposedPoint, key: str) -> FrozenTrial | None:
         """An earlier trial of this search that ended with the same numbers to be had."""
         stopped = self._stopped()
         ended = (trial for trial in self._trials(*COUNTED) if trial.number not in stopped)
@@ -251,11 +251,11 @@ class ArmStudy:
         """The search space, run by OptunaSearch for every new trial: Optuna's define-by-run style."""
         trial.set_user_attr(LAUNCH, self.launch)
         point = self.arm.search.point(self.arm.cell.experiment, lambda path, values: _suggested(trial, path, values))
-        self._asked = Asked("", trial.number, point, trial)
+        self._asked = ProposedPoint("", trial.number, point, trial)
 
 
 @contextmanager
-def _noticing(asked: Asked) -> Iterator[None]:
+def _noticing(asked: ProposedPoint) -> Iterator[None]:
     """A trial that is over for everybody else cannot be changed."""
     try:
         yield

@@ -20,7 +20,7 @@ from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_che
 
 from .attention import attention_arrays
 from .fit import CHECKPOINT, cost, device_words, trainer_after
-from .labels import Adapted
+from .labels import AdaptedTargets
 
 
 def run_evaluate(stage: Stage, context: Context) -> CellResult:
@@ -132,7 +132,7 @@ def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor
         "extra_selected": context.product(shown["chosen"])[rows],
     }
     if "adapted" in shown:
-        adapted: Adapted = context.product(shown["adapted"])
+        adapted: AdaptedTargets = context.product(shown["adapted"])
         arrays |= {"extra_labels_new": adapted.labels_N[rows], "extra_va_new": adapted.va_N2[rows]}
     if "target_probs" in data.info:
         arrays["extra_truth_labels"] = data.info["target_probs"][rows].argmax(1)

@@ -23,7 +23,7 @@ from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
 from raysweep.pipeline.key_fields import key_fields
 from raysweep.pipeline.known import Known
 from raysweep.pipeline.stage import Stage
-from raysweep.training import EpochResult, Part, Trainer, load_checkpoint, save_checkpoint
+from raysweep.training import EpochResult, Trainer, TrainingPart, load_checkpoint, save_checkpoint
 from raysweep.training.selection import check_metric, watched
 
 State = dict[str, Any]
@@ -236,7 +236,7 @@ def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
     return trainer
 
 
-def _parts(stage: Stage, context: Context) -> dict[str, list[Part]]:
+def _parts(stage: Stage, context: Context) -> dict[str, list[TrainingPart]]:
     """What this training passes over, and what joins up to this epoch: "trained" and "extra"."""
     inputs = {name: source for epoch in chain(stage) for name, source in epoch.inputs.items()}
     return {

@@ -19,13 +19,13 @@ from raysweep.labels import class_centroids, class_stats, gaussian_stats, map_va
 from raysweep.pipeline.execution import Context
 from raysweep.pipeline.key_fields import HELD_OUT, key_fields
 from raysweep.pipeline.stage import Stage
-from raysweep.training import Given, Part, build_targets, given_labels
+from raysweep.training import Given, TrainingPart, build_targets, given_labels
 
 from .fit import trainer_after
 
 
 @dataclass(frozen=True)
-class Adapted:
+class AdaptedTargets:
     """An extra set after step 3. `labels_N` and `va_N2` as they are trained on; `notes` for a reader."""
 
     labels_N: Tensor
@@ -38,7 +38,7 @@ class Adapted:
         (folder / "notes.json").write_text(json.dumps(self.notes))
 
     @classmethod
-    def read(cls, folder: Path) -> Adapted:
+    def read(cls, folder: Path) -> AdaptedTargets:
         with np.load(folder / "adapted.npz", allow_pickle=False) as arrays:
             labels, va, selected = (torch.from_numpy(arrays[name]) for name in ("labels", "va", "selected"))
         return cls(labels, va, selected, tuple(json.loads((folder / "notes.json").read_text())))
@@ -155,7 +155,7 @@ def run_pseudo_va(stage: Stage, context: Context) -> Tensor:
     return va
 
 
-def run_adapt(stage: Stage, context: Context) -> Adapted:
+def run_adapt(stage: Stage, context: Context) -> AdaptedTargets:
     """Statistics of all of B and all of A, applied to the remainder of B (Algorithms 1 and 2) or to all of it."""
     joint: Joint = stage.aside["joint"]
     target, extra = (_with_va(stage, role, context) for role in ("target", "extra"))
@@ -170,10 +170,10 @@ def run_adapt(stage: Stage, context: Context) -> Adapted:
         rest = extra.rows[~selected[extra.rows]]  # what M_A agrees with keeps its label, also where all VA are mapped
         known = rest[va[rest].isfinite().all(1)]
         labels[known] = relabel_by_centroid(va[known].double(), centroids)
-    return Adapted(labels, va, selected, notes)
+    return AdaptedTargets(labels, va, selected, notes)
 
 
-def run_targets(stage: Stage, context: Context) -> Part:
+def run_targets(stage: Stage, context: Context) -> TrainingPart:
     labels = stage.inputs["labels"]
     given: Given = context.product(labels)
     data: FaceData = context.product(labels.inputs["data"])
@@ -182,7 +182,7 @@ def run_targets(stage: Stage, context: Context) -> Part:
     elif not stage.params.get("own_va", True):
         given = replace(given, va_N2=torch.full_like(given.va_N2, torch.nan))
     if "adapted" in stage.inputs:
-        adapted: Adapted = context.product(stage.inputs["adapted"])
+        adapted: AdaptedTargets = context.product(stage.inputs["adapted"])
         changed = adapted.labels_N != given.labels_N
         true = torch.where(changed, adapted.labels_N, given.true_N)
         votes = torch.where(changed[:, None], torch.nan, given.votes_NK)  # nobody voted for a new name
@@ -191,7 +191,7 @@ def run_targets(stage: Stage, context: Context) -> Part:
     if "chosen" in stage.inputs:
         given = given.only(torch.nonzero(context.product(stage.inputs["chosen"])).flatten())
     targets = build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name)
-    return Part(data, replace(targets, weights_N=targets.weights_N * stage.params.get("weight", 1.0)))
+    return TrainingPart(data, replace(targets, weights_N=targets.weights_N * stage.params.get("weight", 1.0)))
 
 
 def write_tensor(value: Tensor, folder: Path) -> None:

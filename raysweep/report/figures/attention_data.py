@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raysweep.artifacts.adapted_labels import Array
-from raysweep.artifacts.attention_maps import Attention, is_flat, likeness
+from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, likeness
 from raysweep.core.formatting import arm_name
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import AxisRecord, StudyRecord
@@ -17,7 +17,7 @@ from raysweep.report.results.statistics import spread
 
 from .series import Line, Point
 
-Maps = Mapping[tuple[str, int], Attention]
+Maps = Mapping[tuple[str, int], AttentionMaps]
 """By name of the arm and replicate, complete cells only."""
 
 MOST_COLUMNS = 6
@@ -86,7 +86,7 @@ def gallery(summary: Summary) -> Gallery | None:
     wanted = [(group, name, arm) for group, name, where in _columns(study, other) if (arm := summary.arm(where))]
     if not _has_maps([arm for _, _, arm in wanted]):
         return None
-    best: list[tuple[tuple[str, str], Attention]] = []
+    best: list[tuple[tuple[str, str], AttentionMaps]] = []
     replicate = 0
     for number in study.replicates:
         found = [((g, name), looks) for g, name, arm in wanted if (looks := _looks(arm, number))]
@@ -206,17 +206,17 @@ def _has_maps(arms: Sequence[ArmSummary]) -> bool:
     return first is not None and first.attention() is not None
 
 
-def _looks(arm: ArmSummary, replicate: int) -> Attention | None:
+def _looks(arm: ArmSummary, replicate: int) -> AttentionMaps | None:
     return next((c.attention() for c in arm.cells if c.complete and c.replicate == replicate), None)
 
 
-def _same_images(ours: Attention, theirs: Attention) -> bool:
+def _same_images(ours: AttentionMaps, theirs: AttentionMaps) -> bool:
     """Whether maps can be compared: of the same images, at as many places."""
     same = all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in ("rows", "labels", "pixels"))
     return same and ours.maps.shape == theirs.maps.shape
 
 
-def _faces(looks: Sequence[Attention]) -> tuple[Face, ...]:
+def _faces(looks: Sequence[AttentionMaps]) -> tuple[Face, ...]:
     """The first face of classes evenly spread."""
     first = looks[0].first_faces() if looks else {}
     kept = some([str(k) for k in first], MOST_FACES)
@@ -228,7 +228,7 @@ def _faces(looks: Sequence[Attention]) -> tuple[Face, ...]:
     )
 
 
-def _mean_likeness(ours: Attention | None, theirs: Attention | None) -> float | None:
+def _mean_likeness(ours: AttentionMaps | None, theirs: AttentionMaps | None) -> float | None:
     """Over images; None for absent cells, for other images, and where nothing can be compared."""
     if ours is None or theirs is None or not _same_images(ours, theirs):
         return None

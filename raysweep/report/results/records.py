@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from raysweep.artifacts.adapted_labels import Arrays
-from raysweep.artifacts.attention_maps import Attention
+from raysweep.artifacts.attention_maps import AttentionMaps
 
 from .searches import SEARCHED, TUNING, SearchPlan, SearchRecord
 
@@ -21,7 +21,7 @@ History = Callable[[str], Sequence[tuple[int, float]]]
 Labels = Callable[[], Arrays | None]
 """The arrays of a cell's `labels.npz`, or None. Reads the store when called."""
 
-Looks = Callable[[], Attention | None]
+Looks = Callable[[], AttentionMaps | None]
 """What a cell's `attention.npz` holds, or None. Reads the store when called."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysweep.data.listing import Listing, Problem, Record
+from raysweep.data.listing import FaceRecord, Listing, Problem
 
 CLASSES = ("neutral", "happiness", "sadness")
 
@@ -22,18 +22,18 @@ def photograph(path: Path, seed: int, size=(40, 50), **options) -> Path:
     return path
 
 
-def listing(root: Path, entries: Iterable[Record | Problem], **fields) -> Listing:
+def listing(root: Path, entries: Iterable[FaceRecord | Problem], **fields) -> Listing:
     standard = {"name": "small", "release": "of the tests", "classes": CLASSES, "files": ()}
     return Listing(root=root, entries=entries, **{**standard, **fields})
 
 
-def small_set(root: Path, count: int = 24) -> list[Record | Problem]:
+def small_set(root: Path, count: int = 24) -> list[FaceRecord | Problem]:
     """Photographs, faces with VA alone, votes, a missing file, a bad row, one left out by design."""
-    entries: list[Record | Problem] = []
+    entries: list[FaceRecord | Problem] = []
     for i in range(count):
         path = photograph(root / f"{i:03}.{'jpg' if i % 2 else 'png'}", i, size=(40 + i, 50))
         entries.append(
-            Record(
+            FaceRecord(
                 path=path,
                 expression="" if i % 6 == 5 else CLASSES[i % 3],
                 where=f"list.csv:{i + 2}",
@@ -44,7 +44,7 @@ def small_set(root: Path, count: int = 24) -> list[Record | Problem]:
                 box=(2, 3, 30, 40) if i % 3 == 1 else None,
             )
         )
-    entries.insert(3, Record(root / "gone.png", "neutral", "list.csv:99"))
+    entries.insert(3, FaceRecord(root / "gone.png", "neutral", "list.csv:99"))
     entries.insert(9, Problem("list.csv:100", "bad row", "3 values, but 5 columns"))
     entries.insert(10, Problem("list.csv:101", "no majority", "2 of 4", fatal=True))
     return entries

@@ -11,7 +11,7 @@ from PIL import Image
 
 from raysweep.cli.data import main
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.detect import detector_words, is_to_be_found, with_face
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS
@@ -56,7 +56,7 @@ def prepare(root: Path, target: Path, pictures: dict[str, Image.Image], detector
     for row, (name, picture) in enumerate(pictures.items(), 2):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(root / name, **options)
-        records.append(Record(root / name, "neutral", f"list.csv:{row}"))
+        records.append(FaceRecord(root / name, "neutral", f"list.csv:{row}"))
     crop = Crop(64, 0.1, detector_words() if detector is None else detector)
     return prepare_listing(listing(root, records), target, crop, min_classes=1)
 
@@ -64,7 +64,7 @@ def prepare(root: Path, target: Path, pictures: dict[str, Image.Image], detector
 def box_of(picture: Image.Image):
     from raysweep.data.prepare.decode import Photo
 
-    return with_face(Record(Path("a"), "", ""), Photo(picture, *picture.size)).box
+    return with_face(FaceRecord(Path("a"), "", ""), Photo(picture, *picture.size)).box
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def test_the_crop_is_that_of_a_box(tmp_path):
     """Cut out as if the list had named the box that is found, with the same margin."""
     picture = scene((230, 120, 128))
     found = prepare(tmp_path, tmp_path / "found", {"a.png": picture})
-    named = Record(tmp_path / "a.png", "neutral", "list.csv:2", box=box_of(picture))
+    named = FaceRecord(tmp_path / "a.png", "neutral", "list.csv:2", box=box_of(picture))
     prepare_listing(listing(tmp_path, [named]), tmp_path / "named", Crop(64, 0.1), min_classes=1)
     images = [np.load(tmp_path / name / IMAGES) for name in ("found", "named")]
     assert np.array_equal(*images)
@@ -156,9 +156,9 @@ def test_photographs_without_a_face_are_left_out_and_counted(tmp_path):
 def test_nothing_is_looked_for_where_the_list_says_where_it_is(tmp_path):
     picture = scene(size=(60, 50))
     picture.save(tmp_path / "a.png")
-    boxed = Record(tmp_path / "a.png", "neutral", "1", box=(5, 5, 30, 30))
-    marked = Record(tmp_path / "a.png", "neutral", "2", landmarks=(20, 20, 40, 20, 30, 30, 22, 40, 38, 40))
-    listed = Record(tmp_path / "a.csv", "neutral", "3", pixels=bytes(48 * 48))
+    boxed = FaceRecord(tmp_path / "a.png", "neutral", "1", box=(5, 5, 30, 30))
+    marked = FaceRecord(tmp_path / "a.png", "neutral", "2", landmarks=(20, 20, 40, 20, 30, 30, 22, 40, 38, 40))
+    listed = FaceRecord(tmp_path / "a.csv", "neutral", "3", pixels=bytes(48 * 48))
     assert not any(map(is_to_be_found, (boxed, marked, listed)))
     manifest = prepare_listing(
         listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, detector_words()), min_classes=1

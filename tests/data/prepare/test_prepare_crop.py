@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.prepare.align import TEMPLATE, four_points, similarity
 from raysweep.data.prepare.crop import Place, cut_out, find_face
 from raysweep.data.prepare.decode import Photo, Unreadable
 
 
 def record(**fields):
-    return Record(path=None, expression="neutral", where="", **fields)
+    return FaceRecord(path=None, expression="neutral", where="", **fields)
 
 
 def photo(pixels):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.prepare.crop import cut_out, find_face
 from raysweep.data.prepare.decode import Unreadable, grey_square, read_photo
 from tests.data.prepare.listings import photograph
@@ -107,7 +107,7 @@ def test_a_large_jpeg_is_decoded_smaller_where_the_crop_shrinks_it(tmp_path):
     whole, half = (read_photo(path, lambda width, height, s=s: s) for s in (1.9, 2.5))
     assert (whole.rgb.size, half.rgb.size) == ((403, 301), (202, 151))
     assert (half.width, half.height) == (403, 301)
-    record = Record(path, "neutral", "", box=(100, 50, 200, 160))
+    record = FaceRecord(path, "neutral", "", box=(100, 50, 200, 160))
     crops = []
     for photo in (whole, half):
         place, _ = find_face(record, photo.width, photo.height, 0.1)
@@ -118,7 +118,7 @@ def test_a_large_jpeg_is_decoded_smaller_where_the_crop_shrinks_it(tmp_path):
 def test_the_central_square_is_that_of_an_unprepared_folder(tmp_path):
     path = photograph(tmp_path / "a.png", 1, size=(71, 50))
     photo = read_photo(path, lambda width, height: 50 / 32)
-    place, _ = find_face(Record(path, "neutral", ""), photo.width, photo.height, 0.1)
+    place, _ = find_face(FaceRecord(path, "neutral", ""), photo.width, photo.height, 0.1)
     assert np.array_equal(cut_out(photo, place, 32), central_square(path, 32))
 
 

@@ -15,7 +15,7 @@ from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.location import Home, home, home_place
@@ -43,7 +43,7 @@ def store(place, tmp_path, name="rafdb", size=32, **fields):
 def test_a_prepared_set_loads_by_name(place, tmp_path):
     manifest = store(place, tmp_path, notes=("derived VA, no claim",))
     data = load_data(Data(source="rafdb", image_size=32))
-    records = {r.path.name: r for r in small_set(tmp_path / "raw") if isinstance(r, Record)}
+    records = {r.path.name: r for r in small_set(tmp_path / "raw") if isinstance(r, FaceRecord)}
     mine = sorted((r for r in records.values() if r.path.exists()), key=lambda r: not r.expression)
     fingerprint = f"{manifest.fingerprint} with 4 of VA alone"
     assert (data.name, data.classes, data.fingerprint) == ("rafdb", CLASSES, fingerprint)
@@ -84,7 +84,10 @@ def test_votes_for_none_of_the_classes_are_no_votes(place, tmp_path):
     path = photograph(tmp_path / "a.png", 1)
     votes = [0.0] * 8
     votes[EXPRESSIONS.index("contempt")] = 3.0
-    records = [Record(path, "neutral", "1", votes=tuple(votes)), Record(path, "happiness", "2", votes=(2.0,) * 8)]
+    records = [
+        FaceRecord(path, "neutral", "1", votes=tuple(votes)),
+        FaceRecord(path, "happiness", "2", votes=(2.0,) * 8),
+    ]
     prepare_listing(listing(tmp_path, records), place.folder("two", 32), Crop(32))
     data = read_prepared(place.folder("two", 32), "two")
     assert data.votes[0].isnan().all()
@@ -104,7 +107,7 @@ def test_what_is_not_prepared_says_what_to_type(place, tmp_path):
 
 def test_sets_with_valence_and_arousal_alone_cannot_be_classified(place, tmp_path):
     path = photograph(tmp_path / "a.png", 1)
-    records = [Record(path, "", "1", va=(0.1, 0.2))]
+    records = [FaceRecord(path, "", "1", va=(0.1, 0.2))]
     prepare_listing(listing(tmp_path, records), place.folder("va", 32), Crop(32))
     with pytest.raises(UserError, match="all 1 images have valence and arousal alone"):
         load_data(Data(source="va", image_size=32))

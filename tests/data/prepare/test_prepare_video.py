@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 from raysweep.data.prepare import video
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.manifest import IMAGES, LABELS, PROBLEMS
@@ -40,14 +40,16 @@ def film(path: Path, frames: int = 30, size=(96, 64)) -> Path:
 
 
 def records_of(path: Path, frames, **fields):
-    return [Record(path, "neutral", f"{path.name}:{f}", frame=f, **{"box": (2, 2, 40, 60), **fields}) for f in frames]
+    return [
+        FaceRecord(path, "neutral", f"{path.name}:{f}", frame=f, **{"box": (2, 2, 40, 60), **fields}) for f in frames
+    ]
 
 
 @pytest.mark.parametrize("kind", ["mp4", "avi"])
 def test_each_record_gets_its_frame(tmp_path, kind):
     path = film(tmp_path / f"a.{kind}")
     wanted = [0, 1, 7, 7, 20, 29]
-    still = Record(Path(), "happiness", "still", pixels=bytes([9]) * 16)
+    still = FaceRecord(Path(), "happiness", "still", pixels=bytes([9]) * 16)
     manifest = prepare_listing(
         listing(tmp_path, [*records_of(path, wanted), still]), tmp_path / "set", Crop(32, 0.0), min_classes=1
     )

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 from raysweep.data.prepare import finalize as finish
 from raysweep.data.prepare import staging as drafts
 from raysweep.data.prepare import writer as write
@@ -52,7 +52,7 @@ def stored(tmp_path):
 
 def test_images_and_labels_agree_with_the_records(stored):
     entries, folder, manifest = stored
-    records = {r.where: r for r in entries if isinstance(r, Record)}
+    records = {r.where: r for r in entries if isinstance(r, FaceRecord)}
     images = np.load(folder / IMAGES, mmap_mode="r")
     rows = pq.read_table(folder / LABELS).to_pylist()
     assert images.shape == (24, 3, 32, 32)
@@ -87,7 +87,7 @@ def test_the_manifest_counts_what_is_stored(stored):
         ("list.csv:100", "bad row", "", "yes"),
         ("list.csv:101", "no majority", "", "yes"),
     ]
-    records = [r for r in entries if isinstance(r, Record) and r.where != "list.csv:99"]
+    records = [r for r in entries if isinstance(r, FaceRecord) and r.where != "list.csv:99"]
     for split in ("train", "validation", "test"):
         for name in (*CLASSES, ""):
             mine = [r for r in records if r.split == split and r.expression == name]
@@ -241,7 +241,7 @@ def test_killed_for_good_in_the_midst_it_goes_on_and_leaves_no_workers(tmp_path)
     assert not (tmp_path / "a").exists()
     while _alive(killed.pid):  # the session's workers end by themselves
         time.sleep(0.05)
-    records = [Record(path, CLASSES[i % 3], str(i)) for i, path in enumerate(sorted(root.iterdir()))]
+    records = [FaceRecord(path, CLASSES[i % 3], str(i)) for i, path in enumerate(sorted(root.iterdir()))]
     inodes = (draft_folder(tmp_path / "a") / "store" / IMAGES).stat().st_ino
     prepare(root, tmp_path / "a", records, chunk_size=4)
     assert (tmp_path / "a" / IMAGES).stat().st_ino == inodes  # the same file went on
@@ -279,7 +279,7 @@ def test_a_hopeless_set_is_refused_before_all_of_it_is_read(tmp_path):
     def entries():
         for i in range(1000):
             read.append(i)
-            yield Record(tmp_path / f"{i}.png", "neutral", str(i))
+            yield FaceRecord(tmp_path / f"{i}.png", "neutral", str(i))
 
     with pytest.raises(UserError, match=r"at most 5% of the rows .* are: image missing"):
         prepare(tmp_path, tmp_path / "set", entries(), max_bad=0.05, fields={"total": 1000})
@@ -318,7 +318,7 @@ def test_other_photographs_under_the_same_lists_are_noticed(stored, tmp_path, ch
 def test_a_copy_of_a_set_is_the_same_set(stored, tmp_path):
     entries, folder, manifest = stored
     shutil.copytree(tmp_path / "raw", tmp_path / "copy")  # with other dates
-    moved = [replace(e, path=tmp_path / "copy" / e.path.name) if isinstance(e, Record) else e for e in entries]
+    moved = [replace(e, path=tmp_path / "copy" / e.path.name) if isinstance(e, FaceRecord) else e for e in entries]
     assert prepare(tmp_path / "copy", folder, moved) == manifest
 
 
@@ -344,8 +344,8 @@ def test_names_of_any_kind(tmp_path):
     odd = os.fsdecode(b"ol\xe9.png")
     names = ["grün 顔 \U0001f600.png", "x" * 240 + ".png", 'a,"b"\n.png', odd]
     deep = tmp_path / "raw" / ("d" * 200) / ("e" * 200)
-    records = [Record(photograph(deep / name, i), "neutral", f"row {i}") for i, name in enumerate(names)]
-    records.append(Record(deep / os.fsdecode(b"gone\xe9\n.png"), "neutral", "row 9"))
+    records = [FaceRecord(photograph(deep / name, i), "neutral", f"row {i}") for i, name in enumerate(names)]
+    records.append(FaceRecord(deep / os.fsdecode(b"gone\xe9\n.png"), "neutral", "row 9"))
     prepare(tmp_path / "raw", tmp_path / "set", records)
     paths = pq.read_table(tmp_path / "set" / LABELS)["path"].to_pylist()
     assert [path.rpartition("/")[2] for path in paths] == [*names[:3], "ol\\udce9.png"]
@@ -401,9 +401,9 @@ def test_a_full_disk_is_said_and_can_be_gone_on_from(stored, tmp_path, monkeypat
 
 
 def test_frames_of_a_video_stay_in_one_chunk():
-    films = [Record(Path(f"{v}.mp4"), "neutral", "", frame=f) for v in range(3) for f in range(7)]
+    films = [FaceRecord(Path(f"{v}.mp4"), "neutral", "", frame=f) for v in range(3) for f in range(7)]
     films.insert(3, Problem("x", "VA out of range", "", path="0.mp4"))
-    stills = [Record(Path(f"{i}.png"), "neutral", "") for i in range(9)]
+    stills = [FaceRecord(Path(f"{i}.png"), "neutral", "") for i in range(9)]
     assert [len(chunk.entries) for chunk in cut([*stills, *films], 4)] == [4, 4, 9, 7, 7]
     assert len({chunk.name for chunk in cut(stills, 4)}) == 3
 
@@ -421,7 +421,7 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, monkeypatch):
         def entries():
             for i in range(count):
                 pixels = i.to_bytes(4, "little")
-                yield Record(Path("."), CLASSES[i % 3], str(i), pixels=pixels, va=(0.1, 0.2), subject=str(i))
+                yield FaceRecord(Path("."), CLASSES[i % 3], str(i), pixels=pixels, va=(0.1, 0.2), subject=str(i))
 
         seen = []
         target = tmp_path / str(count)

@@ -9,7 +9,7 @@ from raysweep.config.experiment import Data, Experiment
 from raysweep.core.errors import UserError
 from raysweep.data.classes import ClassChanges, changed_classes, in_order_of
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
-from raysweep.data.listing import Record
+from raysweep.data.listing import FaceRecord
 from raysweep.data.load import load_data
 from raysweep.data.prepare.crop import Crop
 from raysweep.data.prepare.location import Home
@@ -48,9 +48,9 @@ def donor(home, tmp_path, name="affectnet", classes=EXPRESSIONS, seed=0, size=32
     for i, (point, k) in enumerate(zip(va.tolist(), labels, strict=True)):
         if (expression := EXPRESSIONS[k]) in classes:
             known = (float("nan"),) * 2 if expression in unknown else tuple(point)
-            entries.append(Record(photo, expression, f"list:{i}", known))
-    entries += [Record(photo, name, f"test:{name}", (0.99, -0.99), split="test") for name in classes]
-    entries += [Record(photo, "", "list:none", (0.9, 0.9)), Record(photo, "neutral", "list:no VA")]
+            entries.append(FaceRecord(photo, expression, f"list:{i}", known))
+    entries += [FaceRecord(photo, name, f"test:{name}", (0.99, -0.99), split="test") for name in classes]
+    entries += [FaceRecord(photo, "", "list:none", (0.9, 0.9)), FaceRecord(photo, "neutral", "list:no VA")]
     some = listing(tmp_path / "donor", iter(entries), name="affectnet", classes=classes, reader="affectnet")
     return prepare_listing(some, home.folder(name, size), Crop(size))
 
@@ -104,7 +104,9 @@ def stored(home, tmp_path, name="affectnet", target="wild", classes=EXPRESSIONS)
     photo, at = photograph(tmp_path / "w" / "a.png", 2), np.random.default_rng(7).uniform(-1, 1, (300, 2))
     at = np.concatenate([at, AFFECTNET_MEANS])  # so that every class has a frame
     likely = posterior(at, len(classes)).argmax(1)
-    entries = [Record(photo, classes[k], f"w:{i}", tuple(va)) for i, (k, va) in enumerate(zip(likely, at, strict=True))]
+    entries = [
+        FaceRecord(photo, classes[k], f"w:{i}", tuple(va)) for i, (k, va) in enumerate(zip(likely, at, strict=True))
+    ]
     some = listing(tmp_path / "w", iter(entries), name="affwild", classes=classes, gaussians=gaussians)
     manifest = prepare_listing(some, home.folder(target, 32), Crop(32))
     return manifest, read_prepared(home.folder(target, 32), target)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 from raysweep.data.readers import read_listing
 from tests.data.readers.trees import picture
 
@@ -24,7 +24,7 @@ def table(root: Path, header: str, row: str, count: int = 12, encoding: str = "u
 def faces(file: Path, /, **options: str):
     listing = read_listing("csv", file, options)
     entries = list(listing.entries)
-    records = [entry for entry in entries if isinstance(entry, Record)]
+    records = [entry for entry in entries if isinstance(entry, FaceRecord)]
     problems = [entry for entry in entries if isinstance(entry, Problem)]
     return listing, records, [(problem.where, problem.kind) for problem in problems]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from raysweep.data.listing import Problem, Record
+from raysweep.data.listing import FaceRecord, Problem
 from raysweep.data.readers import READERS, read_listing
 from raysweep.data.readers.affectnet_csv import COLUMNS as AFFECTNET
 from raysweep.data.readers.ferplus_votes import CHOICES
@@ -19,8 +19,8 @@ def read(name, root, **options):
     """The listing, its records and its problems."""
     listing = read_listing(name, root, options)
     entries = list(listing.entries)
-    assert all(isinstance(entry, (Record, Problem)) for entry in entries)
-    return listing, [e for e in entries if isinstance(e, Record)], [e for e in entries if isinstance(e, Problem)]
+    assert all(isinstance(entry, (FaceRecord, Problem)) for entry in entries)
+    return listing, [e for e in entries if isinstance(e, FaceRecord)], [e for e in entries if isinstance(e, Problem)]
 
 
 def kinds(problems):

@@ -9,7 +9,7 @@ import torch
 
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
-from raysweep.data.listing import PROBLEMS, SPLITS, Listing, Problem, Record
+from raysweep.data.listing import PROBLEMS, SPLITS, FaceRecord, Listing, Problem
 from raysweep.data.prepare.parquet_rows import problem_rows
 from raysweep.data.readers import READERS, read_listing, recognise
 
@@ -43,7 +43,7 @@ def last_options(name: str) -> dict[str, str]:
 def check_entries(listing: Listing) -> None:
     for entry in listing.entries:
         entry.where.encode()
-        if isinstance(entry, Record):
+        if isinstance(entry, FaceRecord):
             check_record(entry, listing)
         else:
             check_problem(entry)
@@ -55,7 +55,7 @@ def check_problem(problem: Problem) -> None:
     assert len(problem.detail.encode()) < LONGEST_ERROR
 
 
-def check_record(record: Record, listing: Listing) -> None:
+def check_record(record: FaceRecord, listing: Listing) -> None:
     assert record.path.is_relative_to(listing.root)
     assert ".." not in record.path.parts
     assert record.expression in listing.classes or (not record.expression and not math.isnan(record.va[0]))
