@@ -77,6 +77,7 @@ def test_studies_are_found_from_any_folder(python, tmp_path):
     said = done([python, "-m", "raysweep.run", "--list"], tmp_path)
     assert listed(said.stdout) == {Path(name).stem for name in studies(ROOT / "search_spaces")}
     assert "in /" not in said.stdout  # one place: nothing to tell apart
+    assert done([python.parent / "raysweep", "run", "--list"], tmp_path).stdout == said.stdout
     typo = done([python, "-m", "raysweep.run", "ablation_alhpa"], tmp_path, code=2)
     assert "did you mean 'ablation_alpha'?" in typo.stderr
 

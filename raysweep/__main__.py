@@ -1,0 +1,48 @@
+"""`raysweep COMMAND ...`, the same as `python -m raysweep.COMMAND ...`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from raysweep import __version__
+from raysweep.core.errors import unknown_name
+from raysweep.core.formatting import leave
+
+COMMANDS = {
+    "run": "train a study's table, plan it, or look after its store",
+    "report": "make tables and figures of what MLflow has",
+    "data": "prepare data sets, and look at them before training on them",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: the command's; 2 where there is no such command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in (["-h"], ["--help"]):
+        print(usage())
+        return 0
+    if words[:1] == ["--version"]:
+        print(f"raysweep {__version__}")
+        return 0
+    if not words or words[0] not in COMMANDS:
+        problem = f"raysweep: {unknown_name('command', words[0], COMMANDS)}\n" if words else ""
+        print(f"{problem}{usage()}", file=sys.stderr)
+        return 2
+    code: int = import_module(f"raysweep.cli.{words[0]}").main(words[1:])
+    return code
+
+
+def usage() -> str:
+    lines = [f"  {name:8} {what}" for name, what in COMMANDS.items()]
+    return "\n".join(["usage: raysweep COMMAND ...", "", *lines, "", "raysweep COMMAND --help says more of each."])
+
+
+def console() -> None:
+    """The installed command `raysweep`."""
+    leave(main())
+
+
+if __name__ == "__main__":
+    leave(main())
