@@ -8,14 +8,40 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from pydantic import AfterValidator, TypeAdapter
+from typing_extensions import TypedDict
+
+from raysweep.core.errors import describe
+from raysweep.core.hashing import file_checksum
+from raysweep.core.notices import passed_over
+from raysweep.store.verified import altered_file
 
 from .dataset import FaceData
 from .npy import NO_ARRAY
 
 _ARRAYS = ("images", "labels", "va", "votes", "subjects", "splits")
+
+
+def _of_arrays(files: dict[str, str]) -> dict[str, str]:
+    if not {f"{name}.npy" for name in _ARRAYS} <= files.keys() or any("/" in name for name in files):
+        raise ValueError("its files are not those of a data set")
+    return files
+
+
+class _Description(TypedDict):
+    name: str
+    classes: list[str]
+    fingerprint: str
+    notes: list[str]
+    info: dict[str, Any]
+    files: Annotated[dict[str, str], AfterValidator(_of_arrays)]
+
+
+_DESCRIPTION = TypeAdapter(_Description)
 
 
 def save_packed(data: FaceData, folder: Path) -> None:
@@ -29,7 +55,10 @@ def save_packed(data: FaceData, folder: Path) -> None:
         for key in data.info.keys() - facts.keys():
             np.save(draft / f"info-{key}.npy", data.info[key].numpy(), allow_pickle=False)
         words = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
-        (draft / "data.json").write_text(json.dumps({**words, "notes": data.notes, "info": facts}))
+        files = {path.name: file_checksum(path) for path in sorted(draft.glob("*.npy"))}
+        (draft / "data.json").write_text(json.dumps({**words, "notes": data.notes, "info": facts, "files": files}))
+        if folder.exists() and load_packed(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another process was quicker
             os.replace(draft, folder)
     finally:
@@ -37,13 +66,25 @@ def save_packed(data: FaceData, folder: Path) -> None:
 
 
 def load_packed(folder: Path) -> FaceData | None:
-    """Read back what `save_packed` wrote, images memory-mapped copy-on-write; None when it is not there."""
+    """Read back what `save_packed` wrote, images memory-mapped copy-on-write; None when it is not there.
+
+    What is damaged, or older than checksums, counts as missing; that is said.
+    """
     try:
-        words = json.loads((folder / "data.json").read_text())
-        arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}
-    except NO_ARRAY:  # of words that are no JSON, too
+        words = _DESCRIPTION.validate_json((folder / "data.json").read_bytes())
+    except FileNotFoundError:
         return None
-    info = {p.stem.removeprefix("info-"): _read(p) for p in sorted(folder.glob("info-*.npy"))}
+    except (OSError, ValueError) as error:  # pydantic's is a ValueError
+        passed_over(str(folder), f"its data.json cannot be used ({describe(error)}); it is made anew")
+        return None
+    if altered := altered_file(folder, words["files"]):
+        passed_over(str(folder), f"{altered} is not what was written; it is made anew")
+        return None
+    try:
+        arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}
+        info = {p.stem.removeprefix("info-"): _read(p) for p in sorted(folder.glob("info-*.npy"))}
+    except NO_ARRAY:
+        return None
     return FaceData(  # no built-in set borrows Gaussians
         name=words["name"],
         classes=tuple(words["classes"]),

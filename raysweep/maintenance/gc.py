@@ -95,15 +95,17 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
     live, until it is clear whether its heart beats.
 
     Raises:
-        UserError: `delete`, and a launch lives whose needs are not known yet, or no launch has said what it needs.
-            Nothing is removed.
+        UserError: `delete`, and a launch lives whose needs are not known yet, no launch has said what it needs, or a
+            record cannot be read. Nothing is removed.
     """
     watch = watch or Watch(store)
     holders = watch.surely_living() if delete else watch.holders()
     launches = living(store, holders)
-    records = read_records(store)
+    broken: list[str] = []
+    records = read_records(store, broken=broken)
     held = sizes_by_key(store)
     if delete:
+        _check_readable(store, broken)
         _check_known(launches, records, held)
     needed = _needed(records, launches)
     reserved = _reserved(watch, holders)
@@ -115,6 +117,16 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
             for name in pile.names:
                 pile.remove(name)
     return Collection(store.url, _by_study(held, needed), found, old, launches, delete, bool(records))
+
+
+def _check_readable(store: Store, broken: Sequence[str]) -> None:
+    """Refuse while a record cannot be read: what it refers to would look as if nobody needed it."""
+    if broken:
+        more = f" and {plural(len(broken) - 1, 'more record')}" if len(broken) > 1 else ""
+        raise UserError(
+            f"{store.url}/{broken[0]}{more} cannot be used, so nobody knows what that launch needs: nothing was "
+            "removed; launch its study again, which trains nothing that is there already, remove the file, then --gc"
+        )
 
 
 def _check_known(launches: Sequence[Living], records: Sequence[LaunchRecord], held: Mapping[str, int]) -> None:

@@ -1,22 +1,28 @@
 """Files of a store, by name below its root: in a local folder, or behind any fsspec URL.
 
-Names are relative, with slashes. Small files are read and written whole; a reader of a local store never sees
+Names are relative, with slashes; one that leads out of the store is refused (`names.OutsideStore`), one in a listing
+passed over. Small files are read and written whole; a reader of a local store never sees
 half of one, a reader of a remote one may (so whoever reads them checks).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 from raysweep.core.errors import UserError, describe
+from raysweep.core.notices import passed_over
 
 from .disk_full import writing
+from .names import below, inside, usable
 from .process import Process
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
@@ -59,7 +65,7 @@ class LocalFiles:
 
     def read(self, name: str) -> bytes | None:
         try:
-            return (self.root / name).read_bytes()
+            return read_regular(self.root / below(name))
         except FileNotFoundError:
             return None
 
@@ -73,7 +79,7 @@ class LocalFiles:
             try:
                 draft.parent.mkdir(parents=True, exist_ok=True)
                 draft.write_bytes(content)
-                self._move(draft, self.root / name)
+                self._move(draft, inside(self.root, name))
             finally:
                 draft.unlink(missing_ok=True)
 
@@ -89,7 +95,7 @@ class LocalFiles:
                 return
 
     def remove(self, name: str) -> None:
-        path = self.root / name
+        path = inside(self.root, name)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
             return
@@ -98,21 +104,25 @@ class LocalFiles:
             with contextlib.suppress(OSError):  # not empty, or gone
                 path.parent.rmdir()
 
+    def _top(self, folder: str) -> Path:
+        return self.root / below(folder) if folder else self.root
+
     def names(self, folder: str) -> list[str]:
+        top = self._top(folder)
         try:
-            return sorted(os.listdir(self.root / folder))
+            return usable(sorted(os.listdir(top)), str(top))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def sizes(self, folder: str) -> dict[str, int]:
         found: dict[str, int] = {}
-        top = self.root / folder
+        top = self._top(folder)
         for place, _, files in os.walk(top):
             for file in files:
                 path = Path(place, file)
                 with contextlib.suppress(FileNotFoundError):  # others write and remove at the same time
                     found[str(path.relative_to(top))] = path.stat().st_size
-        return found
+        return {name: found[name] for name in usable(found, str(top))}
 
     def send(self, source: Path, name: str) -> None:
         draft = draft_path(self.root)
@@ -120,14 +130,14 @@ class LocalFiles:
             try:
                 draft.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, draft)
-                self._move(draft, self.root / name)
+                self._move(draft, inside(self.root, name))
             finally:
                 draft.unlink(missing_ok=True)
 
     def fetch(self, name: str, target: Path) -> bool:
         try:
             with writing(target.parent):
-                shutil.copyfile(self.root / name, target)
+                shutil.copyfile(self.root / below(name), target)
         except FileNotFoundError:
             return False
         return True
@@ -145,12 +155,15 @@ class RemoteFiles:
         self.fs, self.top = _filesystem(url)
 
     def _path(self, name: str) -> str:
-        return f"{self.top}/{name}"
+        return f"{self.top}/{below(name)}"
+
+    def _folder(self, name: str) -> str:
+        return self._path(name) if name else self.top
 
     def read(self, name: str) -> bytes | None:
         try:
             content: bytes = self.fs.cat_file(self._path(name))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
         return content
 
@@ -160,7 +173,7 @@ class RemoteFiles:
             return {}
         found = self.fs.cat(list(paths), on_error="return") if len(paths) > 1 else self._read_one(*paths)
         for content in found.values():
-            if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+            if isinstance(content, Exception) and not isinstance(content, (FileNotFoundError, IsADirectoryError)):
                 raise content
         return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
 
@@ -187,19 +200,21 @@ class RemoteFiles:
     def names(self, folder: str) -> list[str]:
         self.fs.invalidate_cache()
         try:
-            paths = self.fs.ls(self._path(folder), detail=False)
+            paths = self.fs.ls(self._folder(folder), detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return sorted({path.rstrip("/").rpartition("/")[2] for path in paths if self._is_below(path, folder)})
+        found = {path.rstrip("/").rpartition("/")[2] for path in paths if self._is_below(path, folder)}
+        return usable(sorted(found), f"{self.url}/{folder}")
 
     def sizes(self, folder: str) -> dict[str, int]:
         self.fs.invalidate_cache()
-        found: dict[str, dict[str, Any]] = self.fs.find(self._path(folder), detail=True)
-        start = len(self._path(folder)) + 1
-        return {path[start:]: int(info["size"]) for path, info in found.items() if self._is_below(path, folder)}
+        found: dict[str, dict[str, Any]] = self.fs.find(self._folder(folder), detail=True)
+        start = len(self._folder(folder)) + 1
+        sizes = {path[start:]: int(info["size"]) for path, info in found.items() if self._is_below(path, folder)}
+        return {name: sizes[name] for name in usable(sizes, f"{self.url}/{folder}")}
 
     def _is_below(self, path: str, folder: str) -> bool:
-        return len(path.rstrip("/")) > len(self._path(folder)) + 1
+        return len(path.rstrip("/")) > len(self._folder(folder)) + 1
 
     def send(self, source: Path, name: str) -> None:
         with writing(self.url):
@@ -216,6 +231,40 @@ class RemoteFiles:
         except FileNotFoundError:
             return False
         return True
+
+
+def read_regular(path: Path) -> bytes | None:
+    """A whole file; None, which is said, where something else has its place: a folder, a pipe, a device.
+
+    Raises:
+        OSError: there is nothing, or it cannot be read.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link to itself, a socket
+            raise
+    else:
+        if is_regular(os.fstat(handle)):
+            with open(handle, "rb") as stream:
+                return stream.read()
+        os.close(handle)
+    passed_over(str(path), "no file")
+    return None
+
+
+def read_json(content: bytes) -> dict[str, Any] | None:
+    """A JSON object; None for anything else, such as half of one."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def is_regular(found: os.stat_result) -> bool:
+    """Whether it is a file that can be read to an end."""
+    return stat.S_ISREG(found.st_mode)
 
 
 def draft_path(root: Path) -> Path:

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from time import monotonic, sleep
 
+from .files import read_json
 from .process import Process, host_id
-from .store import Store, read_json
+from .store import Store
 
 TTL_SECONDS = 30.0
 """Without a heartbeat for this long a holder counts as dead."""
+
+
+LATEST = 1e11
+"""Seconds since 1970 after which no time is believed."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,12 @@ class Watch:
 
 
 def parse_holder(token: str, content: bytes) -> Holder | None:
-    """What a holder's file says; None while it is being written to a store that does not write whole files."""
-    words = read_json(content)
-    process = None if words is None else Process.parse(str(words["process"]))
-    if words is None or process is None:
+    """What a holder's file says; None where it is none, as while it is being written to a store at a URL."""
+    words = read_json(content) or {}
+    owner, machine, since = (words.get(name) for name in ("owner", "machine", "since"))
+    process = Process.parse(str(words.get("process")))
+    if process is None or not isinstance(owner, str) or not isinstance(machine, str):
         return None
-    return Holder(token, words["owner"], words["machine"], process, words["since"])
+    if not isinstance(since, int | float) or not 0 <= since < LATEST:
+        return None
+    return Holder(token, owner, machine, process, float(since))

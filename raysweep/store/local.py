@@ -13,7 +13,8 @@ from typing import Any
 from raysweep.core.hashing import file_checksum
 
 from .disk_full import writing
-from .files import draft_path, new_draft
+from .files import draft_path, is_regular, new_draft, read_json, read_regular
+from .names import inside, product_fault
 
 MANIFEST = "manifest.json"
 
@@ -34,11 +35,11 @@ class LocalProducts:
             yield from (entry.name for entry in entries if not entry.name.startswith("."))
 
     def has(self, key: str) -> bool:
-        manifest = read_manifest(self.folder(key))
+        manifest = read_manifest(self.folder(key), key)
         return manifest is not None and looks_whole(self.folder(key), manifest)
 
     def get(self, key: str) -> Manifest | None:
-        manifest = read_manifest(self.folder(key))
+        manifest = read_manifest(self.folder(key), key)
         return manifest if manifest is not None and is_intact(self.folder(key), manifest) else None
 
     def put(self, key: str, write: Callable[[Path], None], facts: Manifest) -> Path:
@@ -56,7 +57,7 @@ class LocalProducts:
         aside = draft_path(self.root)
         aside.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            os.replace(self.folder(key), aside)  # a reader finds all of it or nothing
+            os.replace(inside(self.root, f"stages/{key}"), aside)  # a reader finds all of it or nothing
         shutil.rmtree(aside, ignore_errors=True)
 
     def partial_file(self, key: str, name: str) -> Path | None:
@@ -64,7 +65,7 @@ class LocalProducts:
         return path if path.exists() else None
 
     def save_partial(self, key: str, name: str, write: Callable[[Path], None]) -> None:
-        target = self.root / "partial" / key / name
+        target = inside(self.root, f"partial/{key}/{name}")
         with writing(self.root):
             draft = new_draft(self.root)
             try:
@@ -75,11 +76,11 @@ class LocalProducts:
                 shutil.rmtree(draft, ignore_errors=True)
 
     def drop_partial(self, key: str) -> None:
-        shutil.rmtree(self.root / "partial" / key, ignore_errors=True)
+        shutil.rmtree(inside(self.root, f"partial/{key}"), ignore_errors=True)
 
     def _move_in(self, key: str, draft: Path) -> None:
         """Rename a draft into place, unless an intact product is there or another process is quicker."""
-        final = self.folder(key)
+        final = inside(self.root, f"stages/{key}")
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists():
             if self.get(key) is not None:
@@ -106,35 +107,38 @@ def manifest_bytes(manifest: Manifest) -> bytes:
     return json.dumps(manifest, indent=1).encode()
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: Path, key: str) -> Manifest | None:
     """What a folder's manifest says; None when there is none that can be used."""
     try:
-        return parse_manifest((folder / MANIFEST).read_bytes())
+        content = read_regular(folder / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    return None if content is None else parse_manifest(content, key)
 
 
-def parse_manifest(content: bytes) -> Manifest | None:
-    try:
-        manifest = json.loads(content)
-    except ValueError:
-        return None
-    return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), dict) else None
+def parse_manifest(content: bytes, key: str) -> Manifest | None:
+    """What a product's manifest says; None where it is none, is another product's, or names what no product has."""
+    manifest = read_json(content)
+    known = manifest is not None and manifest.get("key", key) == key and not product_fault(manifest)
+    return manifest if known else None
 
 
 def looks_whole(folder: Path, manifest: Manifest) -> bool:
     """Whether every file is there, as long as it was. Manifests of old have no sizes."""
     sizes = manifest.get("sizes", {})
     try:
-        found = {name: (folder / name).stat().st_size for name in manifest["files"]}
+        found = {name: (folder / name).stat() for name in manifest["files"]}
     except OSError:
         return False
-    return all(sizes.get(name, size) == size for name, size in found.items())
+    return all(is_regular(stat) and sizes.get(name, stat.st_size) == stat.st_size for name, stat in found.items())
 
 
 def is_intact(folder: Path, manifest: Manifest) -> bool:
     """Whether every file has its checksum."""
     try:
-        return all(file_checksum(folder / name) == digest for name, digest in manifest["files"].items())
+        files = manifest["files"].items()
+        return all(
+            is_regular((folder / name).stat()) and file_checksum(folder / name) == digest for name, digest in files
+        )
     except OSError:
         return False

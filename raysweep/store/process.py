@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 BEGAN = time.monotonic()
 """When this process began, as nearly as Python can tell."""
@@ -33,7 +36,7 @@ class Process:
         """What `word` gave, or None for anything else."""
         host, _, numbers = word.partition("-")
         pid, _, start = numbers.partition("-")
-        return cls(host, int(pid), int(start)) if pid.isdigit() and start.isdigit() else None
+        return cls(host, int(pid), int(start)) if _NUMBER.fullmatch(pid) and _NUMBER.fullmatch(start) else None
 
     @property
     def word(self) -> str:

@@ -8,8 +8,8 @@ write the same product never mix their files. A checkpoint of unfinished work is
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -20,8 +20,10 @@ from raysweep.core.hashing import file_checksum
 from .disk_full import writing
 from .files import RemoteFiles, draft_path, new_draft
 from .local import MANIFEST, Manifest, is_intact, looks_whole, manifest_bytes, parse_manifest, read_manifest, seal
+from .names import DIGEST, below
+from .verified import altered_file
 
-STAMP = "checked.json"
+_NUMBER = re.compile(r"[0-9]{1,12}")
 
 FEW = 500
 """Up to so many keys are asked for one by one, at the same time; for more the whole store is listed."""
@@ -34,7 +36,7 @@ class RemoteProducts:
         self.files, self.local = files, local
 
     def folder(self, key: str) -> Path:
-        return self.local / "products" / key
+        return self.local / "products" / below(key)
 
     def keys(self) -> Iterator[str]:
         yield from self.files.names("stages")
@@ -54,7 +56,8 @@ class RemoteProducts:
             if key in wanted:
                 there.setdefault(key, {})[name] = size
         contents = self.files.read_all(f"stages/{key}/{MANIFEST}" for key, sizes in there.items() if MANIFEST in sizes)
-        manifests = {name.split("/")[1]: parse_manifest(content) for name, content in contents.items()}
+        places = {name: name.split("/")[1] for name in contents}
+        manifests = {key: parse_manifest(contents[name], key) for name, key in places.items()}
         return frozenset(key for key, found in manifests.items() if found is not None and _whole(found, there[key]))
 
     def get(self, key: str) -> Manifest | None:
@@ -108,12 +111,12 @@ class RemoteProducts:
 
     def drop_partial(self, key: str) -> None:
         self.files.remove(f"partial/{key}")
-        shutil.rmtree(self.local / "partial" / key, ignore_errors=True)
+        shutil.rmtree(self.local / "partial" / below(key), ignore_errors=True)
 
     def _manifest(self, key: str) -> Manifest | None:
         """What the store's manifest says, when every file it names is there in its length."""
         content = self.files.read(f"stages/{key}/{MANIFEST}")
-        manifest = None if content is None else parse_manifest(content)
+        manifest = None if content is None else parse_manifest(content, key)
         whole = manifest is not None and _whole(manifest, self.files.sizes(f"stages/{key}"))
         return manifest if whole else None
 
@@ -130,7 +133,7 @@ class RemoteProducts:
         except BaseException:
             self.files.remove(f"stages/{key}/{manifest['at']}")
             raise
-        broken = None if before is None else parse_manifest(before)
+        broken = None if before is None else parse_manifest(before, key)
         if broken is not None and broken.get("at"):
             self.files.remove(f"stages/{key}/{broken['at']}")
         return True
@@ -138,16 +141,9 @@ class RemoteProducts:
     def _cached(self, key: str, manifest: Manifest) -> bool:
         """Whether the local copy is this product: checksums count again only where a file's size or time moved."""
         folder = self.folder(key)
-        if read_manifest(folder) != manifest or not looks_whole(folder, manifest):
+        if read_manifest(folder, key) != manifest or not looks_whole(folder, manifest):
             return False
-        stamp = _stamp(folder, manifest)
-        if _read_stamp(folder) == stamp:
-            return True
-        if not is_intact(folder, manifest):
-            return False
-        with writing(self.local):
-            _write_stamp(folder, manifest)
-        return True
+        return altered_file(folder, manifest["files"]) is None
 
     def _fetch(self, key: str, manifest: Manifest) -> bool:
         with writing(self.local):
@@ -169,7 +165,6 @@ class RemoteProducts:
         """Make a checked folder the local copy, unless another process of this machine has just done so."""
         final = self.folder(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        _write_stamp(draft, manifest)
         if final.exists() and not self._cached(key, manifest):
             aside = draft_path(self.local)
             os.replace(final, aside)
@@ -186,7 +181,7 @@ class RemoteProducts:
         for version in self.files.names(f"partial/{key}"):
             stem, _, words = version.rpartition("@")
             number, _, checksum = words.partition("-")
-            if stem == name and number.isdigit():
+            if stem == name and _NUMBER.fullmatch(number) and DIGEST.fullmatch(checksum):
                 found.append((int(number), version, checksum))
         return found
 
@@ -216,23 +211,3 @@ def _whole(manifest: Manifest, sizes: dict[str, int]) -> bool:
     wanted = {_place("", manifest, name).removeprefix("stages//"): name for name in manifest["files"]}
     lengths = manifest.get("sizes", {})
     return all(place in sizes and lengths.get(name, sizes[place]) == sizes[place] for place, name in wanted.items())
-
-
-def _stamp(folder: Path, manifest: Manifest) -> dict[str, list[int]]:
-    """Size and time of last change of every file."""
-    stats = {name: (folder / name).stat() for name in manifest["files"]}
-    return {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}
-
-
-def _read_stamp(folder: Path) -> dict[str, list[int]] | None:
-    try:
-        stamp: dict[str, list[int]] = json.loads((folder / STAMP).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return stamp
-
-
-def _write_stamp(folder: Path, manifest: Manifest) -> None:
-    draft = folder / f".{STAMP}.{secrets.token_hex(4)}"
-    draft.write_text(json.dumps(_stamp(folder, manifest)))
-    os.replace(draft, folder / STAMP)

@@ -24,9 +24,10 @@ from typing import Any
 
 import raysweep
 from raysweep.core.errors import UserError, describe
+from raysweep.core.notices import passed_over
 
 from .disk_full import StoreFull as StoreFull
-from .files import Files, LocalFiles, RemoteFiles
+from .files import Files, LocalFiles, RemoteFiles, read_json
 from .local import MANIFEST as MANIFEST
 from .local import LocalProducts, Manifest
 from .remote import RemoteProducts
@@ -140,7 +141,10 @@ class Store:
     def failure(self, key: str) -> dict[str, Any] | None:
         """What `note_failure` was told last, or None."""
         content = self.files.read(f"failed/{key}.json")
-        return None if content is None else read_json(content)
+        facts = None if content is None else read_json(content)
+        if content is not None and facts is None:
+            passed_over(f"{self.url}/failed/{key}.json", "no JSON object: the stage counts as not tried")
+        return facts
 
     def forget_failure(self, key: str) -> None:
         self.files.remove(f"failed/{key}.json")
@@ -156,9 +160,14 @@ class Store:
         """The version of the layout; None when nothing says it. Refuses a newer one."""
         content = self._first_look()
         words = None if content is None else read_json(content)
+        if content is not None and words is None:
+            passed_over(f"{self.url}/{VERSION_FILE}", "no JSON object")
         if words is None:
             return None
-        version = int(words.get("store_version", 1))
+        version = words.get("store_version", 1)
+        if not isinstance(version, int):
+            passed_over(f"{self.url}/{VERSION_FILE}", f"its store_version is {str(version)[:40]!r}")
+            return None
         if version > STORE_VERSION:
             raise UserError(
                 f"the store {self.url} was written by raysweep {words.get('raysweep', '?')} (store version {version}, "
@@ -178,15 +187,6 @@ class Store:
                 f"the store {self.url} cannot be reached ({describe(error)}): check the address, the network and the "
                 "credentials"
             ) from error
-
-
-def read_json(content: bytes) -> dict[str, Any] | None:
-    """A JSON object; None for anything else, such as half of one."""
-    try:
-        value = json.loads(content)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _cache_of(url: str) -> Path:

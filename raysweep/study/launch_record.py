@@ -8,13 +8,27 @@ import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
+
+from raysweep.core.bounds import unzipped
+from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import NUMERICS
 from raysweep.pipeline import KINDS
 from raysweep.pipeline.stage import Stage, ancestry
 
 from .identity import SetIdentity
+
+ENDING = ".json.gz"
+
+MOST_BYTES = 200_000_000
+"""Of a record, unpacked: of 100,000 stages it has about ten million."""
+
+
+class BadRecord(UserError):
+    """A file among the records that is none, or one of something else."""
+
 
 Slot = tuple[str, str, str, str, int]
 """Which cell of all studies: study, preset, where the data set was read, arm, replicate."""
@@ -50,7 +64,7 @@ class LaunchRecord:
     fingerprints: Mapping[str, str]
     numerics: Mapping[str, int]
     trials: bool
-    entries: Sequence[CellEntry]
+    entries: Sequence[Annotated[CellEntry, BeforeValidator(_entry)]]
     stages: Sequence[str]
     inputs: Sequence[Sequence[int]]
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -83,17 +97,44 @@ class LaunchRecord:
         return gzip.compress(json.dumps(words).encode(), compresslevel=5)
 
     @classmethod
-    def unpacked(cls, content: bytes) -> LaunchRecord | None:
-        """What `packed` gave; None for half of it, as a store out of order may have."""
+    def unpacked(cls, content: bytes, file: str) -> LaunchRecord:
+        """What `packed` gave, read from a name below a store.
+
+        Raises:
+            BadRecord: it is no record, half of one, or one of another study or launch than its name says.
+        """
         try:
-            words: dict[str, Any] = json.loads(gzip.decompress(content))
-        except (OSError, EOFError, ValueError, zlib.error):
-            return None
-        return cls(**{**words, "entries": [CellEntry(*entry) for entry in words["entries"]]})
+            words = json.loads(unzipped(content, MOST_BYTES))
+            record = _RECORD.validate_python(words)
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:  # pydantic's is a ValueError
+            raise BadRecord(_first_fault(error)) from None
+        if record.file != file:
+            raise BadRecord(f"it says that it is {record.file!r}")
+        places = range(len(record.stages))
+        if any(entry.stage not in places for entry in record.entries):
+            raise BadRecord("a cell's last stage is not in it")
+        if len(record.inputs) != len(places) or any(place not in places for below in record.inputs for place in below):
+            raise BadRecord("a stage's inputs are not in it")
+        return record
 
     @property
     def file(self) -> str:
-        return f"studies/{self.study}/{self.launch}{'.trials' if self.trials else ''}.json.gz"
+        return f"studies/{self.study}/{self.launch}{'.trials' if self.trials else ''}{ENDING}"
+
+
+def _entry(value: Any) -> Any:
+    """An entry as `packed` writes it: arm, number, stage."""
+    return dict(zip(("arm", "number", "stage"), value, strict=True)) if isinstance(value, list | tuple) else value
+
+
+def _first_fault(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"no launch record ({'.'.join(map(str, first['loc']))}: {first['msg']})"
+    return f"no launch record ({describe(error)})"
+
+
+_RECORD = TypeAdapter(LaunchRecord)
 
 
 def record_of(

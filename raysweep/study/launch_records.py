@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from raysweep.core.notices import passed_over
 from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
 
 from .identity import SetIdentity
-from .launch_record import CellEntry, LaunchRecord, Slot, record_of
+from .launch_record import ENDING, BadRecord, CellEntry, LaunchRecord, Slot, record_of
 from .plan import Plan
 
 
@@ -75,12 +76,21 @@ def has_launch(store: Store, study: str, launch: str) -> bool:
     return any(name.startswith(f"{launch}.") for name in store.files.names(f"studies/{study}"))
 
 
-def read_records(store: Store, study: str | None = None) -> list[LaunchRecord]:
-    """Every record, oldest first; of one study or of all. Files that cannot be read are passed over."""
+def read_records(store: Store, study: str | None = None, broken: list[str] | None = None) -> list[LaunchRecord]:
+    """Every record, oldest first; of one study or of all. Files that cannot be used are passed over, which is said, and
+    their names put into `broken`."""
     studies = store.files.names("studies") if study is None else [study]
     names = [f"studies/{own}/{name}" for own in studies for name in store.files.names(f"studies/{own}")]
-    contents = store.files.read_all(name for name in names if name.endswith(".json.gz"))
-    found = [record for record in map(LaunchRecord.unpacked, contents.values()) if record is not None]
+    contents = store.files.read_all(name for name in names if name.endswith(ENDING))
+    found, bad = [], [name for name in names if name.endswith(ENDING) and name not in contents]
+    for name, content in contents.items():
+        try:
+            found.append(LaunchRecord.unpacked(content, name))
+        except BadRecord as error:
+            passed_over(f"{store.url}/{name}", str(error))
+            bad.append(name)
+    if broken is not None:
+        broken += sorted(bad)
     return sorted(found, key=lambda record: (record.time, record.launch))
 
 

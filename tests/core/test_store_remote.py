@@ -190,9 +190,9 @@ class TestMistakes:
         assert "\n" not in str(caught.value)
 
     def test_a_missing_package(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(sys.modules, "s3fs", None)
-        with pytest.raises(UserError, match="pip install s3fs"):
-            Store("s3://bucket/folder", tmp_path)
+        monkeypatch.setitem(sys.modules, "gcsfs", None)
+        with pytest.raises(UserError, match="pip install gcsfs"):
+            Store("gs://bucket/folder", tmp_path)
 
     def test_a_store_out_of_reach(self, tmp_path, monkeypatch):
         def unreachable(self, path, *words, **more):

@@ -233,7 +233,7 @@ def test_liveness_equals_walking_the_graphs(squares):
             [SetIdentity("squares", squares.fingerprint, "squares")],
             [("a", n, final) for n, final in enumerate(finals)],
         )
-        record = LaunchRecord.unpacked(record.packed())
+        record = LaunchRecord.unpacked(record.packed(), record.file)
         for _ in range(5):
             chosen = rng.sample(range(6), rng.randint(0, 6))
             expected = {
@@ -253,9 +253,8 @@ def test_a_big_record(squares):
         for epoch in range(100):
             before = Stage("fit", {"epoch": epoch}, {"before": before, "trained0": data})
         finals.append(("arm", number, Stage("evaluate", {}, {"model": before})))
-    record = LaunchRecord.unpacked(
-        record_of("s", "p", "l", [SetIdentity("squares", squares.fingerprint, "squares")], finals).packed()
-    )
+    record = record_of("s", "p", "l", [SetIdentity("squares", squares.fingerprint, "squares")], finals)
+    record = LaunchRecord.unpacked(record.packed(), record.file)
     assert len(record.stages) == 10_100
     assert len(record.below(record.entries)) == 10_100
     assert len(record.below([CellEntry("arm", 3, record.entries[3].stage)])) == 101

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.hashing import file_checksum
+from raysweep.core.notices import passed_over
 from raysweep.store.disk_full import writing
 from raysweep.store.files import Files, LocalFiles, RemoteFiles, new_draft
 
@@ -25,8 +26,8 @@ SETTING = "RAYSWEEP_DATA"
 DEFAULT = ".raysweep/prepared"
 CONFIG = "raysweep.toml"
 
-_SIZE = re.compile(r"(\d+)px")
-_PART = re.compile(r"\.(\d+)px\.part")
+_SIZE = re.compile(r"([0-9]{1,6})px")
+_PART = re.compile(r"\.([0-9]{1,6})px\.part")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -78,7 +79,16 @@ class Home:
     def sizes(self, name: str) -> list[int]:
         """At which sizes a set is prepared, ascending."""
         found = (_SIZE.fullmatch(folder) for folder in self.files.names(name))
-        return sorted(size for size in (int(m[1]) for m in found if m) if self.manifest(name, size) is not None)
+        sizes = sorted(int(match[1]) for match in found if match)
+        return [size for size in sizes if self._usable_manifest(name, size) is not None]
+
+    def _usable_manifest(self, name: str, size: int) -> Manifest | None:
+        """The manifest; None where there is none, or, which is said, where it cannot be used."""
+        try:
+            return self.manifest(name, size)
+        except UserError as error:
+            passed_over(f"{self.place}/{name}/{size}px", str(error))
+            return None
 
     def names(self) -> list[str]:
         """Prepared sets."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from raysweep.core.errors import UserError
 
@@ -20,8 +20,15 @@ class File(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    bytes: int
-    sha256: str
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+def _known(files: dict[str, File]) -> dict[str, File]:
+    """Names out of a manifest are fetched and written: only those that a set has."""
+    if strange := files.keys() - {IMAGES, LABELS, PROBLEMS}:
+        raise ValueError(f"{min(strange)!r} is no file of a prepared set")
+    return files
 
 
 class VaMoments(BaseModel):
@@ -86,7 +93,7 @@ class Manifest(BaseModel):
     fingerprint: str
     raysweep: str
     pillow: str
-    files: dict[str, File]
+    files: Annotated[dict[str, File], AfterValidator(_known)]
 
     @property
     def read_by(self) -> str:

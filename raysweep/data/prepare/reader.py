@@ -21,6 +21,7 @@ from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import BY_DESIGN, TEST, TRAIN
 from raysweep.data.npy import NO_ARRAY, map_array
+from raysweep.store.verified import altered_file
 
 from .manifest import IMAGES, LABELS, PROBLEMS, Manifest, read_manifest
 from .parquet_rows import SCHEMA, problem_rows, va_of
@@ -35,6 +36,8 @@ _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" e
 
 def read_prepared(folder: Path, name: str) -> FaceData:
     """The images of a prepared folder, those with valence and arousal alone last (`FaceData.va_only`).
+
+    Every file is checksummed once a machine (`store.verified`).
 
     Raises:
         UserError: it is broken, or no image has an expression.
@@ -115,6 +118,7 @@ def _images(folder: Path, manifest: Manifest) -> Tensor:
         images = map_array(folder / IMAGES, "r")
     except NO_ARRAY as error:
         raise _broken(folder / IMAGES, str(error)) from None
+    _check_content(folder, IMAGES, manifest)
     expected = (manifest.images, 3, manifest.size, manifest.size)
     if images.shape != expected or images.dtype != np.uint8:
         raise _broken(folder / IMAGES, f"{images.dtype} {images.shape} instead of uint8 {expected}")
@@ -123,7 +127,15 @@ def _images(folder: Path, manifest: Manifest) -> Tensor:
     return torch.from_numpy(np.ndarray(expected, np.uint8, pages, images.offset))
 
 
+def _check_content(folder: Path, name: str, manifest: Manifest) -> None:
+    """Raises UserError: a file is not what was prepared."""
+    file = manifest.files.get(name)
+    if file is None or altered_file(folder, {name: file.sha256}):
+        raise _broken(folder / name, "its content is not what was prepared")
+
+
 def _labels(folder: Path, manifest: Manifest) -> pa.Table:
+    _check_content(folder, LABELS, manifest)
     try:
         labels = pq.read_table(folder / LABELS, columns=_COLUMNS, read_dictionary=["subject"])
     except (OSError, pa.ArrowException) as error:

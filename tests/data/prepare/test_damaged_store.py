@@ -1,7 +1,10 @@
 """A prepared set whose files were altered is refused in one line, before anything wrong reaches training."""
 
 import contextlib
+import hashlib
 import io
+import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +34,14 @@ def refused(folder) -> str:
         read_prepared(folder, "small")
     assert len(str(error.value).splitlines()) == 1
     return str(error.value)
+
+
+def reseal(folder, name):
+    """Whoever altered a file has put its checksum into the manifest, too."""
+    words = json.loads((folder / MANIFEST).read_text())
+    content = (folder / name).read_bytes()
+    words["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(words))
 
 
 def column(name, make):
@@ -64,6 +75,8 @@ CHANGES = {
 @pytest.mark.parametrize("words", CHANGES)
 def test_labels_that_say_something_else(store, words):
     pq.write_table(CHANGES[words](pq.read_table(store / LABELS)), store / LABELS)
+    assert "its content is not what was prepared" in refused(store)
+    reseal(store, LABELS)
     message = refused(store)
     assert words in message
     assert f"{store / LABELS} is broken (" in message
@@ -73,6 +86,7 @@ def test_labels_that_say_something_else(store, words):
 def test_labels_of_missing_votes_are_none(store):
     table = pq.read_table(store / LABELS)
     pq.write_table(column("votes", lambda n: pa.nulls(n, pa.list_(pa.float32())))(table), store / LABELS)
+    reseal(store, LABELS)
     assert read_prepared(store, "small").votes.isnan().all()
 
 
@@ -82,6 +96,7 @@ def test_labels_with_bytes_that_differ(store):
         (store / LABELS).write_bytes(
             whole[:start] + bytes(byte ^ 0x5A for byte in whole[start : start + 40]) + whole[start + 40 :]
         )
+        reseal(store, LABELS)
         with contextlib.suppress(UserError):
             check_faces(read_prepared(store, "small"))
 
@@ -111,7 +126,72 @@ def test_images_that_are_no_such_array(store, odd):
     manifest = read_manifest(store)
     (store / IMAGES).write_bytes(ODD_ARRAYS[odd]((store / IMAGES).read_bytes()))
     assert f"{store / IMAGES} is broken (" in refused(store)
+    reseal(store, IMAGES)
+    assert f"{store / IMAGES} is broken (" in refused(store)
     assert str(store / IMAGES) in (find_fault(store, manifest) or "")
+
+
+def zero(path):
+    with path.open("r+b") as stream:  # as a disk that lost blocks leaves it: the header and the length are right
+        stream.seek(200)
+        stream.write(b"\0" * (path.stat().st_size - 200))
+
+
+def flip(path):
+    state, content = path.stat(), bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # with the old time
+
+
+def swap(path):
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes()[:-1] + b"\7")
+    os.replace(other, path)
+
+
+@pytest.mark.parametrize("name", [IMAGES, LABELS])
+@pytest.mark.parametrize("harm", [zero, flip, swap])
+@pytest.mark.parametrize("read_before", [True, False])
+def test_content_that_was_altered_is_never_trained_on(store, harm, name, read_before):
+    """Also where the set was read, and verified, on this machine before."""
+    if read_before:
+        read_prepared(store, "small")
+    harm(store / name)
+    assert f"{store / name} is broken (its content is not what was prepared)" in refused(store)
+
+
+def test_a_set_is_checksummed_once_a_machine(store, monkeypatch):
+    read_prepared(store, "small")
+    monkeypatch.setattr("raysweep.store.verified.file_checksum", lambda path: pytest.fail(f"{path} is read again"))
+    read_prepared(store, "small")
+    assert len(refused_again(store, monkeypatch)) == 1
+
+
+def refused_again(store, monkeypatch):
+    """What is read again after one file was touched."""
+    seen = []
+    monkeypatch.setattr("raysweep.store.verified.file_checksum", lambda path: seen.append(path.name) or "?")
+    os.utime(store / IMAGES)
+    with pytest.raises(UserError):
+        read_prepared(store, "small")
+    return seen
+
+
+@pytest.mark.parametrize("names", [["../../x"], ["/etc/passwd"], ["images.npy", "more.npy"], [""]])
+def test_a_manifest_that_names_other_files(store, names):
+    words = json.loads((store / MANIFEST).read_text())
+    words["files"] |= {name: {"bytes": 1, "sha256": "0" * 64} for name in names}
+    (store / MANIFEST).write_text(json.dumps(words))
+    assert "is no file of a prepared set" in refused(store)
+
+
+@pytest.mark.parametrize("file", [{"bytes": -1, "sha256": "0" * 64}, {"bytes": 1, "sha256": "../x"}, "x", None])
+def test_a_manifest_with_odd_checksums(store, file):
+    words = json.loads((store / MANIFEST).read_text())
+    words["files"][IMAGES] = file
+    (store / MANIFEST).write_text(json.dumps(words))
+    assert "no manifest of a prepared data set (files.images.npy" in refused(store)
 
 
 def test_a_manifest_that_cannot_be_opened(store):
@@ -121,10 +201,49 @@ def test_a_manifest_that_cannot_be_opened(store):
         read_manifest(store)
 
 
-def test_a_damaged_cache_of_photographs_is_made_anew(store, tmp_path):
-    """`load_packed` says None for a folder that is not what was written."""
-    save_packed(read_prepared(store, "small"), tmp_path / "packed")
-    assert load_packed(tmp_path / "packed") is not None
-    labels = tmp_path / "packed" / "labels.npy"
-    labels.write_bytes(labels.read_bytes().replace(b"}", b" ", 1))
-    assert load_packed(tmp_path / "packed") is None
+def cut_json(folder):
+    (folder / "data.json").write_text("{")
+
+
+def rewrite(**fields):
+    def harm(folder):
+        words = json.loads((folder / "data.json").read_text())
+        (folder / "data.json").write_text(json.dumps({**words, **fields}))
+
+    return harm
+
+
+def no_checksums(folder):
+    words = json.loads((folder / "data.json").read_text())
+    del words["files"]
+    (folder / "data.json").write_text(json.dumps(words))
+
+
+HARMS = {
+    "zeroed images": lambda folder: zero(folder / "images.npy"),
+    "one label": lambda folder: flip(folder / "labels.npy"),
+    "no header": lambda folder: (folder / "labels.npy").write_bytes(b""),
+    "a file is gone": lambda folder: (folder / "va.npy").unlink(),
+    "half of data.json": cut_json,
+    "{}": lambda folder: (folder / "data.json").write_text("{}"),
+    "NULs": lambda folder: (folder / "data.json").write_bytes(b"\0" * 100),
+    "no text": lambda folder: (folder / "data.json").write_bytes(b"\xff\xfe{}"),
+    "deeply nested": lambda folder: (folder / "data.json").write_text("[" * 100_000),
+    "other classes": rewrite(classes="abc"),
+    "no files": rewrite(files={}),
+    "a file elsewhere": rewrite(files={"../x": "0" * 64}),
+    "of before there were checksums": no_checksums,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_a_damaged_cache_of_drawn_faces_is_made_anew(store, tmp_path, harm, capsys):
+    """`load_packed` says None for a folder that is not what was written, and `save_packed` replaces it."""
+    data, folder = read_prepared(store, "small"), tmp_path / "packed"
+    save_packed(data, folder)
+    assert load_packed(folder) is not None
+    HARMS[harm](folder)
+    assert load_packed(folder) is None
+    assert f"passed over {folder}" in capsys.readouterr().err
+    save_packed(data, folder)
+    assert (load_packed(folder).images == data.images).all()

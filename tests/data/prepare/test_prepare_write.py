@@ -211,12 +211,12 @@ from pathlib import Path
 if __name__ == "__main__":  # workers import this file, too
     from raysweep.data.prepare.crop import Crop
     from raysweep.data.prepare.writer import prepare_listing
-    from raysweep.data.listing import Record
+    from raysweep.data.listing import FaceRecord
     from tests.data.prepare.listings import CLASSES, listing
 
     def entries(root):
         for i, path in enumerate(sorted(root.iterdir())):
-            yield Record(path, CLASSES[i % 3], str(i))
+            yield FaceRecord(path, CLASSES[i % 3], str(i))
 
     root, target, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     say = lambda done, total: print(done, flush=True)

@@ -1,0 +1,61 @@
+"""Files that were checksummed on this machine: once, and again when one may have changed.
+
+A stamp lies below the user's cache, one for each folder: digest, size, times of last change and inode of every file.
+A file whose stamp is the same is not read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raysweep.core.hashing import file_checksum
+
+from .files import is_regular, read_json, read_regular
+
+
+def altered_file(folder: Path, digests: Mapping[str, str]) -> str | None:
+    """The first file below `folder` that has not its SHA-256, or is not there; None where all are as they should be."""
+    place = _place(folder)
+    known = _read(place)
+    stamps = dict(known)
+    for name, digest in digests.items():
+        try:
+            state = (folder / name).stat()
+            stamps[name] = [digest, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+            if not is_regular(state) or (stamps[name] != known.get(name) and file_checksum(folder / name) != digest):
+                return name
+        except OSError:
+            return name
+    if stamps != known:
+        _write(place, stamps)
+    return None
+
+
+def _place(folder: Path) -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    words = f"{platform.node()} {os.path.realpath(folder)}"
+    return caches / "raysweep" / "verified" / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
+
+
+def _read(place: Path) -> dict[str, Any]:
+    try:
+        return read_json(read_regular(place) or b"") or {}
+    except OSError:
+        return {}
+
+
+def _write(place: Path, stamps: Mapping[str, Any]) -> None:
+    draft = place.with_suffix(f".{secrets.token_hex(4)}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(stamps))
+        os.replace(draft, place)
+    except OSError:  # then files are read every time
+        draft.unlink(missing_ok=True)
