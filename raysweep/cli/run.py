@@ -133,7 +133,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 some cells failed, 2 a mistake in what was asked, 130 stopped by Ctrl-C."""
+    """Exit codes: 0 done, 1 some cells failed or no whole table could be made, 2 a mistake in what was asked, 130
+    stopped by Ctrl-C."""
     asked = parser().parse_args(argv)
     try:
         if asked.list:

@@ -25,7 +25,7 @@ from raysweep.report.folder import ROOT
 from raysweep.report.formatting import file_stem
 from raysweep.store.store import Store
 from raysweep.study.plan import Plan
-from raysweep.tracking.publisher import Publisher
+from raysweep.tracking.publisher import Publisher, refused
 from raysweep.tracking.schema import RESULT_FILE
 from raysweep.tracking.server import ui_command
 
@@ -49,7 +49,8 @@ class Ending:
     console: Console
 
     def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
-        """Wait for the tracking server, report, print. Returns the exit code: 0, 1 or 130.
+        """Wait for the tracking server, report, print. Returns the exit code: 0; 1 where cells failed, MLflow refused
+        something or no table could be made; 130.
 
         `plan_json`: print one JSON object with these facts on stdout instead of the table.
         """
@@ -67,6 +68,8 @@ class Ending:
                 f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
                 "and published by the next launch"
             )
+        elif missing := refused(publisher.journal):
+            self._say(missing)
         report = self._report()
         if report is not None:
             self._log_pictures(report, publisher)
@@ -74,7 +77,7 @@ class Ending:
             self._tell_json(plan_json, report)
         else:
             self._tell_people(report)
-        return 1 if self._failed else 0
+        return 1 if self._failed or report is None or publisher.journal.refused.exists() else 0
 
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name

@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raysweep.store.files import read_json
+
+WORDS = {"event": str, "time": int, "study": str, "launch": str}
+"""What every event has."""
+
 
 class Journal:
     """An append-only file of events and, beside it, how many of its bytes the server has.
@@ -18,6 +23,8 @@ class Journal:
     The writer appends; one reader takes events in order and marks them as published. Both are
     crash-safe: a torn last line is ignored, an event published twice is harmless to the reader.
     The file is locked by its process, so that a later launch adopts only the journals of dead ones.
+    Lines that are no events, as power loss leaves them, are passed over: `damaged`. Events that the server will never
+    take are set aside in a file of their own, with the cause.
 
     Raises:
         BlockingIOError: a living process holds this journal.
@@ -25,7 +32,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.mark = path.with_suffix(".published")
+        self.mark, self.refused = path.with_suffix(".published"), path.with_suffix(".refused")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = path.open("ab+")
         try:
@@ -55,7 +62,32 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 offset += len(line)
-                yield offset, json.loads(line)
+                event = read_json(line)
+                if event is not None and all(isinstance(event.get(name), kind) for name, kind in WORDS.items()):
+                    yield offset, event
+
+    def damaged(self) -> tuple[int, int, int]:
+        """Lines that are no events, the number of the first (from 1; 0 where there is none), and all lines."""
+        good = {offset for offset, _ in self._read(0)}
+        lost, offset, number = [], 0, 0
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                offset += len(line)
+                if offset not in good:
+                    lost.append(number)
+        return len(lost), min(lost, default=0), number
+
+    def set_aside(self, event: dict[str, Any], cause: str) -> None:
+        """Keep an event that the server refuses where nobody tries it again."""
+        with self.refused.open("ab") as stream:
+            stream.write(json.dumps({"cause": cause, "event": event}).encode() + b"\n")
+
+    def set_aside_whole(self) -> Path:
+        """Keep a journal with damaged lines where nobody reads it again; what could be read has been published."""
+        broken = self.path.with_suffix(".broken")
+        os.replace(self.path, broken)
+        self.mark.unlink(missing_ok=True)
+        return broken
 
     def mark_published(self, offset: int) -> None:
         """Everything up to `offset` has arrived."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from mlflow.exceptions import MlflowException
+
 from raysweep.core.errors import describe
+from raysweep.core.formatting import plural
 
 from .journal import Journal, events_of_a_death, now_ms
 from .publish_lock import always
 from .writer import EPOCHS, Writer
 
 Turn = Callable[[], AbstractContextManager[bool]]
-"""Entered while something is written; tells whether others have written since (see `turns.Turns`)."""
+"""Entered while something is written; tells whether others have written since (see `publish_lock.Turns`)."""
+
+_REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE")
 
 PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts while the server does not answer; the last one repeats."""
@@ -26,7 +32,7 @@ AT_ONCE = 1000
 """The most epochs that are brought together; what arrived is noted after each lot."""
 
 BEAT = 60.0
-"""Seconds after which a launch tells the server again that it lives (see `adopt.adopt_runs`)."""
+"""Seconds after which a launch tells the server again that it lives (see `recovery.adopt_runs`)."""
 
 
 class Publisher(threading.Thread):
@@ -90,14 +96,52 @@ class Publisher(threading.Thread):
 
 
 def publish(journal: Journal, writer: Writer, turn: Turn = always) -> Iterator[list[dict[str, Any]]]:
-    """Bring a journal's events to the server lot by lot; yields each lot when it has arrived and is marked."""
+    """Bring a journal's events to the server lot by lot; yields each lot when it has arrived and is marked.
+
+    What the server refuses, however often it is told, is set aside with its cause: it must hold up nothing else.
+    """
     for offset, events in lots(journal.unpublished()):
         with turn() as changed:
             if changed:
                 writer.forget()
-            writer.write_all(events)
+            try:
+                writer.write_all(events)
+            except Exception as error:
+                if not is_refusal(error):
+                    raise
+                _write_one_by_one(journal, writer, events)
         journal.mark_published(offset)
         yield events
+
+
+def _write_one_by_one(journal: Journal, writer: Writer, events: Sequence[dict[str, Any]]) -> None:
+    """Each event again, after the writer forgot what it knew of the server; what is refused once more is set aside."""
+    for event in events:
+        try:
+            writer.write_all([event])
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            journal.set_aside(event, describe(error))
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether trying again cannot help: MLflow says that the request is wrong, or the event lacks what it must have."""
+    if isinstance(error, MlflowException):
+        return error.error_code in _REFUSALS
+    return isinstance(error, LookupError | TypeError | AttributeError | UnicodeError)
+
+
+def refused(journal: Journal) -> str:
+    """A sentence on the events of a journal that were set aside; "" where none was."""
+    try:
+        causes = [json.loads(line)["cause"] for line in journal.refused.read_text().splitlines()]
+    except FileNotFoundError:
+        return ""
+    return (
+        f"tracking: MLflow refused {plural(len(causes), 'event')} ({causes[0]}); "
+        f"{'it is' if len(causes) == 1 else 'they are'} kept in {journal.refused}, and missing in MLflow"
+    )
 
 
 def lots(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -124,9 +168,9 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = alw
     the next time.
 
     Returns:
-        One sentence for each journal that could not be published.
+        A sentence for each journal that could not be published, or not as a whole.
     """
-    troubles = []
+    troubles: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             journal = Journal(path)
@@ -134,13 +178,30 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = alw
             continue  # its launch lives
         with contextlib.closing(journal):
             events = journal.events()
-            if not events or events[0].get("tracking") != tracking:
+            meant_for = next((event["tracking"] for event in events if "tracking" in event), None)
+            if meant_for is None:
+                troubles += filter(None, [_set_aside(journal)])
+            if meant_for is None or meant_for != tracking:
                 continue
-            for event in events_of_a_death(events):
-                journal.append(event)
             try:
+                for event in events_of_a_death(events):
+                    journal.append(event)
                 for _ in publish(journal, writer, turn):
                     pass
             except Exception as error:  # noqa: BLE001  whatever the client raises
                 troubles.append(f"tracking: {path} could not be published yet ({describe(error)})")
+                continue
+            troubles += filter(None, [refused(journal), _set_aside(journal)])
     return troubles
+
+
+def _set_aside(journal: Journal) -> str:
+    """Move a journal with damaged lines away, and say what is lost; "" for a whole one."""
+    lost, first, lines = journal.damaged()
+    if not lost:
+        return ""
+    return (
+        f"tracking: {lost} of {plural(lines, 'line')} of {journal.path} cannot be read (the first: line {first}): what "
+        f"they said is lost to MLflow, and the file is {journal.set_aside_whole().name} now; cells that were done are "
+        "in the store, and launching their study again publishes them"
+    )

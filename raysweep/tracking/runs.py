@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from raysweep.core.hashing import canonical_json
 
 from . import schema
 
@@ -43,7 +47,23 @@ class Runs:
         return self._experiments[study]
 
     def find(self, study: str, tags: Mapping[str, str]) -> str | None:
-        """Id of the study's newest run with these tags."""
+        """Id of the study's newest run that was made with these tags as its identity.
+
+        It is found by a digest of them: MLflow's language cannot quote every text. Runs of before there was one are
+        found by the tags themselves.
+        """
+        found = self._newest(study, {schema.IDENTITY: identity_digest(tags)})
+        if found is None:
+            try:
+                found = self._newest(study, tags)
+            except MlflowException as error:
+                if (
+                    error.error_code != "INVALID_PARAMETER_VALUE"
+                ):  # a text that cannot be quoted: no run was made with it
+                    raise
+        return found
+
+    def _newest(self, study: str, tags: Mapping[str, str]) -> str | None:
         runs = self.client.search_runs([self.experiment(study)], _words(tags), max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
@@ -125,6 +145,11 @@ def metric_batches(epochs: Iterable[Epoch]) -> Iterator[list[Metric]]:
 def _cut(metrics: Sequence[Metric]) -> Iterator[list[Metric]]:
     for start in range(0, len(metrics), schema.MAX_METRICS_A_BATCH):
         yield list(metrics[start : start + schema.MAX_METRICS_A_BATCH])
+
+
+def identity_digest(tags: Mapping[str, str]) -> str:
+    """32 hex digits for the tags that a run is found by."""
+    return hashlib.sha256(canonical_json(dict(tags)).encode()).hexdigest()[:32]
 
 
 def _words(tags: Mapping[str, str], *also: str) -> str:

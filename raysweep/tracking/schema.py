@@ -8,6 +8,7 @@ ARM = "raysweep.arm"
 COORDINATES = "raysweep.coordinates"  # JSON object, axis name to level
 REPLICATE = "raysweep.replicate"
 KEY = "raysweep.key"
+IDENTITY = "raysweep.identity"  # digest of the tags that a run is found by
 STATE = "raysweep.state"  # "running", "complete", "failed" or "stopped"; of a trial also "pruned"
 CAUSE = "raysweep.cause"  # why a cell or a trial failed
 SHARED_EPOCHS = "raysweep.shared_epochs"  # epochs of a cell's curve that its own task did not train: "1-8,11"

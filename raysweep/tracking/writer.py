@@ -21,7 +21,7 @@ from . import schema
 from .epoch_ranges import epochs_in, spans
 from .journal import now_ms
 from .run_identity import Event, identity_of, new_run
-from .runs import LoggedCurve, Runs
+from .runs import LoggedCurve, Runs, identity_digest
 
 EPOCHS = ("epoch", "training", "trial_epoch")
 """Events that go on with a curve; any number of them in a row is brought at once."""
@@ -214,11 +214,16 @@ class Writer:
         self._curves = {name: curve for name, curve in self._curves.items() if name[0] != event["launch"]}
         self.client.set_terminated(self._launch_run(event), event["status"], event["time"])
 
+    def _ties(self, event: Event, identity: Mapping[str, str]) -> dict[str, str]:
+        """Tags of a new run: the launch it belongs to, and the digest that it is found by."""
+        return {schema.PARENT_RUN: self._launch_run(event), schema.IDENTITY: identity_digest(identity)}
+
     def _launch_run(self, event: Event) -> str:
         name = ("launch", event["launch"])
         if name not in self._ids:
             wanted = {schema.KIND: "launch", schema.LAUNCH: event["launch"]}
             tags = {**wanted, schema.STUDY: event["study"], **event.get("tags", {})}
+            tags[schema.IDENTITY] = identity_digest(wanted)
             self._ids[name] = self.runs.find(event["study"], wanted) or self.runs.create(
                 event["study"], f"launch {event['launch']}", tags, event["time"]
             )
@@ -230,7 +235,7 @@ class Writer:
         if identity not in self._ids:
             new = new_run(event)
             run = self.runs.find(event["study"], new.identity) or self.runs.create(
-                event["study"], new.name, {**new.tags, schema.PARENT_RUN: self._launch_run(event)}, event["time"]
+                event["study"], new.name, {**new.tags, **self._ties(event, new.identity)}, event["time"]
             )
             if new.config is not None:
                 self.runs.describe(run, new.config, new.params)
