@@ -341,6 +341,98 @@ def test_drafts_of_other_machines_go_when_they_are_old_and_nobody_lives(tmp_path
     write_record(store, small_plan(store), "one")
     for name, age in (("0" * 16 + "-1-1-old", 2 * 86400), ("0" * 16 + "-1-1-new", 0)):
         (tmp_path / "drafts" / name).mkdir()
-        os.utime(tmp_path / "drafts" / name, (time.time() - age,) * 2)
+        now = (tmp_path / "drafts" / name).stat().st_mtime
+        os.utime(tmp_path / "drafts" / name, (now - age,) * 2)
     collect(store, delete=True)
     assert {path.name for path in (tmp_path / "drafts").iterdir()} == {"0" * 16 + "-1-1-new"}
+
+
+HOUR = 3600.0
+
+
+class TestClocks:
+    """Machines whose clocks are wrong; the store's own is the one of the folder's disk."""
+
+    @pytest.fixture
+    def clock(self, monkeypatch):
+        """Sets the clock of the machine that launches."""
+        real = time.monotonic() - time.monotonic() + os.stat("/proc/self").st_ctime  # the fixture above stands still
+        return lambda ahead: monkeypatch.setattr("raysweep.study.launch_record.time.time", lambda: real + ahead)
+
+    def launched(self, store, name, plan, stored):
+        """A launch's record, which the store got at this time."""
+        write_record(store, plan, name)
+        place = store.local / "studies" / "decay" / f"{name}.json.gz"
+        now = place.stat().st_mtime
+        os.utime(place, (now - 1000 + stored,) * 2)
+
+    @pytest.mark.parametrize("ahead", [2 * HOUR, 24 * HOUR, 30.0])
+    def test_a_record_from_the_future_makes_nothing_stale(self, tmp_path, clock, monkeypatch, ahead):
+        """Old code on a machine whose clock is ahead, then the current code: all current products stay."""
+        store = Store(tmp_path / "store")
+        clock(ahead)
+        self.launched(store, "old", small_plan(store), stored=0)
+        move_code(monkeypatch, "targets")
+        clock(0)
+        plan = small_plan(store)
+        current = compute(store, plan)
+        self.launched(store, "new", plan, stored=10)
+        assert removed(collect(store)).get(PRODUCTS, set()) == set()
+        if ahead > 60:
+            with pytest.raises(
+                UserError, match=r"old.json.gz is from .* ahead of the store's clock.*nothing was removed"
+            ):
+                collect(store, delete=True)
+        else:
+            collect(store, delete=True)
+        assert set(current) <= set(store.keys())
+
+    @pytest.mark.parametrize("behind", [2 * HOUR, 24 * HOUR])
+    def test_a_machine_whose_clock_is_behind_loses_nothing(self, tmp_path, clock, monkeypatch, behind):
+        store = Store(tmp_path / "store")
+        clock(0)
+        first = small_plan(store)
+        before = compute(store, first)
+        self.launched(store, "old", first, stored=0)
+        move_code(monkeypatch, "targets")
+        clock(-behind)
+        plan = small_plan(store)
+        current = compute(store, plan)
+        self.launched(store, "new", plan, stored=10)
+        collect(store, delete=True)
+        assert set(current) | set(before) <= set(store.keys())  # clocks disagree on which is newer: both stay
+        assert status(store).studies[0].cells == 8
+
+    def test_both_clocks_agree_and_the_old_goes(self, tmp_path, clock, monkeypatch):
+        store = Store(tmp_path / "store")
+        clock(-HOUR)
+        first = small_plan(store)
+        before = compute(store, first)
+        self.launched(store, "old", first, stored=0)
+        move_code(monkeypatch, "targets")
+        clock(0)
+        plan = small_plan(store)
+        current = compute(store, plan)
+        self.launched(store, "new", plan, stored=10)
+        collect(store, delete=True)
+        assert set(store.keys()) == set(current)
+        assert set(before) - set(current)
+
+    def test_a_store_that_was_copied_loses_nothing(self, tmp_path, clock, monkeypatch):
+        """A copy gives records the times, and so the order, of copying."""
+        store = Store(tmp_path / "store")
+        clock(-HOUR)
+        first = small_plan(store)
+        compute(store, first)
+        self.launched(store, "old", first, stored=20)
+        move_code(monkeypatch, "targets")
+        clock(0)
+        plan = small_plan(store)
+        current = compute(store, plan)
+        self.launched(store, "new", plan, stored=10)
+        collect(store, delete=True)
+        assert set(current) <= set(store.keys())
+
+    def test_the_store_says_the_time(self, store):
+        assert abs(store.now() - os.stat("/proc/self").st_ctime) < 60 or store.now() > 1e9
+        assert store.files.names("probes") == []

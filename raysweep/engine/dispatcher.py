@@ -195,8 +195,8 @@ class Handout:
             self._completed(task, elsewhere=True)
             return True
         failure = self.store.failure(task.key)
-        if failure is not None and failure.get("time", 0.0) > self.plan.made_at:
-            self._fail(task, str(failure["cause"]))
+        if failure is not None and failure != self.plan.noted.get(task.key):
+            self._fail(task, str(failure.get("cause", "unknown")))
             return True
         return False
 

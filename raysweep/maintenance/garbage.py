@@ -100,7 +100,8 @@ def _records(store: Store, records: Sequence[LaunchRecord], launches: Sequence[L
 
 def _drafts(store: Store, holders: Sequence[Holder]) -> Pile:
     """Half-written files of processes that are gone; of other machines those of yesterday, when no launch lives."""
-    yesterday = time.time() - 24 * 3600
+    now = store.now() if store.is_local and not holders else None
+    yesterday = (time.time() if now is None else now) - 24 * 3600
     paths = [
         path
         for path in _paths(store.local / "drafts")

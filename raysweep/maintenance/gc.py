@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import plural, size
+from raysweep.core.formatting import duration, plural, size
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.leases import PRESENCE
 from raysweep.store.store import Store
 from raysweep.study.launch_record import LaunchRecord
-from raysweep.study.launch_records import live, read_records, sizes_by_key, superseded
+from raysweep.study.launch_records import future, live, read_records, sizes_by_key, superseded
 
 from .garbage import PRODUCTS, Pile, piles
 from .status import Living, living
+
+FUTURE_SECONDS = 60.0
+"""A record may be so much ahead of the store's clock."""
 
 UNRECORDED = (
     "these products belong to no recorded study: they were made before records were kept, or by hand",
@@ -106,6 +109,7 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
     held = sizes_by_key(store)
     if delete:
         _check_readable(store, broken)
+        _check_past(store, records)
         _check_known(launches, records, held)
     needed = _needed(records, launches)
     reserved = _reserved(watch, holders)
@@ -126,6 +130,19 @@ def _check_readable(store: Store, broken: Sequence[str]) -> None:
         raise UserError(
             f"{store.url}/{broken[0]}{more} cannot be used, so nobody knows what that launch needs: nothing was "
             "removed; launch its study again, which trains nothing that is there already, remove the file, then --gc"
+        )
+
+
+def _check_past(store: Store, records: Sequence[LaunchRecord]) -> None:
+    """Refuse while a record is from the future: what it makes stale may be newer than it."""
+    now = store.now()
+    ahead = [] if now is None else future(records, now, FUTURE_SECONDS)
+    if ahead:
+        record, seconds = max(ahead, key=lambda found: found[1])
+        raise UserError(
+            f"{store.url}/{record.file} is from {duration(seconds)} ahead of the store's clock: what it would make "
+            "stale may be newer than it, so nothing was removed; set the clock of the machine that launched it right, "
+            "launch its study again, remove the file, then --gc"
         )
 
 

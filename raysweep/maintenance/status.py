@@ -15,6 +15,7 @@ from raysweep.store.leases import PRESENCE
 from raysweep.store.store import Store
 from raysweep.study.launch_record import CellEntry, LaunchRecord
 from raysweep.study.launch_records import live, read_records, sizes_by_key
+from raysweep.study.plan import failures
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,7 @@ class Marks:
     def of(cls, store: Store, keys: Iterable[str]) -> Marks:
         wanted = set(keys)
         done = store.present(wanted)
-        noted = {name.removesuffix(".json") for name in store.files.names("failed")}
-        causes = {key: store.failure(key) for key in (noted & wanted) - done}
-        failed = {key: str(facts.get("cause", "unknown")) for key, facts in causes.items() if facts is not None}
+        failed = {key: str(facts.get("cause", "unknown")) for key, facts in failures(store, wanted - done).items()}
         return cls(done, failed, frozenset(store.files.names("partial")))
 
 

@@ -50,6 +50,9 @@ class Files(Protocol):
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file below a folder, by name relative to it."""
 
+    def changed(self, name: str) -> float | None:
+        """When a file was written, by the store's own clock, in seconds since 1970; None where it does not say."""
+
     def send(self, source: Path, name: str) -> None:
         """Copy a local file into the store. Raises StoreFull."""
 
@@ -123,6 +126,12 @@ class LocalFiles:
                 with contextlib.suppress(FileNotFoundError):  # others write and remove at the same time
                     found[str(path.relative_to(top))] = path.stat().st_size
         return {name: found[name] for name in usable(found, str(top))}
+
+    def changed(self, name: str) -> float | None:
+        try:
+            return (self.root / below(name)).stat().st_mtime
+        except OSError:
+            return None
 
     def send(self, source: Path, name: str) -> None:
         draft = draft_path(self.root)
@@ -215,6 +224,12 @@ class RemoteFiles:
 
     def _is_below(self, path: str, folder: str) -> bool:
         return len(path.rstrip("/")) > len(self._folder(folder)) + 1
+
+    def changed(self, name: str) -> float | None:
+        try:
+            return float(self.fs.modified(self._path(name)).timestamp())
+        except (OSError, NotImplementedError, AttributeError, KeyError):
+            return None
 
     def send(self, source: Path, name: str) -> None:
         with writing(self.url):

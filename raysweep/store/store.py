@@ -10,14 +10,16 @@ fsspec URL.
     failed/<key>.json    why a stage failed last
     leases/, holders/    who is computing what (`store/leases.py`)
     studies/             what each launch referred to (`study/launch_records.py`)
-    drafts/              what is being written just now
+    drafts/, probes/     what is being written just now
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +150,18 @@ class Store:
 
     def forget_failure(self, key: str) -> None:
         self.files.remove(f"failed/{key}.json")
+
+    def now(self) -> float | None:
+        """The time by the store's own clock, as a file that is written says; None where it does not say."""
+        probe = f"probes/{secrets.token_hex(8)}"
+        try:
+            self.files.write(probe, b"")
+            return self.files.changed(probe)
+        except (OSError, StoreFull):  # what needs to write says so itself
+            return None
+        finally:
+            with contextlib.suppress(OSError):
+                self.files.remove(probe)
 
     def mark(self) -> None:
         """Write the layout's version, before anything else is written."""

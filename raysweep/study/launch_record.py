@@ -53,7 +53,8 @@ class LaunchRecord:
 
     `data` is the name of the scored set, `fingerprints` those of all sets by name, `sources` where each was read (empty
     in records of older launches); `numerics` the versions of the kinds of stages in it. `stages` are keys, `inputs` for
-    each of them the places of those it is computed from. `study_file`: what the study was read from.
+    each of them the places of those it is computed from. `study_file`: what the study was read from. `time` is by the
+    clock of the launch's machine, `stored` (of a record that was read) by the store's.
     """
 
     study: str
@@ -69,6 +70,7 @@ class LaunchRecord:
     inputs: Sequence[Sequence[int]]
     sources: Mapping[str, str] = field(default_factory=dict)
     study_file: str = ""
+    stored: float = 0.0
 
     @property
     def source(self) -> str:
@@ -94,6 +96,7 @@ class LaunchRecord:
     def packed(self) -> bytes:
         """As JSON, compressed."""
         words = {**vars(self), "entries": [[entry.arm, entry.number, entry.stage] for entry in self.entries]}
+        del words["stored"]
         return gzip.compress(json.dumps(words).encode(), compresslevel=5)
 
     @classmethod

@@ -13,8 +13,9 @@ newest record lists are live.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from raysweep.core.notices import passed_over
 from raysweep.pipeline.stage import Stage
@@ -85,36 +86,65 @@ def read_records(store: Store, study: str | None = None, broken: list[str] | Non
     found, bad = [], [name for name in names if name.endswith(ENDING) and name not in contents]
     for name, content in contents.items():
         try:
-            found.append(LaunchRecord.unpacked(content, name))
+            record = LaunchRecord.unpacked(content, name)
         except BadRecord as error:
             passed_over(f"{store.url}/{name}", str(error))
             bad.append(name)
+        else:
+            stored = store.files.changed(name)
+            found.append(replace(record, stored=record.time if stored is None else stored))
     if broken is not None:
         broken += sorted(bad)
-    return sorted(found, key=lambda record: (record.time, record.launch))
+    return sorted(found, key=_launched)
 
 
 def live(records: Iterable[LaunchRecord]) -> list[tuple[LaunchRecord, list[CellEntry]]]:
     """Records with those of their entries that count, each key of a cell in the newest record that has it.
 
     Of a cell every configuration that was asked for counts, as long as neither code nor data have moved since; of
-    trials those of the newest record.
+    trials those of the newest record. Clocks of machines differ, and copying a store changes its files' times: what is
+    newer must be so by the clock of the launches and by the store's, else both count.
     """
+    known = sorted(records, key=_launched)
+    kept = set().union(*(_live_by(known, clock) for clock in _CLOCKS))
+    named: set[tuple[object, ...]] = set()  # the same cell in two records, if clocks disagree: in the newer one
+    found: dict[str, list[CellEntry]] = {}
+    for record in reversed(known):
+        mine = [entry for entry in record.entries if (record.file, entry) in kept]
+        names = {entry: (record.trials, record.slot(entry), record.key(entry)) for entry in mine}
+        found[record.file] = [entry for entry in mine if names[entry] not in named]
+        named.update(names.values())
+    return [(own, found[own.file]) for own in known if found[own.file] or (own.trials and not own.entries)]
+
+
+def _launched(record: LaunchRecord) -> tuple[float, str]:
+    return record.time, record.launch
+
+
+def _stored(record: LaunchRecord) -> tuple[float, float, str]:
+    return record.stored, record.time, record.launch
+
+
+Clock = Callable[[LaunchRecord], tuple[Any, ...]]
+_CLOCKS: tuple[Clock, Clock] = (_launched, _stored)
+
+
+def _live_by(records: Sequence[LaunchRecord], clock: Clock) -> set[tuple[str, CellEntry]]:
+    """What counts if this clock is right, by file and entry."""
     newest: dict[Slot, LaunchRecord] = {}
     cells: dict[tuple[Slot, str], tuple[LaunchRecord, CellEntry]] = {}
     trials: dict[tuple[str, ...], LaunchRecord] = {}
-    ordered = sorted(records, key=lambda record: (record.time, record.launch))
-    for record in ordered:
+    for record in sorted(records, key=clock):
         if record.trials:
             trials[record.study, record.study_file, record.preset, record.source] = record
         else:
             newest.update((record.slot(entry), record) for entry in record.entries)
             cells.update(((record.slot(entry), record.key(entry)), (record, entry)) for entry in record.entries)
-    entries: dict[str, list[CellEntry]] = {record.file: list(record.entries) for record in trials.values()}
+    found = {(record.file, entry) for record in trials.values() for entry in record.entries}
     for (slot, _), (record, entry) in cells.items():
         if record is newest[slot] or not _moved(record, newest[slot]):
-            entries.setdefault(record.file, []).append(entry)
-    return [(record, entries[record.file]) for record in ordered if record.file in entries]
+            found.add((record.file, entry))
+    return found
 
 
 def live_keys(records: Iterable[LaunchRecord]) -> set[str]:
@@ -123,10 +153,23 @@ def live_keys(records: Iterable[LaunchRecord]) -> set[str]:
 
 
 def superseded(records: Iterable[LaunchRecord]) -> list[Superseded]:
-    """Cells of older records whose key differs from the newest record's because code or data moved; each key once."""
+    """Cells of older records whose key differs from the newest record's because code or data moved; each key once. What
+    is newer is so by the clock of the launches and by the store's."""
+    known = list(records)
+    by_launch, by_store = (_superseded_by(known, clock) for clock in _CLOCKS)
+    return [own for name, own in by_launch.items() if name in by_store]
+
+
+def future(records: Iterable[LaunchRecord], now: float, tolerance: float) -> list[tuple[LaunchRecord, float]]:
+    """Records from later than `now` (by the store's clock), and by how many seconds; later than the tolerance."""
+    found = [(record, max(record.time, record.stored) - now) for record in records]
+    return [(record, ahead) for record, ahead in found if ahead > tolerance]
+
+
+def _superseded_by(records: Sequence[LaunchRecord], clock: Clock) -> dict[tuple[Slot, str], Superseded]:
     newest: dict[Slot, tuple[LaunchRecord, CellEntry]] = {}
     found: dict[tuple[Slot, str], Superseded] = {}
-    for record in sorted(records, key=lambda record: (record.time, record.launch), reverse=True):
+    for record in sorted(records, key=clock, reverse=True):
         for entry in () if record.trials else record.entries:
             slot = record.slot(entry)
             now, entry_now = newest.setdefault(slot, (record, entry))
@@ -135,7 +178,7 @@ def superseded(records: Iterable[LaunchRecord]) -> list[Superseded]:
                 continue
             if reason := _moved(record, now):
                 found[slot, key] = Superseded(record, entry, reason)
-    return list(found.values())
+    return found
 
 
 def stale(records: Iterable[LaunchRecord], plan: Plan) -> list[Superseded]:

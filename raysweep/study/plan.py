@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -43,9 +42,9 @@ class Plan:
     `done` holds the keys of cells whose product is in the store; `failed` the causes, by cell key, of those that an
     earlier launch failed at and this one leaves alone; `finals` the last stage of every cell by key; `extras`
     the distinct other sets of all cells; `first`: the target among them, where another set is fine-tuned and scored
-    on; `remarks`: what readers must know of how the sets are used; `made_at` the seconds since 1970 when the store was
-    looked at; `stages` how many of those that the store keeps are "to_compute", "shared" of them by several cells, and
-    "found"; `used` what the data sets are and where they were read, the scored one first.
+    on; `remarks`: what readers must know of how the sets are used; `noted` the failures of tasks that the store knew of
+    when it was looked at; `stages` how many of those that the store keeps are "to_compute", "shared" of them by several
+    cells, and "found"; `used` what the data sets are and where they were read, the scored one first.
     """
 
     study_name: str
@@ -58,7 +57,7 @@ class Plan:
     done: frozenset[str]
     tasks: Sequence[Task]
     failed: Mapping[str, str] = field(default_factory=dict)
-    made_at: float = 0.0
+    noted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remarks: Sequence[str] = ()
     first: FaceData | None = None
     stages: Mapping[str, int] = field(default_factory=dict)
@@ -245,7 +244,6 @@ def plan_cells(
     keyed = [replace(cell, key=stage.key) for cell, stage in zip(cells, stages, strict=True)]
     finals = {stage.key: stage for stage in stages}
     del known, stages  # as large as the plan itself
-    made_at = time.time()
     done = done_cells(finals, store)
     failed = {} if retry_failed else _failed_before(finals.keys() - done, store)
     scored = {own.scored.fingerprint: own.scored for own in sets}
@@ -260,10 +258,11 @@ def plan_cells(
     said = [remark for cell, own in zip(cells, sets, strict=True) for remark in remarks(cell.experiment, own)]
     work = plan_work({key: stage for key, stage in finals.items() if key not in failed}, done, store)
     tasks = ordered(work.tasks, {cell.key: cell.replicate for cell in reversed(keyed)}, seconds)
+    noted = failures(store, {task.key for task in tasks})
     counts = {"to_compute": work.computed, "shared": work.shared, "found": work.found}
     used = used_sets((cell.experiment for cell in cells), sets)
     return Plan(
-        name, study, preset, keyed, sets[0].scored, extras, finals, done, tasks, failed, made_at,
+        name, study, preset, keyed, sets[0].scored, extras, finals, done, tasks, failed, noted,
         remarks=tuple(dict.fromkeys(said)), first=first_target(sets), stages=counts,
         used=used,
     )  # fmt: skip
@@ -283,8 +282,14 @@ def first_target(sets: Sequence[Sets]) -> FaceData | None:
 
 def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:
     """Cause by key of the cells that a launch failed at."""
-    noted = {key: store.failure(key) for key in keys}
-    return {key: str(facts["cause"]) for key, facts in noted.items() if facts is not None}
+    return {key: str(facts.get("cause", "unknown")) for key, facts in failures(store, keys).items()}
+
+
+def failures(store: Store, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """What is noted of those of the keys that failed."""
+    there = {name.removesuffix(".json") for name in store.files.names("failed")}
+    noted = {key: store.failure(key) for key in there.intersection(keys)}
+    return {key: facts for key, facts in noted.items() if facts is not None}
 
 
 def _built(cells: Sequence[Cell], sets: Sequence[Sets], known: Known) -> list[Stage]:

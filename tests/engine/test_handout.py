@@ -1,5 +1,6 @@
 """Who computes what when several launches share a store. Real stores and leases, no Ray."""
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -51,9 +52,9 @@ TASKS = [SHARED, LEFT, RIGHT, ALONE]
 class Side:
     """One launch: a hand-out with its own leases on a store, and a clock that it turns itself."""
 
-    def __init__(self, store, owner, tasks=TASKS):
+    def __init__(self, store, owner, tasks=TASKS, noted=None):
         cells = {key: [] for task in tasks for key in task.cells}
-        plan = SimpleNamespace(tasks=tasks, by_key=cells, made_at=0.0)
+        plan = SimpleNamespace(tasks=tasks, by_key=cells, noted=noted or {})
         self.heard, self.now = Heard(), 0.0
         self.leases = Leases(store, owner)
         self.store = store
@@ -175,6 +176,28 @@ class TestTwoLaunches:
         two.take()
         assert ("failed", "shared", "DegenerateLoss: NaN") in two.heard.words
         assert two.handout.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
+
+    @pytest.mark.parametrize("ahead", [-86400.0, 600.0, 86400.0])
+    def test_what_failed_before_is_tried_again_whatever_its_clock_said(self, tmp_path, ahead):
+        """A failure noted by a clock ten minutes ahead is not one of a launch beside ours."""
+        store, facts = Store(tmp_path), {"cause": "old", "time": time.time() + ahead}
+        store.note_failure(SHARED.key, facts)
+        side = Side(store, "launch three", noted={SHARED.key: facts})
+        assert side.take() == ["shared"]
+        side.make(SHARED)
+        assert not side.handout.outcome.failed
+        side.leases.close()
+
+    @pytest.mark.parametrize("ahead", [-86400.0, 86400.0])
+    def test_what_fails_there_fails_here_whatever_its_clock_says(self, sides, ahead, monkeypatch):
+        one, two = sides
+        one.take(), two.take()
+        now = time.time()
+        with monkeypatch.context() as patch:
+            patch.setattr("raysweep.engine.dispatcher.time.time", lambda: now + ahead)
+            one.handout.failed(SHARED.key, "DegenerateLoss: NaN")
+        two.take()
+        assert ("failed", "shared", "DegenerateLoss: NaN") in two.heard.words
 
     def test_what_was_made_between_plan_and_hand_out_is_found(self, sides):
         one, two = sides

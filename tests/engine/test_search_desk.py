@@ -2,11 +2,12 @@
 
 import math
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from raysweep.config.experiment import Experiment
-from raysweep.engine.search.optuna_study import UNSEEN_SECONDS, summary
+from raysweep.engine.search.optuna_study import STILL_SECONDS, UNSEEN_SECONDS, summary
 from raysweep.pipeline import Sets
 from raysweep.study import Choice, LogUniform, Search, Uniform
 from tests.conftest import make_squares
@@ -176,9 +177,19 @@ def test_a_trial_of_a_launch_on_another_store_is_left_alone_until_it_is_silent(l
     second = launch(make_arm(search), name="here", trials=1, alive=lambda launch: None)
     assert second.next()[1] is None
     assert not second.desk.finished
-    later = time.time() + 2 * UNSEEN_SECONDS
-    monkeypatch.setattr("raysweep.engine.search.optuna_study.time.time", lambda: later)
-    assert second.next()[1] is not None
+    start = time.monotonic()
+    for hours, seconds, taken in [
+        (2, 0, False),
+        (2, 60, False),
+        (0, STILL_SECONDS + 1, False),
+        (2, STILL_SECONDS + 1, True),
+    ]:
+        later = time.time() + hours * UNSEEN_SECONDS  # by the clock of a machine that may be wrong
+        with monkeypatch.context() as patch:
+            patch.setattr("raysweep.engine.search.optuna_study.time", SimpleNamespace(
+                time=lambda later=later: later, monotonic=lambda seconds=seconds: start + seconds
+            ))  # fmt: skip
+            assert (second.next()[1] is not None) is taken
 
 
 def test_a_score_that_is_missing_fails_the_trial(launch):

@@ -33,7 +33,12 @@ UNMARKED_SECONDS = 60.0
 """A trial that runs without the mark of a launch: its launch died between making and marking it, or is about to."""
 
 UNSEEN_SECONDS = 3600.0
-"""A trial of a launch on another store, of which nobody here knows whether it lives: dead after so long a silence."""
+"""A trial of a launch on another store, of which nobody here knows whether it lives: dead after so long a silence, seen
+from here by our own clock."""
+
+STILL_SECONDS = 900.0
+"""The same, where its last mark is older than `UNSEEN_SECONDS`, too, by the clock of the machine that left it: clocks
+differ, so its word alone is not enough."""
 
 IDLE = 100
 """A search that is limited by hours alone ends after so many trials in a row that cost nothing: it has tried all."""
@@ -125,6 +130,7 @@ class ArmStudy:
         )
         self._start = search.start_points(arm.cell.experiment)
         self._tokens = itertools.count()
+        self._marks: dict[int, tuple[object, float]] = {}
         self._asked: ProposedPoint | None = None
 
     def adopt(self) -> list[FrozenTrial]:
@@ -240,12 +246,23 @@ class ArmStudy:
     def _is_left(self, trial: FrozenTrial) -> bool:
         launch = trial.user_attrs.get(LAUNCH)
         began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
-        if launch is None:
-            return time.time() - began > UNMARKED_SECONDS
         if launch == self.launch:
             return False
+        seen = trial.user_attrs.get(SEEN, began)
+        still = self._seconds_still(trial.number, (launch, seen))
+        if launch is None:
+            return still > UNMARKED_SECONDS
         alive = self.alive(launch)
-        return time.time() - trial.user_attrs.get(SEEN, began) > UNSEEN_SECONDS if alive is None else not alive
+        if alive is not None:
+            return not alive
+        return still > (STILL_SECONDS if time.time() - seen > UNSEEN_SECONDS else UNSEEN_SECONDS)
+
+    def _seconds_still(self, number: int, mark: object) -> float:
+        """For how long, by our own clock, a trial's marks have been as they are."""
+        now = time.monotonic()
+        if self._marks.get(number, (None, 0.0))[0] != mark:
+            self._marks[number] = (mark, now)
+        return now - self._marks[number][1]
 
     def _define(self, trial: Any) -> None:
         """The search space, run by OptunaSearch for every new trial: Optuna's define-by-run style."""
