@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import leave, silence_stdout
 from raysweep.data.load import SOURCES
-from raysweep.store.disk_full import StoreFull
+from raysweep.store.unusable import StoreUnusable
 
 from .data_commands import examine, prepare, show
 from .data_commands import inspect as prepared
@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(argv)
     try:
         lines = asked.run(asked)
-    except (UserError, StoreFull, OSError) as error:
+    except (UserError, StoreUnusable, OSError) as error:
         print(f"raysweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

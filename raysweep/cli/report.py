@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import data_folders, leave, silence_stdout
+from raysweep.store.unusable import is_unusable
 
 if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
     from raysweep.report import Results
@@ -66,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # files are written before anything is printed
         silence_stdout()
         return 0
+    except OSError as error:
+        if not is_unusable(error):
+            raise
+        print(f"raysweep: the report cannot be written: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; files of an earlier report are as they were", file=sys.stderr)
         return 130

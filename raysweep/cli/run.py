@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import errno
 import json
 import os
 import shlex
@@ -18,7 +17,7 @@ from raysweep.config.values import Word, read_value, split_values
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import data_folders, leave, masked, parse_assignment, parse_seeds, plural, silence_stdout
 from raysweep.launch.options import Wishes
-from raysweep.store.disk_full import StoreFull
+from raysweep.store.unusable import FULL, StoreUnusable, is_unusable, why_unwritable
 from raysweep.study import (
     PRESETS,
     Study,
@@ -151,17 +150,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"raysweep: {masked(str(error))}", file=sys.stderr)
         return 2
-    except StoreFull as error:
+    except StoreUnusable as error:
         print(f"raysweep: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # --plan, --list and their like; a launch that trains stops, with exit code 1
         silence_stdout()
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_unusable(error):
             raise
         with contextlib.suppress(OSError):  # it may have been stdout that was full, and stderr may lie beside it
-            print(f"raysweep: no room left on the disk: {error}", file=sys.stderr)
+            full = "no room left on the disk" if error.errno in FULL else "a place cannot be written or read"
+            print(f"raysweep: {full}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)
@@ -189,6 +189,7 @@ def _run(asked: argparse.Namespace) -> int:
         for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
             if value is not None:
                 raise UserError(f"{option} is for studies with a search, and {name} has none")
+    _check_writable(asked)
     sources = asked.on or []
     chosen = _chosen_data(sources)
     sessions = {label: _prepared(asked, name, study, {**changes, **data}, replicates) for label, data in chosen.items()}
@@ -205,6 +206,17 @@ def _run(asked: argparse.Namespace) -> int:
         for session in sessions.values():
             session.check()
     return _launched(asked, name, study, sessions)
+
+
+def _check_writable(asked: argparse.Namespace) -> None:
+    """Raises UserError where the store or the reports could not be written; a plan says it and goes on."""
+    places = {"the store": asked.store, "the report": asked.out or "reports"}
+    for what, place in places.items():
+        why = "" if "://" in str(place) else why_unwritable(Path(place).expanduser())
+        if why and not asked.plan:
+            raise UserError(f"{what} cannot be written: {why}")
+        if why:
+            print(f"raysweep: {what} cannot be written, so a launch would end at once: {why}", file=sys.stderr)
 
 
 def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from raysweep.store.disk_full import StoreFull
 from raysweep.store.files import Files
+from raysweep.store.unusable import StoreUnusable
 
 from .dataset import FaceData
 from .image_subset import Drawn, Picked
@@ -88,7 +88,7 @@ def remember(array: NDArray[np.generic], key: str, what: str, places: Sequence[B
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     for place in places:
-        with suppress(OSError, StoreFull):  # a data home that only others may write to: the next place
+        with suppress(OSError, StoreUnusable):  # a data home that only others may write to: the next place
             place.files.write(place.name(key, what), content.getvalue())
             break
 

@@ -5,7 +5,6 @@ Knows no Ray: Tune's searcher asks for work here and Tune's callbacks tell here 
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from raysweep.core.version import code_version
 from raysweep.pipeline import FitEvent, Task
 from raysweep.scheduling import TaskQueue
 from raysweep.store.leases import Leases
-from raysweep.store.store import Store, StoreFull
+from raysweep.store.store import Store, StoreUnusable
+from raysweep.store.unusable import is_unusable
 from raysweep.study.plan import Plan
 
 LOOK_EVERY = 1.0
@@ -221,12 +221,12 @@ class Handout:
         """Stops the launch, in good order, when store or journal find no room to write."""
         try:
             yield
-        except StoreFull as error:
+        except StoreUnusable as error:
             self.stop(str(error))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_unusable(error):
                 raise
-            self.stop(f"no room left on the disk ({describe(error)})")
+            self.stop(f"the store or journal cannot be written ({describe(error)})")
 
     def _leave(self, key: str) -> None:
         self.running.discard(key)

@@ -28,7 +28,8 @@ from raysweep.core.errors import UserError, describe
 from raysweep.data.prepare.location import SETTING
 from raysweep.pipeline import FitEvent, load_sets
 from raysweep.pipeline.run import run_task
-from raysweep.store.store import Store, StoreFull
+from raysweep.store.store import Store, StoreUnusable
+from raysweep.store.unusable import is_unusable
 
 Report = Callable[[dict[str, Any]], object]
 
@@ -53,7 +54,7 @@ def run_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         if device_is_lost(error) or worker_is_lost(error):
             raise  # Tune tries again, in a new process
-        tune.report(_trouble(root_of(error)))
+        tune.report(trouble(root_of(error)))
     else:
         tune.report({"ended": True})  # Tune complains of a trial that reports nothing
 
@@ -91,12 +92,17 @@ def _tried(config: dict[str, Any], task: dict[str, Any], device: str) -> dict[st
     except Exception as error:
         if device_is_lost(error):
             raise
-        return _trouble(root_of(error))
+        return trouble(root_of(error))
     return {}
 
 
-def _trouble(error: BaseException) -> dict[str, Any]:
-    return {"full": str(error)} if isinstance(error, StoreFull) else {"failed": describe(error)}
+def trouble(error: BaseException) -> dict[str, Any]:
+    """A place that cannot be written or read is no fault of the cell: it ends the launch and is noted on nothing."""
+    if isinstance(error, StoreUnusable):
+        return {"full": str(error)}
+    return (
+        {"full": f"files cannot be reached: {describe(error)}"} if is_unusable(error) else {"failed": describe(error)}
+    )
 
 
 def _forget_memory(device: str) -> None:
@@ -138,7 +144,7 @@ def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Repo
 
 def root_of(error: BaseException) -> BaseException:
     """The first cause of an error that Ray has wrapped; ours say it best themselves."""
-    if isinstance(error, (StoreFull, UserError)):
+    if isinstance(error, (StoreUnusable, UserError)):
         return error
     failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
     if failures:

@@ -21,9 +21,9 @@ from typing import Any, Protocol
 from raysweep.core.errors import UserError, describe
 from raysweep.core.notices import passed_over
 
-from .disk_full import writing
 from .names import below, inside, usable
 from .process import Process
+from .unusable import reading, writing
 
 PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
 """What to install for a URL scheme that fsspec knows and does not bring along."""
@@ -39,7 +39,7 @@ class Files(Protocol):
         """Those of the files that are there."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write or replace a file. Raises StoreFull."""
+        """Write or replace a file. Raises StoreUnusable."""
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all that is in it; nothing when there is none."""
@@ -54,10 +54,10 @@ class Files(Protocol):
         """When a file was written, by the store's own clock, in seconds since 1970; None where it does not say."""
 
     def send(self, source: Path, name: str) -> None:
-        """Copy a local file into the store. Raises StoreFull."""
+        """Copy a local file into the store. Raises StoreUnusable."""
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file of the store to a local path; False when there is none. Raises StoreFull."""
+        """Copy a file of the store to a local path; False when there is none. Raises StoreUnusable."""
 
 
 class LocalFiles:
@@ -68,7 +68,8 @@ class LocalFiles:
 
     def read(self, name: str) -> bytes | None:
         try:
-            return read_regular(self.root / below(name))
+            with reading(self.root):
+                return read_regular(self.root / below(name))
         except FileNotFoundError:
             return None
 
@@ -102,7 +103,8 @@ class LocalFiles:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
             return
-        path.unlink(missing_ok=True)
+        with writing(self.root):
+            path.unlink(missing_ok=True)
         if path.parent != self.root:
             with contextlib.suppress(OSError):  # not empty, or gone
                 path.parent.rmdir()
@@ -113,7 +115,8 @@ class LocalFiles:
     def names(self, folder: str) -> list[str]:
         top = self._top(folder)
         try:
-            return usable(sorted(os.listdir(top)), str(top))
+            with reading(self.root):
+                return usable(sorted(os.listdir(top)), str(top))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -288,7 +291,7 @@ def draft_path(root: Path) -> Path:
 
 
 def new_draft(root: Path) -> Path:
-    """A new, empty folder to fill and then to move to where it belongs. Raises StoreFull."""
+    """A new, empty folder to fill and then to move to where it belongs. Raises StoreUnusable."""
     draft = draft_path(root)
     with writing(root):
         draft.mkdir(parents=True)

@@ -71,7 +71,7 @@ class Leases:
         """Take all of the keys, or none. None: they are ours. Otherwise who holds one of them, in words.
 
         Raises:
-            StoreFull, OSError: the store cannot be written; none is taken.
+            StoreUnusable, OSError: the store cannot be written; none is taken.
         """
         wanted = list(dict.fromkeys(keys))
         with self._guard:

@@ -12,9 +12,9 @@ from typing import Any
 
 from raysweep.core.hashing import file_checksum
 
-from .disk_full import writing
 from .files import draft_path, is_regular, new_draft, read_json, read_regular
 from .names import inside, product_fault
+from .unusable import writing
 
 MANIFEST = "manifest.json"
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from raysweep.core.hashing import file_checksum
 
-from .disk_full import writing
 from .files import RemoteFiles, draft_path, new_draft
 from .local import MANIFEST, Manifest, is_intact, looks_whole, manifest_bytes, parse_manifest, read_manifest, seal
 from .names import DIGEST, below
+from .unusable import writing
 from .verified import altered_file
 
 _NUMBER = re.compile(r"[0-9]{1,12}")

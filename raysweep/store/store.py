@@ -28,11 +28,11 @@ import raysweep
 from raysweep.core.errors import UserError, describe
 from raysweep.core.notices import passed_over
 
-from .disk_full import StoreFull as StoreFull
 from .files import Files, LocalFiles, RemoteFiles, read_json
 from .local import MANIFEST as MANIFEST
 from .local import LocalProducts, Manifest
 from .remote import RemoteProducts
+from .unusable import StoreUnusable as StoreUnusable
 
 STORE_VERSION = 1
 """Of the layout above; bumped when an older raysweep could not read or would harm what a newer one wrote."""
@@ -88,7 +88,7 @@ class Store:
         """The manifest of a whole, unaltered product, or None. A remote one's files are then in `folder`.
 
         Raises:
-            StoreFull: no room on this machine for a copy.
+            StoreUnusable: no room on this machine for a copy.
         """
         return self.products.get(key)
 
@@ -103,7 +103,7 @@ class Store:
         and a note of its failure, go.
 
         Raises:
-            StoreFull: nothing of it stays.
+            StoreUnusable: nothing of it stays.
         """
         self.mark()
         folder = self.products.put(key, write, facts)
@@ -127,7 +127,7 @@ class Store:
         """Let `write` make a file and keep it in place of the last of that name: readers find one or the other.
 
         Raises:
-            StoreFull: the last one stays.
+            StoreUnusable: the last one stays.
         """
         self.mark()
         self.products.save_partial(key, name, write)
@@ -157,7 +157,7 @@ class Store:
         try:
             self.files.write(probe, b"")
             return self.files.changed(probe)
-        except (OSError, StoreFull):  # what needs to write says so itself
+        except (OSError, StoreUnusable):  # what needs to write says so itself
             return None
         finally:
             with contextlib.suppress(OSError):

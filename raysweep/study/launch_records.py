@@ -49,7 +49,7 @@ class Leftovers:
 
 
 def write_record(store: Store, plan: Plan, launch: str) -> None:
-    """Leave the record of a launch, before it computes anything. Raises StoreFull."""
+    """Leave the record of a launch, before it computes anything. Raises StoreUnusable."""
     finals = [(cell.arm.name, cell.replicate, plan.finals[cell.key]) for cell in plan.cells]
     _write(store, record_of(plan.study_name, plan.preset, launch, plan.used, finals, plan.study.origin.file))
 

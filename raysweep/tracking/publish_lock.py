@@ -32,7 +32,7 @@ class Turns:
         """Wait for the turn and hold it. Yields whether another launch has published since the last one of ours.
 
         Raises:
-            StoreFull, OSError: the store cannot be written.
+            StoreUnusable, OSError: the store cannot be written.
         """
         while self.leases.take([TURN]) is not None:
             time.sleep(random.uniform(0.02, 0.05))

@@ -16,7 +16,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.hashing import NUMERICS, canonical_json, stage_key
 from raysweep.store.files import draft_is_dead, draft_path
 from raysweep.store.process import Process
-from raysweep.store.store import STORE_VERSION, Store, StoreFull
+from raysweep.store.store import STORE_VERSION, Store, StoreUnusable
 from raysweep.training import save_checkpoint
 
 
@@ -222,7 +222,7 @@ class TestFullDisk:
         store = Store(small_disk)
         store.put("small", fill("one"), {})
         before = store.files.sizes("")
-        with pytest.raises(StoreFull, match=rf"{small_disk}, \d.*B free") as caught:
+        with pytest.raises(StoreUnusable, match=rf"{small_disk}, \d.*B free") as caught:
             store.put("big", self.WRITERS[writer], {})
         assert "\n" not in str(caught.value)
         assert store.files.sizes("") == before
@@ -235,7 +235,7 @@ class TestFullDisk:
         store = Store(small_disk)
         store.save_partial("k", "fit.pt", lambda path: torch.save({"w": torch.rand(100)}, path))
         before = store.files.sizes("")
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreUnusable):
             store.save_partial("k", "fit.pt", lambda path: torch.save({"w": torch.rand(2_000_000)}, path))
         assert store.files.sizes("") == before
         assert torch.load(store.partial_file("k", "fit.pt"), weights_only=True)["w"].shape == (100,)
@@ -248,7 +248,7 @@ class TestFullDisk:
         store = Store(small_disk)
         try:
             store.put("k", fill("one"), {"words": "x" * 5000})
-        except StoreFull:
+        except StoreUnusable:
             assert not store.has("k")
             assert not any(name.startswith(("stages", "drafts")) for name in store.files.sizes(""))
             assert left < 8
@@ -258,21 +258,21 @@ class TestFullDisk:
         store.put("k", fill("one"), {})
         assert store.get("k") is not None
         fill_up(filler, 0)
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreUnusable):
             store.note_failure("k", {"cause": "x" * 9000})
 
     def test_behind_a_url_and_in_its_cache(self, small_disk, tmp_path):
         big = self.WRITERS["text"]
         here = Store(f"file://{tmp_path}/far", small_disk)
-        with pytest.raises(StoreFull, match=str(small_disk)):
+        with pytest.raises(StoreUnusable, match=str(small_disk)):
             here.put("k", big, {})
         there = Store(f"file://{small_disk}/far", tmp_path / "cache")
-        with pytest.raises(StoreFull, match=f"file://{small_disk}"):
+        with pytest.raises(StoreUnusable, match=f"file://{small_disk}"):
             there.put("k", big, {})
         assert not there.has("k")
         assert not any(name.startswith("stages") for name in there.files.sizes(""))
         Store(f"file://{tmp_path}/far", tmp_path / "room").put("k", big, {})
-        with pytest.raises(StoreFull, match=str(small_disk)):
+        with pytest.raises(StoreUnusable, match=str(small_disk)):
             here.get("k")
         assert here.has("k")
 
@@ -289,7 +289,7 @@ class TestFullDisk:
         def write(folder):
             raise OSError(errno.EDQUOT, "Disk quota exceeded")
 
-        with pytest.raises(StoreFull):
+        with pytest.raises(StoreUnusable):
             Store(tmp_path).put("k", write, {})
 
 

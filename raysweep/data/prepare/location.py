@@ -17,8 +17,8 @@ from pathlib import Path
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.hashing import file_checksum
 from raysweep.core.notices import passed_over
-from raysweep.store.disk_full import writing
 from raysweep.store.files import Files, LocalFiles, RemoteFiles, new_draft
+from raysweep.store.unusable import writing
 
 from .manifest import MANIFEST, Manifest, parse_manifest
 
@@ -108,7 +108,7 @@ class Home:
 
         Raises:
             UserError: a copy is not what the manifest says.
-            StoreFull: no room for the copy.
+            StoreUnusable: no room for the copy.
         """
         manifest = self.manifest(name, size)
         if manifest is None or self.is_local:

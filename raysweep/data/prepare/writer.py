@@ -22,7 +22,7 @@ import raysweep
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import file_checksum
 from raysweep.data.listing import Listing
-from raysweep.store.disk_full import writing
+from raysweep.store.unusable import writing
 
 from .chunks import CHUNK, Chunk, cut, seen
 from .crop import Crop
@@ -57,7 +57,7 @@ def prepare_listing(
     Raises:
         UserError: too many problems (only `problems.csv` stays), no images, or of fewer classes; another set
             is in `target`, or another process prepares it.
-        StoreFull: no room; the same call goes on later.
+        StoreUnusable: no room; the same call goes on later.
     """
     lists = {relative(path, listing.root): file_checksum(path) for path in listing.files}
     there = read_manifest(target)

@@ -35,7 +35,7 @@ class Memory(SearchListener):
             self.write()
 
     def write(self) -> None:
-        """Write the record. Raises StoreFull."""
+        """Write the record. Raises StoreUnusable."""
         trials = []
         for arm, number, point in self.tried():
             stage = self._stage(arm, number, point)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from raysweep.core.errors import describe
 from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
 from raysweep.engine.resources import Allotment
 from raysweep.engine.tune_run import Options, run_config, trial_name, tune_environment
-from raysweep.store.disk_full import StoreFull
+from raysweep.store.unusable import StoreUnusable, is_unusable
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
 from .dispatcher import Desk, Running, SearchListener
@@ -161,12 +160,12 @@ def _searched(
         desk.fault.check()
     except KeyboardInterrupt:
         outcome.interrupted = True
-    except StoreFull as error:
+    except StoreUnusable as error:
         desk.stop(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_unusable(error):
             raise
-        desk.stop(f"no room left: {describe(error)}")
+        desk.stop(f"the store or journal cannot be written ({describe(error)})")
     except STORAGE_ERRORS as error:
         desk.stop(f"the Optuna storage cannot be used: {describe(error)}")
     finally:

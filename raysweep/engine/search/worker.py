@@ -19,11 +19,10 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.config.experiment import Experiment
-from raysweep.core.errors import describe
 from raysweep.data.prepare.location import SETTING
-from raysweep.engine.worker import device_is_lost, root_of
+from raysweep.engine.worker import device_is_lost, root_of, trouble
 from raysweep.pipeline import FitEvent, build_validation, load_sets, run_validation
-from raysweep.store.store import Store, StoreFull
+from raysweep.store.store import Store
 
 Report = Callable[[dict[str, Any]], object]
 
@@ -45,11 +44,7 @@ def run_search_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         if device_is_lost(error):
             raise  # a new process for the next trial
-        root = root_of(error)
-        if isinstance(root, StoreFull):
-            tune.report({"full": str(root)})
-        else:
-            tune.report({"failed": describe(root), "seconds": time.monotonic() - began})
+        tune.report({"seconds": time.monotonic() - began, **trouble(root_of(error))})
     else:
         tune.report({"ended": True})
 

@@ -29,7 +29,7 @@ from raysweep.data.prepare.parquet_rows import problem_rows
 from raysweep.data.prepare.staging import draft_folder
 from raysweep.data.prepare.verify import find_fault
 from raysweep.data.prepare.writer import prepare_listing
-from raysweep.store.disk_full import StoreFull
+from raysweep.store.unusable import StoreUnusable
 from tests.data.prepare.listings import CLASSES, contents, listing, photograph, small_set
 from tests.data.reference import central_square
 
@@ -394,7 +394,7 @@ def test_a_full_disk_is_said_and_can_be_gone_on_from(stored, tmp_path, monkeypat
         return real(*args)
 
     monkeypatch.setattr(drafts.shutil, "copyfileobj", full)
-    with pytest.raises(StoreFull, match="make room and run the same command again"):
+    with pytest.raises(StoreUnusable, match="make room and run the same command again"):
         prepare(tmp_path / "raw", tmp_path / "again", entries)
     prepare(tmp_path / "raw", tmp_path / "again", entries)
     assert contents(tmp_path / "again") == contents(folder)

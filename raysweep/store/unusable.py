@@ -1,0 +1,128 @@
+"""Stores that cannot be written or read: a full disk, a read-only one, a share that went away. Said in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from raysweep.core.formatting import size
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+GONE = frozenset(
+    {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR, errno.ENODEV, errno.ENXIO}
+    | {errno.EREMOTEIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.ENETUNREACH}
+)
+"""What a place says that is read-only, forbidden, broken, or not there any more."""
+
+_TORCH = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+ vs|iostream error")
+"""What `torch.save` says of a write that failed: its C++ side keeps no error number."""
+
+_ROOM = 1_000_000
+"""Bytes; with so many free a write did not fail because the disk is full."""
+
+
+class StoreUnusable(Exception):
+    """The store cannot be written or read. Nothing half-written stays; work goes on when it can."""
+
+
+@contextmanager
+def writing(place: Path | str) -> Iterator[None]:
+    """Turn whatever a place that cannot be written makes libraries raise into StoreUnusable. Clean up inside the block.
+
+    Raises:
+        StoreUnusable: says where and why; of a full disk how much is free there.
+    """
+    try:
+        yield
+    except StoreUnusable:
+        raise
+    except Exception as error:
+        chain = _chain(error)
+        sentence = next(filter(None, (_why(seen, place, "written") for seen in chain)), "")
+        if not sentence:
+            raise
+        for seen in chain:  # torch keeps the half-written file open, and so its room taken, in a frame's variables
+            traceback.clear_frames(seen.__traceback__)
+        raise StoreUnusable(sentence) from error
+
+
+@contextmanager
+def reading(place: Path | str) -> Iterator[None]:
+    """The same for reading: what is merely not there raises FileNotFoundError as ever."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if sentence := _why(error, place, "read"):
+            raise StoreUnusable(sentence) from error
+        raise
+
+
+def is_unusable(error: BaseException) -> bool:
+    """Whether a place could not be written or read: nothing that a cell did wrong."""
+    return isinstance(error, StoreUnusable) or (isinstance(error, OSError) and error.errno in FULL | GONE)
+
+
+def why_unwritable(place: Path) -> str:
+    """Why nothing can be written at a folder, which need not be there yet; "" where nothing speaks against it.
+
+    It writes nothing, so it cannot know all.
+    """
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is no folder"
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return f"{place} is on a read-only file system"
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"{place}: permission denied"
+
+
+def free_bytes(place: Path) -> int:
+    """Bytes that may still be written on the disk of a folder, which need not be there yet."""
+    while not place.exists():
+        place = place.parent
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An exception and what led to it."""
+    found: list[BaseException] = []
+    here: BaseException | None = error
+    while here is not None:
+        found.append(here)
+        here = here.__cause__ or here.__context__
+    return found
+
+
+def _why(error: BaseException, place: Path | str, verb: str) -> str:
+    """A sentence for an error that is the place's; "" for any other."""
+    torch_failed = isinstance(error, RuntimeError) and _TORCH.search(str(error)) is not None
+    if (isinstance(error, OSError) and error.errno in FULL) or (torch_failed and not _has_room(place)):
+        free = f", {size(free_bytes(place))} free" if isinstance(place, Path) else ""
+        return f"the store's disk is full: {place}{free}; make room and run the same command again"
+    if torch_failed or (isinstance(error, OSError) and _is_gone(error, place)):
+        said = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
+        return f"the store cannot be {verb}: {place} ({said}); mend that and run the same command again"
+    return ""
+
+
+def _is_gone(error: OSError, place: Path | str) -> bool:
+    """Whether the error is of this place, and one of `GONE`, or says that the folder itself was removed."""
+    names = [os.fspath(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
+    if isinstance(place, Path) and names and not any(str(name).startswith(str(place)) for name in names):
+        return False
+    if isinstance(error, FileNotFoundError):
+        return isinstance(place, Path) and bool(names) and not place.exists()
+    return error.errno in GONE or isinstance(error, PermissionError)
+
+
+def _has_room(place: Path | str) -> bool:
+    return isinstance(place, Path) and free_bytes(place) > _ROOM
