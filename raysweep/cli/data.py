@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import leave, silence_stdout
+from raysweep.core.secrets import masked_streams
 from raysweep.data.load import SOURCES
 from raysweep.store.unusable import StoreUnusable
 
@@ -31,6 +32,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(argv)
+    with masked_streams(sys.argv[1:] if argv is None else argv):
+        return _answer(asked)
+
+
+def _answer(asked: argparse.Namespace) -> int:
     try:
         lines = asked.run(asked)
     except (UserError, StoreUnusable, OSError) as error:

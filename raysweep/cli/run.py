@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from raysweep.config.experiment import Experiment, field_choices, field_paths
 from raysweep.config.values import Word, read_value, split_values
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.formatting import data_folders, leave, masked, parse_assignment, parse_seeds, plural, silence_stdout
+from raysweep.core.formatting import data_folders, leave, parse_assignment, parse_seeds, plural, silence_stdout
+from raysweep.core.secrets import masked, masked_streams
 from raysweep.launch.options import Wishes
 from raysweep.store.unusable import FULL, StoreUnusable, is_unusable, why_unwritable
 from raysweep.study import (
@@ -135,6 +136,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 some cells failed or no whole table could be made, 2 a mistake in what was asked, 130
     stopped by Ctrl-C."""
     asked = parser().parse_args(argv)
+    with masked_streams(sys.argv[1:] if argv is None else argv):
+        return _answer(asked)
+
+
+def _answer(asked: argparse.Namespace) -> int:
     try:
         if asked.list:
             return _list()
@@ -148,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UserError(f"name a study{late}, for example ablation_alpha (`--list` shows them)")
         return _run(asked)
     except UserError as error:
-        print(f"raysweep: {masked(str(error))}", file=sys.stderr)
+        print(f"raysweep: {error}", file=sys.stderr)
         return 2
     except StoreUnusable as error:
         print(f"raysweep: {error}", file=sys.stderr)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+from .secrets import masked
+
 
 class UserError(ValueError):
     """Something the user can mend. Command lines print its message without a traceback and exit with 2."""
@@ -47,6 +49,6 @@ def error_of_arms(faults: Mapping[str, str], arms: int) -> UserError:
 
 
 def describe(error: BaseException) -> str:
-    """One line for an exception: its type and the first line of what it says."""
+    """One line for an exception: its type and the first line of what it says, without credentials."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {masked(text[0])}" if text else type(error).__name__

@@ -167,15 +167,6 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def masked(text: str) -> str:
-    """A text without the passwords of the URLs in it.
-
-    >>> masked("--tracking https://me:secret@host/x --search-storage postgresql://me:p%40ss@db/optuna")
-    '--tracking https://me:***@host/x --search-storage postgresql://me:***@db/optuna'
-    """
-    return re.sub(r"(://[^/@:\s]*:)[^@/\s]+@", r"\1***@", text)
-
-
 def duration(seconds: float) -> str:
     """Seconds as people say them.
 

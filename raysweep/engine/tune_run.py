@@ -31,6 +31,7 @@ from raysweep.store.store import Store
 from raysweep.study.plan import Plan
 
 from .dispatcher import Handout, Outcome
+from .handover import credentials_handed_over, handed_over
 from .interrupt import CtrlC, StopAfterEpoch
 from .resources import Allotment, allot
 from .study_searcher import TaskSearcher
@@ -121,10 +122,11 @@ def _interrupt(handout: Handout) -> None:
 def tune_environment(options: Options, allotment: Allotment) -> dict[str, Any]:
     """What every trial must know besides its tasks."""
     return {
-        "store": options.store.url,
+        "credentials": credentials_handed_over(),
+        "store": handed_over(options.store.url),
         "local": str(options.store.local),
         "cache": str(options.cache),
-        "data": Home(home_place()).place,
+        "data": handed_over(Home(home_place()).place),
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,

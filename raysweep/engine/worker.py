@@ -31,6 +31,8 @@ from raysweep.pipeline.run import run_task
 from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
 
+from .handover import take_credentials_over, taken_over
+
 Report = Callable[[dict[str, Any]], object]
 
 PASSING = 1.0
@@ -134,9 +136,10 @@ def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Repo
         report({"event": {**asdict(event), "metrics": dict(event.metrics)}, "task": task["key"]})
 
     experiment = Experiment.model_validate(task["experiment"])
-    os.environ[SETTING] = config["data"]  # Tune's processes work in folders of their own
+    take_credentials_over(config["credentials"])
+    os.environ[SETTING] = taken_over(config["data"])  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
-    store = Store(config["store"], config["local"])
+    store = Store(taken_over(config["store"]), config["local"])
     report({"began": task["key"]})
     run_task(experiment, sets, task["key"], task["keep"], store, device, report_epoch)
     report({"made": task["key"]})

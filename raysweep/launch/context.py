@@ -17,8 +17,8 @@ from rich.console import Console
 
 from raysweep.config.acting_fields import plain
 from raysweep.config.experiment import Experiment
-from raysweep.core.formatting import masked
 from raysweep.core.hashing import canonical_json
+from raysweep.core.secrets import masked
 from raysweep.core.version import code_version
 from raysweep.engine.tune_run import Options
 from raysweep.store.lease_holders import Watch

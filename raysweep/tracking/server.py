@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 from mlflow import MlflowClient
 
 from raysweep.core.errors import UserError, describe
-from raysweep.core.formatting import masked
+from raysweep.core.secrets import masked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 

@@ -20,6 +20,7 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.config.experiment import Experiment
 from raysweep.data.prepare.location import SETTING
+from raysweep.engine.handover import take_credentials_over, taken_over
 from raysweep.engine.worker import device_is_lost, root_of, trouble
 from raysweep.pipeline import FitEvent, build_validation, load_sets, run_validation
 from raysweep.store.store import Store
@@ -68,7 +69,8 @@ def _in_worker(config: dict[str, Any]) -> None:
 def _run(config: dict[str, Any], device: str, report: Report) -> None:
     task, began = config["tasks"][0], time.monotonic()
     experiment = Experiment.model_validate(task["experiment"])
-    os.environ[SETTING] = config["data"]  # Tune's processes work in folders of their own
+    take_credentials_over(config["credentials"])
+    os.environ[SETTING] = taken_over(config["data"])  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
     own = build_validation(experiment, sets).inputs["model"].key  # the trial's own training: not M_A's, not M_B's
 
@@ -79,5 +81,5 @@ def _run(config: dict[str, Any], device: str, report: Report) -> None:
         report({**words, "own": event.training == own, "seconds": time.monotonic() - began})
 
     report({"began": task["key"]})
-    result = run_validation(experiment, sets, Store(config["store"], config["local"]), device, report_epoch)
+    result = run_validation(experiment, sets, Store(taken_over(config["store"]), config["local"]), device, report_epoch)
     report({"made": task["key"], "scores": result.scores, "seconds": time.monotonic() - began})
