@@ -7,8 +7,10 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import unquote
+
+from .printable import printable
 
 _URL = re.compile(r"""([a-zA-Z][a-zA-Z0-9+.-]*)://([^\s<>"'`]+)""")
 _NAMED_CONTAINERS = ("abfs", "abfss", "wasb", "wasbs")
@@ -42,7 +44,7 @@ def masked(text: str) -> str:
     >>> masked("--tracking https://me:secret@host/x --search-storage postgresql://me:p%40ss@db/optuna")
     '--tracking https://me:***@host/x --search-storage postgresql://me:***@db/optuna'
     >>> masked("https://TOKEN@host/x, mysql+pymysql://me:a/b@c@db/x?ssl=1&password=p#f, s3://bucket/a?X-Amz-Signature=ab")
-    'https://***@host/x, mysql+pymysql://me:***@db/x?ssl=1&password=***#f, s3://bucket/a?X-Amz-Signature=***'
+    'https://***@host/x, mysql+pymysql://me:***@db/x?ssl=1&password=***, s3://bucket/a?X-Amz-Signature=***'
     >>> masked("sqlite:///mlflow.db, http://127.0.0.1:5000/#/experiments, s3://bucket/folder, a@b.c, labels.alpha=0.5")
     'sqlite:///mlflow.db, http://127.0.0.1:5000/#/experiments, s3://bucket/folder, a@b.c, labels.alpha=0.5'
     """
@@ -92,14 +94,18 @@ def _secrets_of(url: str) -> Iterator[str]:
 
 
 class _MaskedStream:
-    """A text stream that masks what is written to it."""
+    """A text stream that masks what is written to it, and shows control characters; `steered`: those of rich stay."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, steered: bool = False) -> None:
+        self._stream, self._steered = stream, steered
 
     def write(self, text: str) -> int:
-        self._stream.write(masked(text))
+        text = masked(text)
+        self._stream.write(text if self._steered else printable(text))
         return len(text)
+
+    def steered(self) -> TextIO:
+        return cast(TextIO, _MaskedStream(self._stream, steered=True))
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
@@ -107,6 +113,11 @@ class _MaskedStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def steered(stream: TextIO) -> TextIO:
+    """A stream for rich's console, which steers the terminal: whoever prints to it shows control characters himself."""
+    return stream.steered() if isinstance(stream, _MaskedStream) else stream
 
 
 @contextmanager

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from raysweep.core.console import PlainConsole
+from raysweep.core.printable import printable
+from raysweep.core.secrets import steered
 
 Told = Callable[[int, int | None], None]
 """Is told what is done, and of how much (None: nobody knows)."""
@@ -28,8 +32,9 @@ def no_bar(what: str, unit: str) -> Iterator[Told]:
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Told]:
     """Shows a bar on the console; nothing without a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    console = PlainConsole(file=steered(sys.stderr))
+    words = (TextColumn(printable(word).replace("{", "{{").replace("}", "}}"), markup=False) for word in (what, unit))
+    columns = (next(words), BarColumn(), MofNCompleteColumn(), next(words), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

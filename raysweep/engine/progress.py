@@ -10,8 +10,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
+from raysweep.core.console import plain
 from raysweep.core.formatting import duration, plural
 from raysweep.pipeline import FitEvent, Task
 from raysweep.study.plan import Plan
@@ -138,19 +138,19 @@ class Progress(Listener):
     def _screen(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
         for title in ("running", "epoch", f"val {self.metric}", "loss", "time"):
-            table.add_column(title, style="cyan" if title == "running" else "", header_style="dim")
+            table.add_column(plain(title), style="cyan" if title == "running" else "", header_style="dim")
         for running in list(self.running.values()):
             scores = running.scores
             table.add_row(
-                Text(self._name(running.task)),
-                f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else "",
+                plain(self._name(running.task)),
+                plain(f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else ""),
                 _number(scores.get(f"val/{self.metric}")),
                 _number(scores.get("train/loss")),
                 duration(time.monotonic() - running.began),
             )
         finished = self.total_epochs - sum(self.left.values())
         bar = ProgressBar(total=max(1, self.total_epochs), completed=finished, width=40)
-        return Group(table, bar, Text(self._summary()))
+        return Group(table, bar, plain(self._summary()))
 
 
 def _number(value: float | None) -> str:

@@ -17,8 +17,9 @@ from rich.console import Console
 
 from raysweep.config.acting_fields import plain
 from raysweep.config.experiment import Experiment
+from raysweep.core.console import PlainConsole
 from raysweep.core.hashing import canonical_json
-from raysweep.core.secrets import masked
+from raysweep.core.secrets import masked, steered
 from raysweep.core.version import code_version
 from raysweep.engine.tune_run import Options
 from raysweep.store.lease_holders import Watch
@@ -63,7 +64,7 @@ class Launch:
 
 def console_for(as_json: bool) -> Console:
     """People read stdout; when a program does, they read stderr."""
-    return Console(file=sys.stderr if as_json else sys.stdout, highlight=False)
+    return PlainConsole(file=steered(sys.stderr if as_json else sys.stdout), highlight=False)
 
 
 def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[SetIdentity]) -> Mapping[str, str]:

@@ -14,8 +14,8 @@ from rich import box
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from raysweep.core.console import PlainConsole, plain
 from raysweep.core.errors import UserError, describe
 from raysweep.core.formatting import plural
 from raysweep.data.dataset import FaceData
@@ -114,7 +114,7 @@ class Ending:
         if report is not None:
             table = _table(report)  # a squeezed table cannot be read; a terminal wraps whole lines
             needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
-            wide = Console(file=self.console.file, width=max(self.console.width, needed), highlight=False)
+            wide = PlainConsole(file=self.console.file, width=max(self.console.width, needed), highlight=False)
             wide.print(table)
             for sentence in report.reading:
                 self._say(sentence)
@@ -195,7 +195,7 @@ def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracki
 def _table(report: ReportFiles) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
     for i, title in enumerate(report.header):
-        table.add_column(Text(title), justify="right" if i else "left", no_wrap=True)
+        table.add_column(plain(title), justify="right" if i else "left", no_wrap=True)
     for row in report.rows:
-        table.add_row(*map(Text, row))  # words of a study, not markup
+        table.add_row(*map(plain, row))  # words of a study, not markup
     return table

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.core.spreadsheet import write_csv
+
 from .figures.catalog import Picture, picture_digests, save_pictures
 from .figures.datasets import draw_together
 from .figures.series import dependence
@@ -177,7 +179,7 @@ def _csv(summaries: Sequence[Summary]) -> str:
         head, *rows = csv.reader(io.StringIO(scores_csv(summary)))
         lines += ([] if lines else [["data", *head]]) + [[summary.study.data.name, *row] for row in rows]
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
+    write_csv(out, lines)
     return out.getvalue()
 
 

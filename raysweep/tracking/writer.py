@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 from mlflow import MlflowClient
 
 from raysweep.core.errors import describe
@@ -246,10 +247,11 @@ class Writer:
 def _drawn(result: CellResult, files: Sequence[Path], folder: Path) -> str:
     """Draw a cell's pictures. Returns what went wrong: a picture that fails must not hold up every later event."""
     try:
-        draw_artifacts(result, folder)
-        for file in files:
-            draw = draw_labels if file.name == schema.LABELS_FILE else draw_attention
-            draw(file, result.facts["classes"], folder)
+        with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
+            draw_artifacts(result, folder)
+            for file in files:
+                draw = draw_labels if file.name == schema.LABELS_FILE else draw_attention
+                draw(file, result.facts["classes"], folder)
     except Exception as error:  # noqa: BLE001  whatever the drawing raises
         return f"not drawn: {describe(error)}"
     return ""

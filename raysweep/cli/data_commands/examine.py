@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
+from raysweep.core.spreadsheet import write_csv
 from raysweep.data.audit import HEADER, QualityReport, across_splits, draw_inconsistent, draw_twins, examine
 from raysweep.data.audit.near_duplicates import DRAWN_THRESHOLD, THRESHOLD
 from raysweep.data.dataset import FaceData
@@ -44,7 +44,7 @@ def run(asked: argparse.Namespace) -> list[str]:
 def _write(data: FaceData, report: QualityReport, out: Path) -> list[str]:
     table = out / f"{data.name}-quality.csv"
     with table.open("w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([HEADER, *report.rows()])
+        write_csv(stream, [HEADER, *report.rows()])
     lines = [f"every finding: {table}"]
     across = across_splits(report.twin_groups, report.splits)
     if across:

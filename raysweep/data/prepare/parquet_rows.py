@@ -10,6 +10,7 @@ from typing import TextIO
 import numpy as np
 import pyarrow as pa
 
+from raysweep.core.spreadsheet import cell
 from raysweep.data.listing import SPLITS, FaceRecord, Problem
 
 SCHEMA = pa.schema(
@@ -67,7 +68,7 @@ def write_problems(stream: TextIO, problems: Iterable[Problem], root: Path) -> N
     for p in problems:
         path = relative(Path(p.path), root) if p.path else ""
         words = (p.where, path, p.kind, " ".join(p.detail.split()), "yes" if p.fatal else "no")
-        writer.writerow([as_text(word) for word in words])
+        writer.writerow([cell(as_text(word)) for word in words])
 
 
 def problem_rows(path: Path) -> Iterator[dict[str, str]]:

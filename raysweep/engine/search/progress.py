@@ -10,8 +10,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
+from raysweep.core.console import plain
 from raysweep.core.formatting import duration
 from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.study.search_plan import SearchPlan
@@ -121,16 +121,16 @@ class SearchProgress(SearchListener):
     def _screen(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
         for title in ("search", "trials", "early", "failed", f"best val {self.metric}", "running", "device time"):
-            table.add_column(title, style="cyan" if title == "search" else "", header_style="dim")
+            table.add_column(plain(title), style="cyan" if title == "search" else "", header_style="dim")
         for name, arm in self.arms.items():
             running = "  ".join(_running(number, *where) for number, where in sorted(arm.running.items())[:6])
             best = "" if arm.best is None else f"{arm.best:.3f} (t{arm.number})"
             counts = (self._count(arm), str(arm.early or ""), str(arm.failed or ""))
-            table.add_row(Text(name or "search"), *counts, best, running, duration(arm.seconds))
+            table.add_row(plain(name or "search"), *counts, best, running, duration(arm.seconds))
         share = sum(self._share(arm) for arm in self.arms.values()) / len(self.arms)
         left = self._seconds_left()
         words = "" if left is None else f"about {duration(left)} left"
-        return Group(table, ProgressBar(total=1.0, completed=share, width=40), Text(words))
+        return Group(table, ProgressBar(total=1.0, completed=share, width=40), plain(words))
 
 
 def _running(number: int, epoch: int, score: float | None) -> str:

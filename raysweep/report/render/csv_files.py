@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 
 from raysweep.core.formatting import arm_name
+from raysweep.core.spreadsheet import write_csv
 from raysweep.report.published.comparable import differences, printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import Results
@@ -91,5 +91,5 @@ def _digits(value: float | None) -> str:
 
 def _text(lines: list[list[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
+    write_csv(out, lines)
     return out.getvalue()

@@ -130,8 +130,13 @@ def _body(table: Table) -> list[str]:
         runs = dict.fromkeys(run for entry in row for run in entry.runs)
         repeats = bool(table.rules) and index > 0 and index not in table.rules  # the group's name stands once
         words = ["" if repeats and i == 0 else _entry(entry) for i, entry in enumerate(row)]
-        lines.append(_row(words) + r" \\" + (f" % {' '.join(runs)}" if runs else ""))
+        lines.append(_row(words) + r" \\" + (f" % {' '.join(map(_comment, runs))}" if runs else ""))
     return lines
+
+
+def _comment(run: str) -> str:
+    """A run's id; of anything else the letters and digits alone, for a line end would end the comment."""
+    return "".join(c for c in run if c.isascii() and c.isalnum())
 
 
 def _row(words: Sequence[str]) -> str:

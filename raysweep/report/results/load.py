@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from mlflow.exceptions import MlflowException
 from raysweep.artifacts.adapted_labels import read_labels
 from raysweep.artifacts.attention_maps import read_attention
 from raysweep.core.errors import UserError, describe, unknown_name
+from raysweep.core.notices import passed_over
+from raysweep.core.printable import printable, printable_tree
 from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.tracking import schema
 from raysweep.tracking.server import connect
@@ -173,12 +176,27 @@ def _search(client: MlflowClient, experiment: str, words: str, page: int) -> lis
             [experiment], words, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
         )
         count = len(found)
-        found |= {run.info.run_id: run for run in batch}
+        found |= {run.info.run_id: _cleaned(run) for run in batch}
         if len(found) != count + len(batch):
             raise UserError("tracking: the list of runs changed while it was read; ask for the report again")
         token = batch.token
         if not token:
-            return list(reversed(found.values()))
+            return [run for run in reversed(found.values()) if _has_id(run)]
+
+
+def _cleaned(run: Any) -> Any:
+    """The run, with texts that anybody may have edited made harmless for terminals and pages."""
+    for texts in (run.data.tags, run.data.params):
+        texts.update({name: printable(str(value)) for name, value in texts.items()})
+    return run
+
+
+def _has_id(run: Any) -> bool:
+    """Whether its id is one of MLflow's: others could end a comment of LaTeX, or a line."""
+    known = re.fullmatch("[0-9a-f]{32}", run.info.run_id) is not None
+    if not known:
+        passed_over(f"run {printable(run.info.run_id)[:80]!r}", "no id of a run")
+    return known
 
 
 def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
@@ -187,7 +205,7 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
     with tempfile.TemporaryDirectory() as folder:
         try:
             file = client.download_artifacts(run.info.run_id, schema.PLAN_FILE, folder)
-            plan = json.loads(Path(file).read_text(encoding="utf-8"))
+            plan = printable_tree(json.loads(Path(file).read_text(encoding="utf-8")))
         except (MlflowException, OSError, ValueError) as error:
             raise UserError(
                 f"study {study!r}: launch {launch} has no readable {schema.PLAN_FILE} ({type(error).__name__}); "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Mapping, Sequence
 
 from raysweep.config.experiment import SHARES
 from raysweep.core.formatting import arm_name
+from raysweep.core.spreadsheet import write_csv
 from raysweep.report.figures.search_scale import value_words
 from raysweep.report.formatting import DASH, MINUS, TITLES
 from raysweep.report.results.aggregate import Summary
@@ -140,5 +140,5 @@ def _setting(value: Value) -> str:
 
 def _text(lines: Sequence[Sequence[str]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
+    write_csv(out, lines)
     return out.getvalue()
