@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.core.bounds import read_npz
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Arrays = Mapping[str, Array]
 
@@ -45,9 +47,22 @@ class BeforeAfter:
 
 
 def read_labels(file: Path) -> dict[str, Array]:
-    """The arrays of a `labels.npz`."""
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
+    """The arrays of a `labels.npz`.
+
+    Raises:
+        ValueError: they are none, or do not belong together.
+        OSError: the file cannot be read.
+    """
+    arrays = read_npz(file)
+    for of in ("target_", "extra_"):
+        own = {name: array for name, array in arrays.items() if name.startswith(of)}
+        if len({len(array) if array.ndim else -1 for array in own.values()}) > 1:
+            raise ValueError(f"arrays of other lengths: {', '.join(sorted(own))}")
+    for name, array in arrays.items():
+        kind, ends = ("f", (2,)) if "_va" in name else ("b" if name.endswith("selected") else "iu", ())
+        if array.dtype.kind not in kind or array.ndim != 1 + len(ends) or array.shape[1:] != ends:
+            raise ValueError(f"{name} is {array.dtype} {array.shape}")
+    return arrays
 
 
 def planes(arrays: Arrays, classes: int) -> dict[str, Plane]:

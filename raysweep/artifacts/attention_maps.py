@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from raysweep.core.bounds import read_npz
+
 from .adapted_labels import Array
 
 
@@ -33,9 +35,28 @@ class AttentionMaps:
 
 
 def read_attention(file: Path) -> AttentionMaps:
-    """An `attention.npz`. Raises KeyError, ValueError or OSError for anything else."""
-    with np.load(file, allow_pickle=False) as arrays:
-        return AttentionMaps(**{name: arrays[name] for name in AttentionMaps.__dataclass_fields__})
+    """An `attention.npz`.
+
+    Raises:
+        ValueError: it is none, or its arrays do not belong together.
+        OSError: the file cannot be read.
+    """
+    arrays = read_npz(file)
+    if missing := AttentionMaps.__dataclass_fields__.keys() - arrays.keys():
+        raise ValueError(f"{min(missing)} is missing")
+    looks = AttentionMaps(**{name: arrays[name] for name in AttentionMaps.__dataclass_fields__})
+    count, shown = looks.rows.shape[:1], looks.shown.shape
+    whole = (
+        looks.rows.ndim == looks.shown.ndim == 1
+        and looks.labels.shape == count == looks.maps.shape[:1] == looks.probs.shape[:1]
+        and (looks.maps.ndim, looks.probs.ndim) == (3, 2)
+        and looks.pixels.shape[:1] == shown and looks.pixels.ndim == 4 and looks.pixels.shape[3] == 3
+        and all(own.dtype.kind in "iu" for own in (looks.rows, looks.labels, looks.shown))
+        and looks.maps.dtype.kind == looks.probs.dtype.kind == "f" and looks.pixels.dtype == np.uint8
+    )  # fmt: skip
+    if not whole or bool(((looks.shown < 0) | (looks.shown >= max(count[0], 1))).any()):
+        raise ValueError("its arrays do not belong together")
+    return looks
 
 
 def likeness(ours_Nhw: Array, theirs_Nhw: Array) -> Array:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.core.bounds import read_npz
+
 _MAY_LACK = ("labels", "attention")
 
 
@@ -44,11 +46,6 @@ class CellResult:
     @classmethod
     def read(cls, folder: Path) -> CellResult:
         words = json.loads((folder / "result.json").read_text())
-        arrays = _load(folder / "predictions.npz")
-        labels, attention = (_load(file) if (file := folder / f"{n}.npz").exists() else {} for n in _MAY_LACK)
+        arrays = read_npz(folder / "predictions.npz")
+        labels, attention = (read_npz(file) if (file := folder / f"{n}.npz").exists() else {} for n in _MAY_LACK)
         return cls(words["scores"], words["facts"], words["history"], arrays, labels, attention)
-
-
-def _load(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)

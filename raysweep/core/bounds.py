@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import lzma
+import math
+import struct
+import tokenize
+import warnings
+import zipfile
 import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 def unzipped(content: bytes, most: int) -> bytes:
@@ -19,3 +30,50 @@ def unzipped(content: bytes, most: int) -> bytes:
     if not stream.eof:
         raise ValueError("it is cut off")
     return found
+
+
+NO_ARRAY: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError)
+NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenError)
+"""What NumPy's readers raise for bytes that are no `.npy` file; to be caught together."""
+
+_NO_ARCHIVE: tuple[type[Exception], ...] = (*NO_ARRAY, zipfile.BadZipFile, zlib.error, struct.error)
+_NO_ARCHIVE += (lzma.LZMAError, NotImplementedError, RuntimeError)
+
+MOST_ARRAYS = 2_000_000_000
+"""Bytes of all arrays of one archive, unpacked."""
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_npz(source: Path | bytes, most: int = MOST_ARRAYS) -> dict[str, NDArray[np.generic]]:
+    """The arrays of an `.npz`, without pickles, and without more memory than its members really have.
+
+    Raises:
+        ValueError: it is none, is damaged, or would be larger than `most` bytes.
+        FileNotFoundError: there is none.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
+            members = archive.infolist()
+            if (total := sum(member.file_size for member in members)) > most:
+                raise ValueError(f"its arrays have {total:,} bytes, more than {most:,}")
+            return {member.filename.removesuffix(".npy"): _member(archive, member) for member in members}
+    except FileNotFoundError:
+        raise
+    except _NO_ARCHIVE as error:
+        said = str(error).strip().splitlines()
+        raise ValueError(f"no archive of arrays ({said[0][:200] if said else type(error).__name__})") from None
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
+    with archive.open(member) as stream, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about headers of Python 2, which damage can look like
+        version = np.lib.format.read_magic(stream)
+        if version not in _HEADERS:
+            raise ValueError(f"{member.filename}: version {version} of the format")
+        shape, fortran, kind = _HEADERS[version](stream)
+        size = math.prod(shape) * kind.itemsize
+        if kind.hasobject or stream.tell() + size != member.file_size:
+            raise ValueError(f"{member.filename}: {kind} {shape} does not have {member.file_size:,} bytes")
+        array = np.frombuffer(stream.read(size), kind).reshape(shape, order="F" if fortran else "C")
+    return array.copy()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from raysweep.core.bounds import NO_ARRAY
 from raysweep.store.files import Files
 from raysweep.store.unusable import StoreUnusable
 
@@ -99,7 +100,7 @@ def recall(key: str, what: str, places: Sequence[Beside], count: int, dtype: typ
         content = place.files.read(place.name(key, what))
         try:
             array: NDArray[np.generic] | None = np.load(io.BytesIO(content or b""), allow_pickle=False)
-        except (ValueError, EOFError, OSError):
+        except NO_ARRAY:
             array = None
         if array is not None and array.shape == (count,) and array.dtype == dtype:
             return array

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tokenize
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-NO_ARRAY: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError)
-NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenError)
-"""What NumPy's readers raise for bytes that are no `.npy` file; to be caught together."""
+from raysweep.core.bounds import NO_ARRAY as NO_ARRAY
 
 
 def map_array(path: Path, mode: Literal["r", "c"]) -> np.memmap[Any, Any]:

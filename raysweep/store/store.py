@@ -190,10 +190,10 @@ class Store:
         return version
 
     def _first_look(self) -> bytes | None:
+        if self.is_local and self.local.exists() and not self.local.is_dir():
+            raise UserError(f"the store must be a folder, but {self.url} is a file")
         try:
             return self.files.read(VERSION_FILE)
-        except NotADirectoryError:
-            raise UserError(f"the store must be a folder, but {self.url} is a file") from None
         except Exception as error:
             if self.is_local:
                 raise

@@ -44,7 +44,8 @@ def writing(place: Path | str) -> Iterator[None]:
         raise
     except Exception as error:
         chain = _chain(error)
-        sentence = next(filter(None, (_why(seen, place, "written") for seen in chain)), "")
+        full = [seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL]  # it says more than torch
+        sentence = next(filter(None, (_why(seen, place, "written") for seen in [*full, *chain])), "")
         if not sentence:
             raise
         for seen in chain:  # torch keeps the half-written file open, and so its room taken, in a frame's variables

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from raysweep.config.experiment import Experiment, Joint
+from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import all_trained, for_protocol
@@ -39,8 +40,8 @@ class AdaptedTargets:
 
     @classmethod
     def read(cls, folder: Path) -> AdaptedTargets:
-        with np.load(folder / "adapted.npz", allow_pickle=False) as arrays:
-            labels, va, selected = (torch.from_numpy(arrays[name]) for name in ("labels", "va", "selected"))
+        arrays = read_npz(folder / "adapted.npz")
+        labels, va, selected = (torch.from_numpy(arrays[name]) for name in ("labels", "va", "selected"))
         return cls(labels, va, selected, tuple(json.loads((folder / "notes.json").read_text())))
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -306,7 +305,12 @@ def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]) -> Callable[[], T | None]:
-    """A reader of a file of arrays of one run, at most once; None where it has none."""
+    """A reader of a file of one run, at most once; None where it has none, or a damaged one, which is said: that costs
+    what is drawn of it.
+
+    Raises:
+        UserError: the file cannot be had, or (by `read`) OSError.
+    """
 
     @cache
     def read_it() -> T | None:
@@ -314,8 +318,13 @@ def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]
             if name not in (file.path for file in client.list_artifacts(run)):
                 return None
             with tempfile.TemporaryDirectory() as folder:
-                return read(Path(client.download_artifacts(run, name, folder)))
-        except (MlflowException, OSError, ValueError, KeyError, BadZipFile) as error:
+                file = Path(client.download_artifacts(run, name, folder))
+                try:
+                    return read(file)
+                except ValueError as error:
+                    passed_over(f"{name} of run {run}", f"{describe(error)}; the report lacks what is drawn of it")
+                    return None
+        except (MlflowException, OSError) as error:
             raise UserError(f"tracking: cannot read {name} of run {run} ({describe(error)})") from None
 
     return read_it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
@@ -15,6 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from raysweep.config.experiment import flat_words
+from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import NUMERICS, canonical_json
 from raysweep.report.formatting import number
@@ -155,8 +155,13 @@ def _params(logged: Logged, files: Files) -> Iterator[str]:
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in ("probs", "affect", "labels", "va")}
+    arrays = read_npz(data)
+    probs, affect, labels, va = (arrays[name] for name in ("probs", "affect", "labels", "va"))
+    known = probs.ndim == 2 and affect.shape == va.shape == (len(probs), 2) and labels.shape == (len(probs),)
+    floats = all(own.dtype.kind == "f" for own in (probs, affect, va)) and labels.dtype.kind == "i"
+    if not known or not floats or not probs.shape[1] or bool((labels >= probs.shape[1]).any()):
+        raise ValueError("predictions of another shape")
+    return {"probs": probs, "affect": affect, "labels": labels, "va": va}
 
 
 def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
