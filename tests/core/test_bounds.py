@@ -220,3 +220,10 @@ def test_flipped_bytes_are_read_or_refused(kind, tmp_path):
 def test_json_of_a_record_is_no_bomb_either():
     with pytest.raises(BadRecord):
         LaunchRecord.unpacked(gzip.compress(json.dumps({"study": "a" * 1000}).encode()), "studies/a/b.json.gz")
+
+
+def test_readers_withstand_a_moment_of_fuzzing():
+    """Longer: python -m tests.core.fuzz_readers --seconds 600."""
+    from tests.core.fuzz_readers import fuzz
+
+    assert fuzz(4.0).total() > 100

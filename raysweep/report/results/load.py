@@ -205,14 +205,14 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
         try:
             file = client.download_artifacts(run.info.run_id, schema.PLAN_FILE, folder)
             plan = printable_tree(json.loads(Path(file).read_text(encoding="utf-8")))
-        except (MlflowException, OSError, ValueError) as error:
+        except (MlflowException, OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"study {study!r}: launch {launch} has no readable {schema.PLAN_FILE} ({type(error).__name__}); "
                 f"its artifacts must be reachable from here ({run.info.artifact_uri}), or choose another with --launch"
             ) from None
     try:
         return _with_table(StudyRecord.from_plan(plan, launch))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"study {study!r}: {schema.PLAN_FILE} of launch {launch} is not as expected ({error})"
         ) from None
