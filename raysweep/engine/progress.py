@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from raysweep.core.awake import awake
 from raysweep.core.console import plain
 from raysweep.core.formatting import duration, plural
 from raysweep.pipeline import FitEvent, Task
@@ -56,17 +57,17 @@ class Progress(Listener):
             self._live.stop()
 
     def started(self, task: Task) -> None:
-        self.running.setdefault(task.key, _Running(task, time.monotonic()))
+        self.running.setdefault(task.key, _Running(task, awake()))
 
     def epoch(self, task: Task, event: FitEvent) -> None:
-        running = self.running.setdefault(task.key, _Running(task, time.monotonic()))
+        running = self.running.setdefault(task.key, _Running(task, awake()))
         running.title, running.scores = event.title, event.metrics
         running.epoch, running.epochs = event.epoch, event.epochs
         if event.replayed:
             return
         running.trained += 1
         self.left[task.key] = max(0, task.epochs - running.trained)
-        self.first_epoch_at = self.first_epoch_at or time.monotonic()
+        self.first_epoch_at = self.first_epoch_at or awake()
         if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
             self._line(f"  {self._summary()}")
 
@@ -113,7 +114,7 @@ class Progress(Listener):
             return self._name(task)
         score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test_epoch/{self.metric}"))
         shown = f"  val {self.metric} {score:.3f}" if score is not None else ""
-        return f"{self._name(task)}{shown}  {time.monotonic() - running.began:.0f} s"
+        return f"{self._name(task)}{shown}  {awake() - running.began:.0f} s"
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
@@ -133,7 +134,7 @@ class Progress(Listener):
         trained = self.total_epochs - sum(self.left.values())
         if self.first_epoch_at is None or trained < 2:
             return None
-        return (time.monotonic() - self.first_epoch_at) / (trained - 1) * sum(self.left.values())
+        return (awake() - self.first_epoch_at) / (trained - 1) * sum(self.left.values())
 
     def _screen(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
@@ -146,7 +147,7 @@ class Progress(Listener):
                 plain(f"{running.title} {running.epoch}/{running.epochs}" if running.epochs else ""),
                 _number(scores.get(f"val/{self.metric}")),
                 _number(scores.get("train/loss")),
-                duration(time.monotonic() - running.began),
+                duration(awake() - running.began),
             )
         finished = self.total_epochs - sum(self.left.values())
         bar = ProgressBar(total=max(1, self.total_epochs), completed=finished, width=40)

@@ -13,7 +13,6 @@ import copy
 import itertools
 import math
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from raysweep.config.experiment import Experiment
+from raysweep.core.awake import awake
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, FaceData
 from raysweep.data.splits import for_protocol
@@ -121,7 +121,7 @@ class Trainer:
     def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
         """Train to epoch `until` (default the last), from wherever the state stands. Raises DegenerateLoss."""
         while self.epoch < (until or self.experiment.train.epochs):
-            began = time.perf_counter()
+            began = awake()
             self.epoch += 1
             rate = self.experiment.train.rate(self.epoch)
             for group in self.optimizer.param_groups:
@@ -132,7 +132,7 @@ class Trainer:
                 self.average = self.average or AveragedModel(self.model)
                 self.average.update_parameters(self.model)
             metrics = self._monitor() | fit  # the headline first: MLflow's comparison opens on the first metric
-            metrics |= {"learning_rate": rate, "seconds": time.perf_counter() - began}
+            metrics |= {"learning_rate": rate, "seconds": awake() - began}
             self.history.append(metrics)
             yield EpochResult(self.epoch, metrics)
 

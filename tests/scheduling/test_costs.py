@@ -275,6 +275,22 @@ def test_the_start_is_what_came_before_the_first_epoch_that_was_trained(tmp_path
     assert speeds.start == 130.0 - 100.0 - 3.0
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_launch_that_was_stopped_says_nothing_of_tasks_nor_of_the_start(tmp_path, monkeypatch, stopped):
+    study = Study("Any", [Axis.of("train.epochs", [2])])
+    cells = [replace(cell, experiment=small_joint(**PLAIN)) for cell in make_cells(study, "smoke", [0], {})]
+    plan = plan_cells("any", study, "smoke", cells, [SETS] * len(cells), Store(tmp_path))
+    speeds, told = Speeds.read(Store(tmp_path)), []
+    monkeypatch.setattr(speeds, "note_task", lambda *words: told.append(words))
+    timing = Timing(plan, speeds, since=time.monotonic())
+    timing.started(plan.tasks[0])
+    if stopped:
+        monkeypatch.setattr("raysweep.engine.speed_listener.slept", lambda: 60.0)
+    timing.epoch(plan.tasks[0], FitEvent(plan.tasks[0].key, "target", 1, 4, {}, False, 0.0, 60, device="x86_64"))
+    timing.completed(plan.tasks[0])
+    assert (speeds.start is None, not told) == (stopped, stopped)
+
+
 def test_a_plan_says_what_of_its_time_is_the_start(tmp_path):
     store = Store(tmp_path)
     study = Study("Any", [Axis.of("train.epochs", [2, 3])])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from raysweep.core.awake import awake
 from raysweep.core.console import plain
 from raysweep.core.formatting import duration
 from raysweep.metrics.registry import HIGHER_IS_BETTER
@@ -45,7 +45,7 @@ class SearchProgress(SearchListener):
         self.metric = plan.search.objectives[0]
         self.arms = {arm.cell.arm.name: _begun(so_far.get(arm.cell.arm.name)) for arm in plan.arms}
         self.had = sum(arm.done for arm in self.arms.values())
-        self.began = time.monotonic()
+        self.began = awake()
         self._live = Live(console=console, get_renderable=self._screen, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> SearchProgress:
@@ -116,7 +116,7 @@ class SearchProgress(SearchListener):
         left = sum(
             (1 - share) * (arm.done / share) for share, arm in zip(shares, self.arms.values(), strict=True) if share
         )
-        return (time.monotonic() - self.began) / ended * left
+        return (awake() - self.began) / ended * left
 
     def _screen(self) -> Group:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
