@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sqlite3
 from pathlib import Path
 from urllib.parse import urlparse
@@ -11,9 +12,11 @@ from urllib.parse import urlparse
 from mlflow import MlflowClient
 
 from raysweep.core.errors import UserError, describe
-from raysweep.core.secrets import masked
+from raysweep.core.masking import masked, remember
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+
+UI = "MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri"
 
 
 def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
@@ -37,13 +40,13 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
 
 def tracking_uri(uri: str | None = None) -> str:
     """Where runs go: `uri`, else MLFLOW_TRACKING_URI, else a SQLite file in this folder."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    return remember(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
 
 
 def ui_command(uri: str | None = None) -> str:
     """What to type to look at the runs."""
     uri = masked(tracking_uri(uri))
-    return f"open {uri}" if uri.startswith("http") else f"mlflow ui --backend-store-uri {uri}"
+    return f"open {uri}" if uri.startswith("http") else f"{UI} {shlex.quote(uri)}"
 
 
 def _check_uri(uri: str, writable: bool) -> None:
@@ -89,6 +92,5 @@ def _quiet_libraries() -> None:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a page on what the publisher says in a line
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # else a line for every run that ends
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
