@@ -21,10 +21,10 @@ from typing import Any
 from tests.faults import processes
 from tests.faults.launches import wait_for
 
-RUNNER = """
+RUNNER = """# RUN_BY_TEST
 import contextlib, io, json, sys
-import raysweep.report.__main__, raysweep.run
-mains = {"run": raysweep.run.main, "report": raysweep.report.__main__.main}
+import raysweep.data.__main__, raysweep.report.__main__, raysweep.run
+mains = {"run": raysweep.run.main, "report": raysweep.report.__main__.main, "data": raysweep.data.__main__.main}
 for module, *words in json.loads(sys.argv[1]):
     out, err = io.StringIO(), io.StringIO()
     sys.argv[1:] = words
@@ -53,7 +53,7 @@ class Ended:
 
 
 def run_all(folder: Path, commands: Sequence[Sequence[str]], seconds: float = 1800, **env: str) -> list[Ended]:
-    """Run commands in a folder: ["run" or "report", words of the command line...]."""
+    """Run commands in a folder: ["run", "report" or "data", words of the command line...]."""
     done = subprocess.run(
         [sys.executable, "-c", RUNNER, json.dumps(commands)],
         cwd=folder,

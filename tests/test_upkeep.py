@@ -15,7 +15,8 @@ from raysweep.maintenance import collect, status
 from raysweep.maintenance.garbage import PRODUCTS
 from raysweep.store.lease_holders import Watch
 from raysweep.store.leases import PRESENCE, Leases
-from raysweep.store.process import Process
+from raysweep.store.process import Process, host_id
+from raysweep.store.ray_sessions import MARK
 from raysweep.store.store import Store
 from raysweep.study.launch_records import write_record, write_trials
 from raysweep.tracking.journal import Journal
@@ -30,8 +31,9 @@ def store(request, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def times(monkeypatch):
-    """Launches a minute apart."""
+def times(monkeypatch, tmp_path):
+    """Launches a minute apart, on a machine where no other left anything."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "temporary"))
     ticks = iter(range(1_000_000, 2_000_000, 60))
     monkeypatch.setattr("raysweep.study.launch_record.time.time", lambda: float(next(ticks)))
 
@@ -345,6 +347,27 @@ def test_drafts_of_other_machines_go_when_they_are_old_and_nobody_lives(tmp_path
         os.utime(tmp_path / "drafts" / name, (now - age,) * 2)
     collect(store, delete=True)
     assert {path.name for path in (tmp_path / "drafts").iterdir()} == {"0" * 16 + "-1-1-new"}
+
+
+def test_sessions_of_ray_that_dead_launches_left(store, tmp_path):
+    """Only those that a launch marked as its own, when its process is gone."""
+    root = tmp_path / "temporary" / "ray"
+    gone = Process(host_id(), 1, 1)
+    for name, mark in (("dead", gone.word), ("living", Process.this().word), ("odd", "?"), ("other", None)):
+        (root / f"session_{name}" / "logs").mkdir(parents=True)
+        (root / f"session_{name}" / "logs" / "a.log").write_text("12345")
+        if mark is not None:
+            (root / f"session_{name}" / MARK).write_text(mark)
+    (root / "session_latest").symlink_to(root / "session_dead")
+    (pile,) = collect(store).piles
+    assert (pile.names, pile.bytes) == ([str(root / "session_dead")], 5 + len(gone.word))
+    collect(store, delete=True)
+    assert sorted(path.name for path in root.iterdir()) == [
+        "session_latest",
+        "session_living",
+        "session_odd",
+        "session_other",
+    ]
 
 
 HOUR = 3600.0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import leave, silence_stdout
-from raysweep.core.secrets import masked_streams
+from raysweep.core.masking import mask_streams, masking
 from raysweep.data.load import SOURCES
 from raysweep.store.unusable import StoreUnusable
 
@@ -30,13 +30,9 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
+@masking()
 def main(argv: Sequence[str] | None = None) -> int:
     asked = parser().parse_args(argv)
-    with masked_streams(sys.argv[1:] if argv is None else argv):
-        return _answer(asked)
-
-
-def _answer(asked: argparse.Namespace) -> int:
     try:
         lines = asked.run(asked)
     except (UserError, StoreUnusable, OSError) as error:
@@ -53,4 +49,5 @@ def _answer(asked: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    mask_streams()
     leave(main())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import data_folders, leave, silence_stdout
-from raysweep.core.secrets import masked_streams
+from raysweep.core.masking import mask_streams, masking
 from raysweep.store.unusable import is_unusable
 
 if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
@@ -52,14 +52,10 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
+@masking()
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 --check found a difference, 2 a mistake in what was asked."""
     asked = parser().parse_args(argv)
-    with masked_streams(sys.argv[1:] if argv is None else argv):
-        return _answer(asked)
-
-
-def _answer(asked: argparse.Namespace) -> int:
     try:
         if asked.list:
             return _list(asked.tracking)
@@ -158,4 +154,5 @@ def _list(tracking: str | None) -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    mask_streams()
     leave(main())

@@ -16,7 +16,7 @@ from raysweep.config.experiment import Experiment, field_choices, field_paths
 from raysweep.config.values import Word, read_value, split_values
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import data_folders, leave, parse_assignment, parse_seeds, plural, silence_stdout
-from raysweep.core.secrets import masked, masked_streams
+from raysweep.core.masking import mask_streams, masked, masking
 from raysweep.launch.options import Wishes
 from raysweep.store.unusable import FULL, StoreUnusable, is_unusable, why_unwritable
 from raysweep.study import (
@@ -132,15 +132,11 @@ def parser() -> argparse.ArgumentParser:
     return words
 
 
+@masking()
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 some cells failed or no whole table could be made, 2 a mistake in what was asked, 130
     stopped by Ctrl-C."""
     asked = parser().parse_args(argv)
-    with masked_streams(sys.argv[1:] if argv is None else argv):
-        return _answer(asked)
-
-
-def _answer(asked: argparse.Namespace) -> int:
     try:
         if asked.list:
             return _list()
@@ -395,4 +391,5 @@ def _fields() -> int:
 
 if __name__ == "__main__":
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    mask_streams()
     leave(main())

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
-from .secrets import masked
+from .masking import masked
 
 
 class UserError(ValueError):
-    """Something the user can mend. Command lines print its message without a traceback and exit with 2."""
+    """Something the user can mend. Command lines print its message, which holds no password, without a traceback and
+    exit with 2."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(message))
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> UserError:
@@ -49,6 +53,6 @@ def error_of_arms(faults: Mapping[str, str], arms: int) -> UserError:
 
 
 def describe(error: BaseException) -> str:
-    """One line for an exception: its type and the first line of what it says, without credentials."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {masked(text[0])}" if text else type(error).__name__
+    """One line for an exception: its type and the first line of what it says, without passwords."""
+    text = masked(str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

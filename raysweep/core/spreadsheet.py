@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import TextIO
 
+from .printable import printable
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -17,8 +19,10 @@ def cell(word: object) -> object:
     >>> [cell(word) for word in ("=1+1", "-0.5", "-", "@a", "+1e-3", "a=b", 7)]
     ["'=1+1", '-0.5', "'-", "'@a", '+1e-3', 'a=b', 7]
     """
-    formula = isinstance(word, str) and word.startswith(_FORMULA) and not _NUMBER.fullmatch(word)
-    return f"'{word}" if formula else word
+    if not isinstance(word, str):
+        return word
+    formula = word.startswith(_FORMULA) and not _NUMBER.fullmatch(word)
+    return f"'{printable(word)}" if formula else printable(word)  # a lone CR would end the row
 
 
 def write_csv(stream: TextIO, rows: Iterable[Iterable[object]]) -> None:

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from raysweep.core.console import PlainConsole
+from raysweep.core.masking import steered
 from raysweep.core.printable import printable
-from raysweep.core.secrets import steered
 
 Told = Callable[[int, int | None], None]
 """Is told what is done, and of how much (None: nobody knows)."""

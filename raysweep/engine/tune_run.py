@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,21 +22,28 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
 from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.experiment import Trial
 
-from raysweep.core.errors import UserError, describe
+from raysweep.core.errors import describe
 from raysweep.core.formatting import plural
+from raysweep.core.masking import masking
 from raysweep.data.prepare.location import Home, home_place
 from raysweep.pipeline import FitEvent, Task
 from raysweep.store.store import Store
 from raysweep.study.plan import Plan
 
 from .dispatcher import Handout, Outcome
-from .handover import credentials_handed_over, handed_over
 from .interrupt import CtrlC, StopAfterEpoch
+from .ray_start import join, leave_no_session, session_folder, start_local
 from .resources import Allotment, allot
 from .study_searcher import TaskSearcher
 from .worker import run_trial
+
+CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"})
+"""Variables that Tune would give to its workers through an environment that Ray writes into its logs."""
+
+ENV_VARS_TO_PROPAGATE.difference_update(CREDENTIALS)
 
 MAX_RETRIES = 2
 """How often a task whose process died is started again, from its last checkpoint."""
@@ -63,15 +71,20 @@ def cluster(options: Options, tasks: int) -> Iterator[Allotment | None]:
     if not tasks:
         yield None
         return
+    session: Path | None = None
     with redirect_stdout(sys.stderr):  # Ray prints what happens to its processes; --json must stay one object
         try:
             with CtrlC(lambda: None) as ctrl_c:  # Ray that is stopped half started may end in a segmentation fault
                 _join(options.address)
             if ctrl_c.presses:
                 raise KeyboardInterrupt
+            here = session_folder()
             yield allot(ray.cluster_resources(), _most_resources(), options.devices_per_trial, tasks)
+            session = None if options.address else here  # kept where something went wrong: its logs may say what
         finally:
             ray.shutdown()
+            if session is not None:
+                leave_no_session(session)
 
 
 def allot_again(options: Options, allotment: Allotment | None, tasks: int) -> Allotment | None:
@@ -85,12 +98,9 @@ def _join(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages on what we say in a line
     if address is None:
-        ray.init(address="local", include_dashboard=False, **quiet)
-        return
-    try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--address {address}: cannot join a Ray cluster there ({describe(error)})") from None
+        start_local(**quiet)
+    else:
+        join(address, **quiet)
 
 
 def launch(handout: Handout, options: Options, allotment: Allotment | None) -> Outcome:
@@ -120,17 +130,29 @@ def _interrupt(handout: Handout) -> None:
 
 
 def tune_environment(options: Options, allotment: Allotment) -> dict[str, Any]:
-    """What every trial must know besides its tasks."""
+    """What every trial must know besides its tasks and places."""
     return {
-        "credentials": credentials_handed_over(),
-        "store": handed_over(options.store.url),
         "local": str(options.store.local),
         "cache": str(options.cache),
-        "data": handed_over(Home(home_place()).place),
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,
     }
+
+
+Trainable = Callable[[dict[str, Any], dict[str, str]], None]
+"""What a trial runs: its configuration, and `places`."""
+
+
+def with_places(trainable: Trainable, options: Options, resources: Any) -> Any:
+    """A trainable that is told where the store and prepared sets are.
+
+    Their URLs may hold passwords, and Tune writes configurations into files: so they travel as an object of Ray's,
+    whose name alone is written. So do the `CREDENTIALS` of this process.
+    """
+    credentials = {name: os.environ[name] for name in sorted(CREDENTIALS & os.environ.keys())}
+    places = {"store": options.store.url, "data": Home(home_place()).place, "credentials": json.dumps(credentials)}
+    return tune.with_resources(tune.with_parameters(trainable, places=places), resources)
 
 
 def run_config(options: Options, callback: tune.Callback, stopper: tune.Stopper) -> tune.RunConfig:
@@ -154,7 +176,7 @@ def _tuner(handout: Handout, allotment: Allotment, options: Options, ctrl_c: Ctr
         return {"work": {**shared, "tasks": [_words(handout.plan, task) for task in batch]}}
 
     return tune.Tuner(
-        tune.with_resources(work, allotment.trial_resources),
+        with_places(work, options, allotment.trial_resources),
         tune_config=tune.TuneConfig(
             search_alg=TaskSearcher(handout, configure),
             num_samples=len(handout.tasks) * (MAX_RETRIES + 2),  # what a dead process gave back counts again
@@ -172,9 +194,10 @@ def _words(plan: Plan, task: Task) -> dict[str, Any]:
     return {"key": task.key, "keep": sorted(task.keep), "experiment": cell.experiment.model_dump()}
 
 
-def work(config: dict[str, Any]) -> None:
+def work(config: dict[str, Any], places: dict[str, str]) -> None:
     """The Tune trainable."""
-    run_trial(config["work"])
+    with masking():  # Ray keeps what a trial prints, Tune what it raises
+        run_trial({**config["work"], **places})
 
 
 def trial_name(trial: Trial) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import time
 from collections.abc import Callable
@@ -25,13 +26,12 @@ from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError, describe
-from raysweep.data.prepare.location import SETTING
+from raysweep.core.masking import masking
+from raysweep.data.prepare.location import use_home
 from raysweep.pipeline import FitEvent, load_sets
 from raysweep.pipeline.run import run_task
 from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
-
-from .handover import take_credentials_over, taken_over
 
 Report = Callable[[dict[str, Any]], object]
 
@@ -125,6 +125,7 @@ def _train_in_group(config: dict[str, Any]) -> None:
         _let_pass()
 
 
+@masking()  # Train logs what a worker raises
 def _in_worker(config: dict[str, Any]) -> None:
     """An error in one rank stops the whole group and comes out of fit(): the ranks must not part."""
     for task in config["tasks"]:
@@ -136,13 +137,19 @@ def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Repo
         report({"event": {**asdict(event), "metrics": dict(event.metrics)}, "task": task["key"]})
 
     experiment = Experiment.model_validate(task["experiment"])
-    take_credentials_over(config["credentials"])
-    os.environ[SETTING] = taken_over(config["data"])  # Tune's processes work in folders of their own
+    take_credentials(config["credentials"])
+    use_home(config["data"])  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
-    store = Store(taken_over(config["store"]), config["local"])
+    store = Store(config["store"], config["local"])
     report({"began": task["key"]})
     run_task(experiment, sets, task["key"], task["keep"], store, device, report_epoch)
     report({"made": task["key"]})
+
+
+def take_credentials(words: str) -> None:
+    """Set those of the driver's credentials (a JSON object of variables) that this process' environment lacks."""
+    for name, value in json.loads(words).items():
+        os.environ.setdefault(name, value)
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -19,7 +19,7 @@ from raysweep.config.acting_fields import plain
 from raysweep.config.experiment import Experiment
 from raysweep.core.console import PlainConsole
 from raysweep.core.hashing import canonical_json
-from raysweep.core.secrets import masked, steered
+from raysweep.core.masking import masked, steered
 from raysweep.core.version import code_version
 from raysweep.engine.tune_run import Options
 from raysweep.store.lease_holders import Watch

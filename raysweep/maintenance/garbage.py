@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raysweep.store.files import draft_is_dead
 from raysweep.store.lease_holders import Holder, Watch
+from raysweep.store.ray_sessions import dead_sessions
 from raysweep.store.store import Store
 from raysweep.study.launch_record import LaunchRecord
 from raysweep.study.launch_records import live, sizes_by_key
@@ -56,6 +57,7 @@ def piles(
         _tune_folders(store, holders),
         _journals(store),
         _copies(store, held),
+        _local("sessions of Ray, of launches that are gone", dead_sessions()),
     ]
     return [pile for pile in found if pile.names]
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from raysweep.core.errors import UserError, describe
+from raysweep.core.masking import remember
 from raysweep.core.notices import passed_over
 
 from .names import below, inside, usable
@@ -163,7 +164,7 @@ class RemoteFiles:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = remember(url).rstrip("/")
         self.fs, self.top = _filesystem(url)
 
     def _path(self, name: str) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from raysweep.core.formatting import size
+from raysweep.core.masking import masked
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -29,6 +30,9 @@ _ROOM = 1_000_000
 
 class StoreUnusable(Exception):
     """The store cannot be written or read. Nothing half-written stays; work goes on when it can."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(masked(message))
 
 
 @contextmanager

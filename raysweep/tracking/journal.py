@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from raysweep.core.masking import masked_values
 from raysweep.store.files import read_json
 
 WORDS = {"event": str, "time": int, "study": str, "launch": str}
@@ -43,8 +44,8 @@ class Journal:
         self._drop_torn_line()
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write one event; it survives the death of this process."""
-        self._stream.write(json.dumps(event).encode() + b"\n")
+        """Write one event, without passwords; it survives the death of this process."""
+        self._stream.write(json.dumps(masked_values(event)).encode() + b"\n")
         self._stream.flush()
 
     def events(self) -> list[dict[str, Any]]:

@@ -144,13 +144,26 @@ class Home:
         self.files.write(f"{name}/{size}px/{MANIFEST}", manifest.content())
 
 
+_used: list[str] = []
+
+
+def use_home(place: str) -> None:
+    """Let this process read prepared sets there, whatever the setting says.
+
+    Not by the environment, which every process that is started inherits and shows: a URL may hold a password.
+    """
+    _used[:] = [place]
+
+
 def home_place() -> str:
-    """The setting `RAYSWEEP_DATA`, else `data` of `raysweep.toml`, else `.raysweep/prepared` below this folder.
+    """What `use_home` said, else the setting `RAYSWEEP_DATA`, else `data` of `raysweep.toml`, else `.raysweep/prepared`
+    below this folder.
 
     Raises:
         UserError: a `raysweep.toml` that cannot be read, or says something else.
     """
-    return os.environ.get(SETTING) or _configured(Path(CONFIG).absolute()) or str(Path(DEFAULT).absolute())
+    asked = _used[0] if _used else os.environ.get(SETTING)
+    return asked or _configured(Path(CONFIG).absolute()) or str(Path(DEFAULT).absolute())
 
 
 def _configured(path: Path) -> str | None:

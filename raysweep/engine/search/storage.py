@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from raysweep.core.errors import UserError, describe
+from raysweep.core.masking import remember
 from raysweep.store.store import Store
 from raysweep.study.search_plan import SearchArm
 
@@ -26,7 +27,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 def storage_url(asked: str | None, store: Store) -> str:
     """Where searches are kept: as asked, else a file beside the store."""
-    return asked or f"sqlite:///{store.local / 'optuna.db'}"
+    return remember(asked) if asked else f"sqlite:///{store.local / 'optuna.db'}"
 
 
 @contextmanager

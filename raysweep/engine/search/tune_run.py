@@ -15,9 +15,10 @@ from ray import tune
 from sqlalchemy.exc import SQLAlchemyError
 
 from raysweep.core.errors import describe
+from raysweep.core.masking import masking
 from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
 from raysweep.engine.resources import Allotment
-from raysweep.engine.tune_run import Options, run_config, trial_name, tune_environment
+from raysweep.engine.tune_run import Options, run_config, trial_name, tune_environment, with_places
 from raysweep.store.unusable import StoreUnusable, is_unusable
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
@@ -191,7 +192,7 @@ def _tuner(
         return {"work": {**shared, "tasks": [task]}}
 
     return tune.Tuner(
-        tune.with_resources(search_work, allotment.trial_resources),
+        with_places(search_work, options, allotment.trial_resources),
         tune_config=tune.TuneConfig(
             search_alg=ArmsSearcher(desk, configure, allotment.concurrency),
             scheduler=schedulers,
@@ -204,9 +205,10 @@ def _tuner(
     )
 
 
-def search_work(config: dict[str, Any]) -> None:
+def search_work(config: dict[str, Any], places: dict[str, str]) -> None:
     """The Tune trainable."""
-    run_search_trial(config["work"])
+    with masking():  # Ray keeps what a trial prints, Tune what it raises
+        run_search_trial({**config["work"], **places})
 
 
 def _found(plan: SearchPlan, storage: RDBStorage) -> dict[str, Found]:

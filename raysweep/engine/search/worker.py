@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,9 +18,10 @@ from ray.train.torch import TorchTrainer, get_device
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.config.experiment import Experiment
-from raysweep.data.prepare.location import SETTING
-from raysweep.engine.handover import take_credentials_over, taken_over
-from raysweep.engine.worker import device_is_lost, root_of, trouble
+from raysweep.core.awake import awake
+from raysweep.core.masking import masking
+from raysweep.data.prepare.location import use_home
+from raysweep.engine.worker import device_is_lost, root_of, take_credentials, trouble
 from raysweep.pipeline import FitEvent, build_validation, load_sets, run_validation
 from raysweep.store.store import Store
 
@@ -36,7 +36,7 @@ def run_search_trial(config: dict[str, Any]) -> None:
     {"search_epoch", "search_score"}; at the end {"made": key, "scores", "seconds"}, {"failed": cause,
     "seconds"}, or {"full": where} when the store's disk is full. Seconds are since the process began with it.
     """
-    began = time.monotonic()
+    began = awake()
     try:
         if config["workers"] > 1:
             _in_group(config)
@@ -45,7 +45,7 @@ def run_search_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         if device_is_lost(error):
             raise  # a new process for the next trial
-        tune.report({"seconds": time.monotonic() - began, **trouble(root_of(error))})
+        tune.report({"seconds": awake() - began, **trouble(root_of(error))})
     else:
         tune.report({"ended": True})
 
@@ -62,15 +62,16 @@ def _in_group(config: dict[str, Any]) -> None:
     TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
 
 
+@masking()  # Train logs what a worker raises
 def _in_worker(config: dict[str, Any]) -> None:
     _run(config, str(get_device()), train.report)
 
 
 def _run(config: dict[str, Any], device: str, report: Report) -> None:
-    task, began = config["tasks"][0], time.monotonic()
+    task, began = config["tasks"][0], awake()
     experiment = Experiment.model_validate(task["experiment"])
-    take_credentials_over(config["credentials"])
-    os.environ[SETTING] = taken_over(config["data"])  # Tune's processes work in folders of their own
+    take_credentials(config["credentials"])
+    use_home(config["data"])  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
     own = build_validation(experiment, sets).inputs["model"].key  # the trial's own training: not M_A's, not M_B's
 
@@ -78,8 +79,8 @@ def _run(config: dict[str, Any], device: str, report: Report) -> None:
         words: dict[str, Any] = {"event": {**asdict(event), "metrics": dict(event.metrics)}}
         if event.training == own and task["score"] in event.metrics:
             words |= {"search_epoch": event.epoch, "search_score": event.metrics[task["score"]]}
-        report({**words, "own": event.training == own, "seconds": time.monotonic() - began})
+        report({**words, "own": event.training == own, "seconds": awake() - began})
 
     report({"began": task["key"]})
-    result = run_validation(experiment, sets, Store(taken_over(config["store"]), config["local"]), device, report_epoch)
-    report({"made": task["key"], "scores": result.scores, "seconds": time.monotonic() - began})
+    result = run_validation(experiment, sets, Store(config["store"], config["local"]), device, report_epoch)
+    report({"made": task["key"], "scores": result.scores, "seconds": awake() - began})

@@ -19,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from raysweep.artifacts.adapted_labels import read_labels
 from raysweep.artifacts.attention_maps import read_attention
 from raysweep.core.errors import UserError, describe, unknown_name
+from raysweep.core.masking import masked, masked_values
 from raysweep.core.notices import passed_over
 from raysweep.core.printable import printable, printable_tree
 from raysweep.metrics.registry import HIGHER_IS_BETTER
@@ -204,7 +205,7 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
     with tempfile.TemporaryDirectory() as folder:
         try:
             file = client.download_artifacts(run.info.run_id, schema.PLAN_FILE, folder)
-            plan = printable_tree(json.loads(Path(file).read_text(encoding="utf-8")))
+            plan = printable_tree(masked_values(json.loads(Path(file).read_text(encoding="utf-8"))))
         except (MlflowException, OSError, ValueError, RecursionError) as error:
             raise UserError(
                 f"study {study!r}: launch {launch} has no readable {schema.PLAN_FILE} ({type(error).__name__}); "
@@ -244,13 +245,13 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         run_id=str(run.info.run_id),
         state=_state(run),
         scores=headline_scores(run.data.metrics),
-        cause=str(tags.get(schema.CAUSE, "")),
+        cause=masked(str(tags.get(schema.CAUSE, ""))),
         degenerate=tags.get(schema.DEGENERATE) == "true",
         code_version=str(tags.get(schema.CODE_VERSION, "")),
         data_fingerprint=str(tags.get(schema.DATA_FINGERPRINT, "")),
         device=str(tags.get(schema.DEVICE, "")),
         twins=len(runs) - 1,
-        config=dict(run.data.params),
+        config=masked_values(dict(run.data.params)),
         label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
         history=_history(client, str(run.info.run_id)),
         labels=_reader(client, str(run.info.run_id), schema.LABELS_FILE, read_labels),

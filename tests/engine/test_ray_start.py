@@ -1,0 +1,90 @@
+"""What a launch does before it starts Ray; `tests/test_secrets_of_launches.py` looks at a Ray that runs."""
+
+import os
+
+import pytest
+from ray._private import ray_constants
+from ray._private import utils as ray_utils
+
+from raysweep.core.errors import UserError
+from raysweep.engine import ray_start
+
+
+@pytest.fixture
+def token(monkeypatch, tmp_path):
+    """Where the token goes, for a user without one and with an open umask."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    before = os.umask(0)
+    yield tmp_path / ".ray" / "auth_token"
+    os.umask(before)
+
+
+def mode(path):
+    return path.stat().st_mode & 0o777
+
+
+def test_a_token_is_made_once_and_private(token, capsys):
+    ray_start._have_private_token()
+    made = token.read_text()
+    assert (len(made) >= 32, mode(token), mode(token.parent)) == (True, 0o600, 0o700)
+    ray_start._have_private_token()
+    assert (token.read_text(), capsys.readouterr().err) == (made, "")
+
+
+def test_one_that_others_can_read_is_closed_and_said(token, capsys):
+    token.parent.mkdir()
+    token.write_text("a" * 64)
+    token.chmod(0o644)
+    ray_start._have_private_token()
+    assert (mode(token), token.read_text()) == (0o600, "a" * 64)
+    assert "other accounts could read" in capsys.readouterr().err
+    ray_start._have_private_token()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_token_elsewhere_or_in_a_variable(token, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "x" / "mine"))
+    ray_start._have_private_token()
+    assert mode(tmp_path / "x" / "mine") == 0o600
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "b" * 64)
+    ray_start._have_private_token()
+    assert not token.exists()
+
+
+def test_a_link_is_not_followed(token, tmp_path):
+    token.parent.mkdir()
+    token.symlink_to(tmp_path / "victim")
+    with pytest.raises(UserError, match="a link that leads nowhere"):
+        ray_start._have_private_token()
+    assert [path.name for path in tmp_path.rglob("*")] == [".ray", "auth_token"]
+
+
+def test_no_place_for_a_token(token):
+    token.parent.write_text("a file")
+    with pytest.raises(UserError, match=r"token file .* cannot be made private .*RAY_AUTH_TOKEN_PATH"):
+        ray_start._have_private_token()
+
+
+@pytest.mark.parametrize("value", ["disabled", "DISABLED"])
+def test_no_tokens_are_a_warning(monkeypatch, capsys, value):
+    monkeypatch.setenv("RAY_AUTH_MODE", value)
+    assert not ray_start._asks_for_token()
+    assert f"warning: RAY_AUTH_MODE={value.lower()}" in capsys.readouterr().err
+
+
+def test_what_ray_is_started_with_and_without(monkeypatch):
+    monkeypatch.setenv("RAYSWEEP_DATA", "s3://me:hidden@b")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hidden")
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    monkeypatch.setattr(ray_utils, "get_entrypoint_name", lambda: "run --store s3://me:hidden@b")
+    before, cluster = dict(os.environ), ray_constants.ENABLE_RAY_CLUSTER
+    with ray_start._on_loopback(), ray_start._without_secrets(), ray_start._masked_command():
+        assert "hidden" not in str(dict(os.environ))
+        assert os.environ["AWS_PROFILE"] == "mine"
+        assert ray_utils.get_entrypoint_name() == "run --store s3://me:***@b"
+        assert ray_constants.ENABLE_RAY_CLUSTER is False
+    assert dict(os.environ) == before
+    assert ray_constants.ENABLE_RAY_CLUSTER is cluster
