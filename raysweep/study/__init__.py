@@ -5,8 +5,9 @@
 
 from raysweep.config.presets import PRESETS, Preset
 
-from .cells import Cell, epoch_choice, fresh_replicates, make_cells, search_budget, search_cells, with_axis
+from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells, with_axis
 from .discovery import find_study, hidden_studies, list_studies, studies_in, study_folders
+from .overrides import own_changes
 from .search import Budget, Search
 from .search_space import Choice, IntUniform, LogUniform, Range, Uniform
 from .study import TUNING, Arm, Axis, Study, Yours
@@ -27,12 +28,12 @@ __all__ = [
     "Study",
     "Uniform",
     "Yours",
-    "epoch_choice",
     "find_study",
     "fresh_replicates",
     "hidden_studies",
     "list_studies",
     "make_cells",
+    "own_changes",
     "search_budget",
     "search_cells",
     "studies_in",

@@ -13,9 +13,8 @@ from raysweep.config.presets import PRESETS
 from raysweep.config.values import Word, read_value
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.formatting import split_names
-from raysweep.metrics.registry import LABEL_SCORES
 
-from .overrides import changed_fields_of
+from .overrides import changed_fields_of, own_changes
 from .search import Budget
 from .study import TUNING, Arm, Axis, Study, Yours
 
@@ -149,7 +148,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: {_instead(study, path)}")
     target = {**study.base, **changes}.get("data.source", "")
-    own = {**epoch_choice(study), **PRESETS[preset].fields(study.paper, str(target)), **study.base}
+    own = own_changes(study, preset, str(target))
     base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)
@@ -197,11 +196,6 @@ def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Exper
     if faults:
         raise error_of_arms(faults, len(arms))
     return made
-
-
-def epoch_choice(study: Study) -> dict[str, Any]:
-    """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
-    return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
 
 
 def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[Cell]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from raysweep.config.experiment import Experiment, field_choices, flat_words
 from raysweep.config.presets import PRESETS
+from raysweep.metrics.registry import LABEL_SCORES
 
 from .search import Budget
 from .study import Study
@@ -49,6 +50,16 @@ def overrides(
     return {name: value for name, value in found.items() if value}
 
 
+def epoch_choice(study: Study) -> dict[str, Any]:
+    """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
+    return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
+
+
+def own_changes(study: Study, preset: str, target: str) -> dict[str, Any]:
+    """What a study's metric, the preset and its base set when it is run on `target` with nothing else asked for."""
+    return {**epoch_choice(study), **PRESETS[preset].fields(study.paper, target), **study.base}
+
+
 def changed_fields_of(own: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Fields that two lots of changes to an `Experiment` set differently: by path both values, in words."""
     before, after = field_words(own), field_words(now)
@@ -67,7 +78,7 @@ def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
-    own = field_words({**PRESETS[preset].fields(study.paper, experiment.data.source), **study.base})
+    own = field_words(own_changes(study, preset, experiment.data.source))
     now = flat_words(experiment.model_dump(exclude={"seeds"}))
     swept = {path for arm in study.arms() for path in arm.changes}
     return {path: (own[path], word) for path, word in now.items() if word != own.get(path, word) and path not in swept}

@@ -187,3 +187,21 @@ def test_a_searchs_budget():
     assert overrides(study, "smoke", first, {}, [1, 2], Budget(5, 0.5)) == {
         "budget": ["4 trials an arm", "5 trials or 0.5 device-hours an arm"]
     }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("name", ["dcjt_methods", "dcjt_mapping", "ablation_alpha"])
+def test_a_study_as_it_is_changes_nothing_however_that_is_found_out(name, preset):
+    """The metric of a study chooses its epoch: that is nothing which the user changed."""
+    study = find_study(name)[1]
+    cell = make_cells(study, preset, range(PRESETS[preset].seeds), {})[0]
+    for changed in (cell.changed, None):
+        assert overrides(study, preset, cell.experiment, changed, range(PRESETS[preset].seeds)) == {}
+
+
+def test_another_score_that_chooses_the_epoch_is_a_change_however_that_is_found_out():
+    study = find_study("dcjt_methods")[1]
+    cell = make_cells(study, "smoke", [0], {"selection.metric": "rmse_arousal"})[0]
+    for changed in (cell.changed, None):
+        found = overrides(study, "smoke", cell.experiment, changed, [0])
+        assert found == {"fields": {"selection.metric": [study.metric, "rmse_arousal"]}}

@@ -21,7 +21,7 @@ from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import listed
 from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.records import DataRecord, ExtraRecord, StudyRecord
-from raysweep.study import PRESETS, epoch_choice
+from raysweep.study import PRESETS, own_changes
 from raysweep.study.discovery import own_study
 from raysweep.study.study import Yours
 
@@ -184,7 +184,7 @@ def paper_experiment(
     `weights`: the file that a user gave where the level needs one (MS-Celeb); whether it is one, nobody can check.
     """
     study, setting = own_study(table.study), table.settings[dataset]
-    fields = {**epoch_choice(study), **PRESETS["paper"].fields(study.paper, setting.recipe_of), **study.base}
+    fields = own_changes(study, "paper", setting.recipe_of)
     fields |= {"model.backbone": setting.encoder} if setting.encoder else {}
     given = {path: value for path, value in _level_changes(table, coordinates).items() if isinstance(value, Yours)}
     fields |= {**_level_changes(table, coordinates), **dict.fromkeys(given, weights)}
