@@ -5,10 +5,11 @@ A preset changes scale and recipe, never the question.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from raysweep.data.names import named_kind
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Preset:
 
     `search_trials` and `search_seeds`: of a study with a search, the trials of an arm and the replicates of the table.
     `changes` hold for every study; `dcjt` come on top for studies of the DCJT paper; `targets` on top of
-    those, by how the name of the target data set begins.
+    those, by what the target data set is (its reader).
     """
 
     about: str
@@ -28,13 +29,15 @@ class Preset:
     dcjt: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def fields(self, paper: str, target: str) -> dict[str, Any]:
-        """What the preset sets for a study of this paper on this target data set."""
+    def fields(self, paper: str, kind: str) -> dict[str, Any]:
+        """What the preset sets for a study of this paper on a target data set of this kind."""
         if paper != "DCJT":
             return dict(self.changes)
-        name = re.sub(r"[^a-z0-9]", "", target.rstrip("/").rsplit("/", 1)[-1].lower())
-        extra = next((changes for start, changes in self.targets.items() if name.startswith(start)), {})
-        return {**self.changes, **self.dcjt, **extra}
+        return {**self.changes, **self.dcjt, **self.targets.get(kind, {})}
+
+    def kind_of(self, source: str) -> str:
+        """The kind of the set of this name where the preset asks for it, else ""."""
+        return named_kind(source) if self.targets else ""
 
 
 _SMALL = {
@@ -144,6 +147,6 @@ PRESETS: dict[str, Preset] = {
         search_seeds=5,
         changes={"selection.protocol": "last"},  # all hyperparameters are the paper's: nothing is left to select
         dcjt=_PAPER_DCJT,
-        targets={"caer": _CAER},
+        targets={"caers": _CAER},
     ),
 }

@@ -35,6 +35,37 @@ def check_named(source: str, size: int) -> None:
         raise unknown_name("data set", source, known, "(or give a path to a class folder or a CSV file)")
 
 
+def named_kind(source: str) -> str:
+    """What the set of this name is, as its reader knows it (`raysweep.data.kind`), before it is read: "" for drawn
+    faces. Of a name under which nothing is there the whole of it decides.
+
+    Raises:
+        UserError: a manifest that cannot be read.
+    """
+    if source in BUILT_IN:
+        return ""
+    home = Home(home_place())
+    sizes = home.sizes(source) if is_name(source) else []
+    if sizes and (manifest := home.manifest(source, sizes[0])) is not None:
+        return manifest.read_by
+    if _exists(source):
+        from .readers import known_as, recognise  # torch takes its time
+
+        reader = recognise(Path(source))
+        return known_as(reader, Path(source).expanduser()) if reader else ""
+    return kind_in_words(source)
+
+
+def kind_in_words(name: str) -> str:
+    """The reader that a whole name or path ends in, however it is spelled; else "".
+
+    >>> [kind_in_words(name) for name in ("caers", "/data/CAER-S/", "caer-mine", "caers2")]
+    ['caers', 'caers', '', '']
+    """
+    word = re.sub(r"[^a-z0-9]", "", name.rstrip("/").rsplit("/", 1)[-1].lower())
+    return word if word in READER_NAMES else ""
+
+
 def check_size_prepared(home: Home, name: str, size: int) -> None:
     """Raises UserError where a set is prepared at other sizes only."""
     sizes = home.sizes(name)

@@ -20,13 +20,10 @@ from raysweep.core.errors import UserError
 from .dataset import FaceData
 from .listing import Listing, Problem
 from .progress import progress_bar
-from .readers import read_listing, recognise
+from .readers import known_as, read_listing, recognise
 
 MANY = 2_000
 """Images from which several processes read them: starting one takes as long as reading some hundred."""
-
-NAMED_ALONE = {"caers": "folder", "morphset": "csv"}
-"""Readers that recognise a release by its name alone, and what a set is of which the name says something else."""
 
 WAIT = 0.2
 """Seconds between looks at a cache that another process is filling."""
@@ -54,14 +51,7 @@ def _listing(path: Path, options: Mapping[str, str]) -> Listing:
         )
     listing = read_listing(reader, path, options)
     entries = list(listing.entries)
-    return replace(listing, entries=entries, total=len(entries), reader=_known_as(reader, path))
-
-
-def _known_as(reader: str, path: Path) -> str:
-    """The reader, as what the set is. Where only the name says that it is a release, the whole name must: `caer-mine`
-    is read as CAER-S is, and is a set of the user's."""
-    word = "".join(c for c in path.resolve().name.casefold().removesuffix(".csv") if c.isalnum())
-    return reader if reader not in NAMED_ALONE or word == reader else NAMED_ALONE[reader]
+    return replace(listing, entries=entries, total=len(entries), reader=known_as(reader, path))
 
 
 def _digest(listing: Listing, size: int) -> str:

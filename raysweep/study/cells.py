@@ -148,7 +148,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: {_instead(study, path)}")
     target = {**study.base, **changes}.get("data.source", "")
-    own = own_changes(study, preset, str(target))
+    own = own_changes(study, preset, PRESETS[preset].kind_of(str(target)))
     base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)

@@ -55,9 +55,10 @@ def epoch_choice(study: Study) -> dict[str, Any]:
     return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
 
 
-def own_changes(study: Study, preset: str, target: str) -> dict[str, Any]:
-    """What a study's metric, the preset and its base set when it is run on `target` with nothing else asked for."""
-    return {**epoch_choice(study), **PRESETS[preset].fields(study.paper, target), **study.base}
+def own_changes(study: Study, preset: str, kind: str) -> dict[str, Any]:
+    """What a study's metric, the preset and its base set when it is run on a data set of this kind with nothing else
+    asked for."""
+    return {**epoch_choice(study), **PRESETS[preset].fields(study.paper, kind), **study.base}
 
 
 def changed_fields_of(own: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
@@ -78,7 +79,7 @@ def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
-    own = field_words(own_changes(study, preset, experiment.data.source))
+    own = field_words(own_changes(study, preset, PRESETS[preset].kind_of(experiment.data.source)))
     now = flat_words(experiment.model_dump(exclude={"seeds"}))
     swept = {path for arm in study.arms() for path in arm.changes}
     return {path: (own[path], word) for path, word in now.items() if word != own.get(path, word) and path not in swept}

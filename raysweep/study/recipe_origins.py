@@ -225,12 +225,13 @@ ORIGINS: Mapping[str, Mapping[str, FieldOrigin]] = {
 """By recipe and field."""
 
 
-def recipe_of(paper: str, target: str) -> str:
-    """Which recipe the preset `paper` gives for a study of this paper on this data set: a key of `ORIGINS`."""
+def recipe_of(paper: str, kind: str) -> str:
+    """Which recipe the preset `paper` gives for a study of this paper on a data set of this kind: a key of
+    `ORIGINS`."""
     preset = PRESETS["paper"]
     if paper != "DCJT":
         return DDAF
-    return CAER if preset.fields(paper, target) != preset.fields(paper, "") else DCJT
+    return CAER if preset.fields(paper, kind) != preset.fields(paper, "") else DCJT
 
 
 def paper_values(recipe: str) -> dict[str, str]:
@@ -240,16 +241,16 @@ def paper_values(recipe: str) -> dict[str, str]:
     return field_words({**chosen_by, **PRESETS["paper"].fields(paper, target)})
 
 
-def departures(paper: str, target: str, configs: Iterable[Mapping[str, str]]) -> list[str]:
+def departures(paper: str, kind: str, configs: Iterable[Mapping[str, str]]) -> list[str]:
     """What a caption at preset `paper` says: where values that some arm has are not the paper's, or not printed.
 
     Args:
         paper: "DDAF" or "DCJT".
-        target: name of the data set that is scored.
+        kind: of the data set that is scored: its reader.
         configs: of the arms, by field in words. Where none has the preset's value, another was asked for, and the
             caption says that already.
     """
-    recipe = recipe_of(paper, target)
+    recipe = recipe_of(paper, kind)
     values, arms = paper_values(recipe), list(configs)
     return [
         origin.differs

@@ -2,7 +2,9 @@
 
 import pytest
 
+from raysweep.cli.data import main
 from raysweep.study import PRESETS, find_study, list_studies, make_cells
+from tests.data.readers.trees import caers
 
 RAF_DB = {
     "train.batch_size": 128,
@@ -69,6 +71,7 @@ def values(experiment, paths):
         ("RAF_DB.csv", RAF_DB, [40, 50, 60, 70, 80, 90, 100, 110, 120]),
         ("caer_s", CAER_S, [105, 110, 115, 120]),
         ("/data/CAER-S/", CAER_S, [105, 110, 115, 120]),
+        ("caers2", RAF_DB, [40, 50, 60, 70, 80, 90, 100, 110, 120]),  # another set
         ("/caer/rafdb", RAF_DB, [40, 50, 60, 70, 80, 90, 100, 110, 120]),  # the set's own name counts
     ],
 )
@@ -78,6 +81,31 @@ def test_the_paper_s_recipes(target, expected, joined):
     assert [epoch for epoch in range(1, 121) if experiment.joint.joins(epoch, 120)] == joined
     assert experiment.train.rate(40) == expected["train.learning_rate"]
     assert experiment.train.rate(41) == expected["train.learning_rate"] / 2  # StepLR(40, 0.5)
+
+
+def prepared(monkeypatch, home, reader, path, name):
+    monkeypatch.setenv("RAYSWEEP_DATA", str(home))
+    assert main(["prepare", reader, str(path), "--as", name, "--size", "224", "--workers", "1"]) == 0
+
+
+@pytest.mark.parametrize("name", ["stills", "rafdb", "caer-s"])
+def test_a_prepared_caer_s_has_its_recipe_whatever_it_is_called(tmp_path, monkeypatch, name):
+    prepared(monkeypatch, tmp_path / "home", "caers", caers(tmp_path / "scenes"), name)
+    experiment = recipe(name)
+    assert values(experiment, CAER_S) == CAER_S
+
+
+@pytest.mark.parametrize("name", ["caer-mine", "caers"])
+def test_a_prepared_folder_of_the_user_s_has_raf_db_s_whatever_it_is_called(tmp_path, monkeypatch, name):
+    prepared(monkeypatch, tmp_path / "home", "folder", caers(tmp_path / "mine"), name)
+    experiment = recipe(name)
+    assert values(experiment, RAF_DB) == RAF_DB
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("CAER-S", CAER_S), ("caer-mine", RAF_DB), ("caers2", RAF_DB)])
+def test_a_folder_has_the_recipe_of_what_it_is_read_as(tmp_path, folder, expected):
+    experiment = recipe(str(caers(tmp_path / folder)))
+    assert values(experiment, expected) == expected
 
 
 def test_self_cure_as_its_authors_have_it():

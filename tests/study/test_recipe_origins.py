@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from raysweep.config.experiment import Experiment
+from raysweep.data.names import named_kind
 from raysweep.study import find_study, list_studies, make_cells
 from raysweep.study.overrides import field_words
 from raysweep.study.recipe_origins import (
@@ -98,7 +99,7 @@ def test_captions_at_preset_paper_name_what_differs(name):
     _, study = find_study(name)
     cells = make_cells(study, "paper", [1], {})
     configs = [field_words(_flat(cell.experiment)) for cell in cells]
-    found = departures(study.paper, cells[0].experiment.data.source, configs)
+    found = departures(study.paper, named_kind(cells[0].experiment.data.source), configs)
     assert found
     joint = any(cell.experiment.joint.method == "dcjt" for cell in cells)
     assert any("pass of its own" in words for words in found) == joint
@@ -110,7 +111,7 @@ def test_captions_at_preset_paper_name_what_differs(name):
 def test_what_the_user_changed_is_no_departure_of_ours():
     def of(**changes):
         words = {**paper_values(CAER), "joint.method": "dcjt"}
-        return departures("DCJT", "/data/CAER-S", [words | {k.replace("__", "."): v for k, v in changes.items()}])
+        return departures("DCJT", "caers", [words | {k.replace("__", "."): v for k, v in changes.items()}])
 
     assert sum("RAF-DB" in words for words in of()) == 3
     assert not any("120" in words for words in of(train__epochs="150"))
@@ -121,8 +122,9 @@ def test_what_the_user_changed_is_no_departure_of_ours():
 
 def test_which_recipe():
     assert recipe_of("DDAF", "caers") == DDAF
-    assert recipe_of("DCJT", "rafdb") == recipe_of("DCJT", "faces-a") == DCJT
-    assert recipe_of("DCJT", "caers") == recipe_of("DCJT", "/x/CAER_S/") == CAER
+    assert recipe_of("DCJT", "rafdb") == recipe_of("DCJT", "faces") == DCJT
+    assert recipe_of("DCJT", "caers") == CAER
+    assert recipe_of("DCJT", "csv") == recipe_of("DCJT", "") == DCJT
     assert ORIGINS[CAER]["train.epochs"].source == OURS
 
 

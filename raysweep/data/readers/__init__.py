@@ -31,6 +31,9 @@ READERS: dict[str, Reader] = {
 }
 """Readers by name, the particular ones before those that fit anything: `recognise` takes the first that fits."""
 
+NAMED_ALONE = {"caers": "folder", "morphset": "csv"}
+"""Readers that recognise a release by its name alone, and what a set is of which the name says something else."""
+
 
 def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
     """What the lists of a data set at `root` say. `options` by name, see `READERS`.
@@ -71,4 +74,11 @@ def recognise(root: Path) -> str | None:
         return None
 
 
-__all__ = ["READERS", "Reader", "check_unpacked", "read_listing", "recognise"]
+def known_as(reader: str, path: Path) -> str:
+    """The reader, as what the set is. Where only the name says that it is a release, the whole name must: `caer-mine`
+    is read as CAER-S is, and is a set of the user's."""
+    word = "".join(c for c in path.resolve().name.casefold().removesuffix(".csv") if c.isalnum())
+    return reader if reader not in NAMED_ALONE or word == reader else NAMED_ALONE[reader]
+
+
+__all__ = ["READERS", "Reader", "check_unpacked", "known_as", "read_listing", "recognise"]

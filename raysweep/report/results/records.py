@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from raysweep.artifacts.adapted_labels import Arrays
 from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.data.names import kind_in_words
 
 from .searches import SEARCHED, TUNING, SearchPlan, SearchRecord
 
@@ -153,6 +154,12 @@ class StudyRecord:
     overrides: Mapping[str, Any] | None = None  # what the user changed (`raysweep.study.overrides`); None: not recorded
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Every arm's configuration by its name: fields by dotted path, without seeds; empty in older plans."""
+
+    @property
+    def target_kind(self) -> str:
+        """What is scored, as its reader knows it; in a plan that does not say, by its whole name."""
+        named = str(self.recipe.get("data.source", self.data.name))
+        return kind_in_words(named) if self.data.kind is None else self.data.kind
 
     @classmethod
     def from_plan(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:

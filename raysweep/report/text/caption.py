@@ -175,7 +175,7 @@ def _departures(summary: Summary) -> list[str]:
     study = summary.study
     if study.preset != "paper":
         return []
-    found = departures(study.paper, study.recipe.get("data.source", study.data.name), configs(summary))
+    found = departures(study.paper, study.target_kind, configs(summary))
     words = f"{study.paper}'s, except that {listed(found)}" if found else f"{study.paper}'s"
     return [f"The recipe is {words} (docs/recipes.md)."]
 

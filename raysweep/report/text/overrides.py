@@ -90,7 +90,7 @@ def _data(study: StudyRecord) -> list[str]:
 def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
     """Fields of a launch that did not record its overrides, where they differ from what its preset gives today."""
     preset = PRESETS.get(study.preset)
-    changes = preset.fields(study.paper, study.recipe.get("data.source", "")) if preset else {}
+    changes = preset.fields(study.paper, study.target_kind) if preset else {}
     own = field_words(changes)
     return {path: word for path, word in study.recipe.items() if path in own and own[path] != word}
 
