@@ -118,6 +118,7 @@ def _check(asked: argparse.Namespace) -> int:
 
 def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
     """Folder of everything, and folder of each report to what it shows."""
+    from raysweep.data.progress import progress_bar
     from raysweep.report import default_folder, load_results, subject_of
 
     sources = asked.on or [None]
@@ -125,7 +126,7 @@ def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
         raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
     named = data_folders(sources) if len(sources) > 1 else {"": sources[0]}
     loaded = [
-        load_results(asked.study, asked.tracking, asked.launch, data=source, again=asked.check)
+        load_results(asked.study, asked.tracking, asked.launch, data=source, again=asked.check, bar=progress_bar)
         for source in named.values()
     ]
     for one, source in zip(loaded, named.values(), strict=True):

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -175,3 +176,30 @@ def test_many_are_cut_below_a_table():
     assert said([], 2) == []
     assert said(["a.", "b."], 2) == ["MLflow disagrees with files in its runs: a. b."]
     assert said(["a.", "b.", "c."], 2)[0].endswith("a. b. And 1 more that `--check` names.")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_reading_the_files_of_runs_is_counted(honest, again):
+    told = []
+
+    @contextmanager
+    def bar(what, unit):
+        assert (what, unit) == ("reading runs", "runs")
+        yield lambda done, total: told.append((done, total))
+
+    checks(honest, bar=bar, again=again)
+    count = told[-1][1]
+    assert count > 1
+    assert told == [(done, count) for done in range(count + 1)]
+
+
+@pytest.mark.parametrize("words", [[], ["--check"]])
+def test_a_terminal_shows_how_many_runs_are_read_and_a_pipe_does_not(honest, tmp_path, capsys, monkeypatch, words):
+    asked = ["small", "--tracking", honest.uri, "--out", str(tmp_path / "out"), *words]
+    main(asked)
+    piped = capsys.readouterr()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    main(asked)
+    terminal = capsys.readouterr()
+    assert "reading runs" not in piped.err + piped.out + terminal.out
+    assert "reading runs" in terminal.err

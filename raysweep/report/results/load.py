@@ -22,6 +22,7 @@ from raysweep.core.errors import UserError, describe, unknown_name
 from raysweep.core.masking import masked, masked_values
 from raysweep.core.notices import passed_over
 from raysweep.core.printable import printable, printable_tree
+from raysweep.data.progress import Bar, no_bar
 from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.tracking import schema
 from raysweep.tracking.server import connect
@@ -59,6 +60,7 @@ def load_results(
     data: str | None = None,
     fingerprint: str | None = None,
     again: bool = False,
+    bar: Bar = no_bar,
 ) -> Results:
     """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
 
@@ -73,6 +75,7 @@ def load_results(
         data: the newest launch on this data set only: its name, or a path where it lies now.
         fingerprint: the newest launch on the data set with this fingerprint only.
         again: compare every run with its files, also runs that were compared before and are as they were.
+        bar: shows how many runs' files have been read.
 
     Raises:
         UserError: no such study or launch (says the nearest), never launched, or no readable plan.
@@ -99,10 +102,24 @@ def load_results(
         runs.setdefault(identity, []).append(run)
     of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
     cells = [_cell(client, c, found, record) for c, found in of_cell]
-    checks = [words for c, found in of_cell if found for words in _checked(client, c, _chosen(found), again)]
+    checks = _all_checked(client, of_cell, again, bar)
     trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
     return Results(record, tuple(cells), searches, tuple(remarks), tuple(checks))
+
+
+def _all_checked(
+    client: MlflowClient, of_cell: Sequence[tuple[PlannedCell, list[Any]]], again: bool, bar: Bar
+) -> list[str]:
+    """What is in MLflow and not as the files of a run say, cell by cell."""
+    told_of = [(cell, found) for cell, found in of_cell if found]
+    words: list[str] = []
+    with bar("reading runs", "runs") as told:
+        for done, (cell, found) in enumerate(told_of):
+            told(done, len(told_of))
+            words += _checked(client, cell, _chosen(found), again)
+        told(len(told_of), len(told_of))
+    return words
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
