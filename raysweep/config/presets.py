@@ -18,7 +18,7 @@ class Preset:
 
     `search_trials` and `search_seeds`: of a study with a search, the trials of an arm and the replicates of the table.
     `changes` hold for every study; `dcjt` come on top for studies of the DCJT paper; `targets` on top of
-    those, by what the target data set is (its reader).
+    those, by paper and by what the target data set is (its reader).
     """
 
     about: str
@@ -27,13 +27,12 @@ class Preset:
     search_trials: int
     search_seeds: int
     dcjt: Mapping[str, Any] = field(default_factory=dict)
-    targets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    targets: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def fields(self, paper: str, kind: str) -> dict[str, Any]:
         """What the preset sets for a study of this paper on a target data set of this kind."""
-        if paper != "DCJT":
-            return dict(self.changes)
-        return {**self.changes, **self.dcjt, **self.targets.get(kind, {})}
+        own = self.dcjt if paper == "DCJT" else {}
+        return {**self.changes, **own, **self.targets.get((paper, kind), {})}
 
     def kind_of(self, source: str) -> str:
         """The kind of the set of this name where the preset asks for it, else ""."""
@@ -99,6 +98,9 @@ comes from: `raysweep.study.recipe_origins`."""
 _CAER = {"train.learning_rate": 0.01, "objective.weight_va": 100.0, "joint.warm_up": 100.0, "joint.frequency": 5.0}
 """What section 4.2 changes for CAER-S."""
 
+_AFF_WILD = {"objective.class_weights": "none"}
+"""What the authors' script changes for Aff-Wild."""
+
 PRESETS: dict[str, Preset] = {
     "smoke": Preset(
         "seconds: does everything work?",
@@ -147,6 +149,6 @@ PRESETS: dict[str, Preset] = {
         search_seeds=5,
         changes={"selection.protocol": "last"},  # all hyperparameters are the paper's: nothing is left to select
         dcjt=_PAPER_DCJT,
-        targets={"caers": _CAER},
+        targets={("DCJT", "caers"): _CAER, ("DDAF", "affwild"): _AFF_WILD},
     ),
 }

@@ -14,7 +14,10 @@ from raysweep.config.presets import PRESETS
 
 from .overrides import field_words
 
-DDAF, DCJT, CAER = "DDAF", "DCJT", "DCJT on CAER-S"
+DDAF, DCJT, CAER, AFF_WILD = "DDAF", "DCJT", "DCJT on CAER-S", "DDAF on Aff-Wild"
+
+TARGETS = {DDAF: ("DDAF", ""), DCJT: ("DCJT", "rafdb"), CAER: ("DCJT", "caers"), AFF_WILD: ("DDAF", "affwild")}
+"""By recipe the paper and the kind of the data set that is scored."""
 
 PAPER, AUTHORS, OURS, STUDY = "paper", "authors", "ours", "study"
 
@@ -61,6 +64,7 @@ def _ours(why: str, differs: str = "", only: tuple[str, str] | None = None) -> F
 
 
 _DDAF_CODE = "FER_C, training script"
+_AFF_WILD_CODE = "FER_C, train_scale.py"
 _DCJT_CODE = "DCJT, training script"
 _JITTER = "section 4.2 names colour jitter, flips and affine transformations without sizes"
 _FLIP_ERASE = "flips and erasing alone"
@@ -221,6 +225,20 @@ ORIGINS: Mapping[str, Mapping[str, FieldOrigin]] = {
             _OF_RAF, "M_B's lambda of 15 is RAF-DB's (none is printed for CAER-S)", ("joint.method", "dcjt")
         ),
     },
+    AFF_WILD: {
+        **_ON_DDAF,
+        "data.drop": FieldOrigin(
+            STUDY, "", "the authors' code has seven classes there, the paper does not say: `--set data.drop=contempt`"
+        ),
+        "objective.class_weights": _authors(
+            _AFF_WILD_CODE,
+            "the paper names no exception",
+            "no class weights are used, as in the authors' code for Aff-Wild (the paper does not say)",
+        ),
+        "selection.validation_per_class": _authors(
+            _AFF_WILD_CODE, "2,000 frames in all there, for choosing hyperparameters; here nothing is held out"
+        ),
+    },
 }
 """By recipe and field."""
 
@@ -228,15 +246,13 @@ ORIGINS: Mapping[str, Mapping[str, FieldOrigin]] = {
 def recipe_of(paper: str, kind: str) -> str:
     """Which recipe the preset `paper` gives for a study of this paper on a data set of this kind: a key of
     `ORIGINS`."""
-    preset = PRESETS["paper"]
-    if paper != "DCJT":
-        return DDAF
-    return CAER if preset.fields(paper, kind) != preset.fields(paper, "") else DCJT
+    own = DCJT if paper == "DCJT" else DDAF
+    return next((recipe for recipe, target in TARGETS.items() if target == (paper, kind)), own)
 
 
 def paper_values(recipe: str) -> dict[str, str]:
     """Every field of `--preset paper` in words."""
-    paper, target = ("DDAF", "") if recipe == DDAF else ("DCJT", "caers" if recipe == CAER else "rafdb")
+    paper, target = TARGETS[recipe]
     chosen_by = {"selection.metric": "accuracy"} if paper == "DCJT" else {}  # the headline of that paper's studies
     return field_words({**chosen_by, **PRESETS["paper"].fields(paper, target)})
 
@@ -281,11 +297,11 @@ _HEAD = (
     "",
     *(f"- *{source}*: {words}." for source, words in SOURCES.items()),
     "",
-    "Sections, equations and tables are the paper's; a script is the authors'. CAER-S has the recipe of RAF-DB but for "
-    "the values in the last column.",
+    "Sections, equations and tables are the paper's; a script is the authors'. CAER-S has the recipe of RAF-DB, and "
+    "Aff-Wild DDAF's, but for the values in their columns.",
     "",
-    "| field | DDAF | from | DCJT (RAF-DB) | from | CAER-S |",
-    "|---|---|---|---|---|---|",
+    "| field | DDAF | from | DCJT (RAF-DB) | from | CAER-S | Aff-Wild (DDAF) |",
+    "|---|---|---|---|---|---|---|",
 )
 
 
@@ -293,9 +309,10 @@ def _row(path: str, values: Mapping[str, Mapping[str, str]]) -> str:
     cells = [f"`{path}`"]
     for recipe in (DDAF, DCJT):
         cells += [f"`{values[recipe][path]}`", _from(ORIGINS[recipe][path])]
-    own, raf = ORIGINS[CAER][path], ORIGINS[DCJT][path]
-    differs = (values[CAER][path], own) != (values[DCJT][path], raf)
-    cells.append(f"`{values[CAER][path]}` ({_from(own)})" if differs else "")
+    for recipe, beside in ((CAER, DCJT), (AFF_WILD, DDAF)):
+        own = values[recipe][path], ORIGINS[recipe][path]
+        differs = own != (values[beside][path], ORIGINS[beside][path])
+        cells.append(f"`{own[0]}` ({_from(own[1])})" if differs else "")
     return f"| {' | '.join(cells)} |".replace("  |", " |")
 
 

@@ -477,7 +477,7 @@ def test_aff_wild_s_classes_are_the_paper_s_where_affectnet_s_gaussians_give_the
     summary = replace(summary, study=replace(summary.study, data=told, recipe=recipe))
     assert number(summary, "Aff-Wild", noise="0", method="one-hot")[1] is same
     borrowed = "gaussians_reader" in options  # else fitted to these images
-    assert ("Gaussians and class weights come from" in " ".join(caption(summary))) is not borrowed
+    assert ("Gaussians come from" in " ".join(caption(summary))) is not borrowed
     assert ("instead of AffectNet's Gaussians" in said(summary)) is not same
     assert ("classes of the nearest published mean" in said(summary)) is not bool(options["gaussians"])
 

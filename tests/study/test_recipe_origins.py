@@ -9,6 +9,7 @@ from raysweep.data.names import named_kind
 from raysweep.study import find_study, list_studies, make_cells
 from raysweep.study.overrides import field_words
 from raysweep.study.recipe_origins import (
+    AFF_WILD,
     AUTHORS,
     CAER,
     DCJT,
@@ -50,6 +51,7 @@ PRINTED = {
         "train.batch_size": "128", "train.learning_rate": "0.01", "objective.weight_va": "100.0",
         "joint.warm_up": "100.0", "joint.frequency": "5.0",
     },
+    AFF_WILD: {"train.batch_size": "256", "labels.alpha": "0.5", "objective.cosine": "true"},
 }  # fmt: skip
 """By hand from the papers."""
 
@@ -58,6 +60,7 @@ AUTHORS_HAVE = {
     DCJT: {"train.epochs": "120", "train.decay_every": "40.0", "train.decay_factor": "0.5", "model.affect": "linear",
            "joint.unit": "epoch", "objective.va_reduction": "mean"},
     CAER: {},
+    AFF_WILD: {"objective.class_weights": "none"},
 }  # fmt: skip
 """By hand from the authors' scripts."""
 
@@ -120,7 +123,25 @@ def test_what_the_user_changed_is_no_departure_of_ours():
     assert not any("M_B" in words for words in of(joint__method="target"))
 
 
+def test_aff_wild_has_no_class_weights_and_its_caption_says_so():
+    def said(**changes):
+        words = paper_values(AFF_WILD) | {name.replace("__", "."): value for name, value in changes.items()}
+        return departures("DDAF", "affwild", [words])
+
+    assert any("no class weights" in words for words in said())
+    assert not any("class weights" in words for words in said(objective__class_weights="hard"))
+    assert not any("class weights" in words for words in departures("DDAF", "affectnet", [paper_values(DDAF)]))
+    study = find_study("ablation_alpha")[1]
+    weights = [
+        make_cells(study, "paper", [0], {"data.source": name})[0].experiment.objective.class_weights
+        for name in ("Aff-Wild", "affectnet", "affwild2", "aff-wild-mine.csv")
+    ]
+    assert weights == ["none", "hard", "hard", "hard"]
+
+
 def test_which_recipe():
+    assert recipe_of("DDAF", "affwild") == AFF_WILD
+    assert recipe_of("DCJT", "affwild") == DCJT
     assert recipe_of("DDAF", "caers") == DDAF
     assert recipe_of("DCJT", "rafdb") == recipe_of("DCJT", "faces") == DCJT
     assert recipe_of("DCJT", "caers") == CAER
