@@ -13,6 +13,9 @@ from PIL import Image
 
 from raysweep.data.image_types import FORMATS
 
+MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
+"""Of a photograph, by its header, before any is decoded."""
+
 ScaleOf = Callable[[int, int], float]
 """Width and height of an upright photograph to source pixels per pixel of the crop."""
 
@@ -72,6 +75,8 @@ def read_photo(path: Path, scale_of: ScaleOf) -> Photo:
 def _decode(path: Path, scale_of: ScaleOf) -> Photo:
     # a stream, not a name: Pillow maps an uncompressed TIFF by name, and garbles one that lies on its side
     with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as photo:
+        if photo.width * photo.height > MOST_PIXELS:  # Pillow's warning is lost where threads reset warnings
+            raise Unreadable("image unreadable", f"{photo.width} x {photo.height} pixels are more than {MOST_PIXELS:,}")
         size = None
         if photo.format in ("JPEG", "MPO"):
             size = photo.size

@@ -154,6 +154,20 @@ def test_what_is_no_picture_is_a_problem(tmp_path):
         read_photo(tmp_path / ("x" * 300), lambda width, height: 1.0)
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("size", [(13_000, 13_000), (90_000, 1_000), (1_000, 90_000)])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_a_picture_of_absurd_size_is_refused_by_its_header_whatever_became_of_warnings(
+    tmp_path, monkeypatch, size, kind
+):
+    file = tmp_path / "bomb"
+    Image.new("1", size).save(file, kind, compression="group4" if kind == "TIFF" else None)
+    monkeypatch.setattr("warnings.simplefilter", lambda *_: None)  # as where another thread resets them
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(Unreadable, match="pixels are more than 89,478,485"):
+        read_photo(file, lambda width, height: 1.0)
+
+
 def test_pixels_of_the_list_itself():
     photo = grey_square(bytes(range(16)))
     assert (photo.width, photo.height) == (4, 4)
