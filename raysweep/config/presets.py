@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from raysweep.data.names import named_kind
-
 
 @dataclass(frozen=True)
 class Preset:
@@ -33,10 +31,6 @@ class Preset:
         """What the preset sets for a study of this paper on a target data set of this kind."""
         own = self.dcjt if paper == "DCJT" else {}
         return {**self.changes, **own, **self.targets.get((paper, kind), {})}
-
-    def kind_of(self, source: str) -> str:
-        """The kind of the set of this name where the preset asks for it, else ""."""
-        return named_kind(source) if self.targets else ""
 
 
 _SMALL = {

@@ -14,7 +14,7 @@ from raysweep.config.values import Word, read_value
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
 from raysweep.core.formatting import split_names
 
-from .overrides import changed_fields_of, own_changes
+from .overrides import changed_fields_of, kind_for, own_changes
 from .search import Budget
 from .study import TUNING, Arm, Axis, Study, Yours
 
@@ -148,7 +148,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
         if path in swept:
             raise UserError(f"--set {path}: {_instead(study, path)}")
     target = {**study.base, **changes}.get("data.source", "")
-    own = own_changes(study, preset, PRESETS[preset].kind_of(str(target)))
+    own = own_changes(study, preset, kind_for(preset, str(target)))
     base = {**own, **changes}
     arms = _experiments(study, base)
     _check_twins(arms)

@@ -7,6 +7,7 @@ from typing import Any
 
 from raysweep.config.experiment import Experiment, field_choices, flat_words
 from raysweep.config.presets import PRESETS
+from raysweep.data.names import named_kind
 from raysweep.metrics.registry import LABEL_SCORES
 
 from .search import Budget
@@ -55,6 +56,11 @@ def epoch_choice(study: Study) -> dict[str, Any]:
     return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
 
 
+def kind_for(preset: str, source: str) -> str:
+    """The kind of the data set of this name where the preset's recipe goes by it, else ""."""
+    return named_kind(source) if PRESETS[preset].targets else ""
+
+
 def own_changes(study: Study, preset: str, kind: str) -> dict[str, Any]:
     """What a study's metric, the preset and its base set when it is run on a data set of this kind with nothing else
     asked for."""
@@ -79,7 +85,7 @@ def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
-    own = field_words(own_changes(study, preset, PRESETS[preset].kind_of(experiment.data.source)))
+    own = field_words(own_changes(study, preset, kind_for(preset, experiment.data.source)))
     now = flat_words(experiment.model_dump(exclude={"seeds"}))
     swept = {path for arm in study.arms() for path in arm.changes}
     return {path: (own[path], word) for path, word in now.items() if word != own.get(path, word) and path not in swept}
