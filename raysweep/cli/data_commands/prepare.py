@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.core.formatting import size as bytes_in_words
 from raysweep.data.listing import Listing
 from raysweep.data.load import SOURCES, read_options
@@ -122,7 +123,7 @@ def _workers(asked: argparse.Namespace) -> int:
 def _source(words: list[str]) -> tuple[str, Path]:
     """Reader and path; the reader is guessed when there is only a path."""
     if len(words) > 2:
-        raise UserError(f"prepare expects [NAME] PATH, but got {len(words)} words: {' '.join(words)}")
+        raise UserError(f"prepare expects [NAME] PATH, but got {plural(len(words), 'word')}: {' '.join(words)}")
     path = Path(words[-1]).expanduser().absolute()
     if len(words) == 2:
         return words[0], path

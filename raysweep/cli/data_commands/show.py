@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.core.keyed_random import derive_key, permutation
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.load import SOURCES, load_data
@@ -93,7 +94,8 @@ def draw_va(data: FaceData, path: Path) -> None:
 
 def describe(data: FaceData) -> list[str]:
     """What a person wants to know of a data set, a line each."""
-    lines = [f"{data.name}: {len(data)} images, {data.num_classes} expressions, {data.images.shape[-1]} px"]
+    size = f"{plural(data.num_classes, 'expression')}, {data.images.shape[-1]} px"
+    lines = [f"{data.name}: {plural(len(data), 'image')}, {size}"]
     lines.append(f"{'':12}" + "".join(f"{name:>11}" for name in ("training", "validation", "test", "mean V", "mean A")))
     for k, name in enumerate(data.classes):
         counts = [int((data.labels[data.rows(split)] == k).sum()) for split in (TRAIN, VALIDATION, TEST)]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from raysweep.core.formatting import plural
 from raysweep.data.plots.criteria import COLOURS, frame_plane
 
 from .duplicate_groups import Rows
@@ -38,7 +39,7 @@ def draw_twins(
     wide = max((min(len(rows), 4) for rows in shown), default=1)
     beside = max(1, 12 // wide)
     lines = max(1, -(-len(shown) // beside))
-    figure, axes = _page(lines, beside * wide, f"{title}: {len(shown)} of {len(groups):,} groups")
+    figure, axes = _page(lines, beside * wide, f"{title}: {len(shown)} of {plural(len(groups), 'group')}")
     for place, rows in enumerate(shown):
         line, column = place // beside, place % beside * wide
         for step, row in enumerate(rows[:wide].tolist()):
@@ -64,7 +65,9 @@ def draw_inconsistent(images: Pixels, va: NDArray[np.float32], report: QualityRe
     rows, given, likeliest = (part[:40].tolist() for part in (found.rows, found.given, found.likeliest))
     figure = Figure(figsize=(8 * _FACE + 6.2, 5 * (_FACE + 0.42) + 0.6), facecolor=_PAGE, layout="constrained")
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(8 * _FACE, 6.2))[0]
-    left.suptitle(f"{report.name}: {len(found.rows):,} faces whose class and VA disagree, the first {len(rows)}")
+    left.suptitle(
+        f"{report.name}: {plural(len(found.rows), 'face')} whose class and VA disagree, the first {len(rows)}"
+    )
     axes = _blank(left.subplots(5, 8, squeeze=False))
     for place, (row, label, other) in enumerate(zip(rows, given, likeliest, strict=True)):
         valence, arousal = va[row].tolist()

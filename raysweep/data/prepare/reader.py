@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import EXPRESSIONS
@@ -141,7 +142,7 @@ def _labels(folder: Path, manifest: Manifest) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         raise _broken(folder / LABELS, str(error)) from None
     if len(labels) != manifest.images:
-        raise _broken(folder / LABELS, f"{len(labels):,} rows instead of {manifest.images:,}")
+        raise _broken(folder / LABELS, f"{plural(len(labels), 'row')} instead of {manifest.images:,}")
     fault = _wrong_column(labels) or _wrong_value(labels, manifest)
     if fault:
         raise _broken(folder / LABELS, fault)

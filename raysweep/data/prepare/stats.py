@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raysweep.core.formatting import plural
 from raysweep.core.formatting import size as bytes_in_words
 
 from .manifest import Manifest, VaMoments
@@ -18,8 +19,8 @@ def describe_manifest(manifest: Manifest, place: str) -> list[str]:
     store = Path(place).parent.name or manifest.name
     title = store if store == manifest.name else f"{store} ({manifest.name})"
     lines = [
-        f"{title}: {manifest.images:,} images, {len(manifest.classes)} expressions, {manifest.size} px, "
-        f"{bytes_in_words(manifest.stored_bytes)} in {place}",
+        f"{title}: {plural(manifest.images, 'image')}, {plural(len(manifest.classes), 'expression')}, "
+        f"{manifest.size} px, {bytes_in_words(manifest.stored_bytes)} in {place}",
         f"release: {manifest.release}{' (' + options + ')' if options else ''}",
         f"faces: {manifest.cropped}",
     ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.data.expressions import EXPRESSIONS, canonical_expression, likely_expression, plain_name
 
 from . import fer2013, rafdb
@@ -63,8 +64,12 @@ class ClassNames:
         numbers = sorted({int(plain) for name in names if _NUMBER.fullmatch(plain := plain_name(name))})
         if len(numbers) != len(self._listed):
             there = ", ".join(map(str, numbers)) or "none"
+            listed, found = (
+                plural(len(self._listed), "name"),
+                plural(len(numbers), "numbered class", "numbered classes"),
+            )
             raise UserError(
-                f"`names` lists {len(self._listed)} names, but there are {len(numbers)} numbered classes ({there}): "
+                f"`names` lists {listed}, but there are {found} ({there}): "
                 "list a name for each, or give names=NUMBER:NAME,..."
             )
         self._given = {str(number): name for number, name in zip(numbers, self._listed, strict=True)}

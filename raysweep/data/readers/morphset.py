@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from raysweep.core.formatting import plural
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import FaceRecord, Listing, Problem
 
@@ -50,7 +51,9 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     test, total = frozenset[str](), count_rows(file) - len(notes) - 1
     if "split" not in table.columns:
         test = held_out({entry.subject for entry in _entries(table, test) if isinstance(entry, FaceRecord)})
-        notes += (f"split by subject (derived: {len(test)} subjects are held out for testing)",)
+        notes += (
+            f"split by subject (derived: {plural(len(test), 'subject is', 'subjects are')} held out for testing)",
+        )
     return Listing(
         name="morphset",
         release="CSV",

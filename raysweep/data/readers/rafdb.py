@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from raysweep.core.formatting import plural
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import FaceRecord, Listing, Problem
 
@@ -92,7 +93,7 @@ def _entries(file: Path, root: Path, images: _Images) -> Iterator[Entry]:
 
 def _face(where: str, words: list[str], images: _Images, seen: Seen) -> FaceRecord:
     if len(words) != 2:
-        raise Rejected("bad row", f"a row needs a name and a code, but has {len(words)} words")
+        raise Rejected("bad row", f"a row needs a name and a code, but has {plural(len(words), 'word')}")
     name, code = words
     path = images[name]
     split = name.partition("_")[0].lower()

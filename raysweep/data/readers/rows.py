@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.formatting import plural
 from raysweep.data.listing import FaceRecord, Problem
 
 from .values import Rejected, shown
@@ -163,7 +164,7 @@ class CsvFile:
         elif len(values) < len(columns) and not any(columns[len(values) :]):  # and of the header alone
             columns = columns[: len(values)]
         if len(values) != len(columns):
-            detail = f"a row needs {len(columns)} values, one a column, but has {len(values)}"
+            detail = f"a row needs {plural(len(columns), 'value')}, one a column, but has {len(values)}"
             return Problem(where, "bad row", detail)
         return {name: value for name, value in zip(columns, values, strict=True) if name}
 
@@ -210,7 +211,7 @@ def _columns(
         raise UserError(f"{file}: line {number} is no row of a CSV file: {fault}") from None
     if headless and not set(header) & set(required):
         if len(header) != len(required):
-            rule = f"a list without a header must have the {len(required)} columns {', '.join(required)}"
+            rule = f"a list without a header must have the {plural(len(required), 'column')} {', '.join(required)}"
             raise UserError(f"{file}: {rule}, but line {number} has {len(header)}")
         return tuple(required), number - 1
     missing = [name for name in required if name not in header]

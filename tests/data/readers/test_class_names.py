@@ -130,7 +130,7 @@ def test_numbered_folders_without_names_are_refused(tmp_path):
         ("happy,1:sad", "must be keep"),
         ("happy,,sad", "must be keep"),
         ("suprise,sad,happy", "did you mean surprise"),
-        ("rafbd", "lists 1 names"),
+        ("rafbd", "lists 1 name, but"),
     ],
 )
 def test_names_that_do_not_fit_are_refused(tmp_path, option, words):
