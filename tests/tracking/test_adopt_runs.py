@@ -36,11 +36,25 @@ def states(server):
     return {(server.run(kind).info.status, server.tag("state", kind)) for kind in kinds}
 
 
-def adopt(server, alive=(), minutes=1.0):
-    """Closed runs and what was said, as seen `minutes` after the last event."""
-    said = []
+def adopt(server, alive=(), minutes=1.0, meanwhile=lambda: None):
+    """Closed runs and what was said, as seen `minutes` after the last event; what is looked at again is counted, too.
+
+    `meanwhile`: what happens until the second look.
+    """
+    said, again = [], []
     now = int(server.time + minutes * MINUTE)
-    return adopt_runs(server.client, "s", lambda launch: launch in alive, said.append, lambda: now), said
+    words = (server.client, "s", lambda launch: launch in alive, said.append, lambda: now, again.append)
+    closed = adopt_runs(*words)
+    if again:
+        meanwhile()
+        before = sum(status == "RUNNING" for status in all_states(server))
+        again[0]()
+        closed += before - sum(status == "RUNNING" for status in all_states(server))
+    return closed, said
+
+
+def all_states(server):
+    return [run.info.status for kind in ("launch", "cell", "trial", "training") for run in server.runs(kind)]
 
 
 def test_every_kind_of_run_of_a_process_that_is_gone_is_closed_once(server, gone):
@@ -78,8 +92,33 @@ def test_a_launch_of_another_machine_counts_as_dead_after_long_silence(server, p
     server.tell("beat", "old")
     server.time += int(SILENCE - 120) * 1000
     assert adopt(server)[0] == 0  # it spoke since
-    assert adopt(server, minutes=3) == (4, [])
+    closed, (sentence,) = adopt(server, minutes=3)
+    assert closed == 4
+    assert sentence.endswith("on another machine, and is looked at again in 150 seconds")
     assert states(server) == {("KILLED", "stopped")}
+
+
+@pytest.mark.parametrize("hours", [2, 24])
+def test_a_launch_whose_clock_is_behind_lives_as_long_as_it_speaks(server, hours):
+    """By our clock its last word is hours old; it speaks again before the second look."""
+    left_running(server, ELSEWHERE)
+
+    def speak():
+        server.tell("beat", "old")
+
+    assert adopt(server, minutes=60 * hours, meanwhile=speak)[0] == 0
+    assert all_states(server) == ["RUNNING"] * 4
+
+
+def test_a_launch_that_begins_another_run_lives(server):
+    left_running(server, ELSEWHERE)
+    assert adopt(server, minutes=90, meanwhile=lambda: server.tell("start", "old", cell=cell_of(replicate=7)))[0] == 0
+
+
+def test_a_launch_that_takes_leases_meanwhile_lives(server):
+    left_running(server, ELSEWHERE)
+    alive = []
+    assert adopt(server, alive=alive, minutes=90, meanwhile=lambda: alive.append("old"))[0] == 0
 
 
 def test_runs_whose_launch_was_deleted_are_closed_when_they_are_old(server):
