@@ -71,7 +71,7 @@ class LocalFiles:
         try:
             with reading(self.root):
                 return read_regular(self.root / below(name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:

@@ -59,10 +59,10 @@ def writing(place: Path | str) -> Iterator[None]:
 
 @contextmanager
 def reading(place: Path | str) -> Iterator[None]:
-    """The same for reading: what is merely not there raises FileNotFoundError as ever."""
+    """The same for reading: what is merely not there raises FileNotFoundError or NotADirectoryError as ever."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
         if sentence := _why(error, place, "read"):

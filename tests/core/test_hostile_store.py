@@ -320,6 +320,18 @@ class TestMalformedFiles:
         assert store.failure(KEY) is None
         assert "passed over" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        "folder", ["studies", "studies/alpha", "holders", "failed", "leases", "stages", "partial", "tune"]
+    )
+    def test_a_file_in_the_place_of_a_folder(self, tmp_path, folder):
+        store = Store(tmp_path / "store")
+        path = store.local / folder
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        assert list(status(store).studies) == []
+        assert collect(store) is not None
+        assert (store.get(KEY), store.failure(KEY), store.has(KEY)) == (None, None, False)
+
     @pytest.mark.parametrize(("version", "said"), [("two", True), ([1], True), (None, True), (1, False), (True, False)])
     def test_a_version_that_is_none(self, tmp_path, version, said, capsys):
         (tmp_path / VERSION_FILE).write_text(json.dumps({"store_version": version}))

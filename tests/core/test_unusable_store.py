@@ -115,8 +115,9 @@ def test_whatever_a_share_says_that_went_away(tmp_path, number):
             with pytest.raises(StoreUnusable, match="the store cannot be written") as error, writing(tmp_path):
                 raise_it(fault, wrapped)
             assert "\n" not in str(error.value)
-    with pytest.raises(StoreUnusable, match="the store cannot be read"), reading(tmp_path):
-        raise OSError(number, os.strerror(number))
+    if number != errno.ENOTDIR:  # something else in the place of a folder: nothing is in it
+        with pytest.raises(StoreUnusable, match="the store cannot be read"), reading(tmp_path):
+            raise OSError(number, os.strerror(number))
     assert set(trouble(OSError(number, os.strerror(number), "/data/images.npy"))) == {"full"}
 
 
