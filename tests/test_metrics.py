@@ -72,6 +72,32 @@ def test_a_confidence_of_one_is_in_the_last_bin():
     assert ece_as_the_authors_define_it(probs, labels) == pytest.approx(0.225)
 
 
+@pytest.mark.parametrize(
+    ("images", "ece"),
+    [
+        # images, confidence, how many are right; a bin of its own for 1 would give 0.075, 0.26 and 0.0933 instead
+        ([(10, 0.95, 10), (10, 1.0, 9)], 0.025),
+        ([(10, 0.96, 10), (10, 1.0, 5), (20, 0.75, 20)], 0.5 * 0.23 + 0.5 * 0.25),
+        ([(10, 0.94, 10), (10, 0.98, 10), (10, 1.0, 8)], 0.04),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_sure_images_share_the_last_bin(images, ece, dtype):
+    rows = [(confidence, place >= right) for count, confidence, right in images for place in range(count)]
+    probs = torch.tensor([[top, 1 - top] for top, _ in rows], dtype=dtype)
+    assert expression_scores(probs, torch.tensor([int(wrong) for _, wrong in rows]))["ece"] == pytest.approx(ece)
+
+
+def test_ece_of_4000_saturated_images():
+    """Half at 1 with 90 % right, half at 0.94 with 97 % right: they share a bin, and most of their gaps cancel."""
+    top = torch.tensor([1.0, 0.94]).repeat(2000)
+    wrong = torch.zeros(4000, dtype=torch.int64)
+    wrong[0:400:2], wrong[1:120:2] = 1, 1  # 200 of 2,000 and 60 of 2,000
+    got = expression_scores(torch.stack([top, 1 - top], 1), wrong)["ece"]
+    assert got == pytest.approx(abs(0.935 - 0.97), abs=1e-6)
+    assert abs(got - (0.5 * 0.1 + 0.5 * 0.03)) > 0.02  # with a bin of its own for 1
+
+
 @pytest.mark.parametrize("edge", range(15))
 def test_a_confidence_on_an_edge_is_in_the_bin_below(edge):
     """40 classes share the rest, so that any edge from 1/15 on can be the largest."""
