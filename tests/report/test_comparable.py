@@ -212,6 +212,35 @@ class TestEncoder:
         on_caers = "CAER-S, ResNet-18: not comparable with ours (scored on rafdb (RAF-DB)"
         assert on_caers in said(summary)
 
+    @pytest.mark.parametrize("order", [("resnet18", "arm"), ("arm", "resnet18")])
+    @pytest.mark.parametrize(("study", "where", "numbers"), [
+        ("dcjt_pseudo_labels", ("A", "DL"), {"resnet18": "0.8625", "arm": "0.9042"}),  # Table 1
+        ("dcjt_pseudo_labels", ("A + subset", "DL & CLS"), {"resnet18": "0.8758", "arm": "0.9172"}),
+        ("dcjt_mapping", ("CLS", "relabelled", "EDCLM"), {"resnet18": "0.8774", "arm": "0.9224"}),  # Table 2
+        ("dcjt_mapping", ("CLE", "original", "none"), {"resnet18": "0.8627", "arm": "0.9061"}),
+    ])  # fmt: skip
+    def test_so_in_tables_1_and_2_whichever_encoder_comes_first(self, study, where, numbers, order):
+        axes = [("model.backbone", [word_of(text) for text in order])]
+        summary = planned(study, RAFDB, {"joint.extra": "affectnet-7"}, [B], axes=axes)
+        table = together_table([summary])
+        column = [c.full_title for c in table.columns].index("paper, same data: accuracy")
+        found = {row[len(where) + 1].text: row[column].text for row in table.rows
+                 if tuple(cell.text for cell in row[1 : len(where) + 1]) == where}  # fmt: skip
+        assert found == numbers
+        assert all(comparable(summary, "RAF-DB, ARM", arm.coordinates) == (arm.coordinates["backbone"] == "arm")
+                   for arm in summary.arms)  # fmt: skip
+
+    @pytest.mark.parametrize("first", ["resnet18", "arm"])
+    def test_table_8_has_numbers_of_arm_alone_which_the_other_encoder_s_arms_are_not_compared_with(self, first):
+        order = [first, *({"resnet18", "arm"} - {first})]
+        axes = [("model.backbone", [word_of(text) for text in order])]
+        summary = planned("dcjt_extra_size", RAFDB, {"joint.extra": "affectnet-7"}, [B], axes=axes)
+        (dataset,) = [d for d in PUBLISHED[summary.study.published].settings if "RAF-DB" in d]
+        for arm in summary.arms:
+            expected = () if arm.coordinates["backbone"] == "arm" else ("encoder resnet18 instead of arm",)
+            assert differences(summary, dataset, arm.coordinates).recipe == expected
+        assert "encoder resnet18 instead of arm" in said(summary)
+
     def test_one_without_a_number_of_its_own_stands_beside_the_recipe_s_and_says_so(self):
         summary = planned("dcjt_methods", RAFDB, {"joint.extra": "affectnet-7", "model.backbone": "resnet50"}, [B])
         assert "encoder resnet50 instead of arm" in said(summary)
