@@ -123,6 +123,32 @@ def test_what_a_shift_uncovers_repeats_the_edge():
     assert float(values.min()) == pytest.approx(60, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    "changes", [{"rotate": 45.0}, {"rotate": 180.0, "translate": 0.4}, {"flip": 1.0, "translate": 0.5}]
+)
+def test_no_geometry_brings_black_in(changes):
+    """A frame of one colour about random pixels: at the corners stands nothing but what was in the picture."""
+    images = torch.full((50, 3, 32, 32), 200, dtype=torch.uint8)
+    images[:, :, 8:24, 8:24] = torch.randint(120, 256, (50, 3, 16, 16), generator=torch.Generator().manual_seed(2))
+    moved = augment(images, torch.arange(50), 0, 1, only(**changes))
+    values = (moved * torch.tensor(STD)[:, None, None] + torch.tensor(MEAN)[:, None, None]) * 255
+    assert float(values.min()) > 119.9
+    assert not torch.allclose(moved, normalise(images), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "luma"), [((255, 0, 0), 0.2989), ((0, 255, 0), 0.587), ((0, 0, 255), 0.114), ((51, 102, 204), 0.3858)]
+)
+def test_contrast_turns_a_picture_of_one_colour_about_its_luma(rgb, luma):
+    """luma + factor * (channel - luma), cut to [0, 1]; the weights are ITU-R 601's, as torchvision has them."""
+    images = torch.tensor(rgb, dtype=torch.uint8)[None, :, None, None].expand(20, 3, 4, 4)
+    ids = torch.arange(20)
+    ours = augment(images, ids, 0, 1, only(contrast=0.5))[:, :, 0, 0] * torch.tensor(STD) + torch.tensor(MEAN)
+    for got, factor in zip(ours.tolist(), factors("contrast", ids, 0.5).tolist(), strict=True):
+        expected = [min(max(luma + factor * (channel / 255 - luma), 0.0), 1.0) for channel in rgb]
+        assert got == pytest.approx(expected, abs=2e-4)
+
+
 def test_autocast_changes_nothing():
     images, ids = pictures(), torch.arange(6)
     plain = augment(images, ids, 0, 1, Augment())

@@ -158,7 +158,12 @@ def test_peers_stand_in_the_paper_s_order(table, data):
     assert ours == [f"0.{m.group().replace('.', '')}" for m in found if m][: len(ours)]
 
 
-@pytest.mark.skipif(not DCJT_PAPER.is_file(), reason="needs the paper")
+def test_raf_db_s_peers_stand_in_the_order_of_table_5():
+    names = [peer.name for peer in PUBLISHED["dcjt_benchmark"].peers["RAF-DB"]]
+    assert names == ["IPA2LT, with extra data", "RAN", "SCN, with extra data", "MANET", "DMUE", "EASE", "EAC", "ARM",
+                     "ARM + DCJT, with extra data"]  # fmt: skip
+
+
 def test_ddaf_s_peers_stand_in_the_order_of_table_1_then_of_table_2():
     names = [peer.name for peer in PUBLISHED["ddaf_benchmark"].peers["AffectNet, 8 classes"]]
     first = ["AffectNet baseline", "Wide Ensemble", "Auxiliary Label", "RAN", "SCN", "Pyramid super res.",
