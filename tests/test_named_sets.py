@@ -104,6 +104,27 @@ def test_fine_tuning_with_sets_of_one_s_own(capsys):
     assert "A + B + third combined and 1 more arm: `joint.extra_sets=2` needs so many extra sets" in one
 
 
+@pytest.mark.parametrize("finetune", ["C.csv", "target"])
+@pytest.mark.parametrize("extra", [("B.csv", "D.csv"), ("D.csv", "B.csv")])
+def test_what_each_arm_of_table_7_is_trained_on(own, extra, finetune):
+    """B is the first set named, the third set joins it in the last two arms alone; all are fine-tuned alike."""
+    changes = {"data.source": "A.csv", "joint.extra": "+".join(extra), "joint.finetune": finetune}
+    found = {}
+    for cell in make_cells(find_study("dcjt_finetune")[1], "smoke", [0], changes):
+        joint = cell.experiment.joint
+        assert Path(cell.experiment.data.source).name == "A.csv"
+        assert Path(joint.finetune).name == finetune
+        used = joint.extra if joint.extra_sets is None else joint.extra[: joint.extra_sets]
+        found[cell.arm.coordinates["pre-training"]] = (
+            joint.method, [Path(n).name for n in used] if joint.method != "target" else []
+        )  # fmt: skip
+    assert found == {
+        "A only": ("target", []), "B only": ("extra", [extra[0]]), "A + B combined": ("combine", [extra[0]]),
+        "A + B DCJT": ("dcjt", [extra[0]]), "A + B + third combined": ("combine", [*extra]),
+        "A + B + third DCJT": ("dcjt", [*extra]),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

@@ -7,10 +7,11 @@ import pytest
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError
+from raysweep.metrics.registry import LABEL_SCORES
 from raysweep.pipeline import Sets, build
 from raysweep.study import Axis, Study
 from raysweep.study.cells import make_cells
-from raysweep.study.discovery import find_study
+from raysweep.study.discovery import find_study, list_studies
 from tests.pipeline.small_joint import fits, key_of, make_a, make_b, small_joint
 
 SETS = Sets(make_a(), (make_b(),))
@@ -32,6 +33,16 @@ def metrics(cells):
 )  # fmt: skip
 def test_studies_choose_by_their_headline_score(preset, name, metric):
     assert metrics(make_cells(find_study(name)[1], preset, [0], {})) == {metric}
+
+
+@pytest.mark.parametrize("name", list_studies())
+def test_no_study_chooses_by_another_score_than_its_headline(name):
+    """Scores of labels aside, which no epoch has. The headline of DCJT's tables is accuracy."""
+    own = find_study(name)[1]
+    expected = Experiment().selection.metric if own.metric in LABEL_SCORES else own.metric
+    assert metrics(make_cells(own.at("paper"), "paper", [0], {})) == {expected}
+    if (own.published or "").startswith("dcjt"):
+        assert expected == "accuracy"
 
 
 def test_order_of_precedence():

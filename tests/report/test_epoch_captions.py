@@ -43,6 +43,17 @@ def test_an_override_and_an_axis_are_said():
     assert "chosen by accuracy, NLL or ECE on" in words(both)
 
 
+@pytest.mark.parametrize("preset", ["demo", "paper"])
+@pytest.mark.parametrize("name", ["dcjt_methods", "dcjt_mapping", "dcjt_extra_size", "dcjt_finetune"])
+def test_dcjt_s_tables_say_accuracy_and_whose_labels_choose_where_only_b_is_trained_on(name, preset):
+    said = words(find_study(name)[1].at(preset), preset)
+    assert "The epoch is chosen by accuracy on validation images" in said
+    alone = "Arms trained on extra data alone choose their epoch by the validation images and labels of the target A."
+    assert (alone in said) == (name in ("dcjt_methods", "dcjt_finetune"))
+    changed = words(find_study(name)[1].at(preset), preset, changes={"selection.metric": "macro_f1"})
+    assert "The epoch is chosen by macro-F1 on validation images" in changed
+
+
 @pytest.mark.parametrize("weights", ["swa", "last"])
 def test_where_no_epoch_is_chosen_nothing_is_said(weights):
     assert "epoch is chosen" not in words(study(base={"selection.weights": weights}))
