@@ -1,9 +1,11 @@
 """Presets of studies of the DCJT paper: the recipes of section 4.2, and sizes for a laptop."""
 
 import pytest
+import torch
 
 from raysweep.cli.data import main
 from raysweep.study import PRESETS, find_study, list_studies, make_cells
+from raysweep.study.cells import with_fixed
 from tests.data.readers.trees import caers
 
 RAF_DB = {
@@ -106,6 +108,46 @@ def test_a_prepared_folder_of_the_user_s_has_raf_db_s_whatever_it_is_called(tmp_
 def test_a_folder_has_the_recipe_of_what_it_is_read_as(tmp_path, folder, expected):
     experiment = recipe(str(caers(tmp_path / folder)))
     assert values(experiment, expected) == expected
+
+
+@pytest.mark.parametrize(("target", "rate"), [("rafdb", 1e-3), ("caer_s", 1e-2), ("fer2013.csv", 1e-3)])
+def test_step_lr_40_and_no_average_in_every_arm(target, rate):
+    """By PyTorch's own StepLR(40, 0.5), stepped after each of the 120 epochs."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=rate)
+    steps = torch.optim.lr_scheduler.StepLR(optimizer, 40, 0.5)
+    expected = []
+    for _ in range(120):
+        expected.append(steps.get_last_lr()[0])
+        optimizer.step()
+        steps.step()
+    for name in ("dcjt_methods", "dcjt_mapping", "dcjt_extra_size", "dcjt_benchmark"):
+        study, left = with_fixed(find_study(name)[1].at("paper"), {"joint.extra": "affectnet.csv"})
+        for cell in make_cells(study, "paper", [0], {"data.source": target, **left}):
+            train = cell.experiment.train
+            assert [train.rate(epoch) for epoch in range(1, train.epochs + 1)] == pytest.approx(expected)
+            assert train.swa_epoch is None
+
+
+def test_ddaf_averages_the_last_quarter_with_the_step_decay_going_on():
+    """Three quarters of 50 epochs are 37.5: the average is of 38 to 50; the one step is after 30."""
+    for cell in make_cells(find_study("ablation_alpha")[1], "paper", [0], {"data.source": "affectnet"}):
+        train = cell.experiment.train
+        assert [epoch for epoch in range(1, 51) if train.averages(epoch)] == list(range(38, 51))
+        assert [train.rate(epoch) for epoch in (1, 30, 31, 38, 50)] == [2.5e-4, 2.5e-4, 1.25e-4, 1.25e-4, 1.25e-4]
+        assert (train.weight_decay, cell.experiment.augment.erase) == (0, 0)
+
+
+@pytest.mark.parametrize("target", ["rafdb", "caer_s", "mine.csv"])
+@pytest.mark.parametrize("name", ["dcjt_mapping", "dcjt_extra_size", "dcjt_pseudo_labels", "dcjt_benchmark"])
+def test_dcjt_may_be_retrained_on_all_images_at_the_paper_s_size(name, target):
+    changes = {
+        "data.source": target,
+        "joint.extra": "affectnet.csv",
+        "selection.protocol": "select_then_retrain",
+    }
+    cells = make_cells(find_study(name)[1], "paper", [0], changes)
+    assert {cell.experiment.selection.protocol for cell in cells} == {"select_then_retrain"}
+    assert {cell.experiment.selection.weights for cell in cells} == {"best"}
 
 
 def test_self_cure_as_its_authors_have_it():
