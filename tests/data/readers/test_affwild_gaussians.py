@@ -91,6 +91,18 @@ def test_the_class_is_the_most_probable_under_affectnet_s_gaussians(home, tmp_pa
     assert "Gaussian labels use, too" in listed.notes[0]
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_another_affectnet_gives_other_classes(home, tmp_path, seed):
+    """Its own points decide, priors among them: without those other frames would have other classes."""
+    donor(home, tmp_path, seed=seed)
+    root, at = frames(tmp_path, count=4000)
+    _, records, _ = read("affwild", root, gaussians="affectnet")
+    own = posterior(at, seed=seed)
+    assert [record.expression for record in records] == [EXPRESSIONS[k] for k in own.argmax(1)]
+    assert (own.argmax(1) != posterior(at).argmax(1)).any()
+    assert (own.argmax(1) != (own / np.bincount(points(seed)[1])).argmax(1)).any()
+
+
 def test_without_a_prepared_affectnet_the_note_says_what_stands_in(tmp_path):
     listed, _, _ = read("affwild", affwild(tmp_path))
     assert "the nearest of AffectNet's published class means, and Gaussian labels are fitted" in listed.notes[0]
