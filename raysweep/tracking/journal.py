@@ -64,7 +64,7 @@ class Journal:
                     return
                 offset += len(line)
                 event = read_json(line)
-                if event is not None and all(isinstance(event.get(name), kind) for name, kind in WORDS.items()):
+                if event is not None and _is_event(event):
                     yield offset, event
 
     def damaged(self) -> tuple[int, int, int]:
@@ -120,6 +120,13 @@ class Journal:
             return int(self.mark.read_text())
         except (FileNotFoundError, ValueError):
             return 0
+
+
+def _is_event(words: dict[str, Any]) -> bool:
+    """Whether it has what every event has, and what a cell's must have."""
+    cell = words.get("cell", {"arm": "", "replicate": 0})
+    known = isinstance(cell, dict) and cell.keys() >= {"arm", "replicate"}
+    return known and all(isinstance(words.get(name), kind) for name, kind in WORDS.items())
 
 
 def is_held(path: Path) -> bool:

@@ -67,7 +67,7 @@ def test_the_digest_is_of_all_tags():
     lambda cell: {**cell, "config": {"x" * 300: {"b": 1}}},
     lambda cell: {k: v for k, v in cell.items() if k != "coordinates"},
     lambda cell: {**cell, "arm": None},
-    lambda cell: "no cell",
+    lambda cell: {**cell, "key": None},
 ])  # fmt: skip
 def test_an_event_that_is_refused_is_set_aside_and_the_others_arrive(server, tmp_path, spoil):
     good, bad = of_level("0.5"), of_level("0.7", replicate=1)
@@ -108,6 +108,8 @@ DAMAGE = {
     "NULs": b"\0" * 200 + b"\n", "half": b'{"event": "epo\n',
     "no object": b"[1]\n", "no event": b'{"a": 1}\n', "empty": b"\n",
     "no text": b"\xff\xfe\n", "deep": b"[" * 100_000 + b"\n",
+    "a cell is a word": b'{"event": "start", "time": 1, "study": "s", "launch": "l", "cell": "x"}\n',
+    "a cell without an arm": b'{"event": "start", "time": 1, "study": "s", "launch": "l", "cell": {}}\n',
     "time is a word": b'{"event": "start", "time": "now", "study": "s", "launch": "l"}\n',
 }  # fmt: skip
 
