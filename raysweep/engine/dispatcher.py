@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from raysweep.core.errors import describe
 from raysweep.core.version import code_version
 from raysweep.pipeline import FitEvent, Task
 from raysweep.scheduling import TaskQueue
 from raysweep.store.leases import Leases
 from raysweep.store.store import Store, StoreUnusable
-from raysweep.store.unusable import is_unusable
+from raysweep.store.unusable import described, is_unusable
 from raysweep.study.plan import Plan
 
 LOOK_EVERY = 1.0
@@ -226,7 +225,7 @@ class Handout:
         except OSError as error:
             if not is_unusable(error):
                 raise
-            self.stop(f"the store or journal cannot be written ({describe(error)})")
+            self.stop(described(error))
 
     def _leave(self, key: str) -> None:
         self.running.discard(key)

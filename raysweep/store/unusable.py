@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from raysweep.core.errors import describe
 from raysweep.core.formatting import size
 from raysweep.core.masking import masked
 
@@ -73,6 +74,12 @@ def reading(place: Path | str) -> Iterator[None]:
 def is_unusable(error: BaseException) -> bool:
     """Whether a place could not be written or read: nothing that a cell did wrong."""
     return isinstance(error, StoreUnusable) or (isinstance(error, OSError) and error.errno in FULL | GONE)
+
+
+def described(error: OSError) -> str:
+    """One line for an error that `is_unusable`, which no `writing` has turned into words: of the journal, say."""
+    what = "no room left on the disk" if error.errno in FULL else "the store or journal cannot be written"
+    return f"{what} ({describe(error)})"
 
 
 def why_unwritable(place: Path) -> str:

@@ -19,7 +19,7 @@ from raysweep.core.masking import masking
 from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
 from raysweep.engine.resources import Allotment
 from raysweep.engine.tune_run import Options, run_config, trial_name, tune_environment, with_places
-from raysweep.store.unusable import StoreUnusable, is_unusable
+from raysweep.store.unusable import StoreUnusable, described, is_unusable
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
 from .dispatcher import Desk, Running, SearchListener
@@ -166,7 +166,7 @@ def _searched(
     except OSError as error:
         if not is_unusable(error):
             raise
-        desk.stop(f"the store or journal cannot be written ({describe(error)})")
+        desk.stop(described(error))
     except STORAGE_ERRORS as error:
         desk.stop(f"the Optuna storage cannot be used: {describe(error)}")
     finally:
