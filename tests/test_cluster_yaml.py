@@ -115,6 +115,19 @@ class TestSafety:
         assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
         assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"][0]
 
+    @pytest.mark.parametrize("name", ["cluster.yaml", "docs/cluster.md"])
+    def test_the_command_that_makes_the_token_never_lets_others_read_it(self, name: str, tmp_path: Path) -> None:
+        """The mode is right from the start: no `chmod` afterwards, which would leave it readable for a moment."""
+        (command,) = re.findall(r"\(umask .*?get-auth-token.*?\)", (ROOT / name).read_text())
+        assert "chmod" not in command
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {"HOME": str(tmp_path), "PATH": path}
+        subprocess.run(["bash", "-c", f"umask 022; {command}"], env=env, check=True, capture_output=True, timeout=120)
+        token = tmp_path / ".ray/auth_token"
+        assert stat.S_IMODE(token.stat().st_mode) == 0o600
+        assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+        assert len(token.read_text()) == 64
+
     def test_a_shell_on_a_node_asks_for_the_token(self, config: dict[str, Any], tmp_path: Path) -> None:
         (words,) = [c for c in config["setup_commands"] if "RAY_AUTH_MODE" in c]
         home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
