@@ -1,8 +1,8 @@
 """Time the training thread spends a metric: stock synchronous `mlflow.log_metric` divided by raysweep's recorder.
 
 Both report the same curve to the same MLflow server (a process of its own, SQLite, loopback), an epoch every
-few milliseconds. Ours is `Recorder.epoch`: a line in the journal, and the publisher's thread is woken; its time is
-divided by the metrics of the epoch. Required: equal histories, by value and step, when everything has arrived.
+few milliseconds. Ours is `JournalListener.epoch`: a line in the journal, and the publisher's thread is woken; its
+time is divided by the metrics of the epoch. Required: equal histories, by value and step, when everything has arrived.
 A third run is killed (SIGKILL) at half time: what was reported until then must be on the server after the
 journal is adopted, and the rest after the next launch, each value once. Prints one JSON line.
 
@@ -35,7 +35,7 @@ from mlflow import MlflowClient
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.version import code_version
-from raysweep.engine.journal_listener import Recorder
+from raysweep.engine.journal_listener import JournalListener
 from raysweep.pipeline import FitEvent, Task
 from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
@@ -116,17 +116,17 @@ class OneCell:
 
 
 @contextmanager
-def recording(cell: OneCell, uri: str, folder: Path, launch: str) -> Iterator[tuple[Recorder, Publisher]]:
+def recording(cell: OneCell, uri: str, folder: Path, launch: str) -> Iterator[tuple[JournalListener, Publisher]]:
     """A launch's recorder with its journal and publisher, as `raysweep.launch.session` sets them up."""
     writer = Writer(connect(uri), Store(folder / "store"))
     with closing(Journal(folder / "journal" / f"{launch}.jsonl")) as journal:
         publisher = Publisher(journal, writer)
         publisher.start()
-        recorder = Recorder(cell.plan, launch, uri, {}, journal, publisher)
-        recorder.launched({})
+        recorder = JournalListener(cell.plan.study_name, launch, uri, journal, publisher)
+        recorder.launched({}, {}, cell.plan)
         recorder.started(cell.task)
         yield recorder, publisher
-        recorder.ended("FINISHED")
+        recorder.finished("FINISHED")
         if not publisher.close(60):
             raise SystemExit(f"not everything arrived: {publisher.trouble}")
 
@@ -179,7 +179,7 @@ def at_once(epoch: int) -> int:
 
 
 def ours(uri: str, epochs: int, folder: Path, study: str) -> float:
-    """Median seconds a metric that `Recorder.epoch` takes while the publisher is at work."""
+    """Median seconds a metric that `JournalListener.epoch` takes while the publisher is at work."""
     cell, seconds = OneCell(study, epochs), []
     with recording(cell, uri, folder, study) as (recorder, _):
         for epoch in range(1, epochs + 1):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from raysweep import __version__
+from raysweep.cli.arguments import leave
 from raysweep.core.errors import unknown_name
-from raysweep.core.formatting import leave
 
 COMMANDS = {
     "run": "train a study's table, plan it, or look after its store",

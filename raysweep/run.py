@@ -1,7 +1,7 @@
 """`python -m raysweep.run`: see `raysweep.cli.run`."""
 
+from raysweep.cli.arguments import leave
 from raysweep.cli.run import main
-from raysweep.core.formatting import leave
 
 if __name__ == "__main__":
     leave(main())

@@ -8,7 +8,7 @@ import pytest
 import raysweep.data.load as loading
 from raysweep.cli.run import main
 from raysweep.config.values import Word
-from raysweep.core.formatting import join_names, split_names
+from raysweep.core.parsing import join_names, split_names
 from raysweep.data.names import BUILT_IN, READER_NAMES
 from raysweep.data.readers import READERS
 from raysweep.study import Axis, Study, find_study, make_cells, with_axis

@@ -6,8 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from raysweep.cli.arguments import leave, silence_stdout
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import leave, silence_stdout
 from raysweep.core.masking import mask_streams, masking
 from raysweep.data.load import SOURCES
 from raysweep.store.unusable import StoreUnusable

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from raysweep.cli.arguments import data_folders, leave, silence_stdout
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import data_folders, leave, silence_stdout
 from raysweep.core.masking import mask_streams, masking
 from raysweep.store.unusable import is_unusable
 

@@ -10,14 +10,14 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
+from raysweep.cli.arguments import leave, silence_stdout
 from raysweep.config.experiment import Experiment, field_choices, field_paths
-from raysweep.config.values import Word, read_value, split_values
-from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.formatting import data_folders, leave, parse_assignment, parse_seeds, plural, silence_stdout
+from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.core.masking import mask_streams, masked, masking
-from raysweep.launch.options import Wishes
+from raysweep.launch.options import LaunchOptions
 from raysweep.store.unusable import FULL, StoreUnusable, is_unusable, why_unwritable
 from raysweep.study import (
     PRESETS,
@@ -25,111 +25,18 @@ from raysweep.study import (
     find_study,
     hidden_studies,
     list_studies,
-    make_cells,
     studies_in,
     study_folders,
-    with_axis,
 )
-from raysweep.study.cells import fresh_replicates, search_budget, search_cells, with_fixed
 from raysweep.study.sources import check_sources
 
+from .run_arguments import device_counts, parser, requests
+
 if TYPE_CHECKING:  # torch takes seconds
-    from raysweep.data.dataset import FaceData
-    from raysweep.study.identity import SetIdentity
-
-EXAMPLES = """examples:
-  python -m raysweep.run --list
-  python -m raysweep.run ablation_alpha
-  python -m raysweep.run ablation_alpha --on /data/my_faces --seeds 5
-  python -m raysweep.run ablation_alpha --on affectnet morphset --preset paper
-  python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
-  python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
-  python -m raysweep.run search_dcjt --trials 40
-  python -m raysweep.run --status
-  python -m raysweep.run --gc
-"""
-
+    from raysweep.launch.session import Session
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-
-
-def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
-        prog="python -m raysweep.run",
-        description="Run a study: train every cell that is not in the store yet, track it in MLflow, print the table.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = words.add_argument
-    add(
-        "study",
-        nargs="?",
-        help="name of a study, or the path of a study file; names are looked up in search_spaces/ of the working "
-        "folder, then among the studies that come with raysweep (see --list)",
-    )
-    add("--list", action="store_true", help="list the studies and presets")
-    add("--status", action="store_true", help="what the store holds, by study, and which launches are running")
-    add("--gc", action="store_true", help="show what no study refers to any more; with --yes, remove it")
-    add("--yes", action="store_true", help="with --gc: really remove")
-    add("--fields", action="store_true", help="list every field that --set and --axis accept")
-    add(
-        "--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo"
-    )
-    add(
-        "--on",
-        metavar="DATA",
-        nargs="+",
-        help="data set: a name, a folder with one folder an expression, or a CSV file; several: a table for each, "
-        "and one for all",
-    )
-    add(
-        "--option",
-        metavar="K=V",
-        action="append",
-        default=[],
-        help="how a folder or CSV file of --on is read, as for `python -m raysweep.data prepare`; repeatable",
-    )
-    add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
-    add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
-    add(
-        "--axis",
-        metavar="FIELD=V,V,...",
-        action="append",
-        default=[],
-        help="replace, narrow or add an axis; a value with a comma stands in quotes; repeatable",
-    )
-    add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
-    add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
-    add("--plan", action="store_true", help="show what would be trained, and how long it would take, and stop")
-    add(
-        "--devices",
-        default="1,8,64",
-        metavar="N,N,...",
-        help="with --plan: numbers of devices to simulate the launch on; default 1,8,64",
-    )
-    add("--retry-failed", action="store_true", help="try cells again that an earlier launch failed at")
-    add("--trials", type=int, metavar="N", help="search studies: trials an arm; default by preset")
-    add(
-        "--device-hours",
-        type=float,
-        metavar="H",
-        help="search studies: stop searching after this much device time an arm",
-    )
-    add("--search-storage", metavar="URL", help="search studies: Optuna storage; default STORE/optuna.db (SQLite)")
-    add("--json", action="store_true", help="print one JSON object instead of text")
-    add(
-        "--store",
-        default=".raysweep",
-        help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep",
-    )
-    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
-    add(
-        "--out",
-        metavar="FOLDER",
-        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
-    )
-    return words
 
 
 @masking()
@@ -143,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if asked.fields:
             return _fields()
         if asked.status or asked.gc:
-            return _upkeep(asked)
+            return _maintain(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
             late = " before --on, which takes all words after it" if asked.on and len(asked.on) > 1 else ""
@@ -174,40 +81,29 @@ def _run(asked: argparse.Namespace) -> int:
     name, study = find_study(asked.study)
     if asked.study in (hidden := hidden_studies()):
         print(f"raysweep: {name} is {list_studies()[name]}, which hides {hidden[name]}", file=sys.stderr)
-    study = _with_axes(study, asked.axis)
-    if asked.preset not in PRESETS:
-        raise unknown_name("preset", asked.preset, PRESETS)
-    study = study.at(asked.preset)
-    changes = _changes(asked.set, asked.on or [])
-    if asked.option:
-        changes["data.options"] = tuple(asked.option)
-    study, changes = with_fixed(study, changes)
-    replicates = parse_seeds(asked.seeds) if asked.seeds else None
-    devices = _devices(asked.devices)
-    if study.search is not None:
-        if replicates and ":" not in asked.seeds:  # a count: as many after the one that is searched on
-            replicates = range(study.search.replicate + 1, study.search.replicate + 1 + len(replicates))
-    else:
-        for option, value in (("--trials", asked.trials), ("--device-hours", asked.device_hours)):
-            if value is not None:
-                raise UserError(f"{option} is for studies with a search, and {name} has none")
+    asked_for = requests(asked, name, study)
+    devices = device_counts(asked.devices)
     _check_writable(asked)
-    sources = asked.on or []
-    chosen = _chosen_data(sources)
-    sessions = {label: _prepared(asked, name, study, {**changes, **data}, replicates) for label, data in chosen.items()}
+    for request in asked_for.values():  # before torch, ray and mlflow are imported, which takes seconds
+        check_sources(request.study, request.cells, request.changes)
+
+    from raysweep.launch.session import Session
+    from raysweep.store.store import Store
+
+    sessions = {label: Session.prepare(request, Store(asked.store)) for label, request in asked_for.items()}
     if len(sessions) > 1:
-        _check_apart(sessions, sources)
+        _check_apart(sessions, asked.on)
     if asked.plan:
         for session in sessions.values():
             session.check(download=False)
         for session in sessions.values():
-            asked_of = (devices, asked.devices_per_trial)
-            print(json.dumps(session.json(*asked_of), indent=1) if asked.json else session.text(*asked_of))
+            shown = (devices, asked.devices_per_trial)
+            print(json.dumps(session.json(*shown), indent=1) if asked.json else session.text(*shown))
         return 0
     if len(sessions) > 1:  # a mistake about the last data set is said before the first is trained on
         for session in sessions.values():
             session.check()
-    return _launched(asked, name, study, sessions)
+    return _launched(asked, study, sessions)
 
 
 def _check_writable(asked: argparse.Namespace) -> None:
@@ -221,14 +117,7 @@ def _check_writable(asked: argparse.Namespace) -> None:
             print(f"raysweep: {what} cannot be written, so a launch would end at once: {why}", file=sys.stderr)
 
 
-def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each data set changes, by the folder of its report below the study's; "" when there is one report."""
-    if len(sources) > 1:
-        return {name: {"data.source": source} for name, source in data_folders(sources).items()}
-    return {"": {"data.source": sources[0]} if sources else {}}
-
-
-def _launched(asked: argparse.Namespace, name: str, study: Study, sessions: Mapping[str, Runnable]) -> int:
+def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Session]) -> int:
     """Run what was planned, data set by data set; of several a table of all, too."""
     out = Path(asked.out) if asked.out else None
     if len(sessions) > 1:
@@ -236,24 +125,27 @@ def _launched(asked: argparse.Namespace, name: str, study: Study, sessions: Mapp
         from raysweep.study.identity import identity_words
 
         origin = study.origin
-        subjects = [identity_words(name, origin.file, origin.content, session.used) for session in sessions.values()]
+        subjects = [
+            identity_words(session.request.name, origin.file, origin.content, session.used)
+            for session in sessions.values()
+        ]
         out = out or default_folder(subjects)
     code = 0
     for label, session in sessions.items():
-        code = max(code, session.run(_wishes(asked, out / label if out else None), as_json=asked.json))
+        code = max(code, session.run(_options(asked, out / label if out else None), as_json=asked.json))
         if code == INTERRUPTED:
             return code
     if out and len(sessions) > 1:
         from raysweep.launch.summary import report_together
 
         folders = {out / label: session.data for label, session in sessions.items()}
-        words, written = report_together(asked.study, folders, out, asked.tracking)
-        print(words, file=sys.stderr if asked.json else sys.stdout)
+        sentence, written = report_together(asked.study, folders, out, asked.tracking)
+        print(sentence, file=sys.stderr if asked.json else sys.stdout)
         code = code if written else max(code, 1)
     return code
 
 
-def _check_apart(sessions: Mapping[str, Runnable], sources: Sequence[str]) -> None:
+def _check_apart(sessions: Mapping[str, Session], sources: Sequence[str]) -> None:
     """Raises UserError when two of several data sets hold the same images, or have one name."""
     seen: dict[str, str] = {}
     for source, session in zip(sources, sessions.values(), strict=True):
@@ -264,98 +156,19 @@ def _check_apart(sessions: Mapping[str, Runnable], sources: Sequence[str]) -> No
         seen |= {scored.origin: source, scored.name: source}
 
 
-class Runnable(Protocol):
-    """A planned launch: what it would do, for people and for programs, and doing it."""
-
-    def text(self, devices: Sequence[int], per_trial: int) -> str: ...
-
-    def json(self, devices: Sequence[int], per_trial: int) -> dict[str, Any]: ...
-
-    @property
-    def data(self) -> FaceData: ...
-
-    def check(self, download: bool = True) -> None: ...
-
-    @property
-    def used(self) -> Sequence[SetIdentity]: ...
-
-    def run(self, wishes: Wishes, as_json: bool) -> int: ...
+def _options(asked: argparse.Namespace, out: Path | None) -> LaunchOptions:
+    return LaunchOptions(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
 
 
-def _prepared(
-    asked: argparse.Namespace, name: str, study: Study, changes: dict[str, Any], replicates: range | None
-) -> Runnable:
-    """Mistakes are answered before anything slow is imported: torch, ray and mlflow take seconds."""
-    if study.search is None:
-        cells = make_cells(study, asked.preset, replicates or range(PRESETS[asked.preset].seeds), changes)
-        check_sources(study, cells, changes)
-
-        from raysweep.launch.session import Session
-        from raysweep.store.store import Store
-
-        return Session.prepare(name, study, asked.preset, cells, Store(asked.store), asked.retry_failed)
-    check_sources(study, search_cells(study, asked.preset, changes), changes)
-    fresh_replicates(study, asked.preset, replicates)
-    search_budget(study, asked.preset, asked.trials, asked.device_hours)
-
-    from raysweep.launch.search_session import SearchOptions, SearchSession
-    from raysweep.store.store import Store
-
-    limits = (asked.trials, asked.device_hours, asked.search_storage)
-    words = SearchOptions(Store(asked.store), replicates, *limits, retry_failed=asked.retry_failed)
-    return SearchSession.prepare(name, study, asked.preset, changes, words)
-
-
-def _wishes(asked: argparse.Namespace, out: Path | None) -> Wishes:
-    return Wishes(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
-
-
-def _upkeep(asked: argparse.Namespace) -> int:
+def _maintain(asked: argparse.Namespace) -> int:
     """`--status` and `--gc`: what the store holds, and what can go."""
     from raysweep.maintenance import collect, status
     from raysweep.store.store import Store
 
     store = Store(asked.store)
-    told = collect(store, delete=asked.yes) if asked.gc else status(store, asked.study)
-    print(json.dumps(told.json(), indent=1) if asked.json else told.text())
+    found = collect(store, delete=asked.yes) if asked.gc else status(store, asked.study)
+    print(json.dumps(found.json(), indent=1) if asked.json else found.text())
     return 0
-
-
-def _devices(text: str) -> list[int]:
-    """ "1,8,64" as numbers."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or not all(word.isdigit() and int(word) for word in words):
-        raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
-    return [int(word) for word in words]
-
-
-def _with_axes(study: Study, texts: Sequence[str]) -> Study:
-    """The study with what --axis says, each axis once, by its name or by its field."""
-    changed: set[str] = set()
-    for text in texts:
-        name, separator, values = (part.strip() for part in text.partition("="))
-        if not separator or not name or not values:
-            raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
-        own = next((axis.name for axis in study.axes if name == axis.name or axis.sets(name)), name)
-        if own in changed:
-            raise UserError(f"--axis names {name} twice: put all its values into one")
-        before = {axis.name for axis in study.axes}
-        study = with_axis(study, name, split_values(f"--axis {name}", values))
-        changed |= {own, *({axis.name for axis in study.axes} - before)}
-    return study
-
-
-def _changes(texts: Sequence[str], on: Sequence[str]) -> dict[str, Any]:
-    """What --set sets, by field."""
-    changes: dict[str, Any] = {}
-    for text in texts:
-        path, value = parse_assignment("--set", text)
-        if path in changes:
-            raise UserError(f"--set names {path} twice: leave one of them out")
-        changes[path] = read_value(path, Word(value))
-    if on and "data.source" in changes:
-        raise UserError(f"--on and --set data.source both name the data ({', '.join(on)} and {changes['data.source']})")
-    return changes
 
 
 def _command() -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.formatting import join_names, split_names
+from raysweep.core.parsing import join_names, split_names
 
 from .class_changes import class_number, drop_words, each_set, map_words
 from .per_set import choices, numbers

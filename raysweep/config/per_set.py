@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import ge, gt, le
 from typing import Any, TypeVar
 
-from raysweep.core.formatting import parse_value, split_names
+from raysweep.core.parsing import parse_value, split_names
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import parse_value
+from raysweep.core.parsing import parse_value
 
 from .experiment import Experiment, Names, check_path, field_choices, sentence
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from ray.tune import Stopper
 
+from .messages import Began, Epoch, unpacked
+
 
 class CtrlC:
     """While it is entered, the first Ctrl-C calls `first`, the second raises KeyboardInterrupt.
@@ -71,16 +73,17 @@ class Fault:
 class StopAfterEpoch(Stopper):
     """Ends a trial at an epoch whose state is kept, once `stopping()` says so; all of them when none runs.
 
-    The last epoch of a training is not such a point: its state is stored after it is told.
+    The last epoch of a training is not such a point: its state is stored after it is reported.
     """
 
     def __init__(self, stopping: Callable[[], bool], idle: Callable[[], bool]) -> None:
         self.stopping, self.idle = stopping, idle
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        event = result.get("event")
-        between = event["epoch"] < event["until"] if event else "began" not in result
-        return between and self.stopping()
+        message = unpacked(result)
+        if isinstance(message, Epoch):
+            return message.event.epoch < message.event.until and self.stopping()
+        return not isinstance(message, Began) and self.stopping()
 
     def stop_all(self) -> bool:
         return self.stopping() and self.idle()

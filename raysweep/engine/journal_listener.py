@@ -16,70 +16,109 @@ from raysweep.tracking.epoch_ranges import spans
 from raysweep.tracking.journal import Journal, now_ms
 from raysweep.tracking.publisher import Publisher
 
-from .dispatcher import Listener
+from .events import End, Listener, SearchTrial, WorkItem
 
 ALL = "all"
-"""Word for a whole curve, whose length only the finished cell knows."""
+"""Stands for a whole curve, whose length only the finished cell knows."""
 
 
-class Recorder(Listener):
-    """Turns what happens to tasks into journal events (see `raysweep.tracking.writer.Writer`)."""
+class JournalListener(Listener):
+    """PublishLock what happens to tasks and trials into journal events (see `raysweep.tracking.writer.Writer`).
 
-    def __init__(
-        self, plan: Plan, launch: str, tracking: str, tags: Mapping[str, str], journal: Journal, publisher: Publisher
-    ) -> None:
-        self.plan, self.launch, self.tracking, self.tags = plan, launch, tracking, dict(tags)
+    A search runs first, where there is one; the cells of the table are known after it (`launched` with a plan).
+
+    Args:
+        tracking: address of the MLflow store, without a password.
+    """
+
+    def __init__(self, study: str, launch: str, tracking: str, journal: Journal, publisher: Publisher) -> None:
+        self.study, self.launch, self.tracking = study, launch, tracking
         self.journal, self.publisher = journal, publisher
+        self.tags: dict[str, str] = {}
+        self.plan: Plan | None = None
         self.unfinished: dict[str, Cell] = {}
         self.over: set[str] = set()  # names of cells that are complete or have failed
-        self.shared = SharedEpochs(plan)
+        self._curves: dict[tuple[str, int], set[int]] = defaultdict(set)  # epochs of trials, by search and number
 
-    def launched(self, description: dict[str, Any]) -> None:
-        """The launch begins; what is known of cells before any work is published right away."""
-        tags = {**self.tags, schema.PROCESS: Process.this().word}
-        self._tell("launch", plan=description, tags=tags, tracking=self.tracking)
-        for cell in self.plan.cells:
-            if cell.key in self.plan.done:
-                self.over.add(cell.name)
-                self._tell("complete", cell=self._cell(cell), shared=ALL)
-            elif cell.key in self.plan.failed:
-                self.over.add(cell.name)
-                self._tell("failed", cell=self._cell(cell), cause=self.plan.failed[cell.key], before=True)
+    def launched(self, description: Mapping[str, Any], tags: Mapping[str, str], plan: Plan | None = None) -> None:
+        """The launch begins, or goes on with a table: what is known of cells before any work is published right away.
 
-    def started(self, task: Task) -> None:
-        self.shared.started(task)
-        for cell in self.plan.by_key.get(task.key, ()):
+        Args:
+            description: `plan.json`.
+            tags: of every run from now on.
+        """
+        self.tags = dict(tags)
+        own = {**self.tags, schema.PROCESS: Process.this().word}
+        self._write("launch", plan=description, tags=own, tracking=self.tracking)
+        if plan is None:
+            return
+        self.plan, self.shared = plan, SharedEpochs(plan)
+        for cell in plan.cells:
+            if cell.key in plan.done:
+                self.over.add(cell.name)
+                self._write("complete", cell=self._cell(cell), shared=ALL)
+            elif cell.key in plan.failed:
+                self.over.add(cell.name)
+                self._write("failed", cell=self._cell(cell), cause=plan.failed[cell.key], before=True)
+
+    def started(self, work: WorkItem) -> None:
+        if isinstance(work, SearchTrial):
+            self._write("trial", trial=self._trial(work))
+            return
+        self.shared.started(work)
+        for cell in self._cells(work):
             self.unfinished[cell.name] = cell
-            self._tell("start", cell=self._cell(cell), shared=self.shared.of(cell))
+            self._write("start", cell=self._cell(cell), shared=self.shared.of(cell))
 
-    def epoch(self, task: Task, event: FitEvent) -> None:
-        """An epoch belongs to the curves of cells, or to a training that cells are made from."""
-        self.shared.epoch(task, event)
-        finite = {name: value for name, value in event.metrics.items() if math.isfinite(value)}
+    def epoch(self, work: WorkItem, event: FitEvent) -> None:
+        """An epoch belongs to the curve of a trial, to those of cells, or to a training that cells are made from."""
+        if isinstance(work, SearchTrial):
+            self._trial_epoch(work, event)
+            return
+        assert self.plan is not None
+        self.shared.epoch(work, event)
         watchers = self.plan.watchers.get(event.key, ())
-        cells = [cell for cell in watchers if cell.key in task.cells and cell.name not in self.over]
+        cells = [cell for cell in watchers if cell.key in work.cells and cell.name not in self.over]
         for cell in cells:
             self.unfinished[cell.name] = cell
-            self._tell("epoch", cell=self._cell(cell), epoch=event.epoch, metrics=finite)
+            self._write("epoch", cell=self._cell(cell), epoch=event.epoch, metrics=_finite(event.metrics))
         if not watchers:
-            words = {"epoch": event.epoch, "metrics": finite, "last": event.epoch == event.until}
-            self._tell("training", training=self._training(task, event), **words)
+            facts = {"epoch": event.epoch, "metrics": _finite(event.metrics), "last": event.epoch == event.until}
+            self._write("training", training=self._training(work, event), **facts)
 
-    def completed(self, task: Task, elsewhere: bool = False) -> None:
-        for cell in self.plan.by_key.get(task.key, ()):
-            self._close(cell)
-            self._tell("complete", cell=self._cell(cell), shared=self.shared.of(cell))
+    def ended(self, work: WorkItem, end: End) -> None:
+        if isinstance(work, SearchTrial):
+            facts = {"scores": _finite(end.scores), "seconds": end.seconds, "cause": end.cause}
+            self._write("trial_end", trial=self._trial(work), state=end.state, **facts)
+        elif end.state == "complete":
+            for cell in self._cells(work):
+                self._close(cell)
+                self._write("complete", cell=self._cell(cell), shared=self.shared.of(cell))
+        elif end.state == "failed":
+            self._failed(work, end.cause)
 
-    def failed(self, task: Task, cause: str) -> None:
-        for cell in (cell for key in sorted(task.cells) for cell in self.plan.by_key[key]):
-            if cell.name in self.over:
-                continue
-            self._close(cell)
-            self._tell("failed", cell=self._cell(cell), cause=cause)
-
-    def ended(self, status: str) -> None:
+    def finished(self, status: str) -> None:
         """The launch is over: FINISHED, FAILED or KILLED (MLflow's words)."""
-        self._tell("end", status=status, stopped=[self._cell(cell) for cell in self.unfinished.values()])
+        self._write("end", status=status, stopped=[self._cell(cell) for cell in self.unfinished.values()])
+
+    def _failed(self, task: Task, cause: str) -> None:
+        assert self.plan is not None
+        for cell in (cell for key in sorted(task.cells) for cell in self.plan.by_key[key]):
+            if cell.name not in self.over:
+                self._close(cell)
+                self._write("failed", cell=self._cell(cell), cause=cause)
+
+    def _trial_epoch(self, trial: SearchTrial, event: FitEvent) -> None:
+        """Each epoch of the trial's own curve once, though a process that died may repeat some."""
+        seen = self._curves[trial.search, trial.number]
+        if event.training == trial.model and event.epoch not in seen:
+            seen.add(event.epoch)
+            self._write("trial_epoch", trial=self._trial(trial), epoch=event.epoch, metrics=_finite(event.metrics))
+
+    def _cells(self, task: Task) -> list[Cell]:
+        """The cells that a task makes."""
+        assert self.plan is not None
+        return self.plan.by_key.get(task.key, [])
 
     def _cell(self, cell: Cell) -> dict[str, Any]:
         return {
@@ -91,18 +130,35 @@ class Recorder(Listener):
             "tags": self.tags,
         }
 
+    def _trial(self, trial: SearchTrial) -> dict[str, Any]:
+        return {
+            "search": trial.search,
+            "number": trial.number,
+            "arm": trial.arm,
+            "coordinates": dict(trial.coordinates),
+            "replicate": trial.replicate,
+            "key": trial.key,
+            "point": dict(trial.point),
+            "config": trial.experiment.model_dump(),
+            "tags": self.tags,
+        }
+
     def _close(self, cell: Cell) -> None:
         self.unfinished.pop(cell.name, None)
         self.over.add(cell.name)
 
     def _training(self, task: Task, event: FitEvent) -> dict[str, Any]:
+        assert self.plan is not None
         replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
         return {"key": event.training, "title": event.title, "replicate": replicate, "tags": self.tags}
 
-    def _tell(self, event: str, **facts: Any) -> None:
-        words = {"event": event, "time": now_ms(), "study": self.plan.study_name, "launch": self.launch}
-        self.journal.append({**words, **facts})
+    def _write(self, event: str, **facts: Any) -> None:
+        self.journal.append({"event": event, "time": now_ms(), "study": self.study, "launch": self.launch, **facts})
         self.publisher.wake()
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 class SharedEpochs:
@@ -114,24 +170,24 @@ class SharedEpochs:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.begun: set[str] = set()
-        self.told: dict[str, set[int]] = defaultdict(set)  # epochs that own tasks did not plan to train, or replayed
+        self.found: dict[str, set[int]] = defaultdict(set)  # epochs that own tasks did not plan to train, or replayed
         self.trained: dict[str, set[int]] = defaultdict(set)
         for task in plan.tasks:
             if task.key in plan.by_key:
-                self.told[task.key] = _planned(plan, task)
+                self.found[task.key] = _planned(plan, task)
 
     def started(self, task: Task) -> None:
         self.begun.add(task.key)
 
     def epoch(self, task: Task, event: FitEvent) -> None:
         if any(cell.key == task.key for cell in self.plan.watchers.get(event.key, ())):
-            (self.told if event.replayed else self.trained)[task.key].add(event.epoch)
+            (self.found if event.replayed else self.trained)[task.key].add(event.epoch)
 
     def of(self, cell: Cell) -> str:
         """In words, as far as this launch knows: empty for none, `ALL` when it trained nothing for this cell."""
         if cell is not self.plan.by_key[cell.key][0] or cell.key not in self.begun:
             return ALL
-        return spans(self.told[cell.key] - self.trained[cell.key])
+        return spans(self.found[cell.key] - self.trained[cell.key])
 
 
 def _planned(plan: Plan, task: Task) -> set[int]:

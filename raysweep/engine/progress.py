@@ -1,4 +1,4 @@
-"""What a person sees while cells train: a live table in a terminal, plain lines elsewhere."""
+"""What a person sees while a launch runs: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,10 +17,58 @@ from raysweep.core.formatting import duration, plural
 from raysweep.pipeline import FitEvent, Task
 from raysweep.study.plan import Plan
 
-from .dispatcher import Listener
+from .events import End, Listener, WorkItem
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines when the output is not a terminal."""
+
+
+class Progress(Listener):
+    """A live display on a console, and lines for what has ended. What it shows: a subclass for cells, one for searches.
+
+    Enter it to show it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._last_line = 0.0
+        self._live: Live | None = None
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, get_renderable=self.screen, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def screen(self) -> Group:
+        """What is shown now."""
+        raise NotImplementedError
+
+    def stopping(self) -> None:
+        self.line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
+
+    def line(self, text: str) -> None:
+        """Print one line above the table."""
+        self._last_line = time.monotonic()
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def line_of_progress(self, text: str) -> None:
+        """Print it where there is no live table, and nothing was printed for a while."""
+        if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
+            self.line(text)
+
+    @staticmethod
+    def table(first: str, *others: str) -> Table:
+        """An empty one with these columns."""
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+        table.add_column(plain(first), style="cyan", header_style="dim")
+        for title in others:
+            table.add_column(plain(title), header_style="dim")
+        return table
 
 
 @dataclass
@@ -34,112 +82,52 @@ class _Running:
     scores: Mapping[str, float] = field(default_factory=dict)
 
 
-class Progress(Listener):
-    """Shows done, running and failed work, and the time left."""
+class CellProgress(Progress):
+    """Shows done, running and failed cells, and the time left."""
 
     def __init__(self, plan: Plan, console: Console, metric: str) -> None:
-        self.plan, self.console, self.metric = plan, console, metric
+        super().__init__(console)
+        self.plan, self.metric = plan, metric
         self.left = {task.key: task.epochs for task in plan.tasks}
         self.total_epochs = sum(self.left.values())
         self.total, self.done, self.lost = len(plan.to_train), 0, set[str]()
         self.running: dict[str, _Running] = {}
         self.first_epoch_at: float | None = None
-        self._last_line = 0.0
-        self._live = Live(console=console, get_renderable=self._screen, refresh_per_second=4, transient=True)
 
-    def __enter__(self) -> Progress:
-        if self.console.is_terminal:
-            self._live.start()
-        return self
+    def started(self, work: WorkItem) -> None:
+        assert isinstance(work, Task)
+        self.running.setdefault(work.key, _Running(work, awake()))
 
-    def __exit__(self, *error: object) -> None:
-        if self.console.is_terminal:
-            self._live.stop()
-
-    def started(self, task: Task) -> None:
-        self.running.setdefault(task.key, _Running(task, awake()))
-
-    def epoch(self, task: Task, event: FitEvent) -> None:
-        running = self.running.setdefault(task.key, _Running(task, awake()))
+    def epoch(self, work: WorkItem, event: FitEvent) -> None:
+        assert isinstance(work, Task)
+        running = self.running.setdefault(work.key, _Running(work, awake()))
         running.title, running.scores = event.title, event.metrics
         running.epoch, running.epochs = event.epoch, event.epochs
         if event.replayed:
             return
         running.trained += 1
-        self.left[task.key] = max(0, task.epochs - running.trained)
+        self.left[work.key] = max(0, work.epochs - running.trained)
         self.first_epoch_at = self.first_epoch_at or awake()
-        if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
-            self._line(f"  {self._summary()}")
+        self.line_of_progress(f"  {self._summary()}")
 
-    def completed(self, task: Task, elsewhere: bool = False) -> None:
-        cells = self.plan.by_key.get(task.key)
-        if cells:
-            self.done += 1
-            self._line(f"[{self.done + len(self.lost)}/{self.total}] done    {self._words(task)}")
-        elif task.epochs:
-            self._line(f"{' ' * len(f'[{self.total}/{self.total}]')} shared  {self._words(task)}")
-        self._over(task)
+    def ended(self, work: WorkItem, end: End) -> None:
+        assert isinstance(work, Task)
+        if end.state == "complete":
+            self._completed(work)
+        elif end.state == "failed":
+            self.lost |= work.cells
+            self.left = {t.key: self.left[t.key] for t in self.plan.tasks if t.key in self.left and t.cells - self.lost}
+            self.line(f"{self._counter()} FAILED  {self._name(work)}: {end.cause}")
+        if end.state != "stopped":
+            self.left.pop(work.key, None)
+        self.running.pop(work.key, None)
 
-    def failed(self, task: Task, cause: str) -> None:
-        self.lost |= task.cells
-        self.left = {t.key: self.left[t.key] for t in self.plan.tasks if t.key in self.left and t.cells - self.lost}
-        self._line(f"[{self.done + len(self.lost)}/{self.total}] FAILED  {self._name(task)}: {cause}")
-        self._over(task)
+    def waiting(self, work: WorkItem, holder: str) -> None:
+        assert isinstance(work, Task)
+        self.line(f"{self._indent()} waits   {self._name(work)}: {holder} computes it")
 
-    def waiting(self, task: Task, holder: str) -> None:
-        self._line(f"{' ' * len(f'[{self.total}/{self.total}]')} waits   {self._name(task)}: {holder} computes it")
-
-    def given_back(self, task: Task) -> None:
-        self.running.pop(task.key, None)
-
-    def stopping(self) -> None:
-        self._line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
-
-    def _over(self, task: Task) -> None:
-        self.left.pop(task.key, None)
-        self.running.pop(task.key, None)
-
-    def _name(self, task: Task) -> str:
-        """A cell's name, or that of the shared training and its replicate."""
-        cells = self.plan.by_key.get(task.key)
-        if cells:
-            return cells[0].name
-        replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
-        title = task.fits[-1][0] if task.fits else task.stage.kind
-        return f"{title} #{replicate}, for {plural(len(task.cells), 'cell')}"
-
-    def _words(self, task: Task) -> str:
-        running = self.running.get(task.key)
-        if running is None:
-            return self._name(task)
-        score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test_epoch/{self.metric}"))
-        shown = f"  val {self.metric} {score:.3f}" if score is not None else ""
-        return f"{self._name(task)}{shown}  {awake() - running.began:.0f} s"
-
-    def _line(self, text: str) -> None:
-        self._last_line = time.monotonic()
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    def _summary(self) -> str:
-        words = [f"{self.done}/{plural(self.total, 'cell')} done", f"{len(self.running)} running"]
-        if self.lost:
-            words.append(f"{len(self.lost)} failed")
-        remaining = self._seconds_left()
-        if remaining is not None:
-            words.append(f"about {duration(remaining)} left")
-        return ", ".join(words)
-
-    def _seconds_left(self) -> float | None:
-        """From the speed so far of all devices together; None before the first epochs are in."""
-        trained = self.total_epochs - sum(self.left.values())
-        if self.first_epoch_at is None or trained < 2:
-            return None
-        return (awake() - self.first_epoch_at) / (trained - 1) * sum(self.left.values())
-
-    def _screen(self) -> Group:
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-        for title in ("running", "epoch", f"val {self.metric}", "loss", "time"):
-            table.add_column(plain(title), style="cyan" if title == "running" else "", header_style="dim")
+    def screen(self) -> Group:
+        table = self.table("running", "epoch", f"val {self.metric}", "loss", "time")
         for running in list(self.running.values()):
             scores = running.scores
             table.add_row(
@@ -152,6 +140,52 @@ class Progress(Listener):
         finished = self.total_epochs - sum(self.left.values())
         bar = ProgressBar(total=max(1, self.total_epochs), completed=finished, width=40)
         return Group(table, bar, plain(self._summary()))
+
+    def _completed(self, task: Task) -> None:
+        if self.plan.by_key.get(task.key):
+            self.done += 1
+            self.line(f"{self._counter()} done    {self._result(task)}")
+        elif task.epochs:
+            self.line(f"{self._indent()} shared  {self._result(task)}")
+
+    def _counter(self) -> str:
+        return f"[{self.done + len(self.lost)}/{self.total}]"
+
+    def _indent(self) -> str:
+        return " " * len(f"[{self.total}/{self.total}]")
+
+    def _name(self, task: Task) -> str:
+        """A cell's name, or that of the shared training and its replicate."""
+        cells = self.plan.by_key.get(task.key)
+        if cells:
+            return cells[0].name
+        replicate = min(self.plan.by_key[key][0].replicate for key in task.cells)
+        title = task.fits[-1][0] if task.fits else task.stage.kind
+        return f"{title} #{replicate}, for {plural(len(task.cells), 'cell')}"
+
+    def _result(self, task: Task) -> str:
+        running = self.running.get(task.key)
+        if running is None:
+            return self._name(task)
+        score = running.scores.get(f"val/{self.metric}", running.scores.get(f"test_epoch/{self.metric}"))
+        shown = f"  val {self.metric} {score:.3f}" if score is not None else ""
+        return f"{self._name(task)}{shown}  {awake() - running.began:.0f} s"
+
+    def _summary(self) -> str:
+        parts = [f"{self.done}/{plural(self.total, 'cell')} done", f"{len(self.running)} running"]
+        if self.lost:
+            parts.append(f"{len(self.lost)} failed")
+        remaining = self._seconds_left()
+        if remaining is not None:
+            parts.append(f"about {duration(remaining)} left")
+        return ", ".join(parts)
+
+    def _seconds_left(self) -> float | None:
+        """From the speed so far of all devices together; None before the first epochs are in."""
+        trained = self.total_epochs - sum(self.left.values())
+        if self.first_epoch_at is None or trained < 2:
+            return None
+        return (awake() - self.first_epoch_at) / (trained - 1) * sum(self.left.values())
 
 
 def _number(value: float | None) -> str:

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
-from ray._private import utils as ray_utils
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked
@@ -23,12 +20,22 @@ from raysweep.data.prepare.location import SETTING
 from raysweep.store.process import Process
 from raysweep.store.ray_sessions import MARK
 
+from .ray_internals import (
+    SESSION_LATEST,
+    command_line,
+    forget_token,
+    new_token,
+    on_loopback,
+    read_settings_again,
+    session_folder,
+)
+
 AUTH_MODE = "RAY_AUTH_MODE"
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 
 _WITHHELD = (SETTING, "MLFLOW_")
 """Variables, or starts of their names, that Ray's processes do without: they may hold passwords, and every process
-that is started inherits and shows them. Trials are told what they need (`launch.with_places`)."""
+that is started inherits and shows them. Trials get what they need from `tune_run`."""
 
 
 def start_local(**quiet: Any) -> None:
@@ -39,9 +46,9 @@ def start_local(**quiet: Any) -> None:
     """
     if _asks_for_token():
         os.environ[AUTH_MODE] = "token"
-        Config.initialize("")  # Ray has read the variable already
+        read_settings_again()
         _have_private_token()
-    with _on_loopback(), _without_secrets(), _masked_command():
+    with on_loopback(), _without_secrets(), command_line(masked):
         ray.init(address="local", include_dashboard=False, **quiet)
     (session_folder() / MARK).write_text(Process.this().word)
 
@@ -50,20 +57,15 @@ def join(address: str, **quiet: Any) -> None:
     """Join a cluster. Raises UserError when there is none."""
     _asks_for_token()
     try:
-        with _masked_command():
+        with command_line(masked):
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"--address {address}: cannot join a Ray cluster there ({describe(error)})") from None
 
 
-def session_folder() -> Path:
-    """Where the running Ray keeps its logs and sockets."""
-    return Path(ray._private.worker._global_node.get_session_dir_path())
-
-
 def leave_no_session(folder: Path) -> None:
     """Remove what a local Ray, shut down by now, has left."""
-    latest = folder.parent / ray_constants.SESSION_LATEST
+    latest = folder.parent / SESSION_LATEST
     with suppress(OSError):
         if latest.is_symlink() and latest.resolve() == folder.resolve():
             latest.unlink()
@@ -107,32 +109,18 @@ def _have_private_token() -> None:
 
 
 def _make_token(path: Path) -> None:
-    from ray._private.authentication.authentication_token_generator import generate_new_authentication_token
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file, draft = tempfile.mkstemp(dir=path.parent)  # mode 600 whatever the umask
     try:
         with os.fdopen(file, "w") as stream:
-            stream.write(generate_new_authentication_token())
+            stream.write(new_token())
         os.link(draft, path)  # whole, or not at all: others start Ray, too
     except FileExistsError:
         if path.is_symlink() and not path.exists():
             raise OSError(errno.ENOENT, "it is a link that leads nowhere") from None
     finally:
         os.unlink(draft)
-    AuthenticationTokenLoader.instance().reset_cache()
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Ray binds to its node's address, and to every interface unless that is 127.0.0.1. It takes that address itself
-    where it thinks clusters unsupported, and from no argument: `_node_ip_address` is looked up again."""
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+    forget_token()
 
 
 @contextmanager
@@ -144,14 +132,3 @@ def _without_secrets() -> Iterator[None]:
         yield
     finally:
         os.environ.update(held)
-
-
-@contextmanager
-def _masked_command() -> Iterator[None]:
-    """Ray writes the command line of whoever starts or joins it into its job table and logs."""
-    before = ray_utils.get_entrypoint_name
-    ray_utils.get_entrypoint_name = lambda: masked(before())
-    try:
-        yield
-    finally:
-        ray_utils.get_entrypoint_name = before

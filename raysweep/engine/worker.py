@@ -1,51 +1,42 @@
-"""What runs inside a Tune trial: a few tasks, in this process or on a group of Train workers."""
+"""What runs inside a Tune trial: tasks of a plan, or a trial of a search, in this process or on a group of workers."""
 
 from __future__ import annotations
 
 import gc
 import json
 import os
-import time
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-# Read where the trial runs. A task that is stopped may still be busy when the next one asks for its
-# process; after Ray's 2 s that one would be lost without a word.
-os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
-
 import torch
 from ray import train, tune
-from ray.exceptions import RayActorError
 from ray.train import RunConfig, ScalingConfig
-from ray.train._internal.session import get_session
 from ray.train.torch import TorchTrainer, get_device
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.integration.ray_train import TuneReportCallback
 
 from raysweep.config.experiment import Experiment
+from raysweep.core.awake import awake
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masking
 from raysweep.data.prepare.location import use_home
-from raysweep.pipeline import FitEvent, load_sets
+from raysweep.pipeline import CellResult, FitEvent, load_sets
 from raysweep.pipeline.run import run_task
 from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
 
-Report = Callable[[dict[str, Any]], object]
+from .messages import Began, Epoch, Failed, Finished, Made, Message, Unusable, packed
+from .ray_internals import LOST_WORKER, wait_for_group_reports
 
-PASSING = 1.0
-"""Seconds that a report may take from a queue to its place, both in one process."""
+Report = Callable[[Message], object]
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Do the tasks of `config`, one after the other.
+    """Do the tasks of `config`, one after the other, and report messages.
 
-    `config`: tasks (a list of key, keep and experiment, as nested values, of a cell that needs the task), store,
-    local, cache, data, device, workers, worker_resources. Reports {"began": key} and {"made": key} a task, {"event",
-    "task"} an epoch, {"failed": cause, "task": key} for one that fails (the next goes on: the process stays), {"full":
-    where} when the store's disk is full. A process that dies is Tune's to restart; its task goes on from the
+    `config`: tasks (`Assignment` as plain values), group (name of a worker group), store, local, cache, data,
+    credentials, device, workers, worker_resources. A task that fails is reported, and the next goes on: the process
+    stays. A process that dies, or loses its device or a worker, is Tune's to restart; its task goes on from the
     checkpoint.
     """
     try:
@@ -56,55 +47,47 @@ def run_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         if device_is_lost(error) or worker_is_lost(error):
             raise  # Tune tries again, in a new process
-        tune.report(trouble(root_of(error)))
+        _report_to_tune(trouble(root_of(error)))
     else:
-        tune.report({"ended": True})  # Tune complains of a trial that reports nothing
+        _report_to_tune(Finished())  # Tune complains of a trial that reports nothing
 
 
-def _let_pass() -> None:
-    """Wait until what the group's workers reported last has gone its way.
-
-    It comes to the trial's main thread by a queue, and that thread puts it where `tune.report` puts, too: a place for
-    one, which nobody else empties. A report of ours in between would let that thread wait for itself for ever.
-    """
-    session = get_session()
-    assert session is not None
-    queue, end = session._get_or_create_inter_actor_queue(), time.monotonic() + 10 * PASSING
-    while not queue.empty() and time.monotonic() < end:  # a trial that was stopped takes nothing any more
-        time.sleep(0.05)
-    time.sleep(PASSING)  # taken from the queue, not yet in its place
+def _report_to_tune(message: Message) -> None:
+    tune.report(packed(message))
 
 
 def _in_process(config: dict[str, Any]) -> None:
     """Each task on its own: one that fails leaves the others alone."""
     device = "cuda" if config["device"] == "GPU" else "cpu"
     for task in config["tasks"]:
-        trouble = _tried(config, task, device)
-        if trouble:
-            _forget_memory(device)
-            tune.report({**trouble, "task": task["key"]})
-        if "full" in trouble:
+        began = awake()
+        message = _attempt(config, task, device)
+        if message is None:
+            continue
+        _forget_memory(device)
+        _report_to_tune(
+            message if isinstance(message, Unusable) else Failed(message.cause, task["key"], awake() - began)
+        )
+        if isinstance(message, Unusable):
             return
 
 
-def _tried(config: dict[str, Any], task: dict[str, Any], device: str) -> dict[str, Any]:
-    """Do one task. Empty when it went well, else what to report (the error itself must not outlive its memory)."""
+def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Failed | Unusable | None:
+    """Do one task. None when it went well, else what to report (the error itself must not outlive its memory)."""
     try:
-        _run(config, task, device, tune.report)
+        _run(config, task, device, _report_to_tune)
     except Exception as error:
         if device_is_lost(error):
             raise
         return trouble(root_of(error))
-    return {}
+    return None
 
 
-def trouble(error: BaseException) -> dict[str, Any]:
+def trouble(error: BaseException) -> Failed | Unusable:
     """A place that cannot be written or read is no fault of the cell: it ends the launch and is noted on nothing."""
     if isinstance(error, StoreUnusable):
-        return {"full": str(error)}
-    return (
-        {"full": f"files cannot be reached: {describe(error)}"} if is_unusable(error) else {"failed": describe(error)}
-    )
+        return Unusable(str(error))
+    return Unusable(f"files cannot be reached: {describe(error)}") if is_unusable(error) else Failed(describe(error))
 
 
 def _forget_memory(device: str) -> None:
@@ -118,37 +101,39 @@ def _train_in_group(config: dict[str, Any]) -> None:
     gpu = config["device"] == "GPU"
     scaling = ScalingConfig(num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"])
     folder = str(Path(config["local"]) / "tune" / "groups")
-    run = RunConfig(storage_path=folder, name=config["tasks"][0]["key"][:16], callbacks=[TuneReportCallback()])
+    run = RunConfig(storage_path=folder, name=config["group"], callbacks=[TuneReportCallback()])
     try:
         TorchTrainer(_in_worker, train_loop_config=config, scaling_config=scaling, run_config=run).fit()
     finally:
-        _let_pass()
+        wait_for_group_reports()
 
 
 @masking()  # Train logs what a worker raises
 def _in_worker(config: dict[str, Any]) -> None:
     """An error in one rank stops the whole group and comes out of fit(): the ranks must not part."""
     for task in config["tasks"]:
-        _run(config, task, str(get_device()), train.report)
+        _run(config, task, str(get_device()), lambda message: train.report(packed(message)))
 
 
-def _run(config: dict[str, Any], task: dict[str, Any], device: str, report: Report) -> None:
+def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report: Report) -> None:
+    key, began = task["key"], awake()
+
     def report_epoch(event: FitEvent) -> None:
-        report({"event": {**asdict(event), "metrics": dict(event.metrics)}, "task": task["key"]})
+        report(Epoch(key, event, awake() - began))
 
     experiment = Experiment.model_validate(task["experiment"])
     take_credentials(config["credentials"])
     use_home(config["data"])  # Tune's processes work in folders of their own
     sets = load_sets(experiment, Path(config["cache"]))
     store = Store(config["store"], config["local"])
-    report({"began": task["key"]})
-    run_task(experiment, sets, task["key"], task["keep"], store, device, report_epoch)
-    report({"made": task["key"]})
+    report(Began(key))
+    product = run_task(experiment, sets, key, task["keep"], store, device, report_epoch, task["validates"])
+    report(Made(key, awake() - began, product.scores if isinstance(product, CellResult) else {}))
 
 
-def take_credentials(words: str) -> None:
+def take_credentials(credentials: str) -> None:
     """Set those of the driver's credentials (a JSON object of variables) that this process' environment lacks."""
-    for name, value in json.loads(words).items():
+    for name, value in json.loads(credentials).items():
         os.environ.setdefault(name, value)
 
 
@@ -159,8 +144,8 @@ def root_of(error: BaseException) -> BaseException:
     failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
     if failures:
         roots = [root_of(failure) for failure in failures.values()]
-        told = [root for root in roots if not isinstance(root, torch.distributed.DistError)]  # others lost their peer
-        return (told or roots)[0]
+        own = [root for root in roots if not isinstance(root, torch.distributed.DistError)]  # others lost their peer
+        return (own or roots)[0]
     inner = getattr(error, "cause", None) or error.__cause__
     return root_of(inner) if isinstance(inner, BaseException) else error
 
@@ -168,7 +153,7 @@ def root_of(error: BaseException) -> BaseException:
 def worker_is_lost(error: BaseException) -> bool:
     """Whether a worker of the group died, rather than raised: killed, preempted, its node gone."""
     failures = getattr(error, "worker_failures", None) or {}
-    return any(isinstance(failure, (RayActorError, WorkerHealthCheckFailedError)) for failure in failures.values())
+    return any(isinstance(failure, LOST_WORKER) for failure in failures.values())
 
 
 def device_is_lost(error: BaseException) -> bool:

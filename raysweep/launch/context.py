@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from rich.console import Console
 
@@ -21,21 +20,21 @@ from raysweep.core.console import PlainConsole
 from raysweep.core.hashing import canonical_json
 from raysweep.core.masking import masked, steered
 from raysweep.core.version import code_version
-from raysweep.engine.tune_run import Options
+from raysweep.engine.cluster import ClusterOptions
 from raysweep.store.lease_holders import Watch
 from raysweep.store.leases import PRESENCE, Leases
 from raysweep.store.store import Store
 from raysweep.study import Study
 from raysweep.study.identity import SetIdentity
 from raysweep.tracking import schema
-from raysweep.tracking.journal import Journal, now_ms
-from raysweep.tracking.publish_lock import Turns
+from raysweep.tracking.journal import Journal
+from raysweep.tracking.publish_lock import PublishLock
 from raysweep.tracking.publisher import Publisher, adopt_journals
 from raysweep.tracking.recovery import adopt_runs
 from raysweep.tracking.server import tracking_uri
 from raysweep.tracking.writer import Writer
 
-from .options import Wishes
+from .options import LaunchOptions
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,13 @@ class Launch:
     """An open launch. `uri`: the tracking store it publishes to, without a password."""
 
     name: str
-    study: str
-    options: Options
-    wishes: Wishes
+    engine: ClusterOptions
+    options: LaunchOptions
     console: Console
     uri: str
     journal: Journal
     publisher: Publisher
     leases: Leases
-
-    def tell(self, event: str, **facts: Any) -> None:
-        """An event of the launch itself, for MLflow (see `raysweep.tracking.writer`)."""
-        words = {"event": event, "time": now_ms(), "study": self.study, "launch": self.name}
-        self.journal.append({**words, **facts})
-        self.publisher.wake()
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
@@ -105,22 +97,24 @@ def alive_on(store: Store) -> Callable[[str], bool]:
 
 
 @contextmanager
-def opened(writer: Writer, study: str, options: Options, wishes: Wishes, console: Console) -> Iterator[Launch]:
+def opened(
+    writer: Writer, study: str, engine: ClusterOptions, options: LaunchOptions, console: Console
+) -> Iterator[Launch]:
     """Open a launch: what dead ones left behind is published first, and their runs are closed."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    folder, uri = options.store.local / "journal", masked(tracking_uri(wishes.tracking))
-    leases = Leases(options.store, _owner(name))
-    turn = Turns(options.store, leases, name).turn
+    folder, uri = engine.store.local / "journal", masked(tracking_uri(options.tracking))
+    leases = Leases(engine.store, _owner(name))
+    turn = PublishLock(engine.store, leases, name).turn
     say = partial(console.print, markup=False, soft_wrap=True)
     with contextlib.closing(leases):
         leases.take([PRESENCE + name])  # as long as it lives, whatever it computes
         for trouble in adopt_journals(folder, writer, uri, turn):
             say(trouble)
-        adopt_runs(writer.client, study, alive_on(options.store), say)
+        adopt_runs(writer.client, study, alive_on(engine.store), say)
         with contextlib.closing(Journal(folder / f"{name}.jsonl")) as journal:
             publisher = Publisher(journal, writer, turn)
             publisher.start()
-            yield Launch(name, study, options, wishes, console, uri, journal, publisher, leases)
+            yield Launch(name, engine, options, console, uri, journal, publisher, leases)
 
 
 def _owner(launch: str) -> str:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 @dataclass(frozen=True)
-class Wishes:
+class LaunchOptions:
     """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported.
 
     `stdout` is taken at the beginning: while Ray runs, `sys.stdout` leads elsewhere.

@@ -24,7 +24,7 @@ LAST = Selection(protocol="last", weights="last")
 
 
 @dataclass(frozen=True)
-class PlanWords:
+class PlanView:
     """A plan beside what the store holds and what earlier launches measured; `devices`: how many to forecast for."""
 
     plan: Plan

@@ -1,135 +1,253 @@
-"""One launch from the user's words to the table: the place where all packages meet."""
+"""One launch, from a request to its report: an optional search inside every arm, then the cells of the table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from raysweep.data.dataset import FaceData
-from raysweep.engine.dispatcher import Handout, Listener
-from raysweep.engine.journal_listener import Recorder
-from raysweep.engine.progress import Progress
+from raysweep.engine.cluster import ClusterOptions, allot_again, cluster
+from raysweep.engine.events import Listeners
+from raysweep.engine.journal_listener import JournalListener
+from raysweep.engine.progress import CellProgress
 from raysweep.engine.resources import Allotment
-from raysweep.engine.speed_listener import Timing
-from raysweep.engine.tune_run import Options, cluster, launch
-from raysweep.pipeline import FitEvent, Task, draw_sets, load_sets
+from raysweep.engine.speed_listener import SpeedListener
+from raysweep.engine.task_dispatcher import TaskDispatcher
+from raysweep.engine.tune_run import run
+from raysweep.pipeline import draw_sets, load_sets
 from raysweep.scheduling import Speeds, TaskQueue
 from raysweep.store.process import BEGAN
 from raysweep.store.store import Store
-from raysweep.study import Cell, Study
+from raysweep.study import make_cells
 from raysweep.study.identity import SetIdentity
 from raysweep.study.launch_records import write_record
 from raysweep.study.plan import Plan, make_plan
-from raysweep.study.search import Budget
+from raysweep.study.request import Request
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
 
 from .context import Launch, console_for, opened, run_tags
-from .options import Wishes
-from .plan_view import PlanWords
+from .options import LaunchOptions
+from .plan_view import PlanView
 from .preflight import try_inputs
-from .summary import Ending
+from .search_phase import SearchPhase
+from .summary import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED, Summary
 
 
 @dataclass(frozen=True)
 class Session:
-    """A planned launch, and where its results go. `search`: the one its points come from, as plan.json describes it."""
+    """A planned launch. `search`: of a study that has one; `plan` of the table: None until every arm that a search
+    found something for is known."""
 
-    plan: Plan
+    request: Request
     store: Store
-    cache: Path
-    search: Mapping[str, Any] | None = None
+    plan: Plan | None
+    search: SearchPhase | None = None
 
     @classmethod
-    def prepare(
-        cls, name: str, study: Study, preset: str, cells: Sequence[Cell], store: Store, retry_failed: bool = False
-    ) -> Session:
-        """Read the data and look into the store. Writes nothing but decoded images.
+    def prepare(cls, request: Request, store: Store) -> Session:
+        """Read the data, and look into the store and the search's storage. Writes nothing but decoded images.
 
         Raises:
-            UserError: data that cannot be read or used.
+            UserError: data that cannot be read or used, a space that makes no sense, a storage of something else.
         """
-        cache = store.local / "data"
-        speeds = Speeds.read(store)
-        plan = make_plan(name, study, preset, cells, store, cache, retry_failed, speeds.seconds)
-        return cls(plan, store, cache)
+        if request.study.search is None:
+            return cls(request, store, _planned(request, store))
+        search = SearchPhase.prepare(request, store)
+        return cls(request, store, _tuned(request, store, search.points), search)
 
-    def words(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> PlanWords:
-        """What a launch would do, in words, and how long it would take on so many devices."""
-        return PlanWords(self.plan, self.store, [max(n, per_trial) for n in devices], per_trial)
+    @property
+    def cache(self) -> Path:
+        """Folder of decoded images."""
+        return self.store.local / "data"
 
     @property
     def data(self) -> FaceData:
         """The data set that is trained and scored on."""
-        return self.plan.data
+        return self.search.data if self.search else self._table.data
 
     @property
     def used(self) -> Sequence[SetIdentity]:
         """What its data sets are, the scored one first."""
-        return self.plan.used
+        return self.search.used if self.search else self._table.used
 
     def check(self, download: bool = True) -> None:
-        """Try what would fail a cell. Raises UserError; writes nothing but decoded images."""
-        cells = ((cell.arm.name, cell.experiment) for cell in self.plan.to_train)
-        try_inputs(cells, self.cache, len(self.plan.study.arms()), download)
-
-    def describe(self, command: str) -> dict[str, Any]:
-        """`plan.json`."""
-        words = self.plan.describe(command)
-        if not self.search:
-            return words
-        budget = Budget(**self.search["budget"])
-        return {**words, "overrides": self.plan.overrides(budget), "search": dict(self.search)}
+        """Try what would fail a cell or a trial. Raises UserError; writes nothing but decoded images."""
+        if self.search:
+            if self.search.trials_left:
+                try_inputs(self.search.start_points, self.cache, download=download)
+            return
+        plan = self._table
+        cells = ((cell.arm.name, cell.experiment) for cell in plan.to_train)
+        try_inputs(cells, self.cache, len(plan.study.arms()), download)
 
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
-        """The plan, for people."""
-        return self.words(devices, per_trial).text()
+        """What a launch would do, for people, and how long it would take on so many devices."""
+        if self.search is None:
+            return self._view(devices, per_trial).text()
+        if self.plan is None:
+            numbers = ", ".join(map(str, self.request.replicates))
+            then = f"  then     the best point of every arm and the arm as it is, over replicates {numbers}"
+            return f"{self.search.headline()}\n{then}"
+        return f"{self.search.headline()}\n\n{self._view(devices, per_trial).text()}"
 
     def json(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> dict[str, Any]:
-        """The same as plain values."""
-        return self.words(devices, per_trial).json()
+        """The same as plain values. Of a search, `table`: the plan of the replicates, None until every arm has a best
+        point."""
+        table = None if self.plan is None else self._view(devices, per_trial).json()
+        if self.search is None:
+            assert table is not None
+            return table
+        return {
+            "study": self.request.name,
+            "preset": self.request.preset,
+            "search": self.search.describe(self.search.so_far),
+            "trials_left": self.search.trials_left,
+            "replicates": list(self.request.replicates),
+            "table": table,
+        }
 
-    def run(self, wishes: Wishes, as_json: bool) -> int:
-        """Train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
+    def run(self, options: LaunchOptions, as_json: bool) -> int:
+        """Search, train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
 
         Raises:
             UserError: something that would fail every cell, found before the first; nothing is written then.
         """
         since = _first_launch()
         self.check()
-        draw_sets(load_sets(cell.experiment, self.cache) for cell in self.plan.to_train)
-        writer = Writer(connect(wishes.tracking), self.store)  # before any training: can it be written?
+        self._draw()
+        writer = Writer(connect(options.tracking), self.store)  # before any training: can it be written?
         console = console_for(as_json)
-        console.print(self.words(per_trial=wishes.devices_per_trial).headline(), markup=False, soft_wrap=True)
-        options = Options(self.store, self.cache, wishes.address, wishes.devices_per_trial)
+        self._announce(console, options)
+        engine = ClusterOptions(self.store, self.cache, options.address, options.devices_per_trial)
         with (
-            cluster(options, len(self.plan.tasks)) as allotment,
-            opened(writer, self.plan.study_name, options, wishes, console) as opening,
+            cluster(engine, self._tasks_ahead) as allotment,
+            opened(writer, self.request.name, engine, options, console) as launch,
         ):
-            return self.compute(opening, allotment, as_json, since)
+            journal = JournalListener(self.request.name, launch.name, launch.uri, launch.journal, launch.publisher)
+            if self.search is None:
+                return self._train(self._table, launch, journal, allotment, as_json, since=since)
+            return self._search_and_train(self.search, launch, journal, allotment, as_json, since)
 
-    def compute(self, opening: Launch, allotment: Allotment | None, as_json: bool, since: float | None = None) -> int:
-        """Compute what is missing on a joined cluster, and end the launch. Returns the exit code. `since`: when the
-        launch began, for the time that it takes to start."""
-        plan, wishes, console = self.plan, opening.wishes, opening.console
+    def _search_and_train(
+        self,
+        search: SearchPhase,
+        launch: Launch,
+        journal: JournalListener,
+        allotment: Allotment | None,
+        as_json: bool,
+        since: float | None,
+    ) -> int:
+        outcome = search.run(launch, journal, allotment, since)
+        if outcome.interrupted or outcome.stopped:
+            journal.finished("KILLED" if outcome.interrupted else "FAILED")
+            launch.publisher.close(DRAIN_SECONDS_INTERRUPTED)
+            why = f": {outcome.stopped}" if outcome.stopped else ""
+            launch.say(f"\nstopped{why}; finished trials are kept. To go on:\n  {launch.options.command}")
+            return 130 if outcome.interrupted else 1
+        for sentence in outcome.failed.values():
+            launch.say(sentence)
+        plan = self.plan if outcome.points == search.points else _tuned(self.request, self.store, outcome.points)
+        if plan is None:
+            journal.finished("FAILED")
+            launch.publisher.close(DRAIN_SECONDS)
+            return 1
+        launch.say(f"\nreplicating what was found over replicates {', '.join(map(str, self.request.replicates))}")
+        launch.say(PlanView(plan, self.store, (1,)).headline())
+        again = allot_again(launch.engine, allotment, len(plan.tasks))
+        code = self._train(plan, launch, journal, again, as_json, search.describe(outcome.found))
+        return code or (1 if outcome.failed else 0)
+
+    def _train(
+        self,
+        plan: Plan,
+        launch: Launch,
+        journal: JournalListener,
+        allotment: Allotment | None,
+        as_json: bool,
+        found: Mapping[str, Any] | None = None,
+        since: float | None = None,
+    ) -> int:
+        """Compute what the table misses on a joined cluster, and end the launch. Returns the exit code.
+
+        Args:
+            found: by the search that the points come from, as plan.json has it.
+            since: when the launch began, for the time that it takes to start.
+        """
         tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
-        recorder = Recorder(plan, opening.name, opening.uri, tags, opening.journal, opening.publisher)
-        recorder.launched(self.describe(wishes.command))
-        write_record(self.store, plan, opening.name)
+        journal.launched(self._description(plan, launch.options.command, found), tags, plan)
+        write_record(self.store, plan, launch.name)
         speeds = Speeds.read(self.store)
         queue = TaskQueue(plan.tasks, speeds.seconds)
-        with Progress(plan, console, plan.study.metric) as progress:
-            listener = Both(progress, recorder, Timing(plan, speeds, since))
-            handout = Handout(plan, queue, self.store, opening.leases, listener, allotment.total if allotment else 1)
-            outcome = launch(handout, opening.options, allotment)
-        with handout.room():
+        with CellProgress(plan, launch.console, plan.study.metric) as progress:
+            listeners = Listeners(progress, journal, SpeedListener(speeds, plan.experiment_of, since))
+            devices = allotment.total if allotment else 1
+            dispatcher = TaskDispatcher(plan, queue, self.store, launch.leases, listeners, devices)
+            run(dispatcher, launch.engine, allotment)
+        outcome = dispatcher.outcome
+        with dispatcher.stops_when_unusable():
             speeds.save()
             stopped = outcome.interrupted or outcome.stopped
-            recorder.ended("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
-        ending = Ending(plan, self.store, outcome, opening.name, wishes, console)
-        return ending.tell(opening.publisher, self.words().json() if as_json else None)
+            journal.finished("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
+        summary = Summary(plan, self.store, outcome, launch.name, launch.options, launch.console)
+        return summary.tell(launch.publisher, PlanView(plan, self.store, (1,)).json() if as_json else None)
+
+    def _description(self, plan: Plan, command: str, found: Mapping[str, Any] | None) -> dict[str, Any]:
+        """`plan.json`."""
+        description = plan.describe(command)
+        if found is None:
+            return description
+        return {**description, "overrides": plan.overrides(self.request.budget), "search": dict(found)}
+
+    def _announce(self, console: Console, options: LaunchOptions) -> None:
+        if self.search is None:
+            console.print(self._view((1,), options.devices_per_trial).headline(), markup=False, soft_wrap=True)
+            return
+        console.print(self.search.headline(), markup=False, soft_wrap=True)
+        if self.search.plan.search.stopper and options.devices_per_trial > 1:
+            console.print("  note     trials on several devices each are not ended early", highlight=False)
+
+    def _draw(self) -> None:
+        """Built-in faces are drawn before anything is trained."""
+        if self.search is None:
+            draw_sets(load_sets(cell.experiment, self.cache) for cell in self._table.to_train)
+        else:
+            draw_sets(self.search.sets)
+
+    @property
+    def _tasks_ahead(self) -> int:
+        """How much there is to compute, as far as that is known: 0 when the store has everything."""
+        if self.search is None:
+            return len(self._table.tasks)
+        return self.search.trials_left + (len(self.plan.tasks) if self.plan else 1)
+
+    @property
+    def _table(self) -> Plan:
+        assert self.plan is not None
+        return self.plan
+
+    def _view(self, devices: Sequence[int], per_trial: int) -> PlanView:
+        return PlanView(self._table, self.store, [max(n, per_trial) for n in devices], per_trial)
+
+
+def _planned(request: Request, store: Store) -> Plan:
+    seconds, cache = Speeds.read(store).seconds, store.local / "data"
+    return make_plan(
+        request.name, request.study, request.preset, request.cells, store, cache, request.retry_failed, seconds
+    )
+
+
+def _tuned(request: Request, store: Store, points: Mapping[str, Mapping[str, Any]]) -> Plan | None:
+    """The plan of the arms whose search found something; None when none did."""
+    if not points:
+        return None
+    study = request.study.tuned(points)
+    cells = make_cells(study, request.preset, request.replicates, request.changes)
+    return _planned(replace(request, study=study, cells=cells), store)
 
 
 _launched: list[bool] = []
@@ -142,38 +260,3 @@ def _first_launch() -> float | None:
         return None
     _launched.append(True)
     return BEGAN
-
-
-class Both(Listener):
-    """Tells every event of a launch to several listeners."""
-
-    def __init__(self, *listeners: Listener) -> None:
-        self.listeners = listeners
-
-    def started(self, task: Task) -> None:
-        for listener in self.listeners:
-            listener.started(task)
-
-    def epoch(self, task: Task, event: FitEvent) -> None:
-        for listener in self.listeners:
-            listener.epoch(task, event)
-
-    def completed(self, task: Task, elsewhere: bool = False) -> None:
-        for listener in self.listeners:
-            listener.completed(task, elsewhere)
-
-    def failed(self, task: Task, cause: str) -> None:
-        for listener in self.listeners:
-            listener.failed(task, cause)
-
-    def waiting(self, task: Task, holder: str) -> None:
-        for listener in self.listeners:
-            listener.waiting(task, holder)
-
-    def given_back(self, task: Task) -> None:
-        for listener in self.listeners:
-            listener.given_back(task)
-
-    def stopping(self) -> None:
-        for listener in self.listeners:
-            listener.stopping()

@@ -19,7 +19,7 @@ from raysweep.core.console import PlainConsole, plain
 from raysweep.core.errors import UserError, describe
 from raysweep.core.formatting import plural
 from raysweep.data.dataset import FaceData
-from raysweep.engine.dispatcher import Outcome
+from raysweep.engine.task_dispatcher import TableOutcome
 from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
 from raysweep.report.folder import ROOT
 from raysweep.report.formatting import file_stem
@@ -29,7 +29,7 @@ from raysweep.tracking.publisher import Publisher, refused
 from raysweep.tracking.schema import RESULT_FILE
 from raysweep.tracking.server import ui_command
 
-from .options import Wishes
+from .options import LaunchOptions
 
 DRAIN_SECONDS = 60.0
 """How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
@@ -38,14 +38,14 @@ DRAIN_SECONDS_INTERRUPTED = 5.0
 
 
 @dataclass(frozen=True)
-class Ending:
+class Summary:
     """The end of one launch."""
 
     plan: Plan
     store: Store
-    outcome: Outcome
+    outcome: TableOutcome
     launch: str
-    wishes: Wishes
+    options: LaunchOptions
     console: Console
 
     def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
@@ -58,7 +58,7 @@ class Ending:
             publisher.close(DRAIN_SECONDS_INTERRUPTED)
             why = f"{self.outcome.stopped}\n" if self.outcome.stopped else ""
             self._say(
-                f"\nstopped: {why}{self._done_words()}; finished cells are kept. To go on:\n  {self.wishes.command}"
+                f"\nstopped: {why}{self._done_words()}; finished cells are kept. To go on:\n  {self.options.command}"
             )
             if plan_json is not None:
                 self._tell_json(plan_json, None)
@@ -82,7 +82,7 @@ class Ending:
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name
         try:
-            return build_report(name, self.wishes.out, self.wishes.tracking, self.launch)
+            return build_report(name, self.options.out, self.options.tracking, self.launch)
         except UserError as error:  # the cells are trained all the same
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
@@ -108,7 +108,7 @@ class Ending:
             "launch": self.launch,
             "files": [str(path) for path in report.paths] if report else [],
         }
-        print(json.dumps(told, indent=1), file=self.wishes.stdout)
+        print(json.dumps(told, indent=1), file=self.options.stdout)
 
     def _tell_people(self, report: ReportFiles | None) -> None:
         if report is not None:
@@ -134,9 +134,9 @@ class Ending:
             more = plural(len(report.paths) - 1, "more file")
             self._say(f"report           {page} and {more} (Markdown, LaTeX, CSV, figures)")
             usual = ROOT / file_stem(self.plan.study_name)
-            if self.wishes.out is None and page.parent != usual:
+            if self.options.out is None and page.parent != usual:
                 self._say(f"                 ({usual} has the report of another study of this name, or on other data)")
-        self._say(f"compare trials   {ui_command(self.wishes.tracking)}")
+        self._say(f"compare trials   {ui_command(self.options.tracking)}")
 
     def _done(self) -> int:
         return len(self.outcome.completed) + len(self.plan.done)

@@ -15,8 +15,7 @@ from raysweep.metrics.registry import VA_SCORES
 
 from .datasets import Sets, check_sets, replaces_own_va, share_of
 from .key_fields import key_fields
-from .known import Known
-from .stage import Stage
+from .stage import Known, Stage
 from .stages.fit import fit_chain, start_from
 from .stages.labels import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
 

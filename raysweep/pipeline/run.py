@@ -1,8 +1,9 @@
-"""Running cells and tasks in this process, without Ray."""
+"""Running cells, tasks and trials of a search in this process, without Ray."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from raysweep.artifacts.cell_result import CellResult
 from raysweep.config.experiment import Experiment
@@ -13,8 +14,9 @@ from raysweep.store.store import Store
 from .datasets import Sets
 from .execution import Context, FitEvent
 from .methods import build
-from .stage import Stage, ancestry
-from .tasks import KINDS
+from .stage import ancestry
+from .stages.validate import build_validation
+from .tasks import KINDS, plan_tasks
 
 
 def run_cell(
@@ -27,7 +29,7 @@ def run_cell(
     """Train and score one cell, with every stage it needs; what the store has is read from there.
 
     An unfinished training goes on from its last checkpoint. `report` is called once an epoch; epochs
-    done before a resume are told again, marked as replayed.
+    done before a resume are reported again, marked as replayed.
 
     Raises:
         UserError: experiment and data do not go together.
@@ -35,6 +37,26 @@ def run_cell(
     """
     sets = data if isinstance(data, Sets) else Sets(data)
     result: CellResult = Context(KINDS, store, device, report).product(build(experiment, sets))
+    return result
+
+
+def run_validation(
+    experiment: Experiment,
+    sets: Sets,
+    store: Store,
+    device: str = "cpu",
+    report: Callable[[FitEvent], None] = lambda event: None,
+) -> CellResult:
+    """Train one trial of a search and score it on validation images, with every stage it needs.
+
+    Epochs where other trials may part from this one are kept: where an extra set joins first, for one.
+
+    Raises:
+        UserError, DegenerateLoss: as `run_cell`.
+    """
+    stage = build_validation(experiment, sets)
+    keep = frozenset(key for task in plan_tasks([stage], store) for key in task.keep)
+    result: CellResult = Context(KINDS, store, device, report, keep).product(stage)
     return result
 
 
@@ -46,18 +68,19 @@ def run_task(
     store: Store,
     device: str = "cpu",
     report: Callable[[FitEvent], None] = lambda event: None,
-) -> None:
-    """Make the stage `key` of a cell's graph, and whatever it needs that the store lacks.
+    validates: bool = False,
+) -> Any:
+    """Make the stage `key` of a cell's graph, and whatever it needs that the store lacks. Returns its product.
+
+    Args:
+        validates: the graph is that of a search's trial, which ends in scores of validation images.
 
     Raises:
         UserError: the graph has no such stage: data or weights changed since it was planned.
         DegenerateLoss: the loss became NaN or infinite.
     """
-    stage = _find(build(experiment, sets), key)
+    final = build_validation(experiment, sets) if validates else build(experiment, sets)
+    stage = next((stage for stage in ancestry([final]) if stage.key == key), None)
     if stage is None:
         raise UserError("the data or the initial weights changed since the launch was planned: run the command again")
-    Context(KINDS, store, device, report, frozenset(keep)).product(stage)
-
-
-def _find(final: Stage, key: str) -> Stage | None:
-    return next((stage for stage in ancestry([final]) if stage.key == key), None)
+    return Context(KINDS, store, device, report, frozenset(keep)).product(stage)

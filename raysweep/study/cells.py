@@ -12,7 +12,7 @@ from raysweep.config.experiment import Experiment
 from raysweep.config.presets import PRESETS
 from raysweep.config.values import Word, read_value
 from raysweep.core.errors import UserError, error_of_arms, unknown_name
-from raysweep.core.formatting import split_names
+from raysweep.core.parsing import split_names
 
 from .overrides import changed_fields_of, kind_for, own_changes
 from .search import Budget

@@ -71,6 +71,10 @@ class Plan:
             cells.setdefault(cell.key, []).append(cell)
         return cells
 
+    def experiment_of(self, task: Task) -> Experiment:
+        """Of a cell that needs the task: of equal graphs, whichever."""
+        return self.by_key[min(task.cells)][0].experiment
+
     @cached_property
     def watchers(self) -> dict[str, list[Cell]]:
         """Key of an epoch to the unfinished cells whose curve it belongs to."""

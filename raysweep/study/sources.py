@@ -7,7 +7,7 @@ from typing import Any
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError, error_of_arms
-from raysweep.core.formatting import join_names
+from raysweep.core.parsing import join_names
 from raysweep.data.names import BUILT_IN, check_named, joined_otherwise
 
 from .cells import Cell

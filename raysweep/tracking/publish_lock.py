@@ -15,7 +15,7 @@ LAST = "publisher"
 """File of the store that says who published last."""
 
 
-class Turns:
+class PublishLock:
     """A launch's place in the queue. MLflow has no way to create a run or a point of a curve once and only once; two
     launches that finish the same cells would write them twice.
 

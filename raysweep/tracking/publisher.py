@@ -21,7 +21,7 @@ from .publish_lock import always
 from .writer import EPOCHS, Writer
 
 Turn = Callable[[], AbstractContextManager[bool]]
-"""Entered while something is written; tells whether others have written since (see `publish_lock.Turns`)."""
+"""Entered while something is written; tells whether others have written since (see `publish_lock.PublishLock`)."""
 
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE")
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from raysweep.config.experiment import Experiment
 from raysweep.config.values import Word, field_value, level_name, level_names, read_value, split_values
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import arm_name, parse_value
+from raysweep.core.formatting import arm_name
+from raysweep.core.parsing import parse_value
 
 
 def texts(text):

@@ -7,7 +7,7 @@ import pytest
 
 MODULE = """
 import os, signal, sys
-from raysweep.core.formatting import leave
+from raysweep.cli.arguments import leave
 code = 0
 try:
     exec("os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**6)]")

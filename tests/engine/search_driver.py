@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from raysweep.config.experiment import Experiment
-from raysweep.engine.search.dispatcher import Desk, SearchListener
+from raysweep.engine.events import Listener
+from raysweep.engine.messages import Epoch, packed
 from raysweep.engine.search.optuna_study import ArmStudy
+from raysweep.engine.search.schedulers import ArmSchedulers
 from raysweep.engine.search.storage import open_storage
-from raysweep.engine.search.tune_adapters import ArmSchedulers
+from raysweep.engine.search.trial_dispatcher import TrialDispatcher
 from raysweep.pipeline import CellResult, FitEvent
 from raysweep.store.store import Store
 from raysweep.study import Arm, Budget, Cell, Search
@@ -25,20 +27,20 @@ QUICK = {
 
 
 @dataclass
-class Heard(SearchListener):
+class Heard(Listener):
     """Remembers what it is told."""
 
     words: list = field(default_factory=list)
 
-    def started(self, trial):
-        self.words.append(("started", trial.arm, trial.number))
+    def started(self, work):
+        self.words.append(("started", work.arm, work.number))
 
-    def epoch(self, trial, epoch, metrics):
-        self.words.append(("epoch", trial.arm, trial.number, epoch))
+    def epoch(self, work, event):
+        self.words.append(("epoch", work.arm, work.number, event.epoch))
 
-    def ended(self, trial, state, scores, seconds, cause):
-        self.words.append((state, trial.arm, trial.number))
-        self.causes.append(cause)
+    def ended(self, work, end):
+        self.words.append((end.state, work.arm, work.number))
+        self.causes.append(end.cause)
 
     causes: list = field(default_factory=list)
 
@@ -61,7 +63,7 @@ def formula(experiment: Experiment) -> float:
 class Launch:
     """One launch of a search on a store in a folder, as far as no cluster is needed.
 
-    `load_sets` of the desk must give small data (the fixture `small_sets`).
+    `load_sets` of the dispatcher must give small data (the fixture `small_sets`).
     """
 
     def __init__(self, folder, arms, trials=6, name="one", living=(), device_hours=None, devices=1, score=formula,
@@ -74,21 +76,22 @@ class Launch:
         self.alive = alive or (lambda launch: launch in living)
         self.schedulers = ArmSchedulers(arms)
         self.clock = 0.0
-        self.desk = Desk(
+        self.dispatcher = TrialDispatcher(
             plan, self.studies, self.store, self.heard, devices, self.schedulers.remember, lambda: self.clock
         )
-        self.schedulers.watch(self.desk)
-        self.desk.prepare()
+        self.schedulers.watch(self.dispatcher)
+        self.dispatcher.prepare()
         self.count = 0
 
     def next(self):
         self.clock += 10
         self.count += 1
         trial = SimpleNamespace(trial_id=f"tune-{id(self)}-{self.count}")
-        running = self.desk.next(trial.trial_id)
+        self.dispatcher.next(trial.trial_id)
+        running = self.dispatcher.trials.get(trial.trial_id)
         if running is not None:
             self.schedulers.on_trial_add(None, trial)
-            self.desk.began(trial.trial_id)
+            self.dispatcher.started(trial.trial_id, running.trial.key)
         return trial, running
 
     def train(self, trial, running, epochs=EPOCHS, store=True):
@@ -96,11 +99,14 @@ class Launch:
         goal = self.score(running.experiment)
         for epoch in range(1, epochs + 1):
             value = goal * epoch / EPOCHS
-            decision = self.schedulers.on_trial_result(None, trial, {"search_epoch": epoch, "search_score": value})
-            event = FitEvent("key", "target", epoch, EPOCHS, {"val/macro_f1": value})
-            self.desk.epoch(trial.trial_id, event, seconds=float(epoch))
+            event = FitEvent(
+                "key", "target", epoch, EPOCHS, {running.score: value}, training=running.trial.model, until=EPOCHS
+            )
+            message = Epoch(running.trial.key, event, seconds=float(epoch))
+            decision = self.schedulers.on_trial_result(None, trial, packed(message))
+            self.dispatcher.epoch(trial.trial_id, message.task, event, message.seconds)
             if decision == "STOP":
-                self.desk.ended(trial.trial_id)
+                self.dispatcher.give_back(trial.trial_id)
                 return False
         if epochs < EPOCHS:
             return False
@@ -108,8 +114,8 @@ class Launch:
         if store:
             history = [{"val/macro_f1": goal * epoch / EPOCHS} for epoch in range(1, EPOCHS + 1)]
             self.store.put(running.trial.key, CellResult(scores, {}, history, {}).write, {})
-        self.desk.done(trial.trial_id, scores, seconds=float(EPOCHS))
-        self.desk.ended(trial.trial_id)
+        self.dispatcher.done(trial.trial_id, running.trial.key, float(EPOCHS), scores)
+        self.dispatcher.give_back(trial.trial_id)
         return True
 
     def run(self, until=None):

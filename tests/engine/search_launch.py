@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ray.util import placement_group_table
 
+from raysweep.engine.cluster import ClusterOptions, cluster
+from raysweep.engine.events import Listener
 from raysweep.engine.resources import Allotment
-from raysweep.engine.search.dispatcher import SearchListener
-from raysweep.engine.search.tune_run import run_search
-from raysweep.engine.tune_run import Options, cluster
+from raysweep.engine.search.run import run_search, search_so_far
 from raysweep.store.store import Store
 from raysweep.study import LogUniform, Search, Study, search_budget, search_cells
 from raysweep.study.search_plan import plan_search
@@ -29,30 +29,32 @@ study = Study(
 )
 
 
-class Deadly(SearchListener):
+class Deadly(Listener):
     """Remembers trials' ends and epochs; kills this process after so many epochs."""
 
     def __init__(self, epochs: int) -> None:
         self.left, self.ends, self.epochs = epochs, [], {}
 
-    def epoch(self, trial, epoch, metrics):
-        self.epochs.setdefault(trial.number, []).append(epoch)
+    def epoch(self, work, event):
+        if event.epoch in self.epochs.setdefault(work.number, []):
+            return
+        self.epochs[work.number].append(event.epoch)
         self.left -= 1
         if self.left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def ended(self, trial, state, scores, seconds, cause):
-        self.ends.append((trial.number, state, scores, cause))
+    def ended(self, work, end):
+        self.ends.append((work.number, end.state, dict(end.scores), end.cause))
 
 
 def main(folder: Path, epochs: int) -> None:
-    options = Options(Store(folder), folder / "data")
+    options = ClusterOptions(Store(folder), folder / "data")
     plan = plan_search("small", study, "smoke", search_cells(study, "smoke", {}), search_budget(study, "smoke"),
                        options.cache)  # fmt: skip
-    heard = Deadly(epochs)
+    heard, so_far = Deadly(epochs), search_so_far(plan, options)
     with cluster(options, 3):
         outcome = run_search(
-            plan, options, Allotment("CPU", 1, 1, 1), heard, str(os.getpid()), lambda launch: launch == "living"
+            plan, options, Allotment("CPU", 1, 1, 1), heard, str(os.getpid()), lambda launch: launch == "living", so_far
         )
         left = [group["state"] for group in placement_group_table().values() if group["state"] != "REMOVED"]
     found = outcome.found[""]

@@ -7,9 +7,11 @@ import optuna
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.engine.search.dispatcher import SearchListener
-from raysweep.engine.search.tune_run import run_search, search_so_far, trials_left
-from raysweep.engine.tune_run import Options
+from raysweep.engine.cluster import ClusterOptions
+from raysweep.engine.events import Listener
+from raysweep.engine.search.optuna_study import ArmStudy
+from raysweep.engine.search.run import run_search, search_so_far, trials_left
+from raysweep.engine.search.storage import open_storage
 from raysweep.pipeline import Sets
 from raysweep.store.store import Store
 from raysweep.study import Budget, Search, Uniform
@@ -23,14 +25,15 @@ SEARCH = Search(space={"labels.alpha": Uniform(0, 1)}, stopper=None)
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search.dispatcher.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.trial_dispatcher.load_sets", lambda experiment, cache: sets)
 
 
 def asked(folder, arm, storage=None, trials=2):
     """What a launch with nothing left to try would do: look, and say what was found."""
     plan = SearchPlan("study", arm.search, Budget(trials), [arm])
-    options = Options(Store(folder), folder / "data")
-    return run_search(plan, options, None, SearchListener(), "again", lambda launch: False, storage)
+    options = ClusterOptions(Store(folder), folder / "data")
+    so_far = search_so_far(plan, options, storage)
+    return run_search(plan, options, None, Listener(), "again", lambda launch: False, so_far, storage)
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_a_finished_search_needs_no_cluster(searched):
     assert outcome.points == {"": outcome.found[""].point}
     assert not outcome.failed
     plan = SearchPlan("study", SEARCH, Budget(5), [make_arm(SEARCH)])
-    options = Options(Store(searched), searched / "data")
+    options = ClusterOptions(Store(searched), searched / "data")
     assert trials_left(plan, search_so_far(plan, options)) == 3
     assert trials_left(plan, {}) == 5
     assert trials_left(replace(plan, budget=Budget(2)), search_so_far(plan, options), retry_failed=True) == 0
@@ -74,6 +77,13 @@ def test_a_storage_of_another_search_is_refused(searched, arm, message):
     assert "--study-name 'study smoke'" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert (searched / "optuna.db").read_bytes() == before
+
+
+def test_another_search_that_came_after_the_plan_was_made_is_refused(searched):
+    storage = open_storage(f"sqlite:///{searched}/optuna.db")
+    with pytest.raises(UserError, match="objectives nll was not searched there"):
+        ArmStudy(make_arm(replace(SEARCH, objectives=["nll"])), storage, "late", lambda launch: None)
+    storage.engine.dispose()
 
 
 def test_a_study_that_is_not_ours_is_refused(tmp_path):

@@ -13,8 +13,7 @@ from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.pipeline import Sets, build, load_sets
 from raysweep.pipeline.datasets import share_of
-from raysweep.pipeline.known import Known
-from raysweep.pipeline.stage import ancestry
+from raysweep.pipeline.stage import Known, ancestry
 from raysweep.pipeline.stages.labels import data_stage
 from tests.pipeline.small_joint import make_a, make_b, small_joint
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.engine.speed_listener import Timing
+from raysweep.engine.events import End
+from raysweep.engine.speed_listener import SpeedListener
 from raysweep.launch.forecast import forecast
-from raysweep.launch.plan_view import PlanWords
+from raysweep.launch.plan_view import PlanView
 from raysweep.pipeline import FitEvent, Sets, build, plan_tasks
 from raysweep.pipeline.run import run_task
 from raysweep.scheduling import Speeds, simulate
@@ -264,7 +265,7 @@ def test_the_start_is_what_came_before_the_first_epoch_that_was_trained(tmp_path
     cells = [replace(cell, experiment=small_joint(**PLAIN)) for cell in make_cells(study, "smoke", [0], {})]
     plan = plan_cells("any", study, "smoke", cells, [SETS] * len(cells), Store(tmp_path))
     speeds = Speeds.read(Store(tmp_path))
-    timing = Timing(plan, speeds, since=100.0)
+    timing = SpeedListener(speeds, plan.experiment_of, since=100.0)
     now = iter([130.0, 150.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     event = FitEvent(plan.tasks[0].key, "target", 1, 4, {}, True, seconds=3.0, images=60, device="x86_64")
@@ -282,12 +283,12 @@ def test_a_launch_that_was_stopped_says_nothing_of_tasks_nor_of_the_start(tmp_pa
     plan = plan_cells("any", study, "smoke", cells, [SETS] * len(cells), Store(tmp_path))
     speeds, told = Speeds.read(Store(tmp_path)), []
     monkeypatch.setattr(speeds, "note_task", lambda *words: told.append(words))
-    timing = Timing(plan, speeds, since=time.monotonic())
+    timing = SpeedListener(speeds, plan.experiment_of, since=time.monotonic())
     timing.started(plan.tasks[0])
     if stopped:
         monkeypatch.setattr("raysweep.engine.speed_listener.slept", lambda: 60.0)
     timing.epoch(plan.tasks[0], FitEvent(plan.tasks[0].key, "target", 1, 4, {}, False, 0.0, 60, device="x86_64"))
-    timing.completed(plan.tasks[0])
+    timing.ended(plan.tasks[0], End("complete"))
     assert (speeds.start is None, not told) == (stopped, stopped)
 
 
@@ -296,7 +297,7 @@ def test_a_plan_says_what_of_its_time_is_the_start(tmp_path):
     study = Study("Any", [Axis.of("train.epochs", [2, 3])])
     cells = [replace(cell, experiment=small_joint(**PLAIN)) for cell in make_cells(study, "smoke", [0], {})]
     plan = plan_cells("any", study, "smoke", cells[:1], [SETS], store)
-    words = PlanWords(plan, store, [1], 1)
+    words = PlanView(plan, store, [1], 1)
     assert "unknown" in "".join(words._time_lines())
     speeds = Speeds.read(store)
     work = f"{work_of(cells[0].experiment)} on x86_64"

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from raysweep.engine.journal_listener import Recorder
+from raysweep.engine.events import End
+from raysweep.engine.journal_listener import JournalListener
 from raysweep.pipeline import FitEvent, Sets, Task, build, plan_tasks
 from raysweep.pipeline.run import run_task
 from raysweep.pipeline.stage import Stage
@@ -42,10 +43,10 @@ class Launch:
         self.server, self.plan = server, plan_of(server, arms, study)
         with closing(Journal(tmp_path / f"{study}-{name}.jsonl")) as journal:
             publisher = SimpleNamespace(wake=lambda: None)
-            self.recorder = Recorder(self.plan, name, "here", {}, journal, publisher)
-            self.recorder.launched({})
+            self.recorder = JournalListener(study, name, "here", journal, publisher)
+            self.recorder.launched({}, {}, self.plan)
             killed = any(self._killed(task, kill) for task in self.plan.tasks)
-            self.recorder.ended("KILLED" if killed else "FINISHED")
+            self.recorder.finished("KILLED" if killed else "FINISHED")
             for _ in publish(journal, server.writer):
                 pass
 
@@ -65,7 +66,7 @@ class Launch:
             run_task(cell.experiment, Sets(A), task.key, task.keep, self.server.store, report=report)
         except Killed:
             return True
-        self.recorder.completed(task)
+        self.recorder.ended(task, End("complete"))
         return False
 
 
@@ -153,7 +154,9 @@ class TestByHand:
         cells = [Cell(arm, 0, small_joint(), final.key) for arm in study.arms()]
         plan = Plan("s", study, "smoke", cells, A, (), {final.key: final}, frozenset(), (self.task,))
         self.journal = Journal(tmp_path / "j.jsonl")
-        return Recorder(plan, "l", "here", {}, self.journal, SimpleNamespace(wake=lambda: None))
+        recorder = JournalListener("s", "l", "here", self.journal, SimpleNamespace(wake=lambda: None))
+        recorder.launched({}, {}, plan)
+        return recorder
 
     def key(self, epoch):
         return self.keys[epoch]
@@ -171,7 +174,7 @@ class TestByHand:
         self.epoch(recorder, 1, replayed=True)
         for number in (2, 3, 4):
             self.epoch(recorder, number)
-        recorder.completed(self.task)
+        recorder.ended(self.task, End("complete"))
         assert self.told() == [("start", "1-2"), ("complete", "1")]
 
     def test_a_process_that_died_and_tells_its_own_epochs_again(self, tmp_path):
@@ -184,7 +187,7 @@ class TestByHand:
         self.epoch(recorder, 2, replayed=True)
         self.epoch(recorder, 3)
         self.epoch(recorder, 4)
-        recorder.completed(self.task)
+        recorder.ended(self.task, End("complete"))
         assert self.told() == [("start", ""), ("start", ""), ("complete", "")]
 
     def test_epochs_that_another_launch_stored_since_the_plan_was_made(self, tmp_path):
@@ -194,12 +197,12 @@ class TestByHand:
         self.epoch(recorder, 2, replayed=True)
         self.epoch(recorder, 3)
         self.epoch(recorder, 4)
-        recorder.completed(self.task)
+        recorder.ended(self.task, End("complete"))
         assert self.told() == [("start", ""), ("complete", "1-2")]
 
     def test_a_cell_that_another_launch_finished(self, tmp_path):
         recorder = self.recorder(tmp_path, makes=[1])
-        recorder.completed(self.task)
+        recorder.ended(self.task, End("complete"))
         assert self.told() == [("complete", "all")]
 
     def test_only_the_model_is_left_to_score(self, tmp_path):
@@ -207,5 +210,5 @@ class TestByHand:
         recorder.started(self.task)
         for number in (1, 2, 3, 4):
             self.epoch(recorder, number, replayed=True)
-        recorder.completed(self.task)
+        recorder.ended(self.task, End("complete"))
         assert self.told() == [("start", "1-4"), ("start", "all"), ("complete", "1-4"), ("complete", "all")]

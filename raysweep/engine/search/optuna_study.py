@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 
@@ -21,7 +21,7 @@ from raysweep.study import Budget, Choice, IntUniform, LogUniform, Range
 from raysweep.study.search_plan import SearchArm
 
 from .sampler import make_pruner, make_sampler
-from .storage import SIGNATURE
+from .storage import SIGNATURE, check_same
 
 LAUNCH, START, GOES_ON = "raysweep.launch", "raysweep.start", "raysweep.goes_on"
 SEEN = "raysweep.seen"
@@ -106,7 +106,7 @@ class ArmStudy:
             Trials that a dead one left running are stopped and taken up again.
     """
 
-    def __init__(self, arm: SearchArm, storage: BaseStorage, launch: str, alive: Callable[[str], bool | None]) -> None:
+    def __init__(self, arm: SearchArm, storage: RDBStorage, launch: str, alive: Callable[[str], bool | None]) -> None:
         self.arm, self.launch, self.alive = arm, launch, alive
         search = arm.search
         self.pruner = make_pruner(arm)
@@ -118,6 +118,7 @@ class ArmStudy:
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 self.study.set_metric_names([f"validation/{name}" for name in search.objectives])  # for its dashboard
             self.study.set_user_attr(SIGNATURE, arm.signature)
+        check_same(str(storage.url), arm, self.study.user_attrs[SIGNATURE])  # it may have come since the plan was made
         modes = ["max" if direction == "maximize" else "min" for direction in search.directions]
         single = len(modes) == 1
         self.tune = OptunaSearch(

@@ -48,7 +48,7 @@ def existing_storage(url: str, arms: Sequence[SearchArm]) -> Iterator[RDBStorage
         for study in optuna.get_all_study_summaries(storage, include_best_trial=False):
             for arm in arms:
                 if arm.name == study.study_name:
-                    _check_same(url, arm, study.user_attrs.get(SIGNATURE))
+                    check_same(url, arm, study.user_attrs.get(SIGNATURE))
         yield storage
     finally:
         storage.engine.dispose()
@@ -89,7 +89,8 @@ def _tables(url: str) -> set[str]:
         ) from None
 
 
-def _check_same(url: str, arm: SearchArm, signature: Mapping[str, Any] | None) -> None:
+def check_same(url: str, arm: SearchArm, signature: Mapping[str, Any] | None) -> None:
+    """Raises UserError unless the study of an arm's name has its signature. `signature`: what the study has."""
     advice = f"name another storage, or remove it: optuna delete-study --storage {url} --study-name '{arm.name}'"
     if signature is None:
         raise UserError(f"the Optuna storage {url} has a study {arm.name!r} that is not a search of raysweep; {advice}")

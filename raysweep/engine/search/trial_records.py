@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raysweep.core.errors import UserError
+from raysweep.engine.events import Listener, SearchTrial, WorkItem
 from raysweep.pipeline import Known, build_validation, load_sets
 from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
@@ -13,12 +14,10 @@ from raysweep.study.identity import used_sets
 from raysweep.study.launch_records import write_trials
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .dispatcher import SearchListener, SearchTrial
-
 Tried = Callable[[], Sequence[tuple[SearchArm, int, Mapping[str, Any]]]]
 
 
-class Memory(SearchListener):
+class TrialRecords(Listener):
     """Writes the record of all trials whenever one begins, so that `--gc` spares them if the launch is killed.
 
     Args:
@@ -30,8 +29,9 @@ class Memory(SearchListener):
         self._stages: dict[tuple[str, int], Stage | None] = {}
         self._known = Known()
 
-    def started(self, trial: SearchTrial) -> None:
-        if (trial.search, trial.number) not in self._stages:
+    def started(self, work: WorkItem) -> None:
+        assert isinstance(work, SearchTrial)
+        if (work.search, work.number) not in self._stages:
             self.write()
 
     def write(self) -> None:

@@ -21,8 +21,7 @@ from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.models.backbones import weights_checksum
 from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
 from raysweep.pipeline.key_fields import key_fields
-from raysweep.pipeline.known import Known
-from raysweep.pipeline.stage import Stage
+from raysweep.pipeline.stage import Known, Stage
 from raysweep.training import EpochResult, Trainer, TrainingPart, load_checkpoint, save_checkpoint
 from raysweep.training.selection import check_metric, watched
 

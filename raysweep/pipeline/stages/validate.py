@@ -15,9 +15,8 @@ from raysweep.metrics.compute import confusion, one_class_only
 from raysweep.pipeline.datasets import Sets
 from raysweep.pipeline.execution import Context
 from raysweep.pipeline.key_fields import key_fields
-from raysweep.pipeline.known import Known
 from raysweep.pipeline.methods import build
-from raysweep.pipeline.stage import Stage
+from raysweep.pipeline.stage import Known, Stage
 from raysweep.training import weights_hash
 
 from .fit import trainer_after

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from raysweep.config.presets import PRESETS
-from raysweep.core.formatting import join_names, split_names
 from raysweep.core.hashing import canonical_json
 from raysweep.core.masking import masked
+from raysweep.core.parsing import join_names, split_names
 from raysweep.report.formatting import listed, plural
 from raysweep.report.results.records import StudyRecord
 from raysweep.study.cells import PATHS

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from raysweep.engine.dispatcher import Handout, Listener
+from raysweep.config.experiment import Experiment
+from raysweep.engine.events import Listener
+from raysweep.engine.task_dispatcher import TaskDispatcher
 from raysweep.pipeline import FitEvent, Task
 from raysweep.pipeline.stage import Stage
 from raysweep.scheduling.queue import TaskQueue
@@ -20,17 +22,12 @@ class Heard(Listener):
     def __init__(self):
         self.words = []
 
-    def completed(self, task, elsewhere=False):
-        self.words.append(("completed", name(task)))
+    def ended(self, work, end):
+        cause = (end.cause,) if end.cause else ()
+        self.words.append((end.state, name(work), *cause))
 
-    def failed(self, task, cause):
-        self.words.append(("failed", name(task), cause))
-
-    def waiting(self, task, holder):
-        self.words.append(("waiting", name(task)))
-
-    def given_back(self, task):
-        self.words.append(("given back", name(task)))
+    def waiting(self, work, holder):
+        self.words.append(("waiting", name(work)))
 
 
 def make_task(title, *needs):
@@ -50,23 +47,28 @@ TASKS = [SHARED, LEFT, RIGHT, ALONE]
 
 
 class Side:
-    """One launch: a hand-out with its own leases on a store, and a clock that it turns itself."""
+    """One launch: a dispatcher with its own leases on a store, and a clock that it turns itself."""
 
     def __init__(self, store, owner, tasks=TASKS, noted=None):
         cells = {key: [] for task in tasks for key in task.cells}
-        plan = SimpleNamespace(tasks=tasks, by_key=cells, noted=noted or {})
+        experiment = Experiment()
+        plan = SimpleNamespace(tasks=tasks, by_key=cells, noted=noted or {}, experiment_of=lambda task: experiment)
         self.heard, self.now = Heard(), 0.0
         self.leases = Leases(store, owner)
         self.store = store
-        self.handout = Handout(plan, TaskQueue(tasks), store, self.leases, self.heard, clock=lambda: self.now)
+        self.dispatcher = TaskDispatcher(plan, TaskQueue(tasks), store, self.leases, self.heard, clock=lambda: self.now)
+        self.names = {task.key: name(task) for task in tasks}
+        self.count = 0
 
     def take(self):
+        """Names of the tasks of the next trial; trials are called "1", "2", ..."""
         self.now += 10
-        return [name(task) for task in self.handout.next()]
+        self.count += 1
+        return [self.names[given.key] for given in self.dispatcher.next(str(self.count))]
 
     def make(self, task):
         self.store.put(task.key, lambda folder: (folder / "x").write_text("x"), {})
-        self.handout.done(task.key)
+        self.dispatcher.done("", task.key)
 
 
 @pytest.fixture
@@ -81,21 +83,21 @@ class TestOneLaunch:
     def test_hands_out_what_is_ready_and_is_finished_after_the_last(self, sides):
         side = sides[0]
         assert [side.take(), side.take(), side.take()] == [["shared"], ["alone"], []]
-        assert not side.handout.finished
+        assert not side.dispatcher.finished
         side.make(SHARED)
         assert [side.take(), side.take(), side.take()] == [["left"], ["right"], []]
         for task in (LEFT, RIGHT, ALONE):
-            assert not side.handout.finished
+            assert not side.dispatcher.finished
             side.make(task)
-        assert side.handout.finished
-        assert side.handout.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
-        assert side.handout.outcome.elsewhere == 0
+        assert side.dispatcher.finished
+        assert side.dispatcher.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
+        assert side.dispatcher.outcome.elsewhere == 0
 
     def test_a_failure_is_remembered_for_the_cells_it_takes_along_and_for_nothing_else(self, sides):
         side = sides[0]
         side.take()
-        side.handout.failed(SHARED.key, "DegenerateLoss: NaN")
-        assert side.handout.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
+        side.dispatcher.failed("1", "DegenerateLoss: NaN", SHARED.key)
+        assert side.dispatcher.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
         assert side.take() == ["alone"]
         assert [side.store.failure(t.key) is not None for t in TASKS] == [True, True, True, False]
         assert side.store.failure(LEFT.key)["cause"] == "DegenerateLoss: NaN"
@@ -111,8 +113,10 @@ class TestOneLaunch:
         side = Side(sides[0].store, "launch three", [LEFT2 := make_task("l"), RIGHT2 := make_task("r"), make_task("z")])
         given = side.take() + side.take() + side.take()
         assert given == ["l", "r", "z"]
-        side.handout.died([LEFT2.key, RIGHT2.key], "its process died")
-        assert side.heard.words == [("failed", "l", "its process died"), ("given back", "r")]
+        side.dispatcher.trials = {"1": [LEFT2.key, RIGHT2.key], "3": side.dispatcher.trials["3"]}  # as tiny ones travel
+        side.dispatcher.failed("1", "its process died")
+        side.dispatcher.give_back("1")
+        assert side.heard.words == [("failed", "l", "its process died"), ("stopped", "r")]
         assert side.take() == ["r"]
         side.leases.close()
 
@@ -120,25 +124,25 @@ class TestOneLaunch:
         side = sides[0]
         side.take(), side.take()
         side.make(ALONE)
-        side.handout.done(ALONE.key)
-        side.handout.failed(ALONE.key, "no")
-        side.handout.give_back([ALONE.key])
-        assert side.heard.words == [("completed", "alone")]
+        side.dispatcher.done("2", ALONE.key)
+        side.dispatcher.failed("2", "no", ALONE.key)
+        side.dispatcher.give_back("2")
+        assert side.heard.words == [("complete", "alone")]
         assert side.take() == []
 
     def test_after_a_stop_nothing_is_handed_out(self, sides):
         side = sides[0]
-        side.handout.stop("no room left")
+        side.dispatcher.stop("no room left")
         assert side.take() == []
-        assert side.handout.finished
-        assert side.handout.outcome.stopped == "no room left"
+        assert side.dispatcher.finished
+        assert side.dispatcher.outcome.stopped == "no room left"
 
     def test_epochs_count_once_a_piece_and_replayed_ones_not(self, sides):
         side = sides[0]
         for epoch in (1, 2, 3):
             event = FitEvent(f"e{epoch}", "M_A", epoch, 3, {}, replayed=epoch == 1, training="t", until=3)
-            side.handout.epoch(SHARED.key, event)
-        assert side.handout.outcome.trained == {"M_A": (1, 2)}
+            side.dispatcher.epoch("1", SHARED.key, event)
+        assert side.dispatcher.outcome.trained == {"M_A": (1, 2)}
 
 
 class TestTwoLaunches:
@@ -148,7 +152,7 @@ class TestTwoLaunches:
         assert two.take() == ["alone"]
         assert two.heard.words == [("waiting", "shared")]
         assert two.take() == []
-        assert not two.handout.finished
+        assert not two.dispatcher.finished
 
     def test_what_one_has_made_the_other_need_not_make(self, sides):
         one, two = sides
@@ -158,10 +162,10 @@ class TestTwoLaunches:
         assert two.take() == ["right"]  # seen in the store, by a look at what was set aside
         one.make(LEFT), two.make(RIGHT), two.make(ALONE)
         assert [one.take(), two.take()] == [[], []]
-        assert one.handout.finished
-        assert two.handout.finished
-        assert one.handout.outcome.completed == two.handout.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
-        assert (one.handout.outcome.elsewhere, two.handout.outcome.elsewhere) == (2, 2)
+        assert one.dispatcher.finished
+        assert two.dispatcher.finished
+        assert one.dispatcher.outcome.completed == two.dispatcher.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
+        assert (one.dispatcher.outcome.elsewhere, two.dispatcher.outcome.elsewhere) == (2, 2)
 
     def test_what_the_other_gave_up_is_taken_over(self, sides):
         one, two = sides
@@ -172,10 +176,10 @@ class TestTwoLaunches:
     def test_what_failed_there_fails_here_without_another_try(self, sides):
         one, two = sides
         one.take(), two.take()
-        one.handout.failed(SHARED.key, "DegenerateLoss: NaN")
+        one.dispatcher.failed("1", "DegenerateLoss: NaN", SHARED.key)
         two.take()
         assert ("failed", "shared", "DegenerateLoss: NaN") in two.heard.words
-        assert two.handout.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
+        assert two.dispatcher.outcome.failed == dict.fromkeys((LEFT.key, RIGHT.key), "DegenerateLoss: NaN")
 
     @pytest.mark.parametrize("ahead", [-86400.0, 600.0, 86400.0])
     def test_what_failed_before_is_tried_again_whatever_its_clock_said(self, tmp_path, ahead):
@@ -185,7 +189,7 @@ class TestTwoLaunches:
         side = Side(store, "launch three", noted={SHARED.key: facts})
         assert side.take() == ["shared"]
         side.make(SHARED)
-        assert not side.handout.outcome.failed
+        assert not side.dispatcher.outcome.failed
         side.leases.close()
 
     @pytest.mark.parametrize("ahead", [-86400.0, 86400.0])
@@ -194,8 +198,8 @@ class TestTwoLaunches:
         one.take(), two.take()
         now = time.time()
         with monkeypatch.context() as patch:
-            patch.setattr("raysweep.engine.dispatcher.time.time", lambda: now + ahead)
-            one.handout.failed(SHARED.key, "DegenerateLoss: NaN")
+            patch.setattr("raysweep.engine.task_dispatcher.time.time", lambda: now + ahead)
+            one.dispatcher.failed("1", "DegenerateLoss: NaN", SHARED.key)
         two.take()
         assert ("failed", "shared", "DegenerateLoss: NaN") in two.heard.words
 
@@ -204,4 +208,4 @@ class TestTwoLaunches:
         assert [one.take(), one.take()] == [["shared"], ["alone"]]
         one.make(SHARED), one.make(ALONE)
         assert two.take() == ["left"]
-        assert ("completed", "alone") in two.heard.words or two.take() == ["right"]
+        assert ("complete", "alone") in two.heard.words or two.take() == ["right"]

@@ -1,24 +1,26 @@
-"""Which trial runs next, and what became of it: all arms' searches of one launch. Knows no cluster.
-
-Tune's searcher asks here for work, Tune's callbacks tell here what happens, and a listener hears of it in the end.
-"""
+"""Dispatches the trials of all arms' searches: which runs next, what is known already, and what becomes of each."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import optuna
+from sqlalchemy.exc import SQLAlchemyError
 
 from raysweep.config.experiment import Experiment
-from raysweep.core.errors import UserError
-from raysweep.engine.interrupt import Fault
-from raysweep.pipeline import CellResult, FitEvent, build_validation, load_sets
+from raysweep.core.errors import UserError, describe
+from raysweep.engine.dispatcher import Assignment, Dispatcher, Outcome
+from raysweep.engine.events import End, Listener, SearchTrial
+from raysweep.pipeline import CellResult, FitEvent, build_validation, load_sets, plan_tasks
+from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
 from raysweep.study.search_plan import SearchArm, SearchPlan
 
-from .optuna_study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, ProposedPoint
+from .optuna_study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, Found, ProposedPoint
 
 LOOK_EVERY = 2.0
 """Seconds between looks at what other launches do on the same storage."""
@@ -26,57 +28,53 @@ LOOK_EVERY = 2.0
 NOTE_EVERY = 10.0
 """Seconds between notes of how long a trial has taken so far."""
 
-
-@dataclass(frozen=True)
-class SearchTrial:
-    """A trial, for listeners. `search`: name of the Optuna study; `key` of the stage that gives its scores, empty for
-    a point that no Experiment can be; `point`: what was searched; `config`: the whole experiment."""
-
-    search: str
-    number: int
-    arm: str
-    coordinates: Mapping[str, str]
-    replicate: int
-    key: str
-    point: Mapping[str, Any]
-    config: Mapping[str, Any]
+STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
 
-class SearchListener:
-    """Whoever wants to know what happens to trials: the display, the journal. Each takes what it needs."""
+@dataclass
+class SearchOutcome(Outcome):
+    """How the search of a launch ended.
 
-    def started(self, trial: SearchTrial) -> None:
-        """It begins, or goes on after it was stopped."""
+    `found`: by name of the arm. `failed`: arms without a single complete trial, and why, in a sentence.
+    """
 
-    def epoch(self, trial: SearchTrial, epoch: int, metrics: Mapping[str, float]) -> None:
-        """An epoch of its own curve."""
+    found: dict[str, Found] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
-    def trained(self, experiment: Experiment, event: FitEvent) -> None:
-        """An epoch of any model of a trial, told or told again: for whoever measures speeds."""
+    @property
+    def points(self) -> dict[str, dict[str, Any]]:
+        """What `Study.tuned` takes."""
+        return {arm: found.point for arm, found in self.found.items() if found.number is not None}
 
-    def ended(self, trial: SearchTrial, state: str, scores: Mapping[str, float], seconds: float, cause: str) -> None:
-        """`state`: complete, pruned, failed or stopped; `scores`: `validation/<name>`; `seconds` on devices."""
-
-    def stopping(self) -> None:
-        """Ctrl-C: what runs ends after its epoch."""
+    def describe(self) -> dict[str, Any]:
+        """What `SearchPlan.describe` takes."""
+        return {arm: found.describe() for arm, found in self.found.items()}
 
 
 @dataclass
 class Running:
-    """A trial on its way. `seconds` on devices so far; `lost_seconds`: of processes of it that died."""
+    """A trial on its way. `final`: the stage that gives its scores, None for a point that no Experiment can be;
+    `seconds` on devices so far; `lost_seconds`: of processes of it that died."""
 
     study: ArmStudy
     asked: ProposedPoint
     trial: SearchTrial
-    experiment: Experiment
+    final: Stage | None = None
     began: bool = False
     pruned: bool = False
     result: Mapping[str, float] | None = None
     cause: str = ""
     seconds: float = 0.0
     lost_seconds: float = 0.0
-    told: set[int] = field(default_factory=set)
     noted: float = -math.inf
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.trial.experiment
+
+    def is_own(self, event: FitEvent) -> bool:
+        """Whether an epoch is of the trial's own curve."""
+        return event.training == self.trial.model
 
     @property
     def score(self) -> str:
@@ -84,40 +82,40 @@ class Running:
         return f"val/{self.study.arm.search.objectives[0]}"
 
 
-class Desk:
+class TrialDispatcher(Dispatcher):
     """Hands out trials, round by round over the arms, and answers at once what is known already.
 
     Args:
         devices: of one trial; its seconds count that often.
-        remember: told of curves that did not run here (arm, a name, score by epoch), for whoever stops trials early.
+        remember: called for curves that did not run here (arm, a name, score by epoch), for whoever stops trials early.
     """
+
+    unusable: ClassVar[tuple[type[Exception], ...]] = STORAGE_ERRORS
 
     def __init__(
         self,
         plan: SearchPlan,
         studies: Sequence[ArmStudy],
         store: Store,
-        listener: SearchListener,
+        listener: Listener,
         devices: int = 1,
         remember: Callable[[SearchArm, str, Mapping[int, float]], None] = lambda arm, name, curve: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan, self.studies, self.store, self.listener = plan, list(studies), store, listener
         self.devices, self.remember, self.clock = devices, remember, clock
-        self.running: dict[str, Running] = {}  # by Tune's id of the trial
+        self.outcome: SearchOutcome = SearchOutcome()
+        self.trials: dict[str, Running] = {}
         self.parked: dict[str, list[Running]] = {}  # by key: twins of a running trial
-        self.fault = Fault(self.stop)
-        self.stopping = False
-        self.stopped = ""
         self._looked = -LOOK_EVERY
         self._elsewhere = 0
 
     @property
     def finished(self) -> bool:
-        """Nothing will ever be handed out again: budgets are spent, and nobody might leave a trial behind."""
+        """Budgets are spent, and nobody might leave a trial behind."""
         if self.stopping:
             return True
-        idle = not self.running and not self._elsewhere
+        idle = not self.trials and not self._elsewhere
         return idle and all(study.is_spent(self.plan.budget) for study in self.studies)
 
     def prepare(self) -> None:
@@ -127,27 +125,22 @@ class Desk:
             for number, curve in study.curves().items():
                 self.remember(study.arm, f"{study.arm.name}-{number}", curve)
 
-    def next(self, trial_id: str) -> Running | None:
-        """A trial to run now; None when there is none at the moment."""
+    def next(self, trial_id: str) -> list[Assignment]:
+        """A trial to run now; none when there is none at the moment."""
         self._look_elsewhere()
         for _ in range(len(self.studies)):
             if self.stopping:
-                return None
+                return []
             study = self.studies.pop(0)
             self.studies.append(study)
             running = self._from(study)
             if running is not None:
-                self.running[trial_id] = running
-                return running
-        return None
+                self.trials[trial_id] = running
+                return [self._assignment(running)]
+        return []
 
-    def stop(self, reason: str = "") -> None:
-        """Hand out nothing more. `reason` is kept when there is one."""
-        self.stopping = True
-        self.stopped = self.stopped or reason
-
-    def began(self, trial_id: str) -> None:
-        running = self.running[trial_id]
+    def started(self, trial_id: str, key: str) -> None:
+        running = self.trials[trial_id]
         running.lost_seconds += running.seconds  # of a process that died before
         running.seconds = 0.0
         self._note_seen(running)
@@ -155,33 +148,30 @@ class Desk:
             running.began = True
             self.listener.started(running.trial)
 
-    def epoch(self, trial_id: str, event: FitEvent, seconds: float, own: bool = True) -> None:
-        """An epoch of a trial; of its own curve each is passed on once. `own`: no epoch of a model made on the way."""
-        running = self.running[trial_id]
+    def epoch(self, trial_id: str, key: str, event: FitEvent, seconds: float) -> None:
+        running = self.trials[trial_id]
         running.seconds = seconds * self.devices
         if self.clock() - running.noted >= NOTE_EVERY:
             self._note_seen(running)
-        self.listener.trained(running.experiment, event)
-        if own and event.epoch not in running.told:
-            running.told.add(event.epoch)
-            self.listener.epoch(running.trial, event.epoch, event.metrics)
+        self.listener.epoch(running.trial, event)
 
-    def done(self, trial_id: str, scores: Mapping[str, float], seconds: float) -> None:
-        running = self.running[trial_id]
+    def done(self, trial_id: str, key: str, seconds: float, scores: Mapping[str, float]) -> None:
+        running = self.trials[trial_id]
         running.result, running.seconds = scores, seconds * self.devices
 
-    def failed(self, trial_id: str, cause: str, seconds: float | None = None) -> None:
-        """`seconds`: since the process began with it; None when that is not known."""
-        running = self.running[trial_id]
+    def failed(self, trial_id: str, cause: str, key: str = "", seconds: float | None = None) -> None:
+        running = self.trials[trial_id]
         running.cause = cause
         running.seconds = running.seconds if seconds is None else seconds * self.devices
 
-    def ended(self, trial_id: str) -> None:
-        """The process has left the trial: tell Optuna and the listener how it went."""
-        running = self.running.pop(trial_id)
+    def give_back(self, trial_id: str) -> None:
+        """Tells Optuna and the listener how the trial went; one without an end is queued again."""
+        running = self.trials.pop(trial_id, None)
+        if running is None:
+            return
         running.seconds += running.lost_seconds
         if running.asked.taken:
-            self.listener.ended(running.trial, "stopped", {}, running.seconds, "another launch has taken it up")
+            self._ended(running, End("stopped", "another launch has taken it up"))
         elif running.result is not None:
             self._complete(running, running.result)
         elif running.cause:
@@ -193,11 +183,23 @@ class Desk:
         for twin in self.parked.pop(running.trial.key, ()):
             self._answer_twin(twin, running)
 
-    def interrupted(self) -> None:
-        """Everything ends now: what runs is put back, for the next launch to take up."""
+    def close(self) -> None:
+        """A storage that cannot be used any more is left as it is: the next launch puts back what runs."""
         self.stop()
-        for trial_id in list(self.running):
-            self.ended(trial_id)
+        for trial_id in list(self.trials):
+            try:
+                self.give_back(trial_id)
+            except (OSError, *STORAGE_ERRORS):
+                return
+
+    def unusable_reason(self, error: Exception) -> str:
+        return f"the Optuna storage cannot be used: {describe(error)}"
+
+    def _assignment(self, running: Running) -> Assignment:
+        """Epochs where other trials may part from this one are kept: where an extra set joins first, for one."""
+        assert running.final is not None
+        keep = {key for task in plan_tasks([running.final], self.store) for key in task.keep}
+        return Assignment(running.trial.key, sorted(keep), running.experiment.model_dump(), validates=True)
 
     def _look_elsewhere(self) -> None:
         """Trials that other launches run on this storage: those of dead ones are queued again."""
@@ -207,7 +209,8 @@ class Desk:
         for study in self.studies:
             for left in study.adopt():
                 trial = self._described(study, left.number, left.params, left.user_attrs.get(KEY, ""))
-                self.listener.ended(trial, "stopped", {}, left.user_attrs.get(SECONDS, 0.0), "its launch died")
+                seconds = left.user_attrs.get(SECONDS, 0.0)
+                self.listener.ended(trial, End("stopped", "its launch died", seconds=seconds))
         self._elsewhere = sum(study.elsewhere() for study in self.studies)
 
     def _from(self, study: ArmStudy) -> Running | None:
@@ -217,7 +220,7 @@ class Desk:
             running = self._understood(study, asked)
             if running is None or self._known(running):
                 continue
-            if any(other.trial.key == running.trial.key for other in self.running.values()):
+            if any(other.trial.key == running.trial.key for other in self.trials.values()):
                 self.parked.setdefault(running.trial.key, []).append(running)
                 continue
             return running
@@ -227,16 +230,15 @@ class Desk:
         """What is to be trained; a point that cannot be is failed at once."""
         try:
             experiment = study.arm.at(asked.point)
-            key = build_validation(experiment, load_sets(experiment, self.plan.cache)).key
+            final = build_validation(experiment, load_sets(experiment, self.plan.cache))
         except UserError as error:
             trial = self._described(study, asked.number, asked.point, "")
-            running = Running(study, asked, trial, study.arm.cell.experiment)
             self.listener.started(trial)
-            self._fail(running, str(error))
+            self._fail(Running(study, asked, trial), str(error))
             return None
-        study.note(asked, KEY, key)
-        trial = self._described(study, asked.number, asked.point, key)
-        return Running(study, asked, trial, experiment)
+        study.note(asked, KEY, final.key)
+        trial = self._described(study, asked.number, asked.point, final.key)
+        return Running(study, asked, replace(trial, model=final.inputs["model"].key), final)
 
     def _known(self, running: Running) -> bool:
         """Whether the store or an earlier trial has the answer; then it is told."""
@@ -261,7 +263,7 @@ class Desk:
         """A trial whose scores the store has: its whole curve at once."""
         curve: dict[int, float] = {}
         for epoch, metrics in enumerate(result.history, 1):
-            self.listener.epoch(running.trial, epoch, metrics)
+            self.listener.epoch(running.trial, self._replayed(running, epoch, metrics))
             if running.score in metrics:
                 curve[epoch] = metrics[running.score]
                 running.study.report(running.asked, epoch, metrics[running.score])
@@ -287,21 +289,34 @@ class Desk:
             return
         self._note_seconds(running)
         running.study.complete(running.asked, named)
-        self.listener.ended(running.trial, "complete", named, running.seconds, "")
+        self._ended(running, End("complete", scores=named))
 
     def _prune(self, running: Running) -> None:
         self._note_seconds(running)
         running.study.prune(running.asked)
-        self.listener.ended(running.trial, "pruned", {}, running.seconds, "")
+        self._ended(running, End("pruned"))
 
     def _fail(self, running: Running, cause: str) -> None:
         self._note_seconds(running)
         running.study.fail(running.asked, cause)
-        self.listener.ended(running.trial, "failed", {}, running.seconds, cause)
+        self._ended(running, End("failed", cause))
 
     def _put_back(self, running: Running) -> None:
         running.study.put_back(running.asked.number, running.asked.point)
-        self.listener.ended(running.trial, "stopped", {}, running.seconds, "")
+        self._ended(running, End("stopped"))
+
+    def _ended(self, running: Running, end: End) -> None:
+        self.listener.ended(running.trial, replace(end, seconds=running.seconds))
+
+    @staticmethod
+    def _replayed(running: Running, epoch: int, metrics: Mapping[str, float]) -> FitEvent:
+        """An epoch of a trial whose scores the store has."""
+        assert running.final is not None
+        model = running.final.inputs["model"]
+        epochs = model.aside["epoch"]
+        return FitEvent(
+            "", model.aside["title"], epoch, epochs, metrics, replayed=True, training=model.key, until=epochs
+        )
 
     def _note_seen(self, running: Running) -> None:
         """The trial lives, and what it has cost so far: what a launch that dies has spent."""
@@ -316,11 +331,9 @@ class Desk:
     @staticmethod
     def _described(study: ArmStudy, number: int, point: Mapping[str, Any], key: str) -> SearchTrial:
         cell = study.arm.cell
-        arm = cell.arm
         try:
-            config = study.arm.at(point).with_replicate(cell.replicate).model_dump()
+            experiment = study.arm.at(point).with_replicate(cell.replicate)
         except UserError:
-            config = cell.experiment.model_dump()
-        return SearchTrial(
-            study.arm.name, number, arm.name, dict(arm.coordinates), cell.replicate, key, dict(point), config
-        )
+            experiment = cell.experiment
+        place = (cell.arm.name, dict(cell.arm.coordinates), cell.replicate)
+        return SearchTrial(study.arm.name, number, *place, key, dict(point), experiment)

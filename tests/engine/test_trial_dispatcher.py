@@ -5,10 +5,12 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from raysweep.config.experiment import Experiment
 from raysweep.engine.search.optuna_study import STILL_SECONDS, UNSEEN_SECONDS, summary
 from raysweep.pipeline import Sets
+from raysweep.store.unusable import StoreUnusable
 from raysweep.study import Choice, LogUniform, Search, Uniform
 from tests.conftest import make_squares
 from tests.engine.search_driver import EPOCHS, Launch, formula, make_arm
@@ -25,7 +27,7 @@ TWO_POINTS = {"labels.method": Choice(["euclidean", "gaussian"])}
 @pytest.fixture(autouse=True)
 def small_sets(monkeypatch):
     sets = Sets(make_squares(40, 16))
-    monkeypatch.setattr("raysweep.engine.search.dispatcher.load_sets", lambda experiment, cache: sets)
+    monkeypatch.setattr("raysweep.engine.search.trial_dispatcher.load_sets", lambda experiment, cache: sets)
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_a_search_that_is_stopped_and_goes_on_finds_what_an_undisturbed_one_find
     first.train(trial, running, epochs=0 if search.stopper else 3)
     second = launch(make_arm(search), name="two", trials=trials).run(until=2)
     second.next()
-    second.desk.interrupted()  # Ctrl-C twice
+    second.dispatcher.close()  # Ctrl-C twice
     third = launch(make_arm(search), name="three", trials=trials).run()
     assert third.counted() == whole.counted()
     states = [state for state, _, _ in third.counted()]
@@ -86,7 +88,7 @@ def test_what_a_living_launch_runs_is_left_alone(launch):
     assert beside.trial.point != running.trial.point
     assert second.train(other, beside)
     assert first.train(trial, running)
-    assert second.desk.finished is False
+    assert second.dispatcher.finished is False
     states = [trial.state.name for trial in first.trials()]
     assert states == ["COMPLETE", "COMPLETE"]
 
@@ -99,14 +101,14 @@ def test_a_launch_waits_for_the_last_trial_of_another_and_takes_it_over_when_tha
     second = launch(make_arm(search), trials=2, name="second", living=living)
     second.train(*second.next())
     assert second.next()[1] is None
-    assert not second.desk.finished
+    assert not second.dispatcher.finished
     living.discard("first")
     last, taken = second.next()
     assert taken.trial.point == running.trial.point
     assert taken.trial.key == running.trial.key
     second.train(last, taken)
     assert second.next()[1] is None
-    assert second.desk.finished
+    assert second.dispatcher.finished
     assert second.heard.of("stopped") == [("stopped", "", 0)]
     assert not first.train(trial, running, epochs=3)  # it was only frozen: its trial is not its own any more
     assert first.heard.of("stopped") == [("stopped", "", 0)]
@@ -139,17 +141,17 @@ def test_a_search_limited_by_hours_alone_ends_when_nothing_new_is_left(launch, m
     assert ended.next()[1] is None  # both points run: what is proposed now waits for them, and not for ever
     ended.train(trial, running)
     ended.train(other, beside)
-    assert ended.run().desk.finished
+    assert ended.run().dispatcher.finished
     found = summary(ended.studies[0].study)
     assert found.device_seconds == 8.0
-    assert found.is_spent(ended.desk.plan.budget)
+    assert found.is_spent(ended.dispatcher.plan.budget)
 
 
 def test_a_failed_trial_costs_its_seconds(launch):
     ended = launch(make_arm(Search(space=NUMBERS)), trials=1, devices=2)
     trial, _ = ended.next()
-    ended.desk.failed(trial.trial_id, "no memory", seconds=5.0)
-    ended.desk.ended(trial.trial_id)
+    ended.dispatcher.failed(trial.trial_id, "no memory", seconds=5.0)
+    ended.dispatcher.give_back(trial.trial_id)
     found = summary(ended.studies[0].study)
     assert (found.device_seconds, found.first_cause) == (10.0, "no memory")
 
@@ -158,8 +160,8 @@ def test_failed_points_are_tried_again_when_asked(launch):
     search = Search(space=NUMBERS, stopper=None)
     failed = launch(make_arm(search), trials=3)
     for trial, _ in [failed.next() for _ in range(3)]:
-        failed.desk.failed(trial.trial_id, "no memory", seconds=1.0)
-        failed.desk.ended(trial.trial_id)
+        failed.dispatcher.failed(trial.trial_id, "no memory", seconds=1.0)
+        failed.dispatcher.give_back(trial.trial_id)
     assert launch(make_arm(search), trials=3, name="as before").run().count == 1  # nothing left to try
     again = launch(make_arm(search), trials=3, name="again")
     assert again.studies[0].retry() == 3
@@ -176,7 +178,7 @@ def test_a_trial_of_a_launch_on_another_store_is_left_alone_until_it_is_silent(l
     first.next()
     second = launch(make_arm(search), name="here", trials=1, alive=lambda launch: None)
     assert second.next()[1] is None
-    assert not second.desk.finished
+    assert not second.dispatcher.finished
     start = time.monotonic()
     for hours, seconds, taken in [
         (2, 0, False),
@@ -194,21 +196,22 @@ def test_a_trial_of_a_launch_on_another_store_is_left_alone_until_it_is_silent(l
 
 def test_a_score_that_is_missing_fails_the_trial(launch):
     ended = launch(make_arm(Search(space=NUMBERS)), trials=1)
-    trial, _ = ended.next()
-    ended.desk.done(trial.trial_id, {"validation/accuracy": 0.5}, seconds=1.0)
-    ended.desk.ended(trial.trial_id)
+    trial, running = ended.next()
+    ended.dispatcher.done(trial.trial_id, running.trial.key, 1.0, {"validation/accuracy": 0.5})
+    ended.dispatcher.give_back(trial.trial_id)
     assert summary(ended.studies[0].study).first_cause == "validation/macro_f1 is not to be had"
 
 
-def test_the_first_exception_of_a_callback_is_kept_and_ends_the_search(launch):
+def test_a_storage_that_cannot_be_used_stops_the_launch_and_says_so(launch):
     ended = launch(make_arm(Search(space=NUMBERS)))
-    for error in (RuntimeError("first"), KeyError("second")):
-        with ended.desk.fault.kept():
+    for error in (OperationalError("SELECT 1", {}, Exception("disk I/O error")), StoreUnusable("second")):
+        with ended.dispatcher.stops_when_unusable():
             raise error
     assert ended.next()[1] is None
-    assert ended.desk.finished
-    with pytest.raises(RuntimeError, match="first"):
-        ended.desk.fault.check()
+    assert ended.dispatcher.finished
+    assert ended.dispatcher.outcome.stopped.startswith("the Optuna storage cannot be used: ")
+    with pytest.raises(KeyError), ended.dispatcher.stops_when_unusable():
+        raise KeyError("a fault of ours")
 
 
 def test_the_start_points_come_first_and_every_arm_has_its_turn(launch):
@@ -247,7 +250,7 @@ def test_a_twin_of_a_running_trial_waits_for_it(launch):
     ended.train(*first)
     ended.train(*second)
     assert ended.next()[1] is None
-    assert ended.desk.finished
+    assert ended.dispatcher.finished
     assert [state for state, *_ in ended.counted()] == ["COMPLETE"] * 6
 
 
@@ -287,11 +290,11 @@ def test_a_process_that_died_costs_its_seconds_too(launch):
     ended = launch(make_arm(Search(space=NUMBERS, stopper=None)), trials=1)
     trial, running = ended.next()
     ended.train(trial, running, epochs=3)
-    ended.desk.began(trial.trial_id)  # Tune starts it again
+    ended.dispatcher.started(trial.trial_id, running.trial.key)  # Tune starts it again
     ended.train(trial, running)
     assert summary(ended.studies[0].study).device_seconds == 7.0
     assert len(ended.heard.of("started")) == 1
-    assert [word[3] for word in ended.heard.of("epoch")] == list(range(1, EPOCHS + 1))
+    assert [word[3] for word in ended.heard.of("epoch")] == [1, 2, 3, *range(1, EPOCHS + 1)]
 
 
 def test_of_several_objectives_the_best_in_the_first_on_the_front_is_found(launch):

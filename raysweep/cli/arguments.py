@@ -1,0 +1,82 @@
+"""What all commands share: words of the command line as values, and how a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from raysweep.core.errors import UserError
+
+
+def parse_assignment(option: str, text: str) -> tuple[str, str]:
+    """FIELD=VALUE as (field, value).
+
+    >>> parse_assignment("--set", "train.epochs=5")
+    ('train.epochs', '5')
+    """
+    name, separator, value = text.partition("=")
+    if not separator or not name.strip() or not value.strip():
+        raise UserError(f"{option} expects FIELD=VALUE, but got {text!r}")
+    return name.strip(), value.strip()
+
+
+def parse_seeds(text: str) -> range:
+    """Replicate numbers: "3" is 0, 1, 2; "100:105" is 100 to 104.
+
+    >>> list(parse_seeds("100:103"))
+    [100, 101, 102]
+    """
+    first, separator, last = text.partition(":")
+    try:
+        numbers = range(int(first), int(last)) if separator else range(int(first))
+    except ValueError:
+        numbers = range(0)
+    if not numbers or numbers.start < 0:
+        raise UserError(f"--seeds expects a count such as 3, or a range such as 100:105, but got {text!r}")
+    return numbers
+
+
+def data_folders(sources: Sequence[str]) -> dict[str, str]:
+    """A folder's name for each of several data sets, as their names and paths are given.
+
+    >>> data_folders(["faces", "/data/a/my.csv", "set.1"])
+    {'faces': 'faces', 'my': '/data/a/my.csv', 'set.1': 'set.1'}
+
+    Raises:
+        UserError: one is named twice, by another path perhaps, or two have one name: a table could not tell them apart.
+    """
+    places: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for source in sources:
+        path = Path(source).expanduser()
+        place = str(path.resolve()) if path.exists() else source
+        if place in places:
+            other = f" ({places[place]} is the same)" if places[place] != source else ""
+            raise UserError(f"--on names {source} twice{other}")
+        name = path.resolve().name if path.is_dir() else path.name.removesuffix(".csv")  # a set's name may have a point
+        twin = next((known for known in names if known.casefold() == name.casefold()), None)
+        if twin is not None:
+            raise UserError(
+                f"--on names two data sets called {name!r}, {names[twin]} and {source}: rename one of them, or name "
+                "one at a time"
+            )
+        places[place], names[name] = source, source
+    return names
+
+
+def silence_stdout() -> None:
+    """After a BrokenPipeError: whoever read the output (`| head`) has read enough, and Python must not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def leave(code: int) -> NoReturn:
+    """Exit with this code, also after an interrupt that was answered.
+
+    Python ends by SIGINT itself, whatever exit code it is given, when the interrupt fell into an `exec` of text, as
+    every import of a dataclass has one; a later `exec` makes it forget.
+    """
+    exec("")
+    sys.exit(code)

@@ -1,0 +1,188 @@
+"""The command line of `raysweep run`: its options, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from raysweep.cli.arguments import data_folders, parse_assignment, parse_seeds
+from raysweep.config.presets import PRESETS
+from raysweep.config.values import Word, read_value, split_values
+from raysweep.core.errors import UserError, unknown_name
+from raysweep.study import Study, with_axis
+from raysweep.study.cells import with_fixed
+from raysweep.study.request import Request, make_request
+
+EXAMPLES = """examples:
+  python -m raysweep.run --list
+  python -m raysweep.run ablation_alpha
+  python -m raysweep.run ablation_alpha --on /data/my_faces --seeds 5
+  python -m raysweep.run ablation_alpha --on affectnet morphset --preset paper
+  python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
+  python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
+  python -m raysweep.run search_dcjt --trials 40
+  python -m raysweep.run --status
+  python -m raysweep.run --gc
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m raysweep.run",
+        description="Run a study: train every cell that is not in the store yet, track it in MLflow, print the table.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "study",
+        nargs="?",
+        help="name of a study, or the path of a study file; names are looked up in search_spaces/ of the working "
+        "folder, then among the studies that come with raysweep (see --list)",
+    )
+    _add_looks(made.add_argument_group("instead of training"))
+    _add_study(made.add_argument_group("what is trained"))
+    _add_search(made.add_argument_group("studies with a search"))
+    _add_places(made.add_argument_group("where it runs, and where results go"))
+    return made
+
+
+def _add_looks(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--list", action="store_true", help="list the studies and presets")
+    add("--fields", action="store_true", help="list every field that --set and --axis accept")
+    add("--plan", action="store_true", help="show what would be trained, and how long it would take, and stop")
+    add(
+        "--devices",
+        default="1,8,64",
+        metavar="N,N,...",
+        help="with --plan: numbers of devices to simulate the launch on; default 1,8,64",
+    )
+    add("--status", action="store_true", help="what the store holds, by study, and which launches are running")
+    add("--gc", action="store_true", help="show what no study refers to any more; with --yes, remove it")
+    add("--yes", action="store_true", help="with --gc: really remove")
+
+
+def _add_study(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--preset", default="demo", help="smoke (seconds), demo (minutes on 2 cores), paper (needs a GPU); default demo"
+    )
+    add(
+        "--on",
+        metavar="DATA",
+        nargs="+",
+        help="data set: a name, a folder with one folder an expression, or a CSV file; several: a table for each, "
+        "and one for all",
+    )
+    add(
+        "--option",
+        metavar="K=V",
+        action="append",
+        default=[],
+        help="how a folder or CSV file of --on is read, as for `python -m raysweep.data prepare`; repeatable",
+    )
+    add("--seeds", metavar="N|A:B", help="number of replicates, or a range of replicate numbers such as 100:105")
+    add("--set", metavar="FIELD=VALUE", action="append", default=[], help="set a field for every arm; repeatable")
+    add(
+        "--axis",
+        metavar="FIELD=V,V,...",
+        action="append",
+        default=[],
+        help="replace, narrow or add an axis; a value with a comma stands in quotes; repeatable",
+    )
+    add("--retry-failed", action="store_true", help="try cells again that an earlier launch failed at")
+
+
+def _add_search(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--trials", type=int, metavar="N", help="trials an arm; default by preset")
+    add("--device-hours", type=float, metavar="H", help="stop searching after this much device time an arm")
+    add("--search-storage", metavar="URL", help="Optuna storage; default STORE/optuna.db (SQLite)")
+
+
+def _add_places(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
+    add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
+    add(
+        "--store",
+        default=".raysweep",
+        help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep; default .raysweep",
+    )
+    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
+    add(
+        "--out",
+        metavar="FOLDER",
+        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+    )
+    add("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def requests(asked: argparse.Namespace, name: str, study: Study) -> dict[str, Request]:
+    """What is to be launched: one request a data set, by the folder of its report below the study's ("" for one).
+
+    Raises:
+        UserError: options that make no sense, alone or together.
+    """
+    study = _with_axes(study, asked.axis)
+    if asked.preset not in PRESETS:
+        raise unknown_name("preset", asked.preset, PRESETS)
+    study = study.at(asked.preset)
+    changes = _changes(asked.set, asked.on or [])
+    if asked.option:
+        changes["data.options"] = tuple(asked.option)
+    study, changes = with_fixed(study, changes)
+    replicates = parse_seeds(asked.seeds) if asked.seeds else None
+    if study.search is not None and replicates and ":" not in asked.seeds:
+        first = study.search.replicate + 1  # a count: as many after the one that is searched on
+        replicates = range(first, first + len(replicates))
+    limits = (replicates, asked.trials, asked.device_hours, asked.search_storage, asked.retry_failed)
+    return {
+        label: make_request(name, study, asked.preset, {**changes, **data}, *limits)
+        for label, data in _chosen_data(asked.on or []).items()
+    }
+
+
+def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What each data set changes, by the folder of its report below the study's; "" when there is one report."""
+    if len(sources) > 1:
+        return {name: {"data.source": source} for name, source in data_folders(sources).items()}
+    return {"": {"data.source": sources[0]} if sources else {}}
+
+
+def device_counts(text: str) -> list[int]:
+    """ "1,8,64" as numbers."""
+    counts = [word.strip() for word in text.split(",") if word.strip()]
+    if not counts or not all(count.isdigit() and int(count) for count in counts):
+        raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
+    return [int(count) for count in counts]
+
+
+def _with_axes(study: Study, texts: Sequence[str]) -> Study:
+    """The study with what --axis says, each axis once, by its name or by its field."""
+    changed: set[str] = set()
+    for text in texts:
+        name, separator, values = (part.strip() for part in text.partition("="))
+        if not separator or not name or not values:
+            raise UserError(f"--axis expects FIELD=VALUE,VALUE,..., but got {text!r}")
+        own = next((axis.name for axis in study.axes if name == axis.name or axis.sets(name)), name)
+        if own in changed:
+            raise UserError(f"--axis names {name} twice: put all its values into one")
+        before = {axis.name for axis in study.axes}
+        study = with_axis(study, name, split_values(f"--axis {name}", values))
+        changed |= {own, *({axis.name for axis in study.axes} - before)}
+    return study
+
+
+def _changes(texts: Sequence[str], on: Sequence[str]) -> dict[str, Any]:
+    """What --set sets, by field."""
+    changes: dict[str, Any] = {}
+    for text in texts:
+        path, value = parse_assignment("--set", text)
+        if path in changes:
+            raise UserError(f"--set names {path} twice: leave one of them out")
+        changes[path] = read_value(path, Word(value))
+    if on and "data.source" in changes:
+        raise UserError(f"--on and --set data.source both name the data ({', '.join(on)} and {changes['data.source']})")
+    return changes

@@ -1,0 +1,193 @@
+"""Dispatches the tasks of a plan under store leases, shared fairly with other launches on the same store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from raysweep.core.version import code_version
+from raysweep.pipeline import FitEvent, Task
+from raysweep.scheduling import TaskQueue
+from raysweep.store.leases import Leases
+from raysweep.store.store import Store
+from raysweep.study.plan import Plan
+
+from .dispatcher import Assignment, Dispatcher, Outcome
+from .events import End, Listener
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at what other launches compute."""
+
+
+@dataclass
+class TableOutcome(Outcome):
+    """How the cells of a launch ended.
+
+    `completed`: keys of cells; `failed`: keys of cells with the cause; `trained`: epochs trained by title
+    of the training, and in how many pieces; `elsewhere`: tasks that another launch computed meanwhile.
+    """
+
+    completed: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+    trained: dict[str, tuple[int, int]] = field(default_factory=dict)
+    elsewhere: int = 0
+
+
+class TaskDispatcher(Dispatcher):
+    """Gives out tasks as their inputs finish, under a lease each; tiny ones travel together.
+
+    Args:
+        devices: how many tasks run at once; never do so many travel together that a device waits.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        queue: TaskQueue,
+        store: Store,
+        leases: Leases,
+        listener: Listener,
+        devices: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.plan, self.queue, self.store, self.leases = plan, queue, store, leases
+        self.listener, self.devices, self.clock = listener, devices, clock
+        self.outcome: TableOutcome = TableOutcome()
+        self.tasks = {task.key: task for task in plan.tasks}
+        self.cells = frozenset(plan.by_key)
+        self.trials: dict[str, list[str]] = {}
+        self.running: set[str] = set()
+        self._looked = -LOOK_EVERY
+        self._pieces: set[tuple[str, str, str]] = set()
+
+    @property
+    def finished(self) -> bool:
+        """What runs might come back, so it must have ended, too."""
+        return self.stopping or (self.queue.exhausted and not self.running)
+
+    def next(self, trial_id: str) -> list[Assignment]:
+        """Tasks for one device, leased and counted as running; none when everything ready is running somewhere."""
+        with self.stops_when_unusable():
+            self._look_elsewhere()
+            while not self.stopping and (batch := self.queue.take_batch(self.devices)):
+                if ours := [task for task in batch if self._claim(task)]:
+                    self.trials[trial_id] = [task.key for task in ours]
+                    self.running |= {task.key for task in ours}
+                    return [self._assignment(task) for task in ours]
+        return []
+
+    def started(self, trial_id: str, key: str) -> None:
+        """One process that came after a death may begin with what its batch has done before."""
+        if key not in self.running:
+            return
+        with self.stops_when_unusable():
+            self.listener.started(self.tasks[key])
+
+    def epoch(self, trial_id: str, key: str, event: FitEvent, seconds: float = 0.0) -> None:
+        self._count(key, event)
+        with self.stops_when_unusable():
+            self.listener.epoch(self.tasks[key], event)
+
+    def done(self, trial_id: str, key: str, seconds: float = 0.0, scores: Mapping[str, float] | None = None) -> None:
+        """Saying so twice is harmless."""
+        if key not in self.running:
+            return
+        self._leave(key)
+        self.queue.done(key)
+        self._completed(self.tasks[key])
+
+    def failed(self, trial_id: str, cause: str, key: str = "", seconds: float | None = None) -> None:
+        """The task's cells fail with it, now and in later launches until somebody retries them. Without `key`: what
+        the store has is done, and the task that the process was at fails."""
+        for task in [key] if key else self.trials[trial_id]:
+            if task not in self.running:
+                continue
+            if self.store.has(task):  # it was done, and the message of it was lost with a process
+                self.done(trial_id, task)
+                continue
+            self._fail(self.tasks[task], cause)
+            self._leave(task)  # after the note of it: who takes the lease next shall find that
+            return
+
+    def give_back(self, trial_id: str) -> None:
+        for key in self.trials.pop(trial_id, ()):
+            if key in self.running:
+                self._leave(key)
+                self.queue.set_aside(key)
+                self.queue.resume(key)
+                self.listener.ended(self.tasks[key], End("stopped"))
+
+    def close(self) -> None:
+        self.stop()
+        for trial_id in list(self.trials):
+            self.give_back(trial_id)
+
+    def _assignment(self, task: Task) -> Assignment:
+        return Assignment(task.key, sorted(task.keep), self.plan.experiment_of(task).model_dump())
+
+    def _claim(self, task: Task) -> bool:
+        """Whether this launch computes the task now: not when another one does, or has done."""
+        holder = self.leases.take(task.makes)
+        if holder is not None:
+            self.queue.set_aside(task.key)
+            self.listener.waiting(task, holder)
+            return False
+        if self._settled(task):
+            self.leases.release(task.makes)
+            return False
+        return True
+
+    def _look_elsewhere(self) -> None:
+        """Tasks that other launches were computing: done there, failed there, or ours to do after all."""
+        if not self.queue.aside or self.clock() - self._looked < LOOK_EVERY:
+            return
+        self._looked = self.clock()
+        for task in [self.tasks[key] for key in self.queue.aside]:
+            if self._settled(task):
+                continue
+            if self.leases.take(task.makes) is None:
+                self.leases.release(task.makes)
+                self.queue.resume(task.key)
+
+    def _settled(self, task: Task) -> bool:
+        """Whether another launch has brought the task to its end since ours was planned."""
+        if self.store.has(task.key) and self.store.get(task.key) is not None:  # an altered one is computed again
+            self.outcome.elsewhere += 1
+            self.queue.done(task.key)
+            self._completed(task, elsewhere=True)
+            return True
+        failure = self.store.failure(task.key)
+        if failure is not None and failure != self.plan.noted.get(task.key):
+            self._fail(task, str(failure.get("cause", "unknown")))
+            return True
+        return False
+
+    def _completed(self, task: Task, elsewhere: bool = False) -> None:
+        if task.key in self.cells:
+            self.outcome.completed.add(task.key)
+        with self.stops_when_unusable():
+            self.listener.ended(task, End("complete", elsewhere=elsewhere))
+
+    def _fail(self, task: Task, cause: str) -> None:
+        facts = {"cause": cause, "time": time.time(), "code_version": code_version()}
+        for key in task.cells:
+            self.outcome.failed.setdefault(key, cause)
+        self.queue.failed(task.key)
+        with self.stops_when_unusable():
+            for key in {task.key, *task.cells}:
+                self.store.note_failure(key, facts)
+            self.listener.ended(task, End("failed", cause))
+
+    def _leave(self, key: str) -> None:
+        self.running.discard(key)
+        self.leases.release(self.tasks[key].makes)
+
+    def _count(self, key: str, event: FitEvent) -> None:
+        if event.replayed:
+            return
+        pieces, epochs = self.outcome.trained.get(event.title, (0, 0))
+        piece = (key, event.training, event.title)
+        new = piece not in self._pieces
+        self._pieces.add(piece)
+        self.outcome.trained[event.title] = (pieces + new, epochs + 1)

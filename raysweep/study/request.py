@@ -1,0 +1,68 @@
+"""What a launch is asked to compute, as far as no data are needed to know it: a mistake is answered in a blink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.config.presets import PRESETS
+from raysweep.core.errors import UserError
+
+from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells
+from .search import Budget
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Request:
+    """A study at a preset, with what the user changed.
+
+    `changes`: fields that are set for every arm; `cells`: those of the table, or, of a study with a search, one an
+    arm to search from; `replicates` of the table; `budget` of each arm's search, None without one; `storage`: URL of
+    its Optuna storage; `retry_failed`: cells and points that failed before are tried again.
+    """
+
+    name: str
+    study: Study
+    preset: str
+    changes: Mapping[str, Any]
+    cells: Sequence[Cell]
+    replicates: Sequence[int]
+    budget: Budget | None = None
+    storage: str | None = None
+    retry_failed: bool = False
+
+
+def make_request(
+    name: str,
+    study: Study,
+    preset: str,
+    changes: Mapping[str, Any],
+    replicates: Sequence[int] | None = None,
+    trials: int | None = None,
+    device_hours: float | None = None,
+    storage: str | None = None,
+    retry_failed: bool = False,
+) -> Request:
+    """Resolve a study into experiments.
+
+    Args:
+        replicates: of the table; default as many as the preset has.
+        trials, device_hours: budget of each arm's search; default the study's or the preset's.
+
+    Raises:
+        UserError: an experiment that cannot be, a search that cannot be run in an arm, replicates or a budget that
+            make no sense, a budget without a search.
+    """
+    if study.search is not None:
+        cells = search_cells(study, preset, changes)
+        fresh = fresh_replicates(study, preset, replicates)
+        budget = search_budget(study, preset, trials, device_hours)
+        return Request(name, study, preset, changes, cells, fresh, budget, storage, retry_failed)
+    for option, value in (("--trials", trials), ("--device-hours", device_hours)):
+        if value is not None:
+            raise UserError(f"{option} is for studies with a search, and {name} has none")
+    numbers = replicates or range(PRESETS[preset].seeds)
+    cells = make_cells(study, preset, numbers, changes)
+    return Request(name, study, preset, changes, cells, numbers, retry_failed=retry_failed)

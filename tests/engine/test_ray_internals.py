@@ -1,0 +1,73 @@
+"""Whether what raysweep uses of Ray's private parts is still there, and still does what it is used for.
+
+Where only a whole launch shows it, the launches do: `tests/test_secrets_of_launches.py` (listens on loopback, variables
+and command line), `tests/test_end_to_end.py` (a worker group's reports), `tests/faults/test_killed_workers.py` (lost
+workers).
+"""
+
+import inspect
+import json
+import subprocess
+import sys
+
+import ray.train.v2._internal.execution.controller as train_controller
+from ray._private import ray_constants
+from ray._private import utils as ray_utils
+from ray._raylet import AuthenticationTokenLoader
+from ray.train._internal import session
+from ray.tune.execution import class_cache, tune_controller
+
+from raysweep.engine import ray_internals
+
+
+def test_the_command_line_that_ray_writes_down_is_changed_and_put_back(monkeypatch):
+    monkeypatch.setattr(ray_utils, "get_entrypoint_name", lambda: "run --store s3://me:hidden@b")
+    with ray_internals.command_line(lambda words: words.replace("hidden", "***")):
+        assert ray_utils.get_entrypoint_name() == "run --store s3://me:***@b"
+    assert ray_utils.get_entrypoint_name() == "run --store s3://me:hidden@b"
+
+
+def test_ray_takes_clusters_for_unsupported_while_it_starts_on_loopback_and_not_after():
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    with ray_internals.on_loopback():
+        assert ray_constants.ENABLE_RAY_CLUSTER is False
+    assert ray_constants.ENABLE_RAY_CLUSTER is before
+
+
+def test_tune_asks_the_list_that_variables_are_taken_from(monkeypatch):
+    monkeypatch.setattr(ray_internals, "ENV_VARS_TO_PROPAGATE", names := {"AWS_SECRET_ACCESS_KEY", "OTHER"})
+    ray_internals.keep_from_workers(["AWS_SECRET_ACCESS_KEY", "UNKNOWN"])
+    assert names == {"OTHER"}
+    assert "ENV_VARS_TO_PROPAGATE" in inspect.getsource(class_cache) + inspect.getsource(tune_controller)
+    assert not class_cache.ENV_VARS_TO_PROPAGATE & {"UNKNOWN"}
+
+
+def test_a_token_is_one_that_ray_accepts(monkeypatch):
+    token = ray_internals.new_token()
+    monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    ray_internals.forget_token()
+    assert len(token) >= 32
+    assert AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    ray_internals.forget_token()
+
+
+def test_a_trial_has_the_queue_that_group_reports_come_by():
+    assert "_get_or_create_inter_actor_queue" in dir(session._TrainSession)
+    assert hasattr(train_controller, "TrainController")
+
+
+def test_a_running_ray_says_where_its_session_is_and_how_far_it_could_grow():
+    code = """
+import json, os
+from raysweep.engine import ray_internals, ray_start
+ray_start.start_local(log_to_driver=False, num_cpus=1)
+folder = ray_internals.session_folder()
+print(json.dumps([folder.is_dir(), (folder / "logs").is_dir(), ray_internals.most_resources(),
+                  (folder.parent / ray_internals.SESSION_LATEST).resolve() == folder.resolve()]))
+import ray
+ray.shutdown()
+ray_start.leave_no_session(folder)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, True, {}, True]

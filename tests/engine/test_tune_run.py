@@ -1,0 +1,125 @@
+"""Tune's side of a dispatcher: what is suggested, and what its callbacks pass on. Real leases, no Ray."""
+
+import pickle
+from types import SimpleNamespace
+
+import pytest
+from ray.tune.experiment import Trial
+from ray.tune.search import Searcher
+
+from raysweep.engine.interrupt import CtrlC
+from raysweep.engine.messages import Began, Epoch, Failed, Made, Unusable, packed
+from raysweep.engine.tune_run import _Searcher, _Watch
+from raysweep.pipeline import FitEvent
+from tests.engine.test_task_dispatcher import ALONE, LEFT, RIGHT, SHARED, sides  # noqa: F401  (a fixture)
+
+EVENT = FitEvent("e", "training", 1, 3, {"train/loss": 0.5}, training="t", until=3)
+
+
+class Tune:
+    """Tune's controller as far as a searcher and a callback see it."""
+
+    def __init__(self, side, concurrency=2):
+        self.side = side
+        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt))
+        self.searcher = _Searcher(self.watch, {"device": "CPU"}, concurrency)
+        self.trials = {}
+
+    def suggest(self, name):
+        """Names of the suggested tasks, or what else is suggested. The trial starts at once."""
+        self.side.now += 10
+        config = self.searcher.suggest(name)
+        if not isinstance(config, dict):
+            return config
+        trial = self.trials[name] = SimpleNamespace(trial_id=name, config=config, status=Trial.RUNNING)
+        self.watch.on_trial_start(0, [], trial)
+        return [self.side.names[task["key"]] for task in config["work"]["tasks"]]
+
+    def report(self, name, message):
+        self.watch.on_trial_result(0, [], self.trials[name], packed(message))
+
+    def complete(self, name):
+        self.watch.on_trial_complete(0, [], self.trials[name])
+
+    def make(self, name, task):
+        self.side.store.put(task.key, lambda folder: (folder / "x").write_text("x"), {})
+        self.report(name, Made(task.key, 1.0))
+        self.complete(name)
+
+
+@pytest.fixture
+def tune(sides):  # noqa: F811
+    return Tune(sides[0])
+
+
+def test_tasks_are_suggested_as_their_inputs_finish_then_none_then_the_end(tune):
+    assert [tune.suggest("t1"), tune.suggest("t2"), tune.suggest("t3")] == [["shared"], ["alone"], None]
+    tune.make("t1", SHARED)
+    assert [tune.suggest("t3"), tune.suggest("t4")] == [["left"], None]  # two at a time
+    tune.make("t2", ALONE)
+    assert tune.suggest("t4") == ["right"]
+    tune.make("t3", LEFT)
+    assert tune.suggest("t5") is None  # what runs might come back
+    tune.make("t4", RIGHT)
+    assert tune.suggest("t5") == Searcher.FINISHED
+    assert tune.side.dispatcher.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
+
+
+def test_what_a_process_reports_reaches_the_listener(tune):
+    tune.suggest("t1")
+    tune.report("t1", Began(SHARED.key))
+    tune.report("t1", Epoch(SHARED.key, EVENT, 2.0))
+    tune.report("t1", Failed("DegenerateLoss: NaN", SHARED.key, 3.0))
+    tune.complete("t1")
+    assert tune.side.dispatcher.outcome.trained == {"training": (1, 1)}
+    assert tune.side.heard.words == [("failed", "shared", "DegenerateLoss: NaN")]
+
+
+def test_a_task_whose_process_leaves_without_a_result_waits_again(tune):
+    tune.suggest("t1")
+    tune.complete("t1")
+    assert tune.side.heard.words == [("stopped", "shared")]
+    assert tune.suggest("t2") == ["shared"]
+
+
+def test_a_trial_that_got_no_process_is_given_back_though_no_callback_says_so(tune):
+    tune.suggest("t1")
+    tune.watch.active.clear()  # Tune never started it
+    tune.trials["t1"].status = Trial.ERROR
+    tune.watch.on_step_end(0, list(tune.trials.values()))
+    assert tune.side.heard.words == [("stopped", "shared")]
+    assert tune.suggest("t2") == ["shared"]
+
+
+def test_a_report_of_a_trial_that_is_over_is_passed_over(tune):
+    tune.suggest("t1")
+    tune.complete("t1")
+    tune.report("t1", Made(SHARED.key, 1.0))
+    assert tune.side.heard.words == [("stopped", "shared")]
+
+
+def test_a_place_that_cannot_be_used_ends_the_launch_and_blames_no_cell(tune):
+    tune.suggest("t1")
+    tune.report("t1", Unusable("no room left"))
+    tune.complete("t1")
+    assert tune.suggest("t2") == Searcher.FINISHED
+    assert (tune.side.dispatcher.outcome.stopped, tune.side.dispatcher.outcome.failed) == ("no room left", {})
+
+
+def test_the_first_exception_of_a_callback_is_kept_and_ends_the_launch(tune, monkeypatch):
+    tune.suggest("t1")
+    for error in (RuntimeError("first"), KeyError("second")):
+        monkeypatch.setattr(tune.side.heard, "epoch", lambda work, event, error=error: _raise(error))
+        tune.report("t1", Epoch(SHARED.key, EVENT, 1.0))
+    assert tune.suggest("t2") == Searcher.FINISHED
+    with pytest.raises(RuntimeError, match="first"):
+        tune.watch.fault.check()
+
+
+def _raise(error):
+    raise error
+
+
+def test_tune_may_pickle_both_whatever_threads_the_leases_have(tune):
+    tune.suggest("t1")
+    pickle.dumps((tune.searcher, tune.watch))
