@@ -22,9 +22,10 @@ from itertools import product
 
 import numpy as np
 
+from raysweep.artifacts.study_record import AxisRecord, DataRecord, PlannedCell, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.report import Results, summarise
-from raysweep.report.results.records import AxisRecord, CellRecord, DataRecord, PlannedCell, StudyRecord
+from raysweep.report.results.records import CellRecord
 from raysweep.report.results.statistics import exact_interval
 
 LIMIT = 0.055

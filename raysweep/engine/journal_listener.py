@@ -26,6 +26,7 @@ class JournalListener(Listener):
     """PublishLock what happens to tasks and trials into journal events (see `raysweep.tracking.writer.Writer`).
 
     A search runs first, where there is one; the cells of the table are known after it (`launched` with a plan).
+    `is_open`: a launch has begun and is not over.
 
     Args:
         tracking: address of the MLflow store, without a password.
@@ -35,6 +36,7 @@ class JournalListener(Listener):
         self.study, self.launch, self.tracking = study, launch, tracking
         self.journal, self.publisher = journal, publisher
         self.tags: dict[str, str] = {}
+        self.is_open = False
         self.plan: Plan | None = None
         self.unfinished: dict[str, Cell] = {}
         self.over: set[str] = set()  # names of cells that are complete or have failed
@@ -44,10 +46,10 @@ class JournalListener(Listener):
         """The launch begins, or goes on with a table: what is known of cells before any work is published right away.
 
         Args:
-            description: `plan.json`.
+            description: what becomes `plan.json` (`StudyRecord.describe`).
             tags: of every run from now on.
         """
-        self.tags = dict(tags)
+        self.tags, self.is_open = dict(tags), True
         own = {**self.tags, schema.PROCESS: Process.this().word}
         self._write("launch", plan=description, tags=own, tracking=self.tracking)
         if plan is None:
@@ -99,6 +101,7 @@ class JournalListener(Listener):
 
     def finished(self, status: str) -> None:
         """The launch is over: FINISHED, FAILED or KILLED (MLflow's words)."""
+        self.is_open = False
         self._write("end", status=status, stopped=[self._cell(cell) for cell in self.unfinished.values()])
 
     def _failed(self, task: Task, cause: str) -> None:

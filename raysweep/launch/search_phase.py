@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.experiment import Experiment
 from raysweep.core.formatting import duration, plural
 from raysweep.data.dataset import FaceData
@@ -23,10 +24,10 @@ from raysweep.engine.speed_listener import SpeedListener
 from raysweep.pipeline import Sets, load_sets, remarks
 from raysweep.scheduling import Speeds
 from raysweep.store.store import Store
+from raysweep.study.describe import UsedData, first_target, other_sets, study_record
 from raysweep.study.identity import SetIdentity, used_sets
 from raysweep.study.launch_records import has_launch
 from raysweep.study.overrides import overrides
-from raysweep.study.plan import describe_arms, describe_study, first_target, other_sets
 from raysweep.study.request import Request
 from raysweep.study.search_plan import SearchPlan, plan_search
 
@@ -119,7 +120,7 @@ class SearchPhase:
     ) -> SearchOutcome:
         """Search until every arm's budget is spent. `since`: when the launch began, for the time it takes to start."""
         tags = run_tags(self.request.preset, self.request.study, self.request.cells[0].experiment, self.used)
-        journal.launched(self._description(launch.options.command), tags)
+        journal.launched(self._record(launch.options.command).describe(), tags)
         tried = partial(tried_points, self.plan, launch.engine, self.request.storage)
         records = TrialRecords(self.plan, self.request.preset, self.store, launch.name, tried)
         records.write()
@@ -139,23 +140,25 @@ class SearchPhase:
         speeds.save()
         return outcome
 
-    def _description(self, command: str) -> dict[str, Any]:
+    def _record(self, command: str) -> StudyRecord:
         """`plan.json` of a launch whose table is not known yet."""
         request, first = self.request, self.request.cells[0]
-        sets = (self.data, other_sets(self.sets), first_target(self.sets), self._remarks, self.used)
-        study = describe_study(self.plan.study_name, request.study, request.preset, first.experiment, *sets)
+        data = UsedData(self.data, other_sets(self.sets), first_target(self.sets), self._remarks, self.used)
         changed = overrides(
             request.study, request.preset, first.experiment, first.changed, request.replicates, self.plan.budget
         )
-        return {
-            **study,
-            **describe_arms(request.cells),
-            "cells": [],
-            "overrides": changed,
-            "replicates": list(request.replicates),
-            "command": command,
-            "search": self.describe(self.so_far),
-        }
+        return study_record(
+            request.name,
+            request.study,
+            request.preset,
+            request.cells,
+            data,
+            request.replicates,
+            command,
+            changed,
+            self.describe(self.so_far),
+            planned=False,
+        )
 
     @property
     def _remarks(self) -> Sequence[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -129,9 +130,10 @@ class Session:
             opened(writer, self.request.name, engine, options, console) as launch,
         ):
             journal = JournalListener(self.request.name, launch.name, launch.uri, launch.journal, launch.publisher)
-            if self.search is None:
-                return self._train(self._table, launch, journal, allotment, as_json, since=since)
-            return self._search_and_train(self.search, launch, journal, allotment, as_json, since)
+            with _ended_whatever_happens(journal, launch):
+                if self.search is None:
+                    return self._train(self._table, launch, journal, allotment, as_json, since=since)
+                return self._search_and_train(self.search, launch, journal, allotment, as_json, since)
 
     def _search_and_train(
         self,
@@ -179,7 +181,8 @@ class Session:
             since: when the launch began, for the time that it takes to start.
         """
         tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
-        journal.launched(self._description(plan, launch.options.command, found), tags, plan)
+        record = plan.record(launch.options.command, found, self.request.budget)
+        journal.launched(record.describe(), tags, plan)
         write_record(self.store, plan, launch.name)
         speeds = Speeds.read(self.store)
         queue = TaskQueue(plan.tasks, speeds.seconds)
@@ -195,13 +198,6 @@ class Session:
             journal.finished("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
         summary = Summary(plan, self.store, outcome, launch.name, launch.options, launch.console)
         return summary.tell(launch.publisher, PlanView(plan, self.store, (1,)).json() if as_json else None)
-
-    def _description(self, plan: Plan, command: str, found: Mapping[str, Any] | None) -> dict[str, Any]:
-        """`plan.json`."""
-        description = plan.describe(command)
-        if found is None:
-            return description
-        return {**description, "overrides": plan.overrides(self.request.budget), "search": dict(found)}
 
     def _announce(self, console: Console, options: LaunchOptions) -> None:
         if self.search is None:
@@ -248,6 +244,18 @@ def _tuned(request: Request, store: Store, points: Mapping[str, Mapping[str, Any
     study = request.study.tuned(points)
     cells = make_cells(study, request.preset, request.replicates, request.changes)
     return _planned(replace(request, study=study, cells=cells), store)
+
+
+@contextmanager
+def _ended_whatever_happens(journal: JournalListener, launch: Launch) -> Iterator[None]:
+    """After Ctrl-C between two phases, or a fault of ours, no run is left RUNNING."""
+    try:
+        yield
+    except BaseException as error:
+        if journal.is_open:
+            journal.finished("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            launch.publisher.close(DRAIN_SECONDS_INTERRUPTED)
+        raise
 
 
 _launched: list[bool] = []

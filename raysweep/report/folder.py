@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import canonical_json
 from raysweep.study.identity import SetIdentity, identity_words, same_subject
 
 from .formatting import file_stem
-from .results.records import StudyRecord
 
 ROOT = Path("reports")
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from raysweep.config.experiment import Data, Experiment, flat_words
+from raysweep.artifacts.study_record import StudyRecord
+from raysweep.config.experiment import Data, Experiment
 from raysweep.core.errors import UserError, error_of_arms
-from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.data.kind import kind_of, read_otherwise
+from raysweep.data.dataset import FaceData
 from raysweep.pipeline import (
     Known,
     Sets,
@@ -29,6 +29,7 @@ from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
 
 from .cells import Cell
+from .describe import UsedData, first_target, other_sets, study_record
 from .identity import SetIdentity, used_sets
 from .overrides import overrides
 from .search import Budget
@@ -114,100 +115,20 @@ class Plan:
         replicates, first = sorted({cell.replicate for cell in self.cells}), self.cells[0]
         return overrides(self.study, self.preset, first.experiment, first.changed, replicates, budget)
 
-    def describe(self, command: str) -> dict[str, Any]:
-        """Plain values from which a report can be built without the study's file (`plan.json` in MLflow)."""
-        base = self.cells[0].experiment
-        weights = " or ".join(sorted({c.experiment.selection.weights for c in self.cells}))
-        sets = (self.data, self.extras, self.first, self.remarks)
-        return {
-            **describe_study(self.study_name, self.study, self.preset, base, *sets, self.used),
-            **describe_arms(self.cells),
-            "replicates": sorted({cell.replicate for cell in self.cells}),
-            "weights": weights,
-            "overrides": self.overrides(),
-            "cells": [
-                {"coordinates": dict(c.arm.coordinates), "arm": c.arm.name, "replicate": c.replicate, "key": c.key}
-                for c in self.cells
-            ],
-            "command": command,
-        }
+    def record(
+        self, command: str, search: Mapping[str, Any] | None = None, budget: Budget | None = None
+    ) -> StudyRecord:
+        """From which a report can be built without the study's file (`plan.json` in MLflow).
 
-
-def describe_study(
-    name: str,
-    study: Study,
-    preset: str,
-    base: Experiment,
-    data: FaceData,
-    extras: Sequence[FaceData] = (),
-    first: FaceData | None = None,
-    remarks: Sequence[str] = (),
-    used: Sequence[SetIdentity] = (),
-) -> dict[str, Any]:
-    """The part of `plan.json` that does not depend on cells. `base`: the experiment of the first one.
-
-    `first`: the target, among `extras`, where another set is fine-tuned and scored on.
-    """
-    sources = {own.fingerprint: own.source for own in used}
-    return {
-        "study": {
-            "name": name,
-            "file": study.origin.file,
-            "content": study.origin.content,
-            "title": study.title,
-            "source": study.source,
-            "paper": study.paper,
-            "metric": study.metric,
-            "published": study.published,
-            "columns": list(study.columns),
-            "notes": [*study.notes, *remarks],
-            "reference": dict(study.reference),
-            "axes": [{"name": axis.name, "levels": list(axis.levels)} for axis in study.axes],
-        },
-        "preset": preset,
-        "protocol": base.selection.protocol,
-        "weights": base.selection.weights,
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "source": sources.get(data.fingerprint, data.name),
-            "kind": kind_of(data),
-            "options": read_otherwise(data),
-            "classes": list(data.classes),
-            "counts": [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)],
-            "notes": list(data.notes),
-            "extras": [
-                {
-                    "name": e.name,
-                    "fingerprint": e.fingerprint,
-                    "source": sources.get(e.fingerprint, e.name),
-                    "kind": kind_of(e),
-                    "options": read_otherwise(e),
-                    "count": len(e.rows(TRAIN)),
-                    "notes": list(e.notes),
-                    "role": "target" if first is not None and e.fingerprint == first.fingerprint else "extra",
-                }
-                for e in extras
-            ],
-        },
-        "recipe": flat_words(base.model_dump(exclude={"seeds"})),
-    }
-
-
-def describe_arms(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Every arm's configuration: the first one's in full, of each arm what differs from it, by dotted path.
-
-    Without the seeds, which are the replicate's.
-    """
-    arms = {cell.arm.name: _fields(cell.experiment) for cell in reversed(cells)}
-    first = _fields(cells[0].experiment)
-    changes = {name: {p: v for p, v in fields.items() if v != first[p]} for name, fields in arms.items()}
-    return {"experiment": first, "arms": dict(reversed(changes.items()))}
-
-
-def _fields(experiment: Experiment) -> dict[str, Any]:
-    tree = experiment.model_dump(mode="json", exclude={"seeds"})
-    return {f"{section}.{name}": value for section, fields in tree.items() for name, value in fields.items()}
+        Args:
+            search: that the points come from (`SearchPlan.describe`), and the `budget` of each arm's.
+        """
+        data = UsedData(self.data, self.extras, self.first, self.remarks, self.used)
+        replicates = sorted({cell.replicate for cell in self.cells})
+        changed = self.overrides(budget)
+        return study_record(
+            self.study_name, self.study, self.preset, self.cells, data, replicates, command, changed, search
+        )
 
 
 def make_plan(
@@ -270,18 +191,6 @@ def plan_cells(
         remarks=tuple(dict.fromkeys(said)), first=first_target(sets), stages=counts,
         used=used,
     )  # fmt: skip
-
-
-def other_sets(sets: Sequence[Sets]) -> tuple[FaceData, ...]:
-    """The distinct sets that are trained on without being scored."""
-    scored = {own.scored.fingerprint for own in sets}
-    found = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
-    return tuple(found.values())
-
-
-def first_target(sets: Sequence[Sets]) -> FaceData | None:
-    """The target, where another set is fine-tuned and scored on."""
-    return next((own.target for own in sets if own.target.fingerprint != own.scored.fingerprint), None)
 
 
 def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:

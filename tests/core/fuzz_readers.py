@@ -97,7 +97,7 @@ class Readers:
         self.files["holder"].write_text('{"process": "a-1-1", "owner": "launch x", "machine": "m", "since": 1.0}')
         self.whole = {name: file.read_bytes() for name, file in self.files.items()}
         self.arrays = {"attention": attention(), "labels": adapted(), "predictions": predictions()}
-        self.plan = json.dumps(plan.describe("command")).encode()
+        self.plan = json.dumps(plan.record("command").describe()).encode()
         self.manifest = (
             b'{"format": 1, "name": "x", "files": {"images.npy": {"bytes": 1, "sha256": "' + b"0" * 64 + b'"}}}'
         )
@@ -146,7 +146,7 @@ class Readers:
 
     def _read_plan(self, content: bytes) -> None:
         with contextlib.suppress(TypeError, AttributeError, RecursionError):  # the report says these in a sentence
-            StudyRecord.from_plan(json.loads(content), "launch")
+            StudyRecord.read(json.loads(content), "launch")
 
 
 def fuzz(seconds: float, seed: int = 0) -> Counter[str]:

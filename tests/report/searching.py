@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import optuna
 
-from raysweep.report.results.searches import SearchArm, SearchPlan, SearchRecord, TrialRecord
+from raysweep.artifacts.study_record import PlannedArm, PlannedSearch
+from raysweep.report.results.searches import SearchRecord, TrialRecord
 from raysweep.study.study import Arm
 from raysweep.tracking.writer import Writer
 from tests.report.conftest import Fabricated, write_study
@@ -72,7 +73,7 @@ def searched(trials=24, seed=0, objectives=1, pruned=0.3, failed=0.07, space=SPA
 
 
 def plan_of(arms=("",), objectives=1, space=SPACE):
-    return SearchPlan.from_plan(plan_json({arm: {"search": f"s {arm}"} for arm in arms}, objectives, space))
+    return PlannedSearch.read(plan_json({arm: {"search": f"s {arm}"} for arm in arms}, objectives, space))
 
 
 def plan_json(arms, objectives=1, space=SPACE):
@@ -89,7 +90,7 @@ def plan_json(arms, objectives=1, space=SPACE):
 
 
 def record_of(trials, arm="", number=None):
-    return SearchRecord(SearchArm(arm, f"s {arm}", {}, None, number), tuple(trials))
+    return SearchRecord(PlannedArm(arm, f"s {arm}", {}, None, number), tuple(trials))
 
 
 def told(trials, search):

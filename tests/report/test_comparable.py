@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.experiment import Data
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import arm_name
@@ -18,7 +19,7 @@ from raysweep.report.published import PUBLISHED
 from raysweep.report.published.comparable import NOT_RECIPE, comparable, differences, printed
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.results.aggregate import summarise
-from raysweep.report.results.records import CellRecord, Results, StudyRecord
+from raysweep.report.results.records import CellRecord, Results
 from raysweep.report.tables.arms import pivot_table, results_table
 from raysweep.report.tables.datasets import together_pivot, together_table
 from raysweep.report.tables.published_methods import peers_table
@@ -61,7 +62,7 @@ def planned(study, data=AFFECTNET, changes=None, extras=(), target=None, preset=
     used = [SetIdentity(own.name, own.fingerprint, own.name) for own in (scored, *others)]
     plan = Plan(name, study, preset, cells, scored, others, {}, frozenset(), [], used=used,
                 first=others[-1] if target else None)  # fmt: skip
-    record = StudyRecord.from_plan(json.loads(json.dumps(plan.describe("command"))), "launch")
+    record = StudyRecord.read(json.loads(json.dumps(plan.record("command").describe())), "launch")
     rows = (CellRecord(c.coordinates, c.arm, c.replicate, c.key) for c in record.cells)
     return summarise(Results(record, tuple(rows)))
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from raysweep.artifacts.study_record import ExtraRecord, StudyRecord
 from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, WITHOUT_DIRECTION
 from raysweep.pipeline import Sets
 from raysweep.report.formatting import title
 from raysweep.report.results.aggregate import summarise
-from raysweep.report.results.records import CellRecord, DataRecord, ExtraRecord, Results, StudyRecord
+from raysweep.report.results.records import CellRecord, Results
 from raysweep.report.text.caption_joint import extra_words, joint_recipe
 from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
@@ -26,8 +27,8 @@ def plan(tmp_path, sets, **changes):
 
 def test_the_target_of_a_fine_tuning_study_is_no_extra_set(tmp_path):
     third = replace(make_a(seed=3), name="C", fingerprint="C")
-    described = plan(tmp_path, Sets(make_a(), (make_b(),), third), joint__finetune="C").describe("")
-    record = DataRecord.from_plan(described["data"])
+    described = plan(tmp_path, Sets(make_a(), (make_b(),), third), joint__finetune="C").record("").describe()
+    record = StudyRecord.read(described, "launch").data
     assert record.name == "C"
     assert [(e.name, e.role) for e in record.extras] == [("A", "target"), ("B", "extra")]
     words = "; trained before on the target A (60 training images); extra data: B (80 training images)"
@@ -36,11 +37,11 @@ def test_the_target_of_a_fine_tuning_study_is_no_extra_set(tmp_path):
 
 def test_without_fine_tuning_every_other_set_is_extra(tmp_path):
     sets = Sets(make_a(), (make_b(), make_b(seed=6, name="D")))
-    record = DataRecord.from_plan(plan(tmp_path, sets).describe("")["data"])
+    record = StudyRecord.read(plan(tmp_path, sets).record("").describe(), "launch").data
     assert extra_words(record.extras) == "; extra data: B (80 training images) and D (80 training images)"
     again = Sets(make_a(), (make_b(),), None)
     again = replace(again, finetune=again.target)
-    record = DataRecord.from_plan(plan(tmp_path, again, joint__finetune="target").describe("")["data"])
+    record = StudyRecord.read(plan(tmp_path, again, joint__finetune="target").record("").describe(), "launch").data
     assert extra_words(record.extras) == "; extra data: B (80 training images)"
 
 
@@ -51,7 +52,7 @@ def test_reports_of_older_launches_know_no_roles():
 
 def test_remarks_go_into_the_caption(tmp_path):
     sets = Sets(make_a(with_va=True), (make_b(),))
-    described = plan(tmp_path, sets).describe("")
+    described = plan(tmp_path, sets).record("").describe()
     assert any("A came with valence and arousal of its own" in note for note in described["study"]["notes"])
 
 
@@ -75,7 +76,7 @@ def results(scores, metric="accuracy", columns=("accuracy", "kept_share", "pseud
                    dict.fromkeys(scores, 0.5 + 0.01 * i + (0.2 + 0.001 * i * i) * (arm == "b")))
         for arm in "ab" for i in range(6)
     ]  # fmt: skip
-    return Results(StudyRecord.from_plan(plan, "launch"), tuple(cells))
+    return Results(StudyRecord.read(plan, "launch"), tuple(cells))
 
 
 def test_no_arm_is_better_in_a_share_without_a_truth():

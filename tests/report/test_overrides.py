@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.experiment import Experiment, flat_words
 from raysweep.config.presets import PRESETS
 from raysweep.config.values import split_values
 from raysweep.report.render.latex import table_latex
 from raysweep.report.results.aggregate import summarise
-from raysweep.report.results.records import CellRecord, Results, StudyRecord
+from raysweep.report.results.records import CellRecord, Results
 from raysweep.report.tables.arms import pivot_table, results_table
 from raysweep.report.tables.datasets import together_table
 from raysweep.report.text.caption import caption
@@ -44,7 +45,7 @@ def launched(study, preset="smoke", changes=(), replicates=None, name="any", rec
         "command": "",
         **({"overrides": overrides(study, preset, first, cells[0].changed, list(replicates))} if recorded else {}),
     }  # fmt: skip
-    record = StudyRecord.from_plan(plan, "launch")
+    record = StudyRecord.read(plan, "launch")
     runs = tuple(
         CellRecord(p.coordinates, p.arm, p.replicate, p.key, state="complete", scores={study.metric: 0.5},
                    config=flat_words(c.experiment.model_dump()))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from raysweep.artifacts.adapted_labels import confusions, planes, pseudo_pairs, some_of, va_errors
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, OWN_VA
 from raysweep.plotting import adapted_labels as label_pictures
 from raysweep.report import Results, build_report, summarise
@@ -14,7 +15,6 @@ from raysweep.report.figures.label_data import MOST_ARMS, arm_planes, truth_pane
 from raysweep.report.figures.series import dependence, drawn_axis
 from raysweep.report.formatting import TITLES
 from raysweep.report.results.load import headline_scores
-from raysweep.report.results.records import StudyRecord
 from raysweep.report.tables.arms import pivot_table, results_table
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.caption_joint import joint_recipe
@@ -96,13 +96,13 @@ class TestRead:
     def test_extras_are_optional_and_distinct(self):
         plan = METHODS.plan()
         plan["data"]["extras"] *= 2
-        assert [extra.name for extra in StudyRecord.from_plan(plan, "x").data.extras] == [
+        assert [extra.name for extra in StudyRecord.read(plan, "x").data.extras] == [
             "faces-none",
             "faces-moderate",
             "faces-strong",
         ]
         del plan["data"]["extras"]
-        assert StudyRecord.from_plan(plan, "x").data.extras == ()
+        assert StudyRecord.read(plan, "x").data.extras == ()
 
     def test_a_note_with_a_tag_of_another_kind(self, methods):
         from raysweep.report.results.load import _sentences

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.errors import UserError
 from raysweep.report import list_results, load_results, summarise
 from raysweep.report.results.load import headline_scores
-from raysweep.report.results.records import StudyRecord
 
 
 @pytest.fixture
@@ -164,8 +164,8 @@ def test_a_plan_of_the_real_study_is_read(squares):
     name, study = find_study("ablation_noise_rate")
     cells = make_cells(study, "smoke", [0, 1], {})
     plan = Plan(name, study, "smoke", cells, squares, (squares,), {}, frozenset(), ())
-    described = plan.describe("python -m raysweep.run x")
-    record = StudyRecord.from_plan(json.loads(json.dumps(described)), "launch")
+    described = plan.record("python -m raysweep.run x").describe()
+    record = StudyRecord.read(json.loads(json.dumps(described)), "launch")
     assert len(record.cells) == 24
     assert record.arms == [dict(arm.coordinates) for arm in study.arms()]
     assert record.compared_axis.name == "method"

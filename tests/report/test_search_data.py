@@ -8,13 +8,14 @@ import optuna
 import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
+from raysweep.artifacts.study_record import PlannedSearch, RangeRecord
 from raysweep.report.figures.parallel import draw_parallel, draw_slices
 from raysweep.report.figures.search import draw_front, draw_history, draw_importance
 from raysweep.report.figures.search_importance import front, rebuilt
 from raysweep.report.figures.search_scale import labels_of, scale_of
 from raysweep.report.figures.search_series import fronts, histories, importances, parallels, scales, slices
 from raysweep.report.figures.style import save, style
-from raysweep.report.results.searches import RangeRecord, SearchPlan, TrialRecord
+from raysweep.report.results.searches import TrialRecord
 from tests.report.searching import FIELDS, SPACE, plan_json, plan_of, record_of, searched
 
 PLAIN = {path: SPACE[path] for path in FIELDS}
@@ -128,7 +129,7 @@ class TestFront:
         assert set(members) == {n for n, *_ in scored} - beaten
 
     def test_every_pair_of_three_objectives_shows_one_front(self):
-        plan = SearchPlan.from_plan(
+        plan = PlannedSearch.read(
             {**plan_json({"": {"search": "s"}}), "objectives": ["macro_f1", "ece", "nll"],
              "directions": ["maximize", "minimize", "minimize"]}
         )  # fmt: skip
@@ -281,7 +282,7 @@ class TestDrawing:
 )
 def test_a_plan_that_is_not_as_agreed_is_refused(change):
     with pytest.raises((KeyError, ValueError)):
-        SearchPlan.from_plan({**plan_json({"": {"search": "s"}}), **change})
+        PlannedSearch.read({**plan_json({"": {"search": "s"}}), **change})
 
 
 def test_values_are_finite_here():

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.cli.report import main
 from raysweep.report import Results, build_report, log_search_pictures, stale_files, summarise, summary_rows
 from raysweep.report.render.latex import table_latex
 from raysweep.report.render.search_page import page_data, search_page
-from raysweep.report.results.records import StudyRecord
 from raysweep.report.results.searches import TrialRecord
 from raysweep.report.tables.arms import results_table
 from raysweep.report.tables.searches import points_table, searched_value, trials_csv
@@ -246,7 +246,7 @@ class TestWhatIsMissing:
     def test_a_plan_from_before_the_search_is_over(self, results):
         """No cell and no axis "tuning" yet: the table is empty, and has the columns it will have."""
         plan = example(axes={}, reference={}, replicated=False, searches={"": ()}).plan()
-        record = StudyRecord.from_plan(plan, "launch")
+        record = StudyRecord.read(plan, "launch")
         assert [axis.name for axis in record.axes] == ["tuning"]
         assert record.reference == {"tuning": "default"}
         summary = summarise(Results(record, (), ()))

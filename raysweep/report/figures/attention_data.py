@@ -10,9 +10,9 @@ import numpy as np
 
 from raysweep.artifacts.adapted_labels import Array
 from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, likeness
+from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.report.results.aggregate import ArmSummary, Summary
-from raysweep.report.results.records import AxisRecord, StudyRecord
 from raysweep.report.results.statistics import spread
 
 from .series import Line, Point

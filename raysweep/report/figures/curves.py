@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from raysweep.report.results.records import AxisRecord
+from raysweep.artifacts.study_record import AxisRecord
 
 from .series import CurvePanel
 from .style import FAINT, WIDTH, looks, shades

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from raysweep.report.results.searches import Value
+from raysweep.artifacts.study_record import Value
 
 from .search import objective_title
 from .search_scale import Scale

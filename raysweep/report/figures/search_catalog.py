@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from matplotlib.figure import Figure
 
+from raysweep.artifacts.study_record import PlannedSearch
 from raysweep.report.formatting import TITLES
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.searches import SearchPlan, SearchRecord
+from raysweep.report.results.searches import SearchRecord
 
 from .catalog import Picture
 from .parallel import draw_parallel, draw_slices
@@ -32,7 +33,7 @@ def draw_search_pictures(summary: Summary, stem: str) -> list[Picture]:
         return [Picture(f"{stem}_{name}", figure, words + cut) for name, figure, words in _figures(plan, summary)]
 
 
-def _figures(plan: SearchPlan, summary: Summary) -> Iterator[tuple[str, Figure, str]]:
+def _figures(plan: PlannedSearch, summary: Summary) -> Iterator[tuple[str, Figure, str]]:
     searches = summary.searches
     directions: dict[str, str] = dict(zip(plan.objectives, plan.directions, strict=True))
     first = TITLES.get(plan.objectives[0], plan.objectives[0])
@@ -54,7 +55,7 @@ def _figures(plan: SearchPlan, summary: Summary) -> Iterator[tuple[str, Figure, 
         yield "search_front", draw_front(trade, directions), _FRONT_WORDS
 
 
-def _history_words(plan: SearchPlan, searches: Sequence[SearchRecord]) -> str:
+def _history_words(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
     words = f"Search: every trial in order, scored on validation images of replicate {plan.replicate}. "
     if any(trial.state == "pruned" for search in searches for trial in search.trials):
         words += "Pruned trials stand at the last epoch they saw, which is not their score. "

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from raysweep.report.results.searches import RangeRecord, SearchPlan, SearchRecord, TrialRecord
+from raysweep.artifacts.study_record import PlannedSearch, RangeRecord
+from raysweep.report.results.searches import SearchRecord, TrialRecord
 
 from .search_scale import Scale, number_of, scale_of, value_words
 
@@ -19,7 +20,7 @@ TOP_SHARE = 1 / 3
 
 
 def importance(
-    plan: SearchPlan, search: SearchRecord, paths: Sequence[str], index: int
+    plan: PlannedSearch, search: SearchRecord, paths: Sequence[str], index: int
 ) -> tuple[dict[str, float], str]:
     """Importance of fields for the `index`-th objective, as shares of 1; and the name of the evaluator.
 
@@ -43,14 +44,14 @@ def importance(
     return shares, "fANOVA" if always else "PED-ANOVA"
 
 
-def front(plan: SearchPlan, search: SearchRecord) -> tuple[int, ...]:
+def front(plan: PlannedSearch, search: SearchRecord) -> tuple[int, ...]:
     """Numbers of the scored trials that no other beats in one objective without losing in another."""
     if not search.scored:
         return ()
     return tuple(sorted(search.scored[trial.number].number for trial in rebuilt(plan, search).best_trials))
 
 
-def rebuilt(plan: SearchPlan, search: SearchRecord) -> optuna.Study:
+def rebuilt(plan: PlannedSearch, search: SearchRecord) -> optuna.Study:
     """The scored trials as an Optuna study in memory, in the order of `search.scored`."""
     import optuna
 
@@ -69,7 +70,7 @@ def rebuilt(plan: SearchPlan, search: SearchRecord) -> optuna.Study:
     return study
 
 
-def settings(plan: SearchPlan, trial: TrialRecord) -> dict[str, str | float | int]:
+def settings(plan: PlannedSearch, trial: TrialRecord) -> dict[str, str | float | int]:
     """The trial's values of the fields that are searched, as Optuna gets them; without those that are not set."""
     values = {r.path: _setting(r, trial) for r in plan.space if r.path in trial.point}
     return {path: value for path, value in values.items() if value is not None}

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from raysweep.artifacts.study_record import RangeRecord, Value
 from raysweep.report.formatting import MINUS
-from raysweep.report.results.searches import RangeRecord, Value
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def value_words(value: Value) -> str:
     if isinstance(value, (int, float)):
         words = str(value) if isinstance(value, int) else f"{value:.4g}"
         return MINUS + words[1:] if words.startswith("-") else words
-    return value
+    return str(value)
 
 
 def number_of(value: Value) -> float | None:

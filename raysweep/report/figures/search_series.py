@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from raysweep.artifacts.study_record import PlannedSearch, Value
 from raysweep.report.formatting import plural
-from raysweep.report.results.searches import SearchPlan, SearchRecord, TrialState, Value
+from raysweep.report.results.searches import SearchRecord, TrialState
 
 from .search_importance import front, importance, settings
 from .search_scale import Scale, labels_of, scale_of, value_words
@@ -91,12 +92,12 @@ def shown_arms(searches: Sequence[SearchRecord]) -> list[SearchRecord]:
     return [search for search in searches if search.trials][:MOST_ARMS]
 
 
-def histories(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[HistoryPanel]:
+def histories(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[HistoryPanel]:
     """A panel an arm and objective."""
     return [_history(plan, search, i) for search in shown_arms(searches) for i in range(len(plan.objectives))]
 
 
-def _history(plan: SearchPlan, search: SearchRecord, index: int) -> HistoryPanel:
+def _history(plan: PlannedSearch, search: SearchRecord, index: int) -> HistoryPanel:
     name, better = plan.objectives[index], max if plan.signs[index] > 0 else min
     points = tuple((trial.number, trial.values[index]) for trial in search.scored)
     best = itertools.accumulate((value for _, value in points), better)
@@ -114,12 +115,12 @@ def _history(plan: SearchPlan, search: SearchRecord, index: int) -> HistoryPanel
     )
 
 
-def importances(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[ImportancePanel]:
+def importances(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[ImportancePanel]:
     """Which fields an objective depends on, as far as the trials tell: a panel an arm and objective."""
     return [_importance(plan, search, i) for search in shown_arms(searches) for i in range(len(plan.objectives))]
 
 
-def _importance(plan: SearchPlan, search: SearchRecord, index: int) -> ImportancePanel:
+def _importance(plan: PlannedSearch, search: SearchRecord, index: int) -> ImportancePanel:
     complete, objective = len(search.scored), plan.objectives[index]
     points = [settings(plan, trial) for trial in search.scored]
     seen = {r.path: [point[r.path] for point in points if r.path in point] for r in plan.space}
@@ -147,7 +148,7 @@ def _why_none(search: SearchRecord, varied: Sequence[str], index: int) -> str:
     return ""
 
 
-def fronts(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[FrontPanel]:
+def fronts(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[FrontPanel]:
     """A panel an arm and pair of objectives; empty with a single objective."""
     panels = []
     for search in shown_arms(searches) if len(plan.objectives) > 1 else ():
@@ -159,14 +160,14 @@ def fronts(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[FrontPane
     return panels
 
 
-def scales(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[Scale]:
+def scales(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[Scale]:
     """The axis of every searched field, the same for all arms."""
     labels = labels_of([range_.path for range_ in plan.space])
     tried = [trial.point for search in searches for trial in search.trials]
     return [scale_of(r, labels[r.path], [point[r.path] for point in tried if r.path in point]) for r in plan.space]
 
 
-def parallels(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[ParallelPanel]:
+def parallels(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[ParallelPanel]:
     """Complete and pruned trials, a panel an arm; arms without a complete trial have none."""
     fields = scales(plan, searches)
     values = [trial.values for search in searches for trial in search.scored]
@@ -191,7 +192,7 @@ def _lines(search: SearchRecord, fields: Sequence[Scale], ends: Sequence[Scale])
         yield ParallelLine(trial.number, (*places, *scored), score, trial.number == search.told.number)
 
 
-def slices(plan: SearchPlan, searches: Sequence[SearchRecord]) -> list[SlicePanel]:
+def slices(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[SlicePanel]:
     """A panel a field that varies, all arms in it."""
     shown = [search for search in shown_arms(searches) if search.scored]
     panels = []

@@ -6,11 +6,12 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import LABEL_SCORES
 from raysweep.report.published.comparable import comparable, printed, published_table, value
 from raysweep.report.results.aggregate import ArmSummary, Summary
-from raysweep.report.results.records import AxisRecord, CellRecord, StudyRecord
+from raysweep.report.results.records import CellRecord
 from raysweep.report.results.statistics import Comparison, Spread
 
 MOST_PANELS = 6

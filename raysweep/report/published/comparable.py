@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from raysweep.artifacts.study_record import DataRecord, ExtraRecord, StudyRecord
 from raysweep.config.acting_fields import acting_fields
 from raysweep.config.experiment import Experiment, field_paths
 from raysweep.config.values import level_name
@@ -20,7 +21,6 @@ from raysweep.core.errors import UserError
 from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import listed
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.records import DataRecord, ExtraRecord, StudyRecord
 from raysweep.study import PRESETS, own_changes
 from raysweep.study.discovery import own_study
 from raysweep.study.study import Yours

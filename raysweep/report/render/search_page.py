@@ -13,11 +13,12 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import Normalize, to_hex
 
+from raysweep.artifacts.study_record import PlannedSearch
 from raysweep.report.figures.search import objective_title
 from raysweep.report.figures.search_scale import Scale, value_words
 from raysweep.report.figures.search_series import scales
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.searches import SearchPlan, SearchRecord, TrialRecord
+from raysweep.report.results.searches import SearchRecord, TrialRecord
 from raysweep.report.text.searches import counts_words, how_found, troubles
 
 from .search_page_script import SCRIPT, STYLE
@@ -38,7 +39,7 @@ def search_page(summary: Summary) -> str:
     )
 
 
-def page_data(plan: SearchPlan, searches: tuple[SearchRecord, ...]) -> dict[str, Any]:
+def page_data(plan: PlannedSearch, searches: tuple[SearchRecord, ...]) -> dict[str, Any]:
     """What the page's script reads: axes with their marks, objectives, and by arm its trials.
 
     A trial's `places` run from 0 to 1 along every axis, fields first; null: not set, or not scored.
@@ -67,7 +68,12 @@ def page_data(plan: SearchPlan, searches: tuple[SearchRecord, ...]) -> dict[str,
 
 
 def _trial(
-    plan: SearchPlan, search: SearchRecord, trial: TrialRecord, fields: list[Scale], ends: list[Scale], norm: Normalize
+    plan: PlannedSearch,
+    search: SearchRecord,
+    trial: TrialRecord,
+    fields: list[Scale],
+    ends: list[Scale],
+    norm: Normalize,
 ) -> dict[str, Any]:
     places = [scale.place(trial.point[scale.path]) if scale.path in trial.point else None for scale in fields]
     scored = trial.values or (None,) * len(ends)

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name, plural
 from raysweep.metrics.registry import HIGHER_IS_BETTER, OWN_VA, WITHOUT_DIRECTION
 from raysweep.report.formatting import listed
 
-from .records import CellRecord, Results, StudyRecord
+from .records import CellRecord, Results
 from .searches import SearchRecord
 from .statistics import Comparison, Spread, confirmed, explored, paired, spread
 from .verify import said

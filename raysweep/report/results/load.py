@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 from raysweep.artifacts.adapted_labels import read_labels
 from raysweep.artifacts.attention_maps import read_attention
+from raysweep.artifacts.study_record import PlannedCell, StudyRecord
 from raysweep.core.errors import UserError, describe, unknown_name
 from raysweep.core.masking import masked, masked_values
 from raysweep.core.notices import passed_over
@@ -29,7 +30,7 @@ from raysweep.tracking.server import connect
 
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from .load_searches import read_searches
-from .records import CellRecord, PlannedCell, Results, State, StudyRecord
+from .records import CellRecord, Results, State
 from .verify import Logged, checked
 
 T = TypeVar("T")
@@ -229,7 +230,7 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
                 f"its artifacts must be reachable from here ({run.info.artifact_uri}), or choose another with --launch"
             ) from None
     try:
-        return _with_table(StudyRecord.from_plan(plan, launch))
+        return _with_table(StudyRecord.read(plan, launch))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"study {study!r}: {schema.PLAN_FILE} of launch {launch} is not as expected ({error})"

@@ -7,10 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from raysweep.artifacts.study_record import PlannedArm, PlannedSearch, Value
 from raysweep.report.formatting import listed, one_line, plural
 from raysweep.tracking import schema
 
-from .searches import SearchArm, SearchPlan, SearchRecord, TrialRecord, TrialState, Value
+from .searches import SearchRecord, TrialRecord, TrialState
 
 _STATES: dict[str, TrialState] = {
     "complete": "complete",
@@ -21,13 +22,13 @@ _STATES: dict[str, TrialState] = {
 }
 
 
-def read_searches(plan: SearchPlan, runs: Sequence[Any]) -> tuple[SearchRecord, ...]:
+def read_searches(plan: PlannedSearch, runs: Sequence[Any]) -> tuple[SearchRecord, ...]:
     """Every planned search with its trials. `runs`: MLflow runs of kind "trial", newest first, of any search."""
     return tuple(_search(plan, arm, [r for r in runs if r.data.tags.get(schema.SEARCH) == arm.search])
                  for arm in plan.arms)  # fmt: skip
 
 
-def _search(plan: SearchPlan, arm: SearchArm, runs: Sequence[Any]) -> SearchRecord:
+def _search(plan: PlannedSearch, arm: PlannedArm, runs: Sequence[Any]) -> SearchRecord:
     numbered: dict[int, list[Any]] = {}
     broken: list[str] = []
     for run in runs:
@@ -53,7 +54,7 @@ def _newest(runs: Sequence[Any]) -> Any:
     return next((run for run in same if run.data.tags.get(schema.STATE) == "complete"), same[0])
 
 
-def _trial(plan: SearchPlan, number: int, run: Any) -> TrialRecord:
+def _trial(plan: PlannedSearch, number: int, run: Any) -> TrialRecord:
     """Raises ValueError where tags are not as agreed."""
     tags, metrics = run.data.tags, run.data.metrics
     state = _STATES.get(tags.get(schema.STATE, "running"))
@@ -91,7 +92,7 @@ def _point(words: str) -> Mapping[str, Value]:
     return point
 
 
-def _problems(arm: SearchArm, trials: Sequence[TrialRecord], broken: Sequence[str]) -> list[str]:
+def _problems(arm: PlannedArm, trials: Sequence[TrialRecord], broken: Sequence[str]) -> list[str]:
     """What a reader must know before believing tables and figures of this search."""
     where = f"Search of {arm.arm}" if arm.arm else "Search"
     said = []

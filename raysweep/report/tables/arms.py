@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import LABEL_SCORES
 from raysweep.report.formatting import DASH, number, p_value, title
 from raysweep.report.published.comparable import printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
-from raysweep.report.results.records import AxisRecord, StudyRecord
 from raysweep.report.results.statistics import Comparison, simultaneous
 from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag

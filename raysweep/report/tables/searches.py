@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 
+from raysweep.artifacts.study_record import SEARCHED, TUNING, Value
 from raysweep.config.experiment import SHARES
 from raysweep.core.formatting import arm_name
 from raysweep.core.spreadsheet import write_csv
 from raysweep.report.figures.search_scale import value_words
 from raysweep.report.formatting import DASH, MINUS, TITLES
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.searches import SEARCHED, TUNING, SearchRecord, Value
+from raysweep.report.results.searches import SearchRecord
 from raysweep.report.text.caption import label_of, preset_words
 from raysweep.report.text.overrides import label_tag, override_words
 from raysweep.report.text.searches import counts_words, hours_words, how_found, then_replicated, troubles

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import DASH, file_stem, listed, number, one_line, plural, title
 from raysweep.report.published import PUBLISHED
 from raysweep.report.results.aggregate import ArmSummary, Summary
-from raysweep.report.results.records import StudyRecord
+from raysweep.report.results.records import target_kind
 from raysweep.report.results.statistics import MIN_REPLICATES, exact_interval, simultaneous, spread
 from raysweep.report.tables.table import BETTER, DEGENERATE, INCOMPLETE, WORSE
 from raysweep.study.recipe_origins import departures
@@ -175,7 +176,7 @@ def _departures(summary: Summary) -> list[str]:
     study = summary.study
     if study.preset != "paper":
         return []
-    found = departures(study.paper, study.target_kind, configs(summary))
+    found = departures(study.paper, target_kind(study), configs(summary))
     words = f"{study.paper}'s, except that {listed(found)}" if found else f"{study.paper}'s"
     return [f"The recipe is {words} (docs/recipes.md)."]
 

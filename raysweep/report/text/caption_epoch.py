@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.metrics.registry import LABEL_SCORES, VA_SCORES
 from raysweep.report.formatting import listed, title
-from raysweep.report.results.records import StudyRecord
 
 OLD_METRIC = "macro_f1"
 """What chose the epoch in runs that do not say it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from raysweep.artifacts.study_record import ExtraRecord
 from raysweep.report.formatting import listed, one_line, plural
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.records import ExtraRecord
 
 MOST_NOTES = 8
 

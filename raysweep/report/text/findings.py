@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from raysweep.artifacts.study_record import AxisRecord
 from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.report.formatting import listed, number, p_value, plural, title
 from raysweep.report.results.aggregate import ArmSummary, Summary
-from raysweep.report.results.records import AxisRecord
 from raysweep.report.results.statistics import MIN_REPLICATES, Comparison
 from raysweep.report.tables.arms import difference_words
 

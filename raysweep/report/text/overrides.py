@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.presets import PRESETS
 from raysweep.core.hashing import canonical_json
 from raysweep.core.masking import masked
 from raysweep.core.parsing import join_names, split_names
 from raysweep.report.formatting import listed, plural
-from raysweep.report.results.records import StudyRecord
+from raysweep.report.results.records import target_kind
 from raysweep.study.cells import PATHS
 from raysweep.study.overrides import field_words
 
@@ -90,7 +91,7 @@ def _data(study: StudyRecord) -> list[str]:
 def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
     """Fields of a launch that did not record its overrides, where they differ from what its preset gives today."""
     preset = PRESETS.get(study.preset)
-    changes = preset.fields(study.paper, study.target_kind) if preset else {}
+    changes = preset.fields(study.paper, target_kind(study)) if preset else {}
     own = field_words(changes)
     return {path: word for path, word in study.recipe.items() if path in own and own[path] != word}
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from raysweep.artifacts.study_record import SEARCHED, TUNING, PlannedSearch, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import TITLES, listed, number, one_line, plural
-from raysweep.report.results.searches import SEARCHED, TUNING, SearchPlan, SearchRecord, best_trials
+from raysweep.report.results.searches import SearchRecord, best_trials
 
 if TYPE_CHECKING:
     from raysweep.report.results.aggregate import Summary
-    from raysweep.report.results.records import StudyRecord
 
 SAMPLERS = {
     "tpe": "TPE",
@@ -36,7 +36,7 @@ def search_of(summary: Summary, coordinates: Mapping[str, str]) -> SearchRecord 
     return next((search for search in summary.searches if search.arm == name), None)
 
 
-def how_found(plan: SearchPlan, searches: Sequence[SearchRecord]) -> str:
+def how_found(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
     """Where the points of the searched arms come from, in one sentence."""
     names = [TITLES.get(name, name) for name in plan.objectives]
     objectives = names[0] + (f", of the Pareto front of {listed(names)}" if names[1:] else "")
@@ -97,7 +97,7 @@ def troubles(summary: Summary) -> list[str]:
     return said
 
 
-def _no_point(plan: SearchPlan, search: SearchRecord) -> str:
+def _no_point(plan: PlannedSearch, search: SearchRecord) -> str:
     """Why an arm has no point to replicate; empty where it has one."""
     if search.told.number is not None:
         return ""
