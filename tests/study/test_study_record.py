@@ -1,4 +1,4 @@
-"""`plan.json`: what a launch writes is what a report reads, and files of before there was a version are read as well."""
+"""`plan.json`: what a launch writes is what a report reads, files of before there was a version among them."""
 
 import json
 from dataclasses import replace
