@@ -6,10 +6,11 @@ import re
 
 from raysweep.core.formatting import listed, plural
 from raysweep.metrics.registry import HIGHER_IS_BETTER, WITHOUT_DIRECTION
+from raysweep.report.results.statistics import LEVEL
 
 __all__ = [
-    "DASH", "MINUS", "PLUS_MINUS", "TITLES", "better_way", "file_stem", "listed", "number", "one_line", "p_value",
-    "plural", "title",
+    "DASH", "MINUS", "PLUS_MINUS", "TITLES", "better_way", "file_stem", "limit", "listed", "number", "one_line",
+    "p_value", "plural", "title",
 ]  # fmt: skip
 
 DASH = "–"
@@ -60,25 +61,39 @@ def better_way(score: str) -> str:
     return "↑" if HIGHER_IS_BETTER[score] else "↓"
 
 
-def number(value: float, signed: bool = False) -> str:
+def number(value: float, signed: bool = False, decimals: int = 3) -> str:
     """Three decimals, a real minus sign, no negative zero.
 
     >>> number(-0.0004), number(0.0412, signed=True), number(-1.5)
     ('0.000', '+0.041', '−1.500')
     """
-    text = f"{value:.3f}"
+    text = f"{value:.{decimals}f}"
     if float(text) == 0:
         return "0.000"
     return MINUS + text[1:] if text.startswith("-") else f"{'+' if signed else ''}{text}"
 
 
-def p_value(p: float) -> str:
-    """Three decimals, never 0.
+def limit(value: float) -> str:
+    """An end of an interval: as many decimals as tell on which side of 0 it is.
 
-    >>> p_value(0.00001), p_value(0.0312)
-    ('< 0.001', '0.031')
+    >>> limit(0.0412), limit(-0.0002), limit(0.0)
+    ('+0.041', '−0.0002', '0.000')
     """
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return number(value, signed=True, decimals=_decimals(value, 0))
+
+
+def p_value(p: float) -> str:
+    """Three decimals, never 0; more where they tell on which side of 0.05 it is.
+
+    >>> p_value(0.00001), p_value(0.0312), p_value(0.04997)
+    ('< 0.001', '0.031', '0.04997')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.{_decimals(p, LEVEL)}f}"
+
+
+def _decimals(value: float, mark: float) -> int:
+    """The fewest, from three on, that keep a value apart from a mark; three for the mark itself."""
+    return next((count for count in range(3, 13) if float(f"{value:.{count}f}") != mark), 3)
 
 
 def file_stem(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import LABEL_SCORES
-from raysweep.report.formatting import DASH, number, p_value, title
+from raysweep.report.formatting import DASH, limit, number, p_value, title
 from raysweep.report.published.comparable import printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
 from raysweep.report.results.statistics import Comparison, simultaneous
@@ -74,7 +74,7 @@ def difference_words(comparison: Comparison) -> str:
     words = number(comparison.difference, signed=True)
     if comparison.low is None or comparison.high is None:
         return words
-    return f"{words} [{number(comparison.low, signed=True)}, {number(comparison.high, signed=True)}]"
+    return f"{words} [{limit(comparison.low)}, {limit(comparison.high)}]"
 
 
 def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:
