@@ -1,13 +1,21 @@
 """What a whole table may claim: on tables made by hand, and on simulated ones in which nothing differs."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bench.statistics import SHAPES, false_claims, results_of
 from raysweep.report import Results, summarise
-from raysweep.report.tables.arms import compact_table, pivot_table, results_table
+from raysweep.report.render.csv_files import scores_csv
+from raysweep.report.render.html import table_html
+from raysweep.report.render.latex import table_latex
+from raysweep.report.render.markdown import table_markdown
+from raysweep.report.results.statistics import Comparison
+from raysweep.report.tables.arms import compact_table, difference_words, pivot_table, results_table
+from raysweep.report.tables.datasets import together_pivot, together_table
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.findings import reading
 
@@ -67,6 +75,69 @@ class TestConstantDifferences:
         results = table({"0": shifted(0.1), "0.5": shifted(0.002), "0.9": BASE, "1": BASE}, keys=keys)
         assert summarise(results).family == 2
         assert verdicts(results)["alpha=0.9"] == "not distinguishable"
+        words = reading(summarise(results))
+        assert words[1] == "Not to be told from the reference: alpha=0.5."
+        assert words[2] == "The reference's own cells, so not tested: alpha=0.9."
+
+
+class TestIntervals:
+    """Every printed interval is Bonferroni's over the whole table, and says the same as the verdict beside it."""
+
+    SHAPES = (
+        ({"alpha": ("0", "0.5", "0.9", "1")}, {"alpha": "1"}),
+        ({"noise": ("0", "0.3"), "method": ("hard", "soft", "votes")}, {"method": "hard"}),
+        ({"noise": ("0", "0.1", "0.3"), "alpha": ("1", "0"), "size": ("10", "20")}, {"alpha": "1"}),
+    )
+
+    @pytest.mark.parametrize(("shape", "family"), [(0, 3), (1, 4), (2, 6)])
+    @pytest.mark.parametrize("n", [5, 8])
+    def test_they_are_scipy_s_at_the_table_s_level_each_with_its_own_variance(self, shape, family, n):
+        axes, reference = self.SHAPES[shape]
+        rng = np.random.default_rng(10 * shape + n)
+        rows = {
+            levels if len(axes) > 1 else levels[0]: rng.normal(0.5 + 0.02 * i, 0.01 * (1 + i % 4), n).tolist()
+            for i, levels in enumerate(product(*axes.values()))
+        }
+        summary = summarise(table(rows, axes, reference))
+        assert summary.family == family
+        for arm in summary.arms:
+            comparison = arm.scores["macro_f1"].comparison
+            if comparison is None:
+                continue
+            theirs = summary.arm(summary.study.reference_of(arm.coordinates))
+            test = stats.ttest_rel(*(list(a.scores["macro_f1"].values.values()) for a in (arm, theirs)))
+            low, high = test.confidence_interval(1 - 0.05 / family)
+            assert (comparison.low, comparison.high) == pytest.approx((low, high), rel=1e-6)
+            assert comparison.verdict == ("better" if low > 0 else "worse" if high < 0 else "not distinguishable")
+
+    @pytest.mark.parametrize(
+        ("end", "words", "verdict"),
+        [
+            (0.0002, "+0.005 [+0.0002, +0.009]", "better"),
+            (0.00000004, "+0.005 [+0.00000004, +0.009]", "better"),
+            (-0.0002, "+0.004 [−0.0002, +0.009]", "not distinguishable"),
+        ],
+    )
+    def test_a_printed_end_lies_on_the_side_of_0_that_the_verdict_says(self, end, words, verdict):
+        """Rounded to 0.000, a claim's interval would hold 0."""
+        half = stats.t.ppf(1 - 0.05 / 6, 4) * stats.sem(WOBBLE)
+        summary = summarise(
+            table({"0": shifted(half + end - np.mean(WOBBLE)), "0.5": BASE[::-1], "0.9": BASE[::-1], "1": BASE})
+        )
+        assert summary.arms[0].scores["macro_f1"].comparison.verdict == verdict
+        assert results_table(summary).rows[0][-2].text == words
+
+    def test_worse_is_printed_on_its_side_too_and_0_stays_0(self):
+        assert difference_words(Comparison(5, -0.004, 0.001, -0.008, -0.00003)) == "−0.004 [−0.008, −0.00003]"
+        assert difference_words(Comparison(5, 0.0, 0.0, 0.0, 0.0)) == "0.000 [0.000, 0.000]"
+
+    @pytest.mark.parametrize(("p", "words"), [(0.0499, "0.0499"), (0.05004, "0.05004"), (0.05, "0.050")])
+    def test_a_printed_p_lies_on_the_side_of_0_05_that_the_verdict_says(self, p, words):
+        half = stats.t.ppf(1 - p / 6, 4) * stats.sem(WOBBLE)
+        rows = {"0": shifted(half - np.mean(WOBBLE)), "0.5": BASE[::-1], "0.9": BASE[::-1], "1": BASE}
+        row = results_table(summarise(table(rows))).rows[0]
+        assert row[-1].text == words
+        assert p == 0.05 or row[2].bold == (p < 0.05)
 
 
 class TestFewReplicates:
@@ -142,6 +213,97 @@ class TestOneNumberOneTest:
     def test_the_table_marks_the_number_wherever_it_stands(self):
         pivot = pivot_table(summarise(self.results()))
         assert [row[2].bold for row in pivot.rows] == [True] * 3
+
+    @pytest.mark.parametrize(
+        ("pair", "family", "said"),
+        [
+            (shifted(-0.05), 2, "alpha=0 is worse than alpha=1 by −0.050 ["),
+            (shifted(0.0), 2, "No arm differs from alpha=1 in macro-F1 beyond noise at 5 replicates"),
+            ((*shifted(0.2)[:4], None), 2, "No claim of alpha=0: 1 failed of 5 cells."),
+            (shifted(0.1, (0,) * 5), 2, "No claim of alpha=0 (+0.100): the same difference in all 5 replicates"),
+        ],
+    )
+    def test_one_sentence_for_two_arms_of_the_same_cells(self, pair, family, said):
+        results = table({"0": pair, "0.5": pair, "0.9": BASE[::-1], "1": BASE}, keys={"0.5": "0"})
+        summary = summarise(results)
+        assert summary.family == family
+        assert sum(words.startswith(said) for words in reading(summary)) == 1
+        named = [words for words in reading(summary) if "alpha=0.5" in words and not words.startswith("The table is")]
+        assert [words for words in named if "the same cells as alpha=0.5" not in words] == []
+
+    def test_in_another_score_they_are_one_of_holm_s_tests(self):
+        """Two tests, not four: alpha = 0.5 is alpha = 0, and alpha = 0.9 is the reference."""
+        rows = {"0": shifted(0.01), "0.5": shifted(0.01), "0.9": BASE, "1": BASE, "2": BASE[::-1]}
+        axes = {"alpha": tuple(rows)}
+        scores = {"0": shifted(0.003), "0.5": shifted(0.003), "0.9": BASE, "1": BASE, "2": BASE[::-1]}
+        results = table(rows, axes, keys={"0.5": "0", "0.9": "1"}, accuracy=scores)
+        found = {a.coordinates["alpha"]: a.scores["accuracy"].comparison for a in summarise(results).arms}
+        p = stats.ttest_rel(scores["0"], BASE).pvalue
+        assert found["0"].p_holm == found["0.5"].p_holm == pytest.approx(2 * p)
+        assert (found["0.9"].p_holm, found["0.9"].same_as) == (None, "alpha=1")
+
+    def test_arms_that_share_some_cells_are_two(self):
+        results = table({"0": shifted(0.1), "0.5": shifted(0.1), "0.9": BASE[::-1], "1": BASE})
+        shared = {("0.5", replicate): f"0 {replicate}" for replicate in range(4)}
+        cells = tuple(
+            replace(c, key=shared.get((c.coordinates["alpha"], c.replicate), c.key)) for c in results.cells
+        )
+        assert summarise(Results(results.study, cells)).family == 3
+
+    def test_a_table_of_the_reference_s_cells_alone_tests_nothing(self):
+        results = table({level: BASE for level in ALPHA["alpha"]}, keys=dict.fromkeys(("0", "0.5", "0.9"), "1"))
+        summary = summarise(results)
+        assert summary.family == 0
+        assert reading(summary)[:2] == [
+            "No arm could be tested against alpha=1 in macro-F1.",
+            "The reference's own cells, so not tested: alpha=0; alpha=0.5; alpha=0.9.",
+        ]
+
+
+class TestMarks:
+    """One arm is better, one worse; the others are not to be told from the reference."""
+
+    ROWS = {"0": shifted(0.2), "0.5": shifted(-0.2), "0.9": shifted(0.0005), "1": BASE}  # noqa: RUF012
+
+    def test_better_and_worse_have_a_mark_each_and_better_is_bold(self):
+        row = {r[0].text: (r[2].marks, r[2].bold) for r in results_table(summarise(table(self.ROWS))).rows}
+        assert row == {"0": ("⁺", True), "0.5": ("⁻", False), "0.9": ("", False), "1": ("", False)}
+
+    def test_where_lower_is_better_a_smaller_mean_is(self):
+        results = table(self.ROWS)
+        cells = tuple(replace(c, scores={"nll": c.scores["macro_f1"]}) for c in results.cells)
+        summary = summarise(Results(replace(results.study, metric="nll", columns=("nll",)), cells))
+        row = {r[0].text: (r[2].marks, r[2].bold) for r in results_table(summary).rows}
+        assert row == {"0": ("⁻", False), "0.5": ("⁺", True), "0.9": ("", False), "1": ("", False)}
+
+    def test_every_table_has_them(self):
+        axes = {"noise": ("0", "0.3"), "method": ("hard", "soft", "votes")}
+        rows = {("0", "hard"): BASE, ("0", "soft"): shifted(0.2), ("0", "votes"): shifted(-0.2)}
+        rows |= {("0.3", "hard"): BASE, ("0.3", "soft"): shifted(-0.2), ("0.3", "votes"): shifted(0.0005)}
+        summary = summarise(table(rows, axes, {"method": "hard"}))
+        expected = ["", "⁺", "⁻", "", "⁻", ""]
+        for made in (results_table(summary), compact_table(summary)):
+            assert [row[3].marks for row in made.rows] == expected
+        assert [row[4].marks for row in together_table([summary]).rows] == expected
+        for made, first in ((pivot_table(summary), 1), (together_pivot([summary]), 2)):
+            assert [entry.marks for row in made.rows for entry in row[first:]] == expected
+
+    @pytest.mark.parametrize(
+        ("render", "better", "worse"),
+        [
+            (table_markdown, "**0.710 ± 0.014** ⁺", " 0.310 ± 0.014 ⁻"),
+            (table_html, "<b>0.710 ± 0.014</b> <span class=marks>⁺<", ">0.310 ± 0.014 <span class=marks>⁻<"),
+            (table_latex, r"\textbf{0.710}\,{\scriptsize$\pm$0.014}$^+$", r" 0.310\,{\scriptsize$\pm$0.014}$^-$"),
+        ],
+    )
+    def test_every_format_shows_them(self, render, better, worse):
+        page = render(results_table(summarise(table(self.ROWS))))
+        assert page.count(better) == page.count(worse) == 1
+
+    def test_the_csv_file_says_them_in_words(self):
+        lines = [line.split(",") for line in scores_csv(summarise(table(self.ROWS))).splitlines()]
+        verdict = lines[0].index("verdict")
+        assert [line[verdict] for line in lines[1:]] == ["better", "worse", "not distinguishable", ""]
 
 
 class TestOtherScores:

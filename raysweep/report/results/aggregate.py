@@ -156,14 +156,18 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: i
             continue
         comparison = paired(plain[arm.name].values, plain[reference.name].values)
         if comparison is not None:
-            name = first.setdefault(tuple(tuple(cell.key for cell in a.cells) for a in (arm, reference)), arm.name)
+            ours, theirs = (tuple(cell.key for cell in a.cells) for a in (arm, reference))
+            name = reference.name if ours == theirs else first.setdefault((ours, theirs), arm.name)
             compared[arm.name] = replace(comparison, same_as="" if name == arm.name else name)
             if score == study.metric:
                 unfit = _unfit(arm, reference, score)
                 compared[arm.name] = confirmed(compared[arm.name], family, HIGHER_IS_BETTER[score], unfit)
     if score != study.metric:
         compared |= explored({name: c for name, c in compared.items() if not c.same_as})
-        compared = {n: replace(c, p_holm=compared[c.same_as or n].p_holm) for n, c in compared.items()}
+        compared = {
+            n: replace(c, p_holm=compared[c.same_as].p_holm) if c.same_as in compared else c
+            for n, c in compared.items()
+        }
     return {name: ScoreSummary(s.values, s.spread, s.runs, compared.get(name)) for name, s in plain.items()}
 
 

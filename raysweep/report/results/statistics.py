@@ -52,7 +52,8 @@ class Comparison:
     `low`, `high`: paired-t interval that holds for all comparisons of the table at once in the headline score, for this
     one alone elsewhere; None for n < 2 or where differences do not vary. `error`: standard error of the difference.
     `p`: two-sided paired t-test; `p_adjusted`: Bonferroni's over the table, `p_holm`: Holm's over an exploratory score.
-    `why`: what keeps an arm from a claim. `same_as`: the arm that is compared by the same cells, which stands for both.
+    `why`: what keeps an arm from a claim. `same_as`: the arm that is compared by the same cells, which stands for both;
+    the reference, where the cells are its own and nothing is tested.
     """
 
     n: int

@@ -83,6 +83,8 @@ def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Compar
     if not alike and not some:
         sentences.append(f"No arm could be tested against {arm_name(study.reference)} in {title(study.metric)}.")
     sentences += [f"No claim of {'; '.join(arms)}: {why}." for why, arms in reasons.items()]
+    own = [arm.name for arm, c in compared if c.same_as == arm_name(study.reference_of(arm.coordinates))]
+    sentences += [f"The reference's own cells, so not tested: {'; '.join(own)}."] if own else []
     return sentences if some else [*sentences, _widest(compared, study.metric)]
 
 
