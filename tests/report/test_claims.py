@@ -150,6 +150,16 @@ class TestFewReplicates:
         assert "Not to be told from the reference: alpha=0.9." in words
 
 
+SHARE, EXACT = "Share of cells that fail", "with its exact 95 % interval (Clopper-Pearson)"
+GIVEN = "Scores of these arms are those of the trainings that do not, and no claim is made of them."
+
+
+def rate(count, of):
+    """By scipy: for example "1 of 6 (17 % [0.4, 64.1])"."""
+    found = stats.binomtest(count, of).proportion_ci(0.95, method="exact")
+    return f"{count} of {of} ({100 * count / of:.0f} % [{100 * found.low:.1f}, {100 * found.high:.1f}])"
+
+
 class TestIncompleteArms:
     @pytest.mark.parametrize("broken", ["0", "1"])
     def test_no_claim_of_an_arm_or_against_a_reference_whose_cells_failed(self, broken):
@@ -165,12 +175,59 @@ class TestIncompleteArms:
         assert marked == {level: expected.get(f"alpha={level}") == "better" for level in six}
         assert f"alpha={broken} 1 of 6 (17 % [0.4, 64.1])" in text(results)
 
-    def test_a_cell_that_is_not_there_yet_is_no_failure(self):
-        results = table({"0": (*shifted(0.2)[:4], None), "0.5": BASE, "0.9": BASE, "1": BASE})
-        cells = tuple(replace(c, state="missing", cause="") if c.state == "failed" else c for c in results.cells)
+    @pytest.mark.parametrize(("first", "second"), [(1, 2), (3, 6), (6, 0)])
+    def test_every_arm_whose_cells_failed_has_its_rate_and_no_mark(self, first, second):
+        rows = {
+            level: (*row, row[0] + 0.004)[: 6 - failed] + (None,) * failed
+            for level, row, failed in (("0", shifted(0.2), first), ("0.5", shifted(-0.2), second))
+        }
+        results = table({**rows, "0.9": (*shifted(0.2), 0.71), "1": (*BASE, 0.51)})
+        rates = "; ".join(f"alpha={a} {rate(n, 6)}" for a, n in (("0", first), ("0.5", second)) if n)
+        assert f"{SHARE}, {EXACT}: {rates}. {GIVEN}" in text(results)
+        for made in (results_table(summarise(results)), compact_table(summarise(results))):
+            bold = {row[0].text: (row[2].bold, row[2].marks) for row in made.rows}
+            assert bold["0"] == (False, "")
+            assert bold["0.5"] == ((False, "") if second else (False, "⁻"))
+            assert bold["0.9"] == (True, "⁺")
+
+    def test_an_exact_rate_by_hand(self):
+        """None of 5: 1 - 0.025^(1/5) is the upper limit; 5 of 5: 0.025^(1/5) the lower one."""
+        results = table({"0": (None,) * 5, "0.5": shifted(0.1), "0.9": BASE[::-1], "1": BASE})
+        assert f"alpha=0 5 of 5 (100 % [{100 * 0.025 ** (1 / 5):.1f}, 100.0])" in text(results)
+
+    @pytest.mark.parametrize("which", [("0",), ("0", "1"), ("0.5", "0.9")])
+    def test_degenerate_cells_stay_and_claims_stay_but_their_rate_and_the_others_mean_are_said(self, which):
+        results = table({"0": shifted(0.2), "0.5": shifted(-0.2), "0.9": shifted(0.2), "1": BASE})
+        ill = {(level, replicate) for level in which for replicate in (1, 3)}
+        cells = tuple(replace(c, degenerate=(c.coordinates["alpha"], c.replicate) in ill) for c in results.cells)
+        summary = summarise(Results(results.study, cells))
+        assert verdicts(results) == verdicts(Results(results.study, cells))
+        assert [row[2] for row in results_table(summary).rows] == [
+            row[2] for row in results_table(summarise(results)).rows
+        ]
+        for level in which:
+            values = [c.scores["macro_f1"] for c in cells if c.coordinates["alpha"] == level and not c.degenerate]
+            assert f"alpha={level}: {rate(2, 5)}, macro-F1 of the others {np.mean(values):.3f}" in text(
+                Results(results.study, cells)
+            )
+        claimed = [words for words in reading(summary) if "degenerate cells among them" in words]
+        assert len(claimed) == (3 if "1" in which else len(which))
+
+    def test_where_every_cell_is_degenerate_there_are_no_others(self):
+        results = table({"0": shifted(-0.4, (0.001, 0, 0, 0, 0)), "0.5": BASE[::-1], "0.9": BASE[::-1], "1": BASE})
+        cells = tuple(replace(c, degenerate=c.coordinates["alpha"] == "0") for c in results.cells)
+        assert f"alpha=0: {rate(5, 5)}. Kept in the means." in text(Results(results.study, cells))
+
+    @pytest.mark.parametrize("state", ["missing", "running", "stopped"])
+    def test_a_cell_that_is_not_there_yet_is_no_failure_but_no_claim_is_made_without_it(self, state):
+        rows = {"0": (*shifted(0.2), None), "0.5": (*BASE, 0.5), "0.9": (*BASE, 0.5), "1": (*BASE, 0.5)}
+        results = table(rows)
+        cells = tuple(replace(c, state=state, cause="") if c.state == "failed" else c for c in results.cells)
         results = Results(results.study, cells)
         assert "Share of cells that fail" not in text(results)
-        assert "No claim of alpha=0: 1 missing of 5 cells." in text(results)
+        assert f"No claim of alpha=0: 1 {state} of 6 cells." in text(results)
+        row = results_table(summarise(results)).rows[0]
+        assert (row[1].plain, row[1].marks, row[2].bold, row[2].marks) == ("5 of 6", "†", False, "")
 
     def test_a_score_that_one_cell_lacks_has_its_own_n_and_no_claim(self):
         results = table(
@@ -185,6 +242,8 @@ class TestIncompleteArms:
         assert row[2].plain == "0.710 ± 0.014 (n = 5)"
         assert not row[2].bold
         assert "No claim of alpha=0: 1 without a finite macro_f1 of 6 cells." in " ".join(reading(summary))
+        said = " ".join(words for _, words in notes(summary))
+        assert f"{SHARE} or end without a finite macro-F1, {EXACT}: alpha=0 1 of 6 (17 % [0.4, 64.1]). {GIVEN}" in said
         assert "(n = 5)" in compact_table(summary).rows[0][2].plain
 
 
@@ -245,13 +304,11 @@ class TestOneNumberOneTest:
     def test_arms_that_share_some_cells_are_two(self):
         results = table({"0": shifted(0.1), "0.5": shifted(0.1), "0.9": BASE[::-1], "1": BASE})
         shared = {("0.5", replicate): f"0 {replicate}" for replicate in range(4)}
-        cells = tuple(
-            replace(c, key=shared.get((c.coordinates["alpha"], c.replicate), c.key)) for c in results.cells
-        )
+        cells = tuple(replace(c, key=shared.get((c.coordinates["alpha"], c.replicate), c.key)) for c in results.cells)
         assert summarise(Results(results.study, cells)).family == 3
 
     def test_a_table_of_the_reference_s_cells_alone_tests_nothing(self):
-        results = table({level: BASE for level in ALPHA["alpha"]}, keys=dict.fromkeys(("0", "0.5", "0.9"), "1"))
+        results = table(dict.fromkeys(ALPHA["alpha"], BASE), keys=dict.fromkeys(("0", "0.5", "0.9"), "1"))
         summary = summarise(results)
         assert summary.family == 0
         assert reading(summary)[:2] == [

@@ -66,6 +66,11 @@ class ArmSummary:
         """Cells that are not complete, by state."""
         return dict(sorted(Counter(cell.state for cell in self.cells if not cell.complete).items()))
 
+    def without(self, score: str) -> int:
+        """Complete cells that lack a score which others of the arm have. (No cell of some kinds of arms has it.)"""
+        has = [score in cell.scores for cell in self.cells if cell.complete]
+        return has.count(False) if any(has) else 0
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -118,7 +123,7 @@ def summarise(results: Results, family: int | None = None) -> Summary:
         for a in arms
     )
     hidden = tuple(score for score in study.columns if score not in shown)
-    remarks = (*_remarks(results), *said(results.checks, MOST_CHECKS))
+    remarks = (*_remarks(results, arms), *said(results.checks, MOST_CHECKS))
     return Summary(study, tuple(filled), shown, hidden, remarks, results.searches, family)
 
 
@@ -194,7 +199,7 @@ def _summary(arm: ArmSummary, score: str) -> ScoreSummary:
     return ScoreSummary(values, spread(list(values.values())), tuple(cell.run_id or "" for cell in cells))
 
 
-def _remarks(results: Results) -> list[str]:
+def _remarks(results: Results, arms: Sequence[ArmSummary]) -> list[str]:
     """Sentences on cells that are not alike, or that are doubtful in another way."""
     complete = [cell for cell in results.cells if cell.complete]
     remarks = []
@@ -219,7 +224,7 @@ def _remarks(results: Results) -> list[str]:
         has = f"{plural(twins, 'cell')} {_verb(twins, 'has', 'have')}"
         remarks.append(f"{has} several runs; the newest complete one is read.")
     for score in results.study.columns:
-        lacking = _lacking(results, score)
+        lacking = sum(arm.without(score) for arm in arms)
         if lacking:
             has = f"{plural(lacking, 'complete cell')} {_verb(lacking, 'has', 'have')}"
             remarks.append(f"{has} no finite {score} and {_verb(lacking, 'is', 'are')} left out of its mean.")
@@ -228,12 +233,3 @@ def _remarks(results: Results) -> list[str]:
 
 def _verb(count: int, one: str, many: str) -> str:
     return one if count == 1 else many
-
-
-def _lacking(results: Results, score: str) -> int:
-    """Complete cells without a score that others of their arm have. An arm may be of a kind that has no such score."""
-    lacking = 0
-    for coordinates in results.study.arms:
-        has = [score in cell.scores for cell in results.of(coordinates) if cell.complete]
-        lacking += has.count(False) if any(has) else 0
-    return lacking

@@ -63,7 +63,7 @@ def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ..
     lines: list[tuple[str, str]] = []
     if summary.incomplete:
         lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
-        lines += [("", words) for words in _failed(summary)]
+    lines += [("", words) for words in _failed(summary)]
     degenerate = [_degenerate(arm, summary.study.metric) for arm in summary.arms if arm.degenerate]
     if degenerate:
         words = f"Degenerate: predicts one class for every test image: {'; '.join(degenerate)}. Kept in the means."
@@ -113,16 +113,18 @@ def incomplete_words(summary: Summary) -> str:
 
 
 def _failed(summary: Summary) -> Iterator[str]:
-    """How often trainings fail, and what the scores then mean."""
-    rates = [
-        f"{arm.name} {_rate(failed, arm.complete + failed)}"
-        for arm in summary.arms
-        if (failed := arm.absent.get("failed", 0))
-    ]
+    """How often trainings fail, or end without the headline score, and what the scores then mean."""
+    metric = summary.study.metric
+    rates, diverged = [], False
+    for arm in summary.arms:
+        failed, without = arm.absent.get("failed", 0), arm.without(metric)
+        rates += [f"{arm.name} {_rate(failed + without, arm.complete + failed)}"] if failed + without else []
+        diverged = diverged or without > 0
     if rates:
+        fail = f"fail or end without a finite {title(metric)}" if diverged else "fail"
         yield (
-            f"Share of cells that fail, with its exact 95 % interval (Clopper-Pearson): {'; '.join(rates)}. Scores of "
-            "these arms are those of the trainings that do not fail, and no claim is made of them."
+            f"Share of cells that {fail}, with its exact 95 % interval (Clopper-Pearson): {'; '.join(rates)}. Scores "
+            "of these arms are those of the trainings that do not, and no claim is made of them."
         )
 
 
