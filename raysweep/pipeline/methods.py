@@ -129,7 +129,12 @@ def combination(ground: Ground) -> Built:
 
 
 def dcjt(ground: Ground) -> Built:
-    """Discrete and continuous joint training, section 3, with the ablation arms of Tables 1 and 2."""
+    """Discrete and continuous joint training, section 3, with the ablation arms of Tables 1 and 2.
+
+    Differs from the paper: its labels are hard (alpha = 1, as in its preset), and no paper fuses them here. Where a
+    study does, class means and Gaussians of each set are of the VA and labels that it is trained on: A's pseudo VA, B's
+    mapped VA and new labels, B's as they came where it is not adapted. Those of another set are for VA as they came.
+    """
     steps = _Steps(ground)
     joint, experiment = ground.experiment.joint, ground.experiment
     own_va = joint.pseudo_va == "own"

@@ -9,9 +9,17 @@ import torch
 import torch.nn.functional as F
 
 from raysweep.core.errors import UserError
+from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.splits import for_protocol, subset
-from raysweep.labels import class_gaussians, class_means, euclidean_labels, flip_labels, gaussian_labels
+from raysweep.labels import (
+    ClassGaussians,
+    class_gaussians,
+    class_means,
+    euclidean_labels,
+    flip_labels,
+    gaussian_labels,
+)
 from raysweep.models import build_model
 from raysweep.pipeline import Sets, build, main_chain, run_cell
 from raysweep.pipeline.stage import Stage, ancestry
@@ -325,6 +333,35 @@ class TestNoiseAndFusion:
                 mixed = gaussian_labels(points, class_gaussians(points, believed[rows], K, within_std=None))
             expected = 0.5 * F.one_hot(labels[rows], K) + 0.5 * mixed
             assert torch.allclose(part.targets.soft_NK[rows].double(), expected, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("changes", "refitted"),
+        [
+            ({}, {"A", "B"}),
+            ({"joint__pseudo_va": "all", "joint__mapping": "global", "joint__relabel": False}, {"A", "B"}),
+            ({"joint__extra_part": "subset"}, {"A"}),
+            ({"joint__pseudo_va": "own"}, {"B"}),
+        ],
+    )
+    def test_gaussians_of_another_set_hold_for_the_va_that_came_alone(self, made, changes, refitted):
+        """Pseudo and mapped VA follow another criterion than the one the borrowed Gaussians describe."""
+        unit = torch.eye(2, dtype=torch.float64).repeat(K, 1, 1)
+        means = torch.tensor([[0.5, 0.5], [-0.5, 0.5], [0.5, -0.5], [-0.5, -0.5]], dtype=torch.float64)
+        theirs = ClassGaussians(torch.full((K,), 1 / K, dtype=torch.float64), means, 0.1 * unit)
+        lent = BorrowedGaussians("another set", {None: theirs})
+        a, b = (replace(data, fingerprint=f"{data.name} lent", gaussians=lent) for data in (A_VA, B))
+        final, product = made(
+            Sets(a, (b,)), labels__method="gaussian", labels__alpha=0.0, labels__within_std=None, **changes
+        )
+        for (part,) in parts_of(main_chain(final)[-1], product):
+            va, labels = part.targets.va_N2[part.rows].double(), part.targets.given_N[part.rows]
+            fitted = class_gaussians(va, labels, K, within_std=None)
+            for gaussians, used in ((fitted, part.data.name in refitted), (theirs, part.data.name not in refitted)):
+                expected = gaussian_labels(va, gaussians).float()
+                assert torch.allclose(part.targets.soft_NK[part.rows], expected, atol=1e-5) == used
+        (part,), _ = parts_of(last_epoch(final, "M_A"), product)  # A's VA as they came
+        expected = gaussian_labels(part.targets.va_N2[part.rows].double(), theirs).float()
+        assert torch.allclose(part.targets.soft_NK[part.rows], expected, atol=1e-5)
 
     def test_before_there_are_va_labels_are_one_hot(self, made):
         final, product = made(labels__method="gaussian", labels__alpha=0.5)
