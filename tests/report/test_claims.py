@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import SHAPES, false_claims, results_of
+from bench.statistics import SHAPES, _draw, false_claims, results_of
 from raysweep.report import Results, summarise
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.render.html import table_html
@@ -388,6 +388,27 @@ def test_few_tables_in_which_nothing_differs_hold_a_claim(shape, replicates):
 def test_a_difference_that_is_there_is_claimed(shape):
     """The check above could not fail if nothing were ever claimed."""
     assert false_claims(shape, 5, tables=20, seed=2, shift=0.2).claims == 20
+
+
+@pytest.mark.parametrize(("shape", "family"), [("noise", 8), ("alpha", 4), ("methods", 16)])
+@pytest.mark.parametrize("replicates", [5, 10])
+def test_claims_of_simulated_tables_are_those_that_scipy_counts(shape, family, replicates):
+    """The same tables, judged a second time: arms that differ in their cells from the reference, each pair once."""
+    form, rng, tables = SHAPES[shape], np.random.default_rng([4, replicates, list(SHAPES).index(shape)]), 60
+    arms = [levels if len(levels) > 1 else levels[0] for levels in product(*form.axes.values())]
+    drawn = [_draw(form, arms, replicates, rng, shift=0.015) for _ in range(tables)]
+    pairs = set()
+    for arm in arms:
+        at = dict(zip(form.axes, (arm,) if isinstance(arm, str) else arm, strict=True)) | form.reference
+        reference = tuple(at.values()) if len(at) > 1 else next(iter(at.values()))
+        pairs.add(tuple(form.same.get(one, one) for one in (arm, reference)))
+    pairs = [(arm, reference) for arm, reference in pairs if arm != reference]
+    assert len(pairs) == family
+    f1 = {arm: np.array([[cell["macro_f1"] for cell in one[arm]] for one in drawn]) for arm in arms}
+    p = np.array([stats.ttest_rel(f1[arm], f1[reference], axis=1).pvalue for arm, reference in pairs])
+    expected = int((family * p < 0.05).any(0).sum())
+    assert 0 < expected < tables
+    assert false_claims(shape, replicates, tables, seed=4, shift=0.015).claims == expected
 
 
 def test_seeds_of_the_simulation_are_its_own():
