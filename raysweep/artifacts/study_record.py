@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -88,6 +88,9 @@ class PlannedCell:
     key: str
 
 
+RangeKind = Literal["uniform", "log", "int", "choice"]
+
+
 @dataclass(frozen=True)
 class RangeRecord:
     """Where one field was searched. `low` and `high` are None for a choice.
@@ -96,7 +99,7 @@ class RangeRecord:
     """
 
     path: str
-    kind: Literal["uniform", "log", "int", "choice"]
+    kind: RangeKind
     low: int | float | None = None
     high: int | float | None = None
     choices: tuple[Value, ...] = ()
@@ -106,6 +109,8 @@ class RangeRecord:
     def read(cls, path: str, values: Mapping[str, Any]) -> RangeRecord:
         """From the file. Raises ValueError, KeyError, TypeError."""
         choices = tuple(values.get("choices") or ())
+        if values["kind"] not in get_args(RangeKind):
+            raise ValueError(f"search range {path!r}: unknown kind {values['kind']!r}")
         if values["kind"] == "choice" and not choices:
             raise ValueError(f"search range {path!r}: no choices")
         low, high = (None, None) if values["kind"] == "choice" else (values["low"], values["high"])
