@@ -51,6 +51,12 @@ def text(results):
     return " ".join([*caption(summary), *(words for _, words in notes(summary)), *reading(summary)])
 
 
+def without(results, *cells):
+    """The results with cells (level, replicate) that are complete and have no finite score."""
+    changed = (replace(c, scores={}) if (c.coordinates["alpha"], c.replicate) in cells else c for c in results.cells)
+    return Results(results.study, tuple(changed))
+
+
 class TestConstantDifferences:
     """Plus 0.100 in all five replicates: clear to the eye, and nothing that a t-test can judge."""
 
@@ -78,6 +84,24 @@ class TestConstantDifferences:
         words = reading(summarise(results))
         assert words[1] == "Not to be told from the reference: alpha=0.5."
         assert words[2] == "The reference's own cells, so not tested: alpha=0.9."
+
+    def test_equal_cells_do_not_stand_in_for_an_arm_that_was_not_tested(self):
+        """Two planned comparisons, one of them constant: the reference's own cells are not the second."""
+        results = table({"0": shifted(0.1, (0,) * 5), "0.5": shifted(0.002), "0.9": BASE, "1": BASE}, keys={"0.9": "1"})
+        words = reading(summarise(results))
+        assert words[0].startswith("The one arm tested, alpha=0.5, does not differ from alpha=1 in macro-F1 beyond")
+        assert words[1].startswith("No claim of alpha=0 (+0.100): the same difference in all 5 replicates")
+        assert "No arm differs" not in text(results)
+
+    def test_the_reference_s_own_cells_are_no_exploratory_test_either(self):
+        """Holm's p of the two others: the smaller one twice, the larger one as it is or raised to that."""
+        rows = {"0": shifted(0.004), "0.5": shifted(0.002), "0.9": BASE, "1": BASE}
+        results = table(rows, keys={"0.9": "1"}, accuracy=rows)
+        found = {arm.name: arm.scores["accuracy"].comparison for arm in summarise(results).arms}
+        small, large = found["alpha=0"], found["alpha=0.5"]
+        assert small.p_holm == pytest.approx(2 * small.p)
+        assert large.p_holm == pytest.approx(max(2 * small.p, large.p))
+        assert (found["alpha=0.9"].p_holm, found["alpha=0.9"].same_as) == (None, "alpha=1")
 
 
 class TestIntervals:
@@ -141,6 +165,31 @@ class TestIntervals:
 
 
 class TestFewReplicates:
+    def test_few_are_shared_though_every_arm_has_enough(self):
+        """Of seven, 0 to 4 are there in the arms and 2 to 6 in the reference."""
+        rows = {level: (*shifted(0.1), None, None) for level in ("0", "0.5", "0.9")}
+        words = reading(summarise(table({**rows, "1": (None, None, *BASE)})))
+        assert words[0] == (
+            "3 replicates with macro-F1 in an arm and its reference: fewer than 5 allow no claim about any arm."
+        )
+
+    def test_few_are_shared_since_the_reference_lacks_the_score_in_one(self):
+        results = table({"0": shifted(0.1), "0.5": shifted(0.1), "0.9": shifted(0.1), "1": BASE})
+        words = text(without(results, ("1", 0)))
+        assert "4 replicates with macro-F1 in an arm and its reference: fewer than 5 allow no claim" in words
+        assert "5 replicates: fewer than 5" not in words
+
+    def test_an_arm_that_has_no_score_at_all_is_named_beside_those_that_were_tested(self):
+        results = table({"0": shifted(0.1), "0.5": shifted(0.002), "0.9": BASE[::-1], "1": BASE})
+        words = reading(summarise(without(results, *(("0.5", replicate) for replicate in range(5)))))
+        assert "No claim of alpha=0.5: no replicate has macro-F1 both there and in the reference." in words
+        assert words[0].startswith("alpha=0 is better")
+
+    def test_no_score_in_the_reference_is_no_comparison(self):
+        results = table({"0": shifted(0.1), "0.5": shifted(0.1), "0.9": shifted(0.1), "1": BASE})
+        words = reading(summarise(without(results, *(("1", replicate) for replicate in range(5)))))
+        assert words[1].startswith("No arm shares a replicate that has macro-F1 with its reference")
+
     def test_an_arm_below_five_is_named_and_the_others_are_tested(self):
         few = (*shifted(0.2)[:3], None, None)
         results = table({"0": few, "0.5": shifted(0.05), "0.9": shifted(0.001), "1": BASE})

@@ -48,16 +48,26 @@ def _headline(summary: Summary) -> list[str]:
     if not compared:
         return [
             _largest_mean(summary),
-            "No arm shares a complete replicate with its reference: no difference can be computed.",
+            f"No arm shares a replicate that has {title(study.metric)} with its reference: no difference can be "
+            "computed.",
         ]
     if max(comparison.n for _, comparison in compared) < MIN_REPLICATES:
         return [
-            f"{replicate_range(summary).capitalize()}: fewer than {MIN_REPLICATES} allow no claim about any arm.",
+            f"{_few(summary, compared)}: fewer than {MIN_REPLICATES} allow no claim about any arm.",
             _largest_mean(summary),
             _widest(compared, study.metric),
         ]
     claims = [_claim(summary, arm, c) for arm, c in compared if c.claims and not c.same_as]
     return [*claims, *_without_claim(summary, compared)]
+
+
+def _few(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> str:
+    """How many replicates there are; where arms have enough of them, how many they share with the reference."""
+    if max(arm.complete for arm in summary.arms) < MIN_REPLICATES:
+        return replicate_range(summary).capitalize()
+    counts = sorted({c.n for _, c in compared})
+    some = plural(counts[-1], "replicate") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} replicates"
+    return f"{some} with {title(summary.study.metric)} in an arm and its reference"
 
 
 def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
@@ -70,22 +80,38 @@ def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Compar
     elif alike:
         counts = sorted({c.n for _, c in alike})
         n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        which = "No arm" if len(alike) == summary.family else f"None of the {plural(len(alike), 'arm')} tested"
         sentences.append(
-            f"{which} differs from {arm_name(study.reference)} in {title(study.metric)} beyond noise at {n} replicates "
-            f"({_tests(summary)})."
+            f"{_none_of(summary, [arm for arm, _ in alike])} from {arm_name(study.reference)} in "
+            f"{title(study.metric)} beyond noise at {n} replicates ({_tests(summary)})."
         )
     reasons: dict[str, list[str]] = {}
     for arm, c in compared:
         if c.verdict == "no claim" and not c.same_as:
             by = f" ({difference_words(c)})" if c.p is None else ""
             reasons.setdefault(c.why, []).append(f"{arm.name}{by}")
+    for arm in _uncompared(summary):
+        why = f"no replicate has {title(study.metric)} both there and in the reference"
+        reasons.setdefault(why, []).append(arm.name)
     if not alike and not some:
         sentences.append(f"No arm could be tested against {arm_name(study.reference)} in {title(study.metric)}.")
     sentences += [f"No claim of {'; '.join(arms)}: {why}." for why, arms in reasons.items()]
     own = [arm.name for arm, c in compared if c.same_as == arm_name(study.reference_of(arm.coordinates))]
     sentences += [f"The reference's own cells, so not tested: {'; '.join(own)}."] if own else []
     return sentences if some else [*sentences, _widest(compared, study.metric)]
+
+
+def _none_of(summary: Summary, tested: Sequence[ArmSummary]) -> str:
+    if len(tested) == summary.family:
+        return "No arm differs"
+    if len(tested) == 1:
+        return f"The one arm tested, {tested[0].name}, does not differ"
+    return f"None of the {plural(len(tested), 'arm')} tested differs"
+
+
+def _uncompared(summary: Summary) -> list[ArmSummary]:
+    """Arms that share no replicate with their reference which has the headline score in both."""
+    score = summary.study.metric
+    return [arm for arm in summary.arms if not arm.is_reference and arm.scores[score].comparison is None]
 
 
 def _tests(summary: Summary) -> str:
