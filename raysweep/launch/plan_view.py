@@ -166,8 +166,8 @@ def data_line(data: FaceData) -> str:
     train, validation, test = (len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST))
     own = f", {validation} validation" if validation else ""
     return (
-        f"  data     {data.name}, {train} training{own} and {test} test images, "
-        f"{data.num_classes} expressions, {data.images.shape[-1]} px"
+        f"  data     {data.name}, {train} training{own} and {test} test {'image' if test == 1 else 'images'}, "
+        f"{plural(data.num_classes, 'expression')}, {data.images.shape[-1]} px"
     )
 
 
@@ -182,7 +182,9 @@ def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]
     lines = []
     for extra in extras:
         role = "target" if first is not None and extra.fingerprint == first.fingerprint else "extra"
-        lines += [f"  {role:8} {extra.name}, {len(extra.rows(TRAIN))} training images", *note_lines(extra)]
+        count = len(extra.rows(TRAIN))
+        words = f"{count} training {'image' if count == 1 else 'images'}"
+        lines += [f"  {role:8} {extra.name}, {words}", *note_lines(extra)]
     return lines
 
 

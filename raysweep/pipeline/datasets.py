@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from raysweep.config.experiment import Experiment
 from raysweep.config.per_set import value_of
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.image_subset import draw
 from raysweep.data.splits import subset
@@ -30,7 +31,7 @@ class Leak:
     @property
     def words(self) -> str:
         counts = [(self.test, "test"), (self.validation, "validation"), (self.drawn, "training")]
-        return " and ".join(f"{count:,} {what} images" for count, what in counts if count) + f" of {self.scored}"
+        return " and ".join(plural(count, f"{what} image") for count, what in counts if count) + f" of {self.scored}"
 
 
 @dataclass(frozen=True)

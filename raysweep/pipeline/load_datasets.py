@@ -13,6 +13,7 @@ from raysweep.config.class_changes import names_of, pairs_of
 from raysweep.config.experiment import Data, Experiment, LeaveOut
 from raysweep.config.per_set import value_of
 from raysweep.core.errors import UserError, unknown_name
+from raysweep.core.formatting import plural
 from raysweep.data.classes import ClassChanges, in_order_of
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.digests import Kept
@@ -159,7 +160,7 @@ def _read_extra(extra: Extra, cache: Path | None, changes: ClassChanges) -> _Rea
     left = _not_trained(read.data, data)
     if left and config.source not in BUILT_IN:
         adds = "; joint.extra_splits=all adds them" if extra.splits == "train_validation" else ""
-        data = _noted(data, f"its {left} are not trained on{adds}")
+        data = _noted(data, f"its {left} not trained on{adds}")
     return replace(read, data=data)
 
 
@@ -169,10 +170,11 @@ def _with_expressions(read: _Read) -> _Read:
 
 
 def _not_trained(before: FaceData, after: FaceData) -> str:
-    """What of a set's validation and test images stays out of training."""
+    """What of a set's validation and test images stays out of training, with its verb."""
     out = after.splits != TRAIN
     counts = {name: int((out & (before.splits == split)).sum()) for split, name in _OTHER_PARTS.items()}
-    return " and ".join(f"{count:,} {name} images" for name, count in counts.items() if count)
+    words = " and ".join(plural(count, f"{name} image") for name, count in counts.items() if count)
+    return words and f"{words} {'is' if sum(counts.values()) == 1 else 'are'}"
 
 
 def _limited(read: _Read, config: Data, watched: bool) -> _Read:
@@ -253,13 +255,13 @@ def _warning(leak: Leak) -> str:
 
 def _with_own_twins(read: _Read) -> FaceData:
     validation, test = twins_of_training(read.data, read.kept)
-    found = [f"{n:,} {what} images" for n, what in ((test, "test"), (validation, "validation")) if n]
+    found = [plural(n, f"{what} image") for n, what in ((test, "test"), (validation, "validation")) if n]
     if not found:
         return read.data
-    words = " and ".join(found)
+    words = f"{' and '.join(found)} {'has' if test + validation == 1 else 'have'}"
     return _noted(
         read.data,
-        f"WARNING: {words} have the same pixels as training images: data.leave_out=twins takes those out of training",
+        f"WARNING: {words} the same pixels as training images: data.leave_out=twins takes those out of training",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from raysweep.config.experiment import Experiment, field_choices, flat_words
 from raysweep.config.presets import PRESETS
+from raysweep.core.formatting import plural
 from raysweep.data.names import named_kind
 from raysweep.metrics.registry import LABEL_SCORES
 
@@ -110,6 +111,7 @@ def _budget(study: Study, preset: str, budget: Budget) -> list[str]:
 
 
 def _budget_words(budget: Budget) -> str:
-    words = [f"{budget.trials} trials"] if budget.trials is not None else []
-    words += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
+    words = [plural(budget.trials, "trial")] if budget.trials is not None else []
+    if budget.device_hours is not None:
+        words.append(f"{budget.device_hours:g} {'device-hour' if budget.device_hours == 1 else 'device-hours'}")
     return " or ".join(words) + " an arm"

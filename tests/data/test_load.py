@@ -108,7 +108,7 @@ def test_few_bad_rows_are_listed(tmp_path):
     assert len(data) == 40
     rule = "`-1 <= valence <= 1` must hold (or -2 for missing), but got '7'"
     assert data.info["bad_rows"] == [f"faces.csv:42: VA out of range: {rule}"]
-    assert "1 of 41 rows or images could not be used and are left out (VA out of range 1)" in data.notes
+    assert "1 of 41 rows or images could not be used and is left out (VA out of range 1)" in data.notes
 
 
 def test_a_file_in_another_encoding(tmp_path):

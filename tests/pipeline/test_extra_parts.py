@@ -23,6 +23,7 @@ def own(tmp_path_factory):
     write_set(root, "A", {"train": TRAINED, "val": HELD, "test": HELD})
     write_set(root, "B", {"train": TRAINED, "val": HELD, "test": HELD}, seed=1, va=True)
     write_set(root, "D", {"train": TRAINED}, seed=2, va=True)
+    write_set(root, "E", {"train": TRAINED, "val": {"fear": 1}, "test": {"fear": 1}}, seed=3, va=True)
     return root
 
 
@@ -45,6 +46,18 @@ def test_parts_of_an_extra_set(own, parts, count, note):
     assert len(b.rows(TRAIN)) == count
     assert not len(b.rows(VALIDATION))
     assert b.notes == note
+
+
+@pytest.mark.parametrize(
+    ("parts", "note"),
+    [
+        ("train", "its 1 validation image and 1 test image are not trained on"),
+        ("train_validation", "its 1 test image is not trained on; joint.extra_splits=all adds them"),
+    ],
+)
+def test_a_part_of_one_image(own, parts, note):
+    (e,) = loaded(own, "E", joint__extra_splits=parts).extras
+    assert e.notes == (note,)
 
 
 def test_other_parts_have_another_key(own):

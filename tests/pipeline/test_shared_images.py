@@ -36,6 +36,7 @@ def own(tmp_path_factory):
     rows = {name: read_list(root / f"{name}.csv") for name in "ABCN"}
     for name, source, split, count in (
         ("tests", "A", "test", 18),
+        ("one test", "A", "test", 1),
         ("two tests", "A", "test", 2),
         ("validation", "A", "val", 18),
         ("training", "A", "train", 10),
@@ -61,6 +62,7 @@ def loaded(own, *names, **changes):
     ("extra", "words"),
     [
         ("B with tests", "trains on 18 test images of A"),
+        ("B with one test", r"trains on 1 test image of A \("),
         ("B with two tests", "trains on 2 test images of A"),
         ("B with validation", "trains on 18 validation images of A"),
     ],
@@ -187,7 +189,14 @@ def test_a_that_is_fine_tuned_on_c_trains_on_none_of_c_s_tests(own):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("tests", "18 test images"), ("validation", "18 validation images"), ("training", None)]
+    ("name", "words"),
+    [
+        ("one test", "1 test image has"),
+        ("two tests", "2 test images have"),
+        ("tests", "18 test images have"),
+        ("validation", "18 validation images have"),
+        ("training", None),
+    ],
 )
 def test_a_set_s_own_twins_are_told(own, name, words):
     """Copies under other names: one list may not name an image twice."""
@@ -198,7 +207,7 @@ def test_a_set_s_own_twins_are_told(own, name, words):
     write_list(own / f"twice {name}.csv", rows)
     (note,) = loaded(own, f"twice {name}", joint__method="target").target.notes or ("",)
     assert (words is None) == (not note)
-    assert words is None or note.startswith(f"WARNING: {words} have the same pixels as training images")
+    assert words is None or note.startswith(f"WARNING: {words} the same pixels as training images")
 
 
 def test_which_built_in_sets_have_images_in_common():

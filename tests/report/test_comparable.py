@@ -16,7 +16,7 @@ from raysweep.data.kind import kind_of
 from raysweep.data.load import load_data
 from raysweep.report.figures.series import dependence
 from raysweep.report.published import PUBLISHED
-from raysweep.report.published.comparable import NOT_RECIPE, comparable, differences, printed
+from raysweep.report.published.comparable import NOT_RECIPE, _phrase, comparable, differences, printed
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.results.records import CellRecord, Results
@@ -510,6 +510,11 @@ def test_aff_wild_s_classes_are_the_paper_s_where_affectnet_s_gaussians_give_the
     assert ("Gaussians come from" in " ".join(caption(summary))) is not borrowed
     assert ("instead of AffectNet's Gaussians" in said(summary)) is not same
     assert ("classes of the nearest published mean" in said(summary)) is not bool(options["gaussians"])
+
+
+@pytest.mark.parametrize(("ours", "words"), [(1, "1 epoch instead of 50"), (2, "2 epochs instead of 50")])
+def test_one_epoch_is_one(ours, words):
+    assert _phrase("train.epochs", ours, 50) == words
 
 
 def test_arms_are_found_by_their_names():

@@ -188,6 +188,8 @@ def test_a_searchs_budget():
     assert overrides(study, "smoke", first, {}, [1, 2], Budget(5, 0.5)) == {
         "budget": ["4 trials an arm", "5 trials or 0.5 device-hours an arm"]
     }
+    one = overrides(study, "smoke", first, {}, [1, 2], Budget(1, 1.0))
+    assert one == {"budget": ["4 trials an arm", "1 trial or 1 device-hour an arm"]}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -110,7 +110,7 @@ class TestRemarks:
         summary = summarise(Results(whole.study, cells))
         assert summary.columns == ("macro_f1",)
         assert summary.unavailable == ("rmse_valence", "rmse_arousal", "accuracy", "ece")
-        assert "Not shown, because no cell has it with these data: RMSE V" in text_of(Results(whole.study, cells))
+        assert "Not shown, because no cell has them with these data: RMSE V" in text_of(Results(whole.study, cells))
 
 
 class TestWords:

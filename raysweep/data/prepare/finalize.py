@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 import raysweep
+from raysweep.core.formatting import plural
 from raysweep.core.hashing import file_checksum
 from raysweep.data.listing import Listing
 
@@ -133,7 +134,8 @@ def borrowed(listing: Listing) -> dict[str, Any] | None:
 
 def _found(crop: Crop, without: int) -> list[str]:
     """A sentence for captions, where faces were looked for."""
-    left_out = f"; {without:,} images in which it finds none are left out" if without else ""
+    are = "is" if without == 1 else "are"
+    left_out = f"; {plural(without, 'image')} in which it finds none {are} left out" if without else ""
     return [f"faces that came without a box were found by {crop.detector}{left_out}"] if crop.detector else []
 
 

@@ -100,7 +100,8 @@ def _notes(manifest: Manifest) -> list[str]:
     if manifest.bad:
         count, rows = sum(manifest.bad.values()), manifest.images + sum(manifest.bad.values())
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in manifest.bad.items())
-        notes.append(f"{count:,} of {rows:,} rows or images could not be used and are left out ({kinds})")
+        is_ = "is" if count == 1 else "are"
+        notes.append(f"{count:,} of {rows:,} rows or images could not be used and {is_} left out ({kinds})")
     return notes
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.data.listing import FaceRecord, Listing, Problem, split_of
 
 from .class_names import FORM, ClassNames
@@ -182,9 +183,11 @@ def _is_half(scale: AffectScale, row: Row) -> bool:
 
 def _gaps(survey: FileCounts) -> Iterator[str]:
     if 0 < survey.without_split < survey.rows:
-        yield f"{survey.without_split:,} of {survey.rows:,} rows name no split: their images are trained on"
+        names = "names no split: its image is" if survey.without_split == 1 else "name no split: their images are"
+        yield f"{survey.without_split:,} of {survey.rows:,} rows {names} trained on"
     if survey.half_va:
-        yield f"{survey.half_va:,} of {survey.rows:,} rows have one of valence and arousal: it is not used"
+        has = "has" if survey.half_va == 1 else "have"
+        yield f"{survey.half_va:,} of {plural(survey.rows, 'row')} {has} one of valence and arousal: it is not used"
 
 
 def _unlisted(root: Path, survey: FileCounts) -> Iterator[str]:

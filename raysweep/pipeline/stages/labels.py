@@ -14,6 +14,7 @@ from torch import Tensor
 from raysweep.config.experiment import Experiment, Joint
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError
+from raysweep.core.formatting import plural
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import all_trained, for_protocol
 from raysweep.labels import class_centroids, class_stats, gaussian_stats, map_va, map_va_by_class, relabel_by_centroid
@@ -227,8 +228,8 @@ def _mapped(mapping: str, target: Given, extra: Given, moved: Tensor, data: Face
         class_stats(g.va_N2[rows].double(), g.labels_N[rows], count) for g, rows in ((target, ours), (extra, theirs))
     )
     notes += [
-        f"the VA of {data.classes[k]} in {name} are nearly degenerate ({stats.count} samples); 1e-6 was added to their "
-        "variances"
+        f"the VA of {data.classes[k]} in {name} are nearly degenerate ({plural(stats.count, 'sample')}); 1e-6 was "
+        "added to their variances"
         for name, each in (("A", to_each), (data.name, source_each))
         for k, stats in enumerate(each)
         if stats is not None and stats.is_singular
@@ -239,7 +240,7 @@ def _mapped(mapping: str, target: Given, extra: Given, moved: Tensor, data: Face
         counts = [_annotated(g, rows, k) for g, rows in ((target, ours), (extra, theirs))]
         notes.append(
             f"EDCLM fell back to the global map for {data.classes[k]} "
-            f"({counts[0]} samples in A, {counts[1]} in {data.name})"
+            f"({plural(counts[0], 'sample')} in A, {counts[1]} in {data.name})"
         )
     return va, tuple(notes)
 

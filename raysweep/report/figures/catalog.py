@@ -154,8 +154,8 @@ def attention_words(shown: Gallery, along: Constancy | None) -> str:
     at = f"{along.axis.name}={along.first}"
     words += (
         f" Below: Pearson's correlation between the map of an image at {at} and at a further level, same method and "
-        f"replicate, mean over {along.images} test images; mean and 95 % t-interval over replicates (faint: each). "
-        "1 is the same map."
+        f"replicate, mean over {plural(along.images, 'test image')}; mean and 95 % t-interval over replicates (faint: "
+        "each). 1 is the same map."
     )
     if differences := _likeness_differences(along):
         words += f" {differences}"

@@ -216,9 +216,11 @@ def _remarks(results: Results, arms: Sequence[ArmSummary]) -> list[str]:
     if dirty:
         of = plural(len(complete), "complete cell")
         remarks.append(f"{dirty} of {of} {_verb(dirty, 'was', 'were')} computed by code with uncommitted changes.")
-    foreign = {c.data_fingerprint for c in complete} - {"", results.study.data.fingerprint}
+    foreign = sum(c.data_fingerprint not in ("", results.study.data.fingerprint) for c in complete)
     if foreign:
-        remarks.append("Some cells were computed on other data than the launch describes.")
+        of = plural(len(complete), "complete cell")
+        was = _verb(foreign, "was", "were")
+        remarks.append(f"{foreign} of {of} {was} computed on other data than the launch describes.")
     twins = sum(cell.twins > 0 for cell in results.cells)
     if twins:
         has = f"{plural(twins, 'cell')} {_verb(twins, 'has', 'have')}"

@@ -70,7 +70,8 @@ def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ..
         lines.append((DEGENERATE, words))
     if summary.unavailable:
         names = listed([title(score) for score in summary.unavailable])
-        lines.append(("", f"Not shown, because no cell has it with these data: {names}."))
+        has = "it" if len(summary.unavailable) == 1 else "them"
+        lines.append(("", f"Not shown, because no cell has {has} with these data: {names}."))
     lines += [("", remark) for remark in summary.remarks]
     lines += [("", words) for words in troubles(summary)]
     lines += [("", sentence(note, 900)) for note in label_notes(summary)]
@@ -122,9 +123,10 @@ def _failed(summary: Summary) -> Iterator[str]:
         diverged = diverged or without > 0
     if rates:
         fail = f"fail or end without a finite {title(metric)}" if diverged else "fail"
+        these, them = ("this arm", "it") if len(rates) == 1 else ("these arms", "them")
         yield (
             f"Share of cells that {fail}, with its exact 95 % interval (Clopper-Pearson): {'; '.join(rates)}. Scores "
-            "of these arms are those of the trainings that do not, and no claim is made of them."
+            f"of {these} are those of the trainings that do not, and no claim is made of {them}."
         )
 
 

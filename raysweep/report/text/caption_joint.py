@@ -87,7 +87,7 @@ def label_notes(summary: Summary) -> list[str]:
     for arm in summary.arms:
         for cell in arm.cells:
             for note in cell.label_notes:
-                _, texts, arms = found.setdefault(re.sub(r"\d+", "#", note), (note, set(), []))
+                _, texts, arms = found.setdefault(re.sub(r"\d+( sample)?s?", r"#\1", note), (note, set(), []))
                 texts.add(note)
                 arms.append(arm.name)
     notes = [_note(*entry, len(summary.arms)) for entry in found.values()]

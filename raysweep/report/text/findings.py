@@ -161,7 +161,8 @@ def _other_scores(summary: Summary) -> list[str]:
     others = [title(score) for score in summary.columns if score != summary.study.metric]
     if not others or not summary.study.reference:
         return []
-    return [f"Exploratory, without claims: {listed(others)}; their differences and p-values are in the CSV file."]
+    whose = "its" if len(others) == 1 else "their"
+    return [f"Exploratory, without claims: {listed(others)}; {whose} differences and p-values are in the CSV file."]
 
 
 def _limits(summary: Summary) -> list[str]:

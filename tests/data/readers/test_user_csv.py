@@ -148,6 +148,9 @@ def test_half_of_a_pair_is_said(tmp_path):
     listing, records, _ = faces(table(tmp_path, "path,expression,valence,arousal", "{i}.png,{label},0.5,NA"))
     assert all(map(math.isnan, records[0].va))
     assert listing.notes == ("12 of 12 rows have one of valence and arousal: it is not used",)
+    path = table(tmp_path, "path,expression,valence,arousal", "{i}.png,{label},0.5,0.5")
+    path.write_text(path.read_text() + "x.png,sad,0.5,\n")
+    assert faces(path)[0].notes == ("1 of 13 rows has one of valence and arousal: it is not used",)
 
 
 @pytest.mark.parametrize("label", ["NA", "nan", "", "null", "None"])
@@ -237,6 +240,8 @@ def test_rows_without_a_split_are_said(tmp_path):
     listing, _, problems = faces(path)
     assert listing.notes == ("2 of 15 rows name no split: their images are trained on",)
     assert problems == [("list.csv:16", "bad row")]
+    path.write_text(path.read_text().replace("y.png,sad,nan", "y.png,sad,test"))
+    assert faces(path)[0].notes == ("1 of 15 rows names no split: its image is trained on",)
 
 
 def test_one_rule_for_paths(tmp_path):
