@@ -79,6 +79,6 @@ def _read(file: Path) -> Subjects | None:
         mark = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
         return None
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     return mark if isinstance(mark, list) else []

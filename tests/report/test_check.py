@@ -86,7 +86,7 @@ def test_what_is_left_over_of_another_report(copied):
 
 def test_a_report_without_its_checksums_or_with_broken_ones(copied):
     results, folder = copied
-    for words in (None, "{", "[]", '{"x": 1}'):
+    for words in (None, "{", "[]", '{"x": 1}', "[" * 100_000):
         (folder / ".files.json").unlink() if words is None else (folder / ".files.json").write_text(words)
         assert stale_files(results, folder) == [".files.json (missing or unreadable: write the report again)"]
 

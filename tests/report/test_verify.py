@@ -1,5 +1,6 @@
 """Scores, parameters and states that were changed in MLflow by hand are said, run by run."""
 
+import io
 import json
 import sqlite3
 from contextlib import contextmanager
@@ -91,18 +92,58 @@ def test_a_difference_in_the_fifth_decimal_is_rounding_and_a_small_one_is_shown_
     assert "accuracy is 0.7503 in MLflow, and 0.75 by its predictions" in checks(honest)[0]
 
 
-@pytest.mark.parametrize("how", ["tag", "status"])
-def test_a_run_set_to_failed(honest, how):
+@pytest.mark.parametrize("state", ["failed", "running", "stopped"])
+def test_a_run_that_is_marked_as_another_state(honest, state):
     run = first(honest)
-    if how == "tag":
-        honest.client.set_tag(run, schema.STATE, "failed")
-    else:
-        honest.client.update_run(run, status="FAILED")
+    honest.client.set_tag(run, schema.STATE, state)
     (sentence,) = checks(honest)
-    assert ("marked failed, though its predictions are there (accuracy 0.750); it is left out" in sentence) == (
-        how == "tag"
-    )
-    assert ("status is FAILED, though it is complete; it is kept" in sentence) == (how == "status")
+    assert f"marked {state}, though its predictions are there (accuracy 0.750); it is left out" in sentence
+    assert honest.load("small").cells[0].state == state
+
+
+@pytest.mark.parametrize("status", ["FAILED", "KILLED", "RUNNING"])
+def test_a_run_that_is_set_to_another_status(honest, status):
+    run = first(honest)
+    honest.client.update_run(run, status=status)
+    (sentence,) = checks(honest)
+    assert f"status is {status}, though it is complete; it is kept" in sentence
+    assert honest.load("small").cells[0].complete
+    honest.client.delete_tag(run, schema.STATE)
+    (sentence,) = checks(honest)
+    assert "though its predictions are there (accuracy 0.750); it is left out" in sentence
+    assert not honest.load("small").cells[0].complete
+
+
+def test_a_run_without_the_tag_of_its_state_is_compared_all_the_same(honest):
+    run = first(honest)
+    honest.client.delete_tag(run, schema.STATE)
+    assert checks(honest) == ()
+    honest.client.log_metric(run, "test/accuracy", 0.93, step=9)
+    (sentence,) = checks(honest)
+    assert "accuracy is 0.930 in MLflow" in sentence
+    assert honest.load("small").cells[0].scores["accuracy"] == pytest.approx(0.93)
+
+
+@pytest.mark.parametrize("name", ["test/kl_votes", "labels/kept_share", "test/kept_share"])
+def test_a_metric_that_no_file_of_the_run_has(honest, name):
+    """It would be a number of the table: a score by votes of a set without votes, or of labels that nobody adapted."""
+    honest.client.log_metric(first(honest), name, 0.9)
+    (sentence,) = checks(honest)
+    assert f"{name} is 0.900 in MLflow, and in no file of the run." in sentence
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_a_metric_that_is_no_score(honest, value):
+    honest.client.log_metric(first(honest), "test/macro_f1", value, step=9)
+    (sentence,) = checks(honest)
+    assert "macro_f1 is " in sentence
+    assert "in MLflow, and 0.778 by its predictions." in sentence
+
+
+def test_metrics_that_no_table_holds_are_the_user_s_own(honest):
+    for name in ("note", "test/mine", "train/accuracy"):
+        honest.client.log_metric(first(honest), name, 0.9)
+    assert checks(honest) == ()
 
 
 def test_a_metric_that_was_deleted_and_one_that_predictions_cannot_give(honest):
@@ -166,10 +207,38 @@ def test_what_predictions_cannot_give_is_compared_with_the_result(tmp_path):
 
 def test_predictions_that_are_gone_or_broken():
     assert "has no predictions" in checked(logged(), lambda name: None)[0]
+    empty = io.BytesIO()
+    np.savez(empty)
+    for data in (b"not an archive", b"", empty.getvalue()):
+        assert "cannot be read" in checked(logged(), lambda name, data=data: data)[0]
     broken = checked(logged(), lambda name: b"not an archive")
     assert "cannot be read" in broken[0]
     failed = logged(tags={schema.STATE: "failed"}, status="FAILED")
     assert checked(failed, lambda name: None) == ()
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.int64])
+def test_labels_of_any_whole_numbers(tmp_path, kind):
+    assert checked(logged(), files(tmp_path, {**ARRAYS, "labels": LABELS.astype(kind)})) == ()
+
+
+@pytest.mark.parametrize("name", [schema.RESULT_FILE, schema.CONFIG_FILE])
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"3", b'{"scores": []}', b'{"scores": {"test/kl_votes": null}}',
+                                  b"\xff", b"[" * 100_000])  # fmt: skip
+def test_a_damaged_file_of_a_run_is_said_and_ends_no_report(tmp_path, name, data):
+    held = files(tmp_path)
+    found = checked(logged(), lambda wanted: data if wanted == name else held(wanted))
+    assert found  # a configuration of other fields disagrees
+    assert name == schema.CONFIG_FILE or "cannot be read" in found[0]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1", "[" * 100_000])
+def test_what_is_kept_and_damaged_is_found_anew(tmp_path, content):
+    assert checked(logged(), files(tmp_path)) == ()
+    (kept,) = (tmp_path / "cache").rglob("*.json")
+    kept.write_text(content)
+    assert checked(logged(), files(tmp_path)) == ()
+    assert kept.read_text() == "[]"
 
 
 def test_many_are_cut_below_a_table():

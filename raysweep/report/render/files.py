@@ -146,6 +146,6 @@ def without_pictures(page: str) -> str:
 def _noted(file: Path) -> dict[str, dict[str, str]] | None:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and all(isinstance(fact, dict) for fact in found.values()) else None

@@ -30,16 +30,13 @@ from raysweep.tracking.server import connect
 
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from .load_searches import read_searches
-from .records import CellRecord, Results, State
+from .records import CellRecord, Results, State, state_of
 from .verify import Logged, checked
 
 T = TypeVar("T")
 
 PAGE = 1000
 """Runs a request. `search_runs` without a token stops here silently."""
-
-_STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
-_OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
 
 
 @dataclass(frozen=True)
@@ -282,9 +279,7 @@ def _chosen(runs: Sequence[Any]) -> Any:
 
 
 def _checked(client: MlflowClient, planned: PlannedCell, run: Any, again: bool) -> Sequence[str]:
-    """What MLflow says of a cell's run that its files do not; nothing of one that is still at work."""
-    if _state(run) == "running":
-        return ()
+    """What MLflow says of a cell's run that its files do not."""
     where, data = str(run.info.run_id), run.data
     name = f"{planned.arm} #{planned.replicate}"
     return checked(
@@ -295,8 +290,7 @@ def _checked(client: MlflowClient, planned: PlannedCell, run: Any, again: bool) 
 
 
 def _state(run: Any) -> State:
-    tag = run.data.tags.get(schema.STATE)
-    return _STATES[tag] if tag in _STATES else _OF_STATUS.get(run.info.status, "running")
+    return state_of(run.data.tags.get(schema.STATE), run.info.status)
 
 
 def _sentences(words: str) -> tuple[str, ...]:

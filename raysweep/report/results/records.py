@@ -25,6 +25,15 @@ Looks = Callable[[], AttentionMaps | None]
 """What a cell's `attention.npz` holds, or None. Reads the store when called."""
 
 
+_STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
+_OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
+
+
+def state_of(tag: str | None, status: str) -> State:
+    """A cell's state by its run's tag, or by MLflow's status where there is no tag, or one that is no state."""
+    return _STATES.get(tag or "") or _OF_STATUS.get(status, "running")
+
+
 def no_history(name: str) -> Sequence[tuple[int, float]]:
     """The history of a cell without a run."""
     return ()

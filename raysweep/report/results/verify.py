@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +17,21 @@ from raysweep.config.experiment import flat_words
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import NUMERICS, canonical_json
+from raysweep.metrics.registry import HIGHER_IS_BETTER
 from raysweep.report.formatting import number
 from raysweep.tracking import schema
+
+from .records import state_of
 
 Files = Callable[[str], bytes | None]
 """Name of an artifact of a run to its bytes, or None."""
 
 CLOSE = 1e-4
 """Scores that differ by less, absolutely or relatively, are the same: processors differ in last digits."""
+
+
+_SHOWN = frozenset(f"{part}/{score}" for part in ("test", "labels") for score in HIGHER_IS_BETTER)
+"""Metrics that a table may hold."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +65,12 @@ def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...
             found = json.loads(kept.read_text(encoding="utf-8"))
             if isinstance(found, list):
                 return tuple(map(str, found))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             pass
     start = f"{logged.name} (run {logged.run[:8]})"
     try:
         sentences = tuple(f"{start}: {words}." for words in _disagreements(logged, files))
-    except (UserError, ValueError, OSError, KeyError, BadZipFile) as error:  # not kept: it may be readable next time
+    except (UserError, ValueError, TypeError, OSError, KeyError, RecursionError) as error:  # not kept
         return (f"{start}: its files cannot be read ({describe(error)}), so its scores are not verified.",)
     if any(words.endswith("not verified.") for words in sentences):
         return sentences
@@ -81,7 +88,7 @@ def _home() -> Path:
 
 
 def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
-    state = logged.tags.get(schema.STATE, "")
+    state = state_of(logged.tags.get(schema.STATE), logged.status)
     data = files(schema.PREDICTIONS_FILE)
     arrays = None if data is None else _arrays(data)
     if arrays is None:
@@ -91,7 +98,7 @@ def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
     scores = recomputed(arrays)
     if state != "complete":
         shown = f" (accuracy {number(scores['accuracy'])})" if scores else ""
-        yield f"it is marked {state or logged.status.lower()}, though its predictions are there{shown}; it is left out"
+        yield f"it is marked {state}, though its predictions are there{shown}; it is left out"
         return
     if logged.status != "FINISHED":
         yield f"MLflow's status is {logged.status}, though it is complete; it is kept"
@@ -116,17 +123,18 @@ def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 def _scores(logged: Logged, scores: Mapping[str, float], files: Files) -> Iterator[str]:
     """Metrics against predictions; what these cannot give (votes, labels of an extra set) against the result's file."""
-    yield from _unlike(logged.metrics, {f"test/{name}": value for name, value in scores.items()}, "its predictions")
+    predicted = {f"test/{name}": value for name, value in scores.items()}
+    yield from _unlike(logged.metrics, predicted, "its predictions")
     data = files(schema.RESULT_FILE)
-    if data is None:
-        return
-    told = json.loads(data)["scores"]
+    told = {} if data is None else _fields(_fields(json.loads(data))["scores"])
     rest = {
         name: float(value)
         for name, value in told.items()
         if name.startswith(("test/", "labels/")) and name.removeprefix("test/") not in scores
     }
     yield from _unlike(logged.metrics, rest, schema.RESULT_FILE)
+    for name in sorted(_SHOWN & logged.metrics.keys() - predicted.keys() - rest.keys()):
+        yield f"{name} is {number(logged.metrics[name])} in MLflow, and in no file of the run"
 
 
 def _unlike(metrics: Mapping[str, float], truth: Mapping[str, float], where: str) -> Iterator[str]:
@@ -147,11 +155,17 @@ def _params(logged: Logged, files: Files) -> Iterator[str]:
     data = files(schema.CONFIG_FILE)
     if data is None:
         return
-    truth = flat_words(json.loads(data))
+    truth = flat_words(_fields(json.loads(data)))
     for name in sorted({*truth, *logged.params}):
         ours, theirs = logged.params.get(name), truth.get(name)
         if ours != (None if theirs is None else theirs[: schema.MAX_PARAM_LENGTH]):
             yield f"parameter {name} is {ours or 'absent'} in MLflow, and {theirs or 'absent'} by {schema.CONFIG_FILE}"
+
+
+def _fields(found: object) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError("no object where one belongs")
+    return found
 
 
 def _arrays(data: bytes) -> dict[str, np.ndarray]:
@@ -161,7 +175,7 @@ def _arrays(data: bytes) -> dict[str, np.ndarray]:
     floats = all(own.dtype.kind == "f" for own in (probs, affect, va)) and labels.dtype.kind == "i"
     if not known or not floats or not probs.shape[1] or bool((labels >= probs.shape[1]).any()):
         raise ValueError("predictions of another shape")
-    return {"probs": probs, "affect": affect, "labels": labels, "va": va}
+    return {"probs": probs, "affect": affect, "labels": labels.astype(np.int64), "va": va}
 
 
 def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
