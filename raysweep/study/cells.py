@@ -96,7 +96,7 @@ def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
         if twice is not None:
             raise UserError(f"--axis {name}: the level {twice} is named twice: name it once")
         _check_yours(axis, texts, known)
-        return Axis(axis.name, {text: known[text] for text in texts})
+        return Axis(axis.name, {text: known[text] for text in texts}, offered=axis.offered)
     if len(paths) > 1 and name != axis.name:
         some = f'"{axis.name}={",".join(list(known)[:2])},..."'
         raise UserError(
@@ -118,7 +118,8 @@ def _with_yours(axis: Axis, text: str, known: dict[str, Mapping[str, Any]]) -> s
         return text
     if not value:
         raise UserError(f"--axis {axis.name}: a value is missing after {text}")
-    known[level] = {**known[level], **{path: read_value(path, Word(value, quoted=True)) for path in needs}}
+    given = {path: _absolute_value(path, read_value(path, Word(value, quoted=True))) for path in needs}
+    known[level] = {**known[level], **given}
     return level
 
 

@@ -12,7 +12,7 @@ from raysweep.data.names import named_kind
 from raysweep.metrics.registry import LABEL_SCORES
 
 from .search import Budget
-from .study import Study
+from .study import Axis, Study, Yours
 
 
 def overrides(
@@ -34,12 +34,13 @@ def overrides(
 
     Returns:
         "fields": by path [without, with]; "axes": by name the levels "own" (of the study's file, none for an axis that
-        was added) and "now"; "replicates": their numbers; "budget": the search's [without, with]. Only what differs.
+        was added) and "now", and what the user gave to levels that need it ("given": by level and path);
+        "replicates": their numbers; "budget": the search's [without, with]. Only what differs.
     """
     if changed is None:
         changed = _unlike(study, preset, experiment)
     axes = {
-        axis.name: {"own": list(axis.own or ()), "now": list(axis.levels)}
+        axis.name: {"own": list(axis.own or ()), "now": list(axis.levels), **_given(axis)}
         for axis in study.axes
         if axis.own is not None and list(axis.own.items()) != list(axis.levels.items())
     }
@@ -50,6 +51,16 @@ def overrides(
         "budget": _budget(study, preset, budget) if budget and study.search else [],
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _given(axis: Axis) -> dict[str, Any]:
+    """What only the user has, of levels that need it: by level and path."""
+    given = {
+        level: {p: str(changes[p]) for p, value in axis.offered.get(level, {}).items() if isinstance(value, Yours)}
+        for level, changes in axis.levels.items()
+    }
+    given = {level: values for level, values in given.items() if values}
+    return {"given": given} if given else {}
 
 
 def epoch_choice(study: Study) -> dict[str, Any]:

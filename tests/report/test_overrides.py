@@ -123,6 +123,25 @@ def test_levels_left_out_replaced_and_added():
     assert words(launched(twice)) == words(launched(study))
 
 
+@pytest.mark.parametrize("name", ["dcjt_mapping", "dcjt_methods"])
+def test_what_a_level_was_given_is_said(tmp_path, monkeypatch, name):
+    """Two files under one level's name are two launches."""
+    _, study = find_study(name)
+    axis, level = next((axis, level) for axis in study.axes for level in axis.offered if "Celeb" in level)
+    found = set()
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "w.pth").write_bytes(folder.encode())
+        first = study.reference.get(axis.name, next(iter(axis.levels)))
+        text, tag = words(launched(narrowed(study, axis.name, f"{first},{level}={tmp_path / folder / 'w.pth'}")))
+        assert f"{level} (`model.weights={folder}/w.pth`)" in text
+        assert str(tmp_path) not in text
+        found |= {text, tag}
+        monkeypatch.chdir(tmp_path / folder)
+        assert words(launched(narrowed(study, axis.name, f"{first},{level}=w.pth"))) == (text, tag)
+    assert len(found) == 4
+
+
 def test_what_is_asked_for_and_was_so_is_no_override():
     _, study = find_study("ablation_alpha")
     own = {"objective.class_weights": "hard", "labels.method": "euclidean", "train.epochs": 2}

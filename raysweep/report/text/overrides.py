@@ -49,7 +49,7 @@ def _parts(study: StudyRecord) -> Iterator[str]:
     for path, (own, now) in study.overrides.get("fields", {}).items():
         yield f"`{path}={_shown(path, now)}` (else {_shown(path, own)})"
     for name, levels in study.overrides.get("axes", {}).items():
-        yield _axis_words(name, levels["own"], levels["now"])
+        yield _axis_words(name, levels["own"], levels["now"], levels.get("given", {}))
     replicates = study.overrides.get("replicates", [])
     if replicates:
         yield replicate_words(replicates)
@@ -58,14 +58,19 @@ def _parts(study: StudyRecord) -> Iterator[str]:
         yield f"the search's budget: {now} (else {own})"
 
 
-def _axis_words(name: str, own: Sequence[str], now: Sequence[str]) -> str:
+def _axis_words(name: str, own: Sequence[str], now: Sequence[str], given: Mapping[str, Mapping[str, str]]) -> str:
     if not own:
         return f"the axes by {name}: {listed(list(now))}"
     gone = [level for level in own if level not in now]
-    more = [level for level in now if level not in own]
+    more = [f"{level}{_given_words(given.get(level, {}))}" for level in now if level not in own]
     words = [f"without {listed(gone)}"] if gone else []
     words += [f"with {listed(more)}"] if more else []
     return f"the levels of {name}: {' and '.join(words) or f'in the order {listed(list(now))}'}"
+
+
+def _given_words(values: Mapping[str, str]) -> str:
+    words = [f"`{path}={_shown(path, word)}`" for path, word in values.items()]
+    return f" ({listed(words)})" if words else ""
 
 
 def replicate_words(numbers: Sequence[int]) -> str:
