@@ -1,5 +1,8 @@
 """What a whole table may claim: on tables made by hand, and on simulated ones in which nothing differs."""
 
+import csv
+import io
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -9,6 +12,7 @@ from scipy import stats
 
 from bench.statistics import SHAPES, _draw, false_claims, results_of
 from raysweep.report import Results, summarise
+from raysweep.artifacts.study_record import AxisRecord
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.render.html import table_html
 from raysweep.report.render.latex import table_latex
@@ -16,6 +20,7 @@ from raysweep.report.render.markdown import table_markdown
 from raysweep.report.results.statistics import Comparison
 from raysweep.report.tables.arms import compact_table, difference_words, pivot_table, results_table
 from raysweep.report.tables.datasets import together_pivot, together_table
+from raysweep.report.tables.published_methods import peers_table
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.findings import reading
 
@@ -294,6 +299,48 @@ class TestIncompleteArms:
         said = " ".join(words for _, words in notes(summary))
         assert f"{SHARE} or end without a finite macro-F1, {EXACT}: alpha=0 1 of 6 (17 % [0.4, 64.1]). {GIVEN}" in said
         assert "(n = 5)" in compact_table(summary).rows[0][2].plain
+
+
+class TestScoresThatSomeCellsLack:
+    """Of six complete cells of alpha = 0, four have macro-F1, five accuracy, all ECE."""
+
+    def results(self):
+        rows = {level: (*shifted(0.1 * i), 0.6) for i, level in enumerate(ALPHA["alpha"])}
+        whole = table(rows, accuracy=rows, ece=rows)
+        lacking = {0: ("macro_f1", "accuracy"), 1: ("macro_f1",)}
+        cells = (
+            replace(c, scores={n: v for n, v in c.scores.items() if n not in lacking.get(c.replicate, ())})
+            if c.coordinates["alpha"] == "0" else c
+            for c in whole.cells
+        )  # fmt: skip
+        return Results(whole.study, tuple(cells))
+
+    EXPECTED = {"macro_f1": 4, "accuracy": 5, "ece": 6}  # noqa: RUF012
+
+    def test_means_are_over_those_that_have_it(self):
+        arm = summarise(self.results()).arms[0]
+        values = (*shifted(0.0), 0.6)
+        for score, n in self.EXPECTED.items():
+            assert arm.scores[score].spread.n == n
+            assert arm.scores[score].spread.mean == pytest.approx(sum(values[6 - n :]) / n)
+
+    def test_every_format_has_each_its_own(self):
+        summary = summarise(self.results())
+        rows = csv.DictReader(io.StringIO(scores_csv(summary)))
+        assert {row["score"]: int(row["n"]) for row in rows if row["alpha"] == "0"} == self.EXPECTED
+        shown = results_table(summary)
+        for text in (table_markdown(shown), table_latex(shown), table_html(shown)):
+            (line,) = (words for words in re.split(r"\n|</tr>", text) if "(n = " in words)
+            assert [int(n) for n in re.findall(r"\(n = (\d)\)", line)] == [4, 5]
+
+    def test_so_beside_published_methods_and_in_a_pivot(self):
+        results = self.results()
+        peers = peers_table(summarise(replace(results, study=replace(results.study, published="dcjt_benchmark"))))
+        assert "(n = 5)" in table_markdown(peers)
+        axes = (*results.study.axes, AxisRecord("kind", ("a",)))
+        cells = tuple(replace(c, coordinates={**c.coordinates, "kind": "a"}) for c in results.cells)
+        pivot = pivot_table(summarise(Results(replace(results.study, axes=axes), cells)))
+        assert [entry.count for entry in pivot.rows[0]][1:] == [4, None, None, None]
 
 
 class TestOneNumberOneTest:

@@ -169,7 +169,7 @@ def test_runs_without_an_id_of_mlflow_s_are_passed_over(run, known, capsys):
 
 
 def test_tags_and_params_are_cleaned():
-    run = SimpleNamespace(data=SimpleNamespace(tags={"a": "x\x1b[2J"}, params={"b": "y\u202e"}))
+    run = SimpleNamespace(data=SimpleNamespace(tags={"a": "x\x1b[2J"}, params={"b": "y\u202e"}, metrics={}))
     assert (_cleaned(run).data.tags, run.data.params) == ({"a": "x\\x1b[2J"}, {"b": "y\\u202e"})
 
 

@@ -158,6 +158,10 @@ def test_class_weights_that_are_off_are_not_said_to_come_from_anywhere():
     """The recipe of the issue: alpha = 1 alone would use no statistics at all."""
     _, study = find_study("ablation_alpha")
     off = {"objective.class_weights": "none"}
+    (plain, tag), (without, other) = words(launched(study)), words(launched(study, changes=off))
+    assert "overrides `objective.class_weights=none` (else" in without
+    assert plain != without
+    assert tag != other
     assert "class weights come" not in words(launched(study, changes=off))[0]
     assert "class means come from the clean labels" in words(launched(study, changes=off))[0]
     one_hot = {**off, "labels.method": "one_hot"}

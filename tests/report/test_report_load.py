@@ -152,6 +152,18 @@ class TestMistakes:
             tracking.load("small")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_not_finite_in_mlflow_does_not_count(tracking, small, value):
+    tracking.write(small)
+    before = tracking.load("small")
+    tracking.client.log_metric(before.cells[0].run_id, "test/macro_f1", value, step=99)
+    summary = summarise(tracking.load("small"))
+    counts = [(arm.complete, arm.scores["macro_f1"].spread.n) for arm in summary.arms]
+    assert counts == [(2, 1), (2, 2)]
+    assert summary.arms[0].scores["macro_f1"].spread.mean == before.cells[1].scores["macro_f1"]
+    assert "1 complete cell has no finite macro_f1 and is left out of its mean." in summary.remarks
+
+
 def test_scores_that_are_not_finite_are_no_scores():
     assert headline_scores({"test/ece": float("nan"), "test/nll": float("inf"), "test/brier": 0.1}) == {"brier": 0.1}
 

@@ -10,6 +10,7 @@ import pytest
 
 from raysweep.cli.report import main
 from raysweep.report import summarise, write_report
+from raysweep.report.formatting import number
 from raysweep.report.results.verify import Logged, checked, recomputed, said
 from raysweep.report.text.caption import notes
 from raysweep.tracking import schema
@@ -136,8 +137,7 @@ def test_a_metric_that_no_file_of_the_run_has(honest, name):
 def test_a_metric_that_is_no_score(honest, value):
     honest.client.log_metric(first(honest), "test/macro_f1", value, step=9)
     (sentence,) = checks(honest)
-    assert "macro_f1 is " in sentence
-    assert "in MLflow, and 0.778 by its predictions." in sentence
+    assert f"macro_f1 is {number(value)} in MLflow, and 0.778 by its predictions." in sentence
 
 
 def test_metrics_that_no_table_holds_are_the_user_s_own(honest):

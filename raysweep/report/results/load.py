@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -200,7 +201,11 @@ def _search(client: MlflowClient, experiment: str, words: str, page: int) -> lis
 
 
 def _cleaned(run: Any) -> Any:
-    """The run, with texts that anybody may have edited made harmless for terminals and pages."""
+    """The run, with texts that anybody may have edited made harmless for terminals and pages, and with what is
+    infinite: databases of MLflow hold the largest number there is for it."""
+    run.data.metrics.update(
+        {n: math.copysign(math.inf, v) for n, v in run.data.metrics.items() if abs(v) == sys.float_info.max}
+    )
     for texts in (run.data.tags, run.data.params):
         texts.update({name: printable(str(value)) for name, value in texts.items()})
     return run

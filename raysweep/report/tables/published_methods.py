@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raysweep.report.formatting import DASH, title
 from raysweep.report.published.comparable import published_table
-from raysweep.report.results.aggregate import Summary
+from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
 from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag
 
@@ -34,12 +34,11 @@ def peers_table(summary: Summary) -> Table | None:
         ]
     rules.add(len(rows))
     for arm in summary.arms:
-        spreads = [(arm.scores[score].spread, arm.scores[score].runs) for score in scores]
         rows.append(
             (
                 Entry(f"ours, {summary.study.data.name}"),
                 Entry(", ".join(arm.coordinates.values())),
-                *(Entry(value=s.mean, std=s.std, runs=runs) if s else Entry(DASH) for s, runs in spreads),
+                *(_score(arm, arm.scores[score]) for score in scores),
             )
         )
     columns = (Column("data", left=True), Column("method", left=True), *(Column(title(s, arrow=True)) for s in scores))
@@ -47,3 +46,11 @@ def peers_table(summary: Summary) -> Table | None:
     above = (f"Published methods, as printed, and our arms: {head}", *rest)
     return Table(f"{label_of(summary.study)}_{PEERS}", columns, tuple(rows), above, notes(summary),
                  frozenset(rules - {0}), label_tag([summary.study]))  # fmt: skip
+
+
+def _score(arm: ArmSummary, score: ScoreSummary) -> Entry:
+    """A mean, with its n where fewer cells have the score than are complete."""
+    if score.spread is None:
+        return Entry(DASH)
+    count = None if score.spread.n == arm.complete else score.spread.n
+    return Entry(value=score.spread.mean, std=score.spread.std, runs=score.runs, count=count)
