@@ -52,6 +52,28 @@ def test_the_signs_of_the_issue_are_commands():
     assert escape("表") == "[U+8868]"
 
 
+@pytest.mark.parametrize(("words", "set_as"), [
+    ("x₁ and CO₂", "x$_1$ and CO$_2$"), ("10⁻⁴", "10$^-$$^4$"), ("ħ", "[U+0127]"), ("Ŧ", "[U+0166]"),
+    ("ŀ", "[U+0140]"), ("Łódź, Ŵ", "Łódź, Ŵ"), ("x̂", "x[U+0302]"),
+])  # fmt: skip
+def test_letters_that_pdflatex_has_and_those_that_it_stops_at(words, set_as):
+    assert escape(words) == set_as
+    assert read_latex(set_as) == words
+
+
+@pytest.mark.parametrize("level", ["β γ → ≥", "α = ½", "≠ ∞", "Δ ≤ 3σ"])
+def test_a_level_s_name_in_latex_holds_no_code_point(level):
+    (line,) = (words for words in table_latex(as_table(level)).splitlines() if words.startswith("first"))
+    assert "U+" not in line
+    assert read_latex(line.removeprefix("first & ").removesuffix(r" \\")) == level
+
+
+@pytest.mark.parametrize("words", ["$x^2$", "$$x$$", "a $b$ c", "$`x`$", "5 $ and 6 $"])
+def test_every_dollar_in_markdown_is_escaped(words):
+    for shown in (markdown_escape(words), table_markdown(as_table(words))):
+        assert not re.search(r"(?<!\\)\$", shown)
+
+
 def cells_of(markdown):
     """The words of a rendered table's body."""
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)

@@ -18,7 +18,8 @@ _WORDS = {
 
 _SYMBOLS = {
     "±": r"\pm", MINUS: "-", "×": r"\times", "÷": r"\div", "·": r"\cdot", "°": r"^\circ", "µ": r"\mu", "¬": r"\neg",
-    "⁺": "^+", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3",
+    "⁺": "^+", "⁻": "^-", "¹": "^1", "²": "^2", "³": "^3", "⁰": "^0",
+    **{chr(0x2070 + i): f"^{i}" for i in range(4, 10)}, **{chr(0x2080 + i): f"_{i}" for i in range(10)},
     "≥": r"\geq", "≤": r"\leq", "≠": r"\neq", "≈": r"\approx", "≡": r"\equiv",
     "∞": r"\infty", "∈": r"\in", "∑": r"\sum", "√": r"\surd", "∂": r"\partial", "∇": r"\nabla", "∝": r"\propto",
     "∼": r"\sim", "≪": r"\ll", "≫": r"\gg", "∩": r"\cap", "∪": r"\cup", "⊂": r"\subset", "∅": r"\emptyset",
@@ -45,6 +46,9 @@ _ALL = {
     **{c: rf"$\mathrm{{{word}}}$" for c, word in _LATIN.items()},
 }
 
+_NOT_IN_T1 = frozenset("ĦħĸĿŀŉŦŧſ")
+"""Latin letters that pdflatex stops at: no font encoding that it loads has them."""
+
 _LIGATURE = re.compile(r"(?<=-)(?=-)|(?<=['\"])(?=['\"])|(?<=`)(?=`)|(?<=[?!])(?=`)|(?<=,)(?=,)")
 """Between characters that fonts of LaTeX would join to others."""
 
@@ -62,7 +66,8 @@ def escape(text: str) -> str:
 def _letter(c: str) -> str:
     if c == "\0":
         return "{}"
-    return _ALL.get(c, c if c.isprintable() and ord(c) < 0x180 else f"[U+{ord(c):04X}]")
+    known = c.isprintable() and ord(c) < 0x180 and c not in _NOT_IN_T1
+    return _ALL.get(c, c if known else f"[U+{ord(c):04X}]")
 
 
 def table_latex(table: Table) -> str:
