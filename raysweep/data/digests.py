@@ -58,6 +58,12 @@ def comparable_digests(data: FaceData, kept: Kept, other: FaceData, other_kept: 
     return image_digests(data, kept), image_digests(other, other_kept)
 
 
+def own_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
+    """What tells the pictures of one set apart, (N,): of a built-in one their numbers, which need no drawing."""
+    numbers = picture_numbers(data)
+    return image_digests(data, kept) if numbers is None else numbers
+
+
 def picture_numbers(data: FaceData) -> Digests | None:
     """The numbers of built-in pictures, (N,) uint64; None for other sets."""
     numbers = data.info.get("pictures")

@@ -17,7 +17,7 @@ from .audit import all_twins, exact_groups, without_twins
 from .audit.duplicate_groups import Rows
 from .audit.near_duplicates import VERSION
 from .dataset import FaceData
-from .digests import NOTHING_KEPT, Beside, Kept, image_digests, recall, remember
+from .digests import NOTHING_KEPT, Beside, Kept, own_digests, recall, remember
 from .progress import progress_bar
 
 
@@ -29,7 +29,7 @@ def leave_out(data: FaceData, which: LeaveOut, threshold: float, kept: Kept = NO
         kept: what is known of its images.
     """
     if which == "twins":
-        return without_twins(data, lambda: exact_groups(image_digests(data, kept)), "pixel-identical")
+        return without_twins(data, lambda: exact_groups(own_digests(data, kept)), "pixel-identical")
     if which == "near_twins":
         return without_twins(data, lambda: _near(data, threshold, kept.places), "pixel-identical or near")
     return data

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
-from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, image_digests, picture_numbers, recall, remember
+from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, own_digests, recall, remember
 from .image_subset import Images
 
 NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
@@ -71,8 +71,7 @@ def same_images(left: FaceData, left_kept: Kept, right: FaceData, right_kept: Ke
 
 def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
     """Validation and test images of a set whose pixels it has among its training images, too."""
-    numbers, splits = picture_numbers(data), data.splits.numpy()
-    digests = image_digests(data, kept) if numbers is None else numbers
+    digests, splits = own_digests(data, kept), data.splits.numpy()
     again = np.isin(digests, digests[splits == TRAIN])
     return int((again & (splits == VALIDATION)).sum()), int((again & (splits == TEST)).sum())
 

@@ -1,6 +1,7 @@
 """Built-in faces that are drawn when pixels are asked for: what needs no pixel draws none."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,9 @@ import torch
 from raysweep.cli.run import main
 from raysweep.config.experiment import Data
 from raysweep.data import load as load_module
+from raysweep.data.dataset import TEST, TRAIN
 from raysweep.data.digests import image_digests, picture_numbers
+from raysweep.data.exclusions import leave_out
 from raysweep.data.image_subset import Drawn, Picked
 from raysweep.data.load import load_data
 from raysweep.data.synthetic import SITES, build_faces, build_site
@@ -38,11 +41,29 @@ def undrawable(monkeypatch):
     ["dcjt_methods", "--set", "joint.extra_images=30011"],
     ["dcjt_finetune", "--set", "data.train_images=5003"],
     ["search_ddaf", "--set", "data.train_images=20011"],
+    ["ablation_alpha", "--on", "faces-a", "--set", "labels.method=uniform", "--set", "data.train_images=20011"],
+    ["dcjt_methods", "--set", "joint.extra_images=30011", "--set", "joint.extra_share=0.1", "--json"],
+    ["dcjt_benchmark", "--set", "joint.extra=faces-b-strong+faces-c"],
+    ["ablation_alpha", "--set", "data.drop=fear", "--set", "data.train_images=20011", "--preset", "smoke"],
+    ["dcjt_methods", "--set", "data.leave_out=twins", "--set", "joint.extra_images=20011"],
 ])  # fmt: skip
 def test_a_plan_draws_nothing(undrawable, tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
     assert main([*words, "--plan"]) == 0, capsys.readouterr().err
     assert not list(tmp_path.glob(".raysweep/data/*faces*"))
+
+
+def test_twins_of_built_in_faces_are_those_of_their_pixels():
+    """Found by the pictures' numbers; a picture that is there twice, in training and in test, is taken out once."""
+    data = load_data(Data(source="faces", image_size=32, train_images=50, test_images=16))
+    again = torch.cat([torch.arange(len(data)), data.rows(TEST)[:2]])
+    twice = data.take(again)
+    twice = twice.with_splits(torch.cat([data.splits, torch.full((2,), TRAIN)]))
+    kept = leave_out(twice, "twins", 0.9)
+    by_pixels = leave_out(replace(twice, info={n: v for n, v in twice.info.items() if n != "pictures"}), "twins", 0.9)
+    assert len(kept) == len(data)
+    assert (kept.fingerprint, kept.notes) == (by_pixels.fingerprint, by_pixels.notes)
+    assert "left out: 2 of training with pixel-identical twins" in kept.notes[-1]
 
 
 def test_drawn_later_is_drawn_at_once():
