@@ -61,6 +61,41 @@ def test_a_number_changed_in_the_page(copied):
     assert stale_files(results, folder) == [f"{STEM}.html (differs)"]
 
 
+@pytest.mark.parametrize("kind", ["html", "md", "tex", "csv"])
+def test_one_digit_of_one_number(copied, kind):
+    """For example 0.129 made 0.929, in the last number of each file as in the first."""
+    results, folder = copied
+    for file in folder.glob(f"*.{kind}"):
+        before = file.read_text()
+        found = list(re.finditer(r"(?<=\b0\.)\d(?=\d\d)", re.sub(r"base64,[^\"]*", lambda m: "-" * len(m[0]), before)))
+        for match in (*found[:1], *found[-1:]):
+            other = str((int(match[0]) + 8) % 10)
+            file.write_text(before[: match.start()] + other + before[match.end() :])
+            assert stale_files(results, folder) == [f"{file.name} (differs)"]
+        assert found or file.name.endswith("_standalone.tex")
+        file.write_text(before)
+    assert stale_files(results, folder) == []
+
+
+def test_two_pictures_of_the_page_that_change_places(copied):
+    results, folder = copied
+    page = folder / f"{STEM}.html"
+    one, two = re.findall(r'(?<=base64,)[^"]*', page.read_text())[:2]
+    words = page.read_text().replace(one, "A" * 8).replace(two, one).replace("A" * 8, two)
+    page.write_text(words)
+    assert stale_files(results, folder) == [f"{STEM}.html (differs)"]
+
+
+def test_a_picture_whose_checksum_was_changed_with_it_is_not_the_one_in_the_page(copied):
+    results, folder = copied
+    one, two = sorted(folder.glob("figures/*.png"))[:2]
+    listed = json.loads((folder / ".files.json").read_text())
+    listed[f"figures/{one.name}"]["sha256"] = listed[f"figures/{two.name}"]["sha256"]
+    (folder / ".files.json").write_text(json.dumps(listed))
+    one.write_bytes(two.read_bytes())
+    assert stale_files(results, folder) == [f"{STEM}.html (differs)"]
+
+
 def test_a_picture_within_the_page(copied):
     results, folder = copied
     page = folder / f"{STEM}.html"
