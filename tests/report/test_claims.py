@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from bench.statistics import SHAPES, _draw, false_claims, results_of
-from raysweep.report import Results, summarise
 from raysweep.artifacts.study_record import AxisRecord
+from raysweep.report import Results, summarise
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.render.html import table_html
 from raysweep.report.render.latex import table_latex
