@@ -184,15 +184,13 @@ class RemoteFiles:
         paths = {self._path(name): name for name in names}
         if not paths:
             return {}
-        found = self.fs.cat(list(paths), on_error="return") if len(paths) > 1 else self._read_one(*paths)
+        if len(paths) == 1 or self._is_pattern(self.top):
+            return {name: content for name in paths.values() if (content := self.read(name)) is not None}
+        found = self.fs.cat(list(paths), on_error="return")
         for content in found.values():
             if isinstance(content, Exception) and not isinstance(content, (FileNotFoundError, IsADirectoryError)):
                 raise content
         return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
-
-    def _read_one(self, path: str) -> dict[str, bytes]:
-        content = self.read(path.removeprefix(f"{self.top}/"))
-        return {} if content is None else {path: content}
 
     def write(self, name: str, content: bytes) -> None:
         with writing(self.url):
@@ -207,8 +205,24 @@ class RemoteFiles:
 
     def remove(self, name: str) -> None:
         self.fs.invalidate_cache()
+        path = self._path(name)
         with contextlib.suppress(FileNotFoundError):
-            self.fs.rm(self._path(name), recursive=True)
+            if not self._is_pattern(path):
+                self.fs.rm(path, recursive=True)
+                return
+            there: dict[str, dict[str, Any]] = self.fs.find(path, withdirs=True, detail=True)
+            for entry, info in there.items():
+                if info["type"] != "directory":
+                    self.fs.rm_file(entry)
+            folders = [entry for entry, info in there.items() if info["type"] == "directory"]
+            for folder in sorted({*folders, path}, key=len, reverse=True):
+                with contextlib.suppress(OSError, NotImplementedError):  # object stores have none
+                    self.fs.rmdir(folder)
+
+    @staticmethod
+    def _is_pattern(path: str) -> bool:
+        """Whether fsspec's calls for many files would take this address for a pattern, and reach other folders."""
+        return any(sign in path for sign in "*?[")
 
     def names(self, folder: str) -> list[str]:
         self.fs.invalidate_cache()

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import random
 import sys
 import tempfile
@@ -149,14 +150,15 @@ class Readers:
             StudyRecord.read(json.loads(content), "launch")
 
 
-def fuzz(seconds: float, seed: int = 0) -> Counter[str]:
-    """What came of mutated inputs, counted. Raises whatever escapes, with the number of the step."""
+def fuzz(seconds: float = math.inf, seed: int = 0, steps: float = math.inf) -> Counter[str]:
+    """What came of mutated inputs, counted, after so long or so many. Raises whatever escapes, with the number of the
+    step."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         readers = Readers(Path(folder))
         until = time.monotonic() + seconds
         number = 0
-        while time.monotonic() < until:
+        while time.monotonic() < until and number < steps:
             try:
                 found[readers.step(random.Random(f"{seed} {number}"))] += 1
             except BaseException:

@@ -395,3 +395,26 @@ class TestPreparedHomes:
         assert capsys.readouterr().err.count("passed over") == 1
         with pytest.raises(UserError, match="no manifest of a prepared data set"):
             home.open("bad", 32)
+
+
+class TestAddressesThatLookLikePatterns:
+    """fsspec takes `*`, `?` and `[x]` in the address of a store for patterns, which match other stores, too."""
+
+    @pytest.mark.parametrize("sign", ["*", "?", "[12]"])
+    def test_other_stores_are_left_alone(self, place, sign):
+        root, cache = place
+        ours, theirs = (
+            Store(f"{root}{end}", cache and cache.with_name(f"cache{number}")) for number, end in enumerate((sign, "1"))
+        )
+        for store in (ours, theirs):
+            put(store)
+            store.note_failure("f" * 64, {"cause": str(store.url)})
+            store.note_failure("e" * 64, {"cause": str(store.url)})
+        assert {ours.failure(key)["cause"] for key in ("e" * 64, "f" * 64)} == {str(ours.url)}
+        assert ours.present([KEY]) == {KEY} == set(ours.keys())
+        ours.drop(KEY)
+        assert (ours.get(KEY), list(ours.keys())) == (None, [])
+        assert theirs.get(KEY) is not None
+        assert (theirs.folder(KEY) / "a.txt").read_text() == "ours"
+        put(ours)
+        assert (ours.folder(KEY) / "a.txt").read_text() == "ours"
