@@ -13,7 +13,6 @@ from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, 
 from raysweep.metrics.compute import (
     affect_scores,
     all_scores,
-    concordance,
     confusion,
     expression_scores,
     label_scores,
@@ -21,7 +20,7 @@ from raysweep.metrics.compute import (
     va_moments,
     vote_scores,
 )
-from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES
+from raysweep.metrics.registry import METRICS, concordance, needing
 
 
 @pytest.fixture
@@ -198,7 +197,7 @@ def test_one_class_only():
 def test_every_score_has_a_direction(guesses):
     probs, labels = guesses
     scores = all_scores(probs, torch.rand(300, 2), labels, torch.rand(300, 2), probs)
-    assert set(scores) == set(HIGHER_IS_BETTER) - set(LABEL_SCORES)
+    assert set(scores) == set(METRICS) - set(needing("labels"))
 
 
 def test_every_score_of_made_labels_has_a_direction():
@@ -210,7 +209,7 @@ def test_every_score_of_made_labels_has_a_direction():
     labels |= {"extra_truth_labels": classes["truth"], "extra_selected": np.arange(20) < 8}
     labels |= {"target_va": va["given"], "target_truth_va": va["truth"], "target_own_va": va["new"]}
     scores = label_scores(labels)
-    assert set(scores) == set(LABEL_SCORES)
+    assert set(scores) == set(needing("labels"))
     rest = slice(8, None)
     assert scores["kept_share"] == 0.4
     assert scores["relabelled_right"] == np.mean(classes["new"][rest] == classes["truth"][rest])

@@ -11,12 +11,13 @@ import math
 import re
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.parsing import join_names, split_names
+from raysweep.metrics.registry import MODEL_SCORES
 
 from .class_changes import class_number, drop_words, each_set, map_words
 from .per_set import choices, numbers
@@ -26,18 +27,10 @@ NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
 WeightRule = Literal["hard", "soft", "capped", "none"]
 Protocol = Literal["validation", "select_then_retrain", "last", "best_on_test"]
 WeightsOf = Literal["best", "swa", "last"]
-ImageScore = Literal[
-    "accuracy",
-    "macro_f1",
-    "rmse_valence",
-    "rmse_arousal",
-    "ccc_valence",
-    "ccc_arousal",
-    "ece",
-    "nll",
-    "brier",
-    "kl_votes",
-]
+if TYPE_CHECKING:
+    ImageScore = str
+else:
+    ImageScore = Literal[MODEL_SCORES]  # one of them
 JointMethod = Literal["target", "extra", "combine", "dcjt"]
 PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]

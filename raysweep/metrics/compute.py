@@ -1,9 +1,9 @@
-"""Scores of a multi-task model over a whole set, most of them by torchmetrics.
+"""Scores of a multi-task model over a whole set, and of the labels that a method makes.
 
 CCC is computed once over the set, with moments over N. Differs from the paper's code, which averages it over batches.
 
-torchmetrics is imported where it is used: it brings torchvision, SciPy's signals and torch's compiler along, a third of
-what a launch imports before it trains.
+torchmetrics is imported where it is used (`registry`): it brings torchvision, SciPy's signals and torch's compiler
+along, a third of what a launch imports before it trains.
 """
 
 from __future__ import annotations
@@ -12,97 +12,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .registry import METRICS, Needs
+
 
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
-    """accuracy, macro_f1, ece (`calibration_error`), nll (nats), brier (sum over classes, in [0, 2]).
-
-    Macro-F1 is the mean over the classes that occur among the labels, whatever is predicted: the same classes for every
-    model that is scored on a set. Images with label -1 have no expression and are left out.
-    """
-    from torchmetrics.functional.classification import multiclass_accuracy, multiclass_f1_score
-
-    probs_NK, labels_N = _named(probs_NK, labels_N)
-    num_classes = probs_NK.shape[1]
-    present = labels_N.unique()
-    f1 = multiclass_f1_score(probs_NK, labels_N, num_classes, average="none")
-    observed = torch.nn.functional.one_hot(labels_N, num_classes).to(probs_NK.dtype)
-    chosen = probs_NK.gather(1, labels_N[:, None]).squeeze(1)
-    return {
-        "macro_f1": float((f1[present] / len(present)).sum()),
-        "accuracy": float(multiclass_accuracy(probs_NK, labels_N, num_classes, average="micro")),
-        "ece": calibration_error(probs_NK, labels_N),
-        "nll": float(-chosen.clamp_min(torch.finfo(probs_NK.dtype).tiny).log().mean()),
-        "brier": float((probs_NK - observed).square().sum(1).mean()),
-    }
-
-
-CALIBRATION_BINS = 15
-
-
-def calibration_error(probs_NK: Tensor, labels_N: Tensor) -> float:
-    """Expected calibration error (Naeini et al., 2015): mean distance of accuracy and confidence over 15 bins, weighted
-    by their images.
-
-    Bins have equal width and are closed above, (lo, hi], the first below, too, as in the papers' authors' code.
-    torchmetrics 1.9 has a sixteenth bin for confidence 1, which a sure model reaches in float32.
-    """
-    confidence_N, predicted_N = probs_NK.max(1)
-    inner_edges = torch.linspace(0, 1, CALIBRATION_BINS + 1, dtype=probs_NK.dtype, device=probs_NK.device)[1:-1]
-    bins_N = torch.bucketize(confidence_N, inner_edges)
-    gaps_N = (predicted_N == labels_N).double() - confidence_N.double()
-    gaps_B = torch.zeros(CALIBRATION_BINS, dtype=torch.float64, device=probs_NK.device).index_add_(0, bins_N, gaps_N)
-    return float(gaps_B.abs().sum() / len(labels_N))
+    """Every metric that needs an expression. Images with label -1 have none and are left out."""
+    return _computed("expression", *_named(probs_NK, labels_N))
 
 
 def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
-    """RMSE and CCC (`concordance`) of valence and arousal over the rows that have both; {} without two such rows."""
-    from torchmetrics.functional import mean_squared_error
-
+    """Every metric of valence and arousal, over the rows that have both; {} without two such rows."""
     known = va_N2.isfinite().all(1)
-    if int(known.sum()) < 2:
-        return {}
-    scores = {}
-    for column, name in enumerate(("valence", "arousal")):
-        ours, theirs = predicted_N2[known, column].double(), va_N2[known, column].double()
-        scores[f"rmse_{name}"] = float(mean_squared_error(ours, theirs, squared=False))
-        scores[f"ccc_{name}"] = concordance(ours, theirs)
-    return scores
-
-
-def concordance(x_N: Tensor, y_N: Tensor) -> float:
-    """Concordance correlation coefficient, 2 s_xy / (s_x^2 + s_y^2 + (mean_x - mean_y)^2), in [-1, 1].
-
-    Variances and covariance are means over N, as Lin (1989, "A concordance correlation coefficient to evaluate
-    reproducibility", Biometrics 45) estimates them; torchmetrics takes N - 1, which gives up to N / (N - 1) times as
-    much. 0 where both are constant and equal.
-
-    Args:
-        x_N, y_N: (N,), N > 0. Symmetric in the two.
-
-    >>> round(concordance(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 3.0, 4.0])), 4)  # 2 (2/3) / (2/3 + 2/3 + 1)
-    0.5714
-    """
-    x, y = x_N.double() - x_N.double().mean(), y_N.double() - y_N.double().mean()
-    shift = float(x_N.double().mean() - y_N.double().mean())
-    below = float((x * x).mean() + (y * y).mean()) + shift**2
-    return 2 * float((x * y).mean()) / below if below else 0.0
+    return _computed("va", predicted_N2[known], va_N2[known]) if int(known.sum()) >= 2 else {}
 
 
 def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:
-    """KL(votes || prediction), nats, mean over the rows that have votes; {} without such rows."""
+    """Every metric of rater votes, over the rows that have some; {} without such rows."""
     known = votes_NK.isfinite().all(1)
-    if not bool(known.any()):
-        return {}
-    from torchmetrics.functional import kl_divergence
+    return _computed("votes", probs_NK[known], votes_NK[known].double()) if bool(known.any()) else {}
 
-    probs = probs_NK[known].double().clamp_min(torch.finfo(torch.float32).tiny)
-    return {"kl_votes": float(kl_divergence(votes_NK[known].double(), probs))}
+
+def _computed(needs: Needs, ours: Tensor, theirs: Tensor) -> dict[str, float]:
+    metrics = (metric for metric in METRICS.values() if metric.needs == needs)
+    return {metric.name: metric.compute(ours, theirs) for metric in metrics if metric.compute is not None}
 
 
 def all_scores(
     probs_NK: Tensor, affect_N2: Tensor, labels_N: Tensor, va_N2: Tensor, votes_NK: Tensor
 ) -> dict[str, float]:
-    """Every score that the data allow, by the names of `raysweep.metrics.registry.HIGHER_IS_BETTER`."""
+    """Every score that the data allow, by the names of `raysweep.metrics.registry.METRICS`."""
     scores = expression_scores(probs_NK, labels_N)
     return scores | affect_scores(affect_N2, va_N2) | vote_scores(probs_NK, votes_NK)
 

@@ -11,7 +11,7 @@ from raysweep.config.experiment import Experiment, Joint
 from raysweep.config.per_set import value_of
 from raysweep.core.hashing import canonical_json
 from raysweep.data.dataset import FaceData
-from raysweep.metrics.registry import VA_SCORES
+from raysweep.metrics.registry import needing
 
 from .datasets import Sets, check_sets, replaces_own_va, share_of
 from .key_fields import key_fields
@@ -336,7 +336,7 @@ def _changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
 
 def _chosen_by_what_is_fitted(experiment: Experiment) -> Experiment:
     """A training without regression has no epoch that is best in valence and arousal: macro-F1 chooses it."""
-    if experiment.objective.weight_va or experiment.selection.metric not in VA_SCORES:
+    if experiment.objective.weight_va or experiment.selection.metric not in needing("va"):
         return experiment
     return _changed(experiment, {"selection.metric": "macro_f1"})
 

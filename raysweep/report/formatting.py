@@ -5,43 +5,17 @@ from __future__ import annotations
 import re
 
 from raysweep.core.formatting import listed, plural
-from raysweep.metrics.registry import HIGHER_IS_BETTER, WITHOUT_DIRECTION
+from raysweep.metrics.registry import METRICS
 from raysweep.report.results.statistics import LEVEL
 
 __all__ = [
-    "DASH", "MINUS", "PLUS_MINUS", "TITLES", "better_way", "file_stem", "limit", "listed", "number", "one_line",
+    "DASH", "MINUS", "PLUS_MINUS", "better_way", "file_stem", "limit", "listed", "number", "one_line",
     "p_value", "plural", "title",
 ]  # fmt: skip
 
 DASH = "–"
 MINUS = "−"
 PLUS_MINUS = "±"
-
-TITLES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "rmse_valence": "RMSE V",
-    "rmse_arousal": "RMSE A",
-    "ccc_valence": "CCC V",
-    "ccc_arousal": "CCC A",
-    "ece": "ECE",
-    "nll": "NLL",
-    "brier": "Brier",
-    "kl_votes": "KL to votes",
-    "kept_share": "share of B kept",
-    "given_right": "B right as given",
-    "kept_right": "kept B right",
-    "remainder_right": "rest of B right",
-    "relabelled_right": "rest of B right, relabelled",
-    "relabel_agreement": "rest of B, label unchanged",
-    "pseudo_rmse": "RMSE of A's pseudo VA",
-    "pseudo_ccc": "CCC of A's pseudo VA",
-    "pseudo_own_rmse": "RMSE of A's pseudo VA to A's own VA",
-    "pseudo_own_ccc": "CCC of A's pseudo VA with A's own VA",
-    "given_va_rmse": "RMSE of B's VA as given",
-    "mapped_va_rmse": "RMSE of B's VA, mapped",
-}
-"""What a score is called in a table. Rates are fractions of 1, never percent, ours and the papers' alike."""
 
 
 def title(score: str, arrow: bool = False) -> str:
@@ -50,15 +24,15 @@ def title(score: str, arrow: bool = False) -> str:
     >>> title("rmse_valence", arrow=True), title("kept_share", arrow=True)
     ('RMSE V ↓', 'share of B kept')
     """
-    name = TITLES.get(score, score)
+    name = METRICS[score].title if score in METRICS else score
     return f"{name} {better_way(score)}".rstrip() if arrow else name
 
 
 def better_way(score: str) -> str:
     """An arrow, up or down; empty for a score without a better way."""
-    if score in WITHOUT_DIRECTION:
+    if not METRICS[score].directed:
         return ""
-    return "↑" if HIGHER_IS_BETTER[score] else "↓"
+    return "↑" if METRICS[score].higher_is_better else "↓"
 
 
 def number(value: float, signed: bool = False, decimals: int = 3) -> str:

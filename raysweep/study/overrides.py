@@ -9,7 +9,7 @@ from raysweep.config.experiment import Experiment, field_choices, flat_words
 from raysweep.config.presets import PRESETS
 from raysweep.core.formatting import plural
 from raysweep.data.names import named_kind
-from raysweep.metrics.registry import LABEL_SCORES
+from raysweep.metrics.registry import needing
 
 from .search import Budget
 from .study import Axis, Study, Yours
@@ -65,7 +65,7 @@ def _given(axis: Axis) -> dict[str, Any]:
 
 def epoch_choice(study: Study) -> dict[str, Any]:
     """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
-    return {} if study.metric in LABEL_SCORES else {"selection.metric": study.metric}
+    return {} if study.metric in needing("labels") else {"selection.metric": study.metric}
 
 
 def kind_for(preset: str, source: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args
 
 from raysweep.config.experiment import SHARES, Experiment, check_path, field_choices
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES
+from raysweep.metrics.registry import METRICS, needing
 
 from .search_space import Range, same_value
 
@@ -102,7 +102,7 @@ class Search:
     @property
     def directions(self) -> list[Direction]:
         """Optuna's word for each objective."""
-        return ["maximize" if HIGHER_IS_BETTER[name] else "minimize" for name in self.objectives]
+        return ["maximize" if METRICS[name].higher_is_better else "minimize" for name in self.objectives]
 
     @cached_property
     def order(self) -> list[str]:
@@ -188,7 +188,7 @@ class Search:
             raise unknown_name(f"value of {other} in the condition of {path}:", str(value), field_choices(other))
 
     def _check_goal(self) -> None:
-        scores = [name for name in HIGHER_IS_BETTER if name not in LABEL_SCORES]
+        scores = [name for name in METRICS if name not in needing("labels")]
         for name in self.objectives:
             if name not in scores:
                 raise unknown_name("objective", name, scores)

@@ -14,7 +14,7 @@ from raysweep.config.experiment import Experiment, flat_words
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import NUMERICS
 from raysweep.data.dataset import FaceData
-from raysweep.metrics.registry import VA_SCORES
+from raysweep.metrics.registry import needing
 from raysweep.pipeline import build_validation, load_sets
 
 from .cells import Cell
@@ -108,7 +108,7 @@ def _word(scored: SetIdentity) -> str:
 
 def _check_objectives(search: Search, data: FaceData) -> None:
     for name in search.objectives:
-        if name in VA_SCORES and not data.knows_va:
+        if name in needing("va") and not data.knows_va:
             raise UserError(f"the search is for {name}, but {data.name} has no valence and arousal: search for another")
         if name == "kl_votes" and not bool(data.votes.isfinite().all(dim=1).any()):
             raise UserError(f"the search is for {name}, but {data.name} has no votes: search for another")

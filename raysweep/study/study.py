@@ -11,7 +11,7 @@ from raysweep.config.experiment import check_path
 from raysweep.config.values import level_names
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import arm_name
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 
 from .search import Search
 
@@ -118,7 +118,7 @@ class Study:
         reference: axis name to level: every arm is compared with the one that has this level there
             and is equal elsewhere.
         base: fields that differ from the preset for every arm.
-        metric: the headline score, a name of `raysweep.metrics.registry.HIGHER_IS_BETTER`. It chooses the epoch, too
+        metric: the headline score, a name of `raysweep.metrics.registry.METRICS`. It chooses the epoch, too
             (`selection.metric`), unless it is a score of labels, which no epoch has.
         published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
         columns: scores the table shows, the headline's among them.
@@ -155,8 +155,8 @@ class Study:
                 f"axes need different names, but they are {', '.join(names)}: name one, Axis.of(..., name=...)"
             )
         for column in (self.metric, *self.columns):
-            if column not in HIGHER_IS_BETTER:
-                raise unknown_name("score", column, HIGHER_IS_BETTER)
+            if column not in METRICS:
+                raise unknown_name("score", column, METRICS)
         for name, level in self.reference.items():
             axis = self.axis(name)
             if level not in axis.levels:

@@ -10,7 +10,7 @@ from torch import Tensor
 from raysweep.config.experiment import Selection
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, VALIDATION, FaceData
-from raysweep.metrics.registry import HIGHER_IS_BETTER, VA_SCORES, VOTE_SCORES
+from raysweep.metrics.registry import METRICS, needing
 
 
 def better(metric: str, score: float, than: float | None) -> bool:
@@ -21,7 +21,7 @@ def better(metric: str, score: float, than: float | None) -> bool:
     """
     if than is None:
         return not math.isnan(score)
-    return score > than if HIGHER_IS_BETTER[metric] else score < than
+    return score > than if METRICS[metric].higher_is_better else score < than
 
 
 def watched(selection: Selection, data: FaceData) -> Tensor:
@@ -46,9 +46,9 @@ def check_metric(metric: str, data: FaceData, rows: Tensor) -> None:
     """
     if not len(rows):
         return
-    if metric in VA_SCORES and int(data.va[rows].isfinite().all(1).sum()) < 2:
+    if metric in needing("va") and int(data.va[rows].isfinite().all(1).sum()) < 2:
         needs = "valence and arousal of two images"
-    elif metric in VOTE_SCORES and not bool(data.votes[rows].isfinite().all(1).any()):
+    elif metric in needing("votes") and not bool(data.votes[rows].isfinite().all(1).any()):
         needs = "rater votes"
     else:
         return

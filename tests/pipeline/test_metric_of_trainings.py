@@ -7,7 +7,7 @@ import pytest
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError
-from raysweep.metrics.registry import LABEL_SCORES
+from raysweep.metrics.registry import needing
 from raysweep.pipeline import Sets, build
 from raysweep.study import Axis, Study
 from raysweep.study.cells import make_cells
@@ -39,7 +39,7 @@ def test_studies_choose_by_their_headline_score(preset, name, metric):
 def test_no_study_chooses_by_another_score_than_its_headline(name):
     """Scores of labels aside, which no epoch has. The headline of DCJT's tables is accuracy."""
     own = find_study(name)[1]
-    expected = Experiment().selection.metric if own.metric in LABEL_SCORES else own.metric
+    expected = Experiment().selection.metric if own.metric in needing("labels") else own.metric
     assert metrics(make_cells(own.at("paper"), "paper", [0], {})) == {expected}
     if (own.published or "").startswith("dcjt"):
         assert expected == "accuracy"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from raysweep.artifacts.study_record import ExtraRecord, StudyRecord
-from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, WITHOUT_DIRECTION
+from raysweep.metrics.registry import METRICS
 from raysweep.pipeline import Sets
 from raysweep.report.formatting import title
 from raysweep.report.results.aggregate import summarise
@@ -56,10 +56,10 @@ def test_remarks_go_into_the_caption(tmp_path):
     assert any("A came with valence and arousal of its own" in note for note in described["study"]["notes"])
 
 
-@pytest.mark.parametrize("score", HIGHER_IS_BETTER)
+@pytest.mark.parametrize("score", METRICS)
 def test_scores_without_a_truth_carry_no_arrow(score):
-    assert (title(score, arrow=True)[-1] in "↑↓") == (score not in WITHOUT_DIRECTION)
-    assert set(WITHOUT_DIRECTION) < set(LABEL_SCORES)
+    assert (title(score, arrow=True)[-1] in "↑↓") == METRICS[score].directed
+    assert METRICS[score].directed or METRICS[score].needs == "labels"
 
 
 def results(scores, metric="accuracy", columns=("accuracy", "kept_share", "pseudo_rmse")):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.report.published import PUBLISHED
 from raysweep.study import Axis, find_study, list_studies
 
@@ -20,12 +20,12 @@ def test_rates_are_fractions_under_known_names(name):
     table = PUBLISHED[name]
     for dataset in table.datasets:
         for _, scores in table.rows[dataset]:
-            assert scores.keys() <= HIGHER_IS_BETTER.keys()
+            assert scores.keys() <= METRICS.keys()
             assert all(0 < float(value) < 1 for value in scores.values())
     for peers in table.peers.values():
         assert len({peer.name for peer in peers}) == len(peers)
         for peer in peers:
-            assert peer.scores.keys() <= HIGHER_IS_BETTER.keys()
+            assert peer.scores.keys() <= METRICS.keys()
             assert all(0 < float(value) < 1 for value in peer.scores.values())
 
 

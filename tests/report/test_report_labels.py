@@ -8,12 +8,11 @@ import pytest
 
 from raysweep.artifacts.adapted_labels import confusions, planes, pseudo_pairs, some_of, va_errors
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.metrics.registry import HIGHER_IS_BETTER, LABEL_SCORES, OWN_VA
+from raysweep.metrics.registry import METRICS, OWN_VA, needing
 from raysweep.plotting import adapted_labels as label_pictures
 from raysweep.report import Results, build_report, summarise
 from raysweep.report.figures.label_data import MOST_ARMS, arm_planes, truth_panels
 from raysweep.report.figures.series import dependence, drawn_axis
-from raysweep.report.formatting import TITLES
 from raysweep.report.results.load import headline_scores
 from raysweep.report.tables.arms import pivot_table, results_table
 from raysweep.report.text.caption import caption, notes
@@ -36,8 +35,7 @@ def notes_of(results):
 
 class TestScores:
     def test_all_have_a_title_and_a_direction(self):
-        assert LABEL_SCORES.keys() <= HIGHER_IS_BETTER.keys()
-        assert HIGHER_IS_BETTER.keys() == TITLES.keys()
+        assert set(needing("labels")) <= METRICS.keys()
 
     def test_test_score_counts_where_both_exist(self):
         assert headline_scores({"labels/ece": 0.3, "test/ece": 0.1, "labels/pseudo_ccc": 0.9}) == {
@@ -47,10 +45,10 @@ class TestScores:
 
     def test_read_from_the_cells_that_have_them(self, methods):
         cell = methods.of(DCJT)[2]
-        assert {name: cell.scores[name] for name in LABEL_SCORES if name not in OWN_VA.values()} == pytest.approx(
+        assert {name: cell.scores[name] for name in needing("labels") if name not in OWN_VA.values()} == pytest.approx(
             method_scores(DCJT, 2)
         )
-        assert not LABEL_SCORES.keys() & methods.of({"shift": "strong", "method": "SCN joint"})[2].scores.keys()
+        assert not set(needing("labels")) & methods.of({"shift": "strong", "method": "SCN joint"})[2].scores.keys()
 
     def test_an_arm_without_them_is_a_dash_and_no_remark(self, methods):
         summary = summarise(methods)

@@ -7,7 +7,7 @@ import torch
 
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TRAIN, VALIDATION
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.pipeline import run_cell
 from raysweep.store.store import Store
 from raysweep.training import Trainer
@@ -45,7 +45,7 @@ def test_protocols(quick, squares, tmp_path, protocol, metric):
     result = run_cell(quick.with_changes(changes), squares, Store(tmp_path))
     watched = f"{'test_epoch' if protocol == 'best_on_test' else 'val'}/{metric}"
     values = [metrics[watched] for metrics in result.history if watched in metrics]
-    best = (max if HIGHER_IS_BETTER[metric] else min)(values)
+    best = (max if METRICS[metric].higher_is_better else min)(values)
     if protocol == "best_on_test":
         assert result.scores[f"test/{metric}"] == pytest.approx(best)
         return

@@ -13,7 +13,7 @@ from raysweep.core.console import plain
 from raysweep.core.formatting import duration
 from raysweep.engine.events import End, SearchTrial, WorkItem
 from raysweep.engine.progress import Progress
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.pipeline import FitEvent
 from raysweep.study.search_plan import SearchPlan
 
@@ -73,7 +73,7 @@ class SearchProgress(Progress):
     def _better(self, score: float, best: float | None) -> bool:
         if best is None:
             return True
-        return score > best if HIGHER_IS_BETTER[self.metric] else score < best
+        return score > best if METRICS[self.metric].higher_is_better else score < best
 
     def _end_line(self, trial: SearchTrial, end: End, score: float | None) -> None:
         arm = self.arms[trial.arm]

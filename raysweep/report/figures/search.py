@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from raysweep.report.formatting import TITLES, plural
+from raysweep.report.formatting import plural, title
 
 from .search_series import FrontPanel, HistoryPanel, ImportancePanel
 from .style import COLORS, FAINT, INK, WIDTH
@@ -150,7 +150,7 @@ def draw_front(panels: Sequence[FrontPanel], directions: Mapping[str, str]) -> F
 
 def objective_title(name: str, directions: Mapping[str, str]) -> str:
     """For example "macro-F1 ↑"."""
-    return f"{TITLES.get(name, name)} {'↑' if directions[name] == 'maximize' else '↓'}"
+    return f"{title(name)} {'↑' if directions[name] == 'maximize' else '↓'}"
 
 
 def _panels(count: int, height: float, across: int = 3) -> tuple[Figure, list[Axes]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from raysweep.artifacts.study_record import PlannedSearch
-from raysweep.report.formatting import TITLES
+from raysweep.report.formatting import title
 from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.searches import SearchRecord
 
@@ -36,7 +36,7 @@ def draw_search_pictures(summary: Summary, stem: str) -> list[Picture]:
 def _figures(plan: PlannedSearch, summary: Summary) -> Iterator[tuple[str, Figure, str]]:
     searches = summary.searches
     directions: dict[str, str] = dict(zip(plan.objectives, plan.directions, strict=True))
-    first = TITLES.get(plan.objectives[0], plan.objectives[0])
+    first = title(plan.objectives[0])
     yield "search_history", draw_history(histories(plan, searches), directions), _history_words(plan, searches)
     bars = importances(plan, searches)
     if any(panel.shares for panel in bars):

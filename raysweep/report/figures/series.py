@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
-from raysweep.metrics.registry import LABEL_SCORES
+from raysweep.metrics.registry import needing
 from raysweep.report.published.comparable import comparable, printed, published_table, value
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import CellRecord
@@ -122,7 +122,9 @@ def dependence(summary: Summary) -> Dependence | None:
     axis = drawn_axis(study)
     if axis is None:
         return None
-    others = [score for score in summary.columns if score != study.metric and score not in LABEL_SCORES][:MORE_SCORES]
+    others = [score for score in summary.columns if score != study.metric and score not in needing("labels")][
+        :MORE_SCORES
+    ]
     panels = tuple(
         ScorePanel(s, _lines(summary, axis, s), _shared_paper(summary, axis, s)) for s in (study.metric, *others)
     )

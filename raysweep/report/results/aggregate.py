@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name, plural
-from raysweep.metrics.registry import HIGHER_IS_BETTER, OWN_VA, WITHOUT_DIRECTION
+from raysweep.metrics.registry import METRICS, OWN_VA
 from raysweep.report.formatting import listed
 
 from .records import CellRecord, Results
@@ -166,7 +166,7 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: i
             compared[arm.name] = replace(comparison, same_as="" if name == arm.name else name)
             if score == study.metric:
                 unfit = _unfit(arm, reference, score)
-                compared[arm.name] = confirmed(compared[arm.name], family, HIGHER_IS_BETTER[score], unfit)
+                compared[arm.name] = confirmed(compared[arm.name], family, METRICS[score].higher_is_better, unfit)
     if score != study.metric:
         compared |= explored({name: c for name, c in compared.items() if not c.same_as})
         compared = {
@@ -178,7 +178,7 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: i
 
 def _unfit(arm: ArmSummary, reference: ArmSummary, score: str) -> str:
     """Why no claim may be made of an arm: cells that are not there may be the ones that went badly."""
-    if score in WITHOUT_DIRECTION:
+    if not METRICS[score].directed:
         return "the score has no better direction"
     if reasons := _gaps(arm, score):
         return reasons

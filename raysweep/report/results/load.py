@@ -25,7 +25,7 @@ from raysweep.core.masking import masked, masked_values
 from raysweep.core.notices import passed_over
 from raysweep.core.printable import printable, printable_tree
 from raysweep.data.progress import Bar, no_bar
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.tracking import schema
 from raysweep.tracking.server import connect
 
@@ -241,7 +241,7 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
 
 def _with_table(record: StudyRecord) -> StudyRecord:
     """Refuses a plan that no table can be built from."""
-    unknown = [name for name in record.columns if name not in HIGHER_IS_BETTER]
+    unknown = [name for name in record.columns if name not in METRICS]
     if unknown:
         raise ValueError(f"unknown score {unknown[0]!r}")
     if not record.axes or not (record.cells or record.search):
@@ -315,7 +315,7 @@ def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
     """
     found = {
         name: metrics[where]
-        for name in HIGHER_IS_BETTER
+        for name in METRICS
         for where in (f"labels/{name}", f"test/{name}")  # the later one counts
         if where in metrics
     }

@@ -17,7 +17,7 @@ from raysweep.config.experiment import flat_words
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import NUMERICS, canonical_json
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.report.formatting import number
 from raysweep.tracking import schema
 
@@ -30,7 +30,7 @@ CLOSE = 1e-4
 """Scores that differ by less, absolutely or relatively, are the same: processors differ in last digits."""
 
 
-_SHOWN = frozenset(f"{part}/{score}" for part in ("test", "labels") for score in HIGHER_IS_BETTER)
+_SHOWN = frozenset(f"{part}/{score}" for part in ("test", "labels") for score in METRICS)
 """Metrics that a table may hold."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
-from raysweep.metrics.registry import LABEL_SCORES
+from raysweep.metrics.registry import needing
 from raysweep.report.formatting import DASH, limit, number, p_value, title
 from raysweep.report.published.comparable import printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
@@ -58,7 +58,7 @@ def pivot_table(summary: Summary) -> Table | None:
 def compact_table(summary: Summary) -> Table:
     """The results without the paper's columns and the scores of made labels, with short notes: for a terminal."""
     study = summary.study
-    shown = tuple(score for score in summary.columns if score not in LABEL_SCORES or score == study.metric)
+    shown = tuple(score for score in summary.columns if score not in needing("labels") or score == study.metric)
     table = results_table(replace(summary, columns=shown), published=False)
     titles = {"difference [95 %]": f"Δ {title(study.metric)} [95 %]"}
     columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)

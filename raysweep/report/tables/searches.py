@@ -10,7 +10,7 @@ from raysweep.config.experiment import SHARES
 from raysweep.core.formatting import arm_name
 from raysweep.core.spreadsheet import write_csv
 from raysweep.report.figures.search_scale import value_words
-from raysweep.report.formatting import DASH, MINUS, TITLES
+from raysweep.report.formatting import DASH, MINUS, title
 from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.searches import SearchRecord
 from raysweep.report.text.caption import label_of, preset_words
@@ -27,7 +27,7 @@ def points_table(summary: Summary) -> Table:
     named = any(search.arm for search in summary.searches)
     columns = [Column("arm", left=True)] if named else []
     columns += [Column("field", left=True), Column("default"), Column("found")]
-    columns += [Column(TITLES.get(name, name), "validation") for name in plan.objectives]
+    columns += [Column(title(name), "validation") for name in plan.objectives]
     rows: list[tuple[Entry, ...]] = []
     rules: set[int] = set()
     for search in summary.searches:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.metrics.registry import LABEL_SCORES, VA_SCORES
+from raysweep.metrics.registry import needing
 from raysweep.report.formatting import listed, title
 
 OLD_METRIC = "macro_f1"
@@ -21,9 +21,9 @@ def epoch_choice(study: StudyRecord, configs: Sequence[Mapping[str, str]]) -> li
     metrics = list(dict.fromkeys(config.get("selection.metric", OLD_METRIC) for config in chosen))
     by = listed([title(metric) for metric in metrics], "or")
     words = f"The epoch is chosen by {by} on {'test' if on_test else 'validation'} images, the first of equal ones"
-    if set(metrics) & set(VA_SCORES):
+    if set(metrics) & set(needing("va")):
         words += "; in trainings that do not regress valence and arousal, by macro-F1"
-    if study.metric in LABEL_SCORES:
+    if study.metric in needing("labels"):
         words += f" ({title(study.metric)} is a score of labels, which no epoch has)"
     return [f"{words}.", *_whose_images(chosen, on_test)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.core.formatting import arm_name
-from raysweep.metrics.registry import HIGHER_IS_BETTER
+from raysweep.metrics.registry import METRICS
 from raysweep.report.formatting import listed, number, p_value, plural, title
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.statistics import MIN_REPLICATES, Comparison
@@ -124,7 +124,7 @@ def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
     where = f" at {rest}" if rest else ""
     assert comparison.p_adjusted is not None
     p = p_value(comparison.p_adjusted)
-    lower = "" if HIGHER_IS_BETTER[study.metric] else ", lower is better"
+    lower = "" if METRICS[study.metric].higher_is_better else ", lower is better"
     reference = summary.arm(study.reference_of(arm.coordinates))
     spoilt = ", degenerate cells among them" if arm.degenerate or (reference and reference.degenerate) else ""
     same = [a.name for a, c in _compared(summary, study.metric) if c.same_as == arm.name]
@@ -149,7 +149,7 @@ def _largest_mean(summary: Summary) -> str:
     means = [(arm, s.spread) for arm in summary.arms if (s := arm.scores[metric]).spread is not None]
     if not means:
         return f"No complete cell has {title(metric)}."
-    sign = 1 if HIGHER_IS_BETTER[metric] else -1
+    sign = 1 if METRICS[metric].higher_is_better else -1
     arm, spread = max(means, key=lambda pair: sign * (pair[1].mean if pair[1] else 0.0))
     assert spread is not None
     std = f" ± {number(spread.std)}" if spread.std is not None else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raysweep.artifacts.study_record import SEARCHED, TUNING, PlannedSearch, StudyRecord
 from raysweep.core.formatting import arm_name
-from raysweep.report.formatting import TITLES, listed, number, one_line, plural
+from raysweep.report.formatting import listed, number, one_line, plural, title
 from raysweep.report.results.searches import SearchRecord, best_trials
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def search_of(summary: Summary, coordinates: Mapping[str, str]) -> SearchRecord 
 
 def how_found(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
     """Where the points of the searched arms come from, in one sentence."""
-    names = [TITLES.get(name, name) for name in plan.objectives]
+    names = [title(name) for name in plan.objectives]
     objectives = names[0] + (f", of the Pareto front of {listed(names)}" if names[1:] else "")
     sampler = SAMPLERS.get(plan.sampler, plan.sampler)
     stopper = f", {STOPPERS.get(plan.stopper, plan.stopper)} prunes" if plan.stopper else ""
@@ -111,7 +111,7 @@ def _no_point(plan: PlannedSearch, search: SearchRecord) -> str:
     if len(plan.objectives) > 1:
         return f"{where}: no point of the front is chosen yet."
     best = best_trials(search.scored, plan.signs[0])
-    name = TITLES.get(plan.objectives[0], plan.objectives[0])
+    name = title(plan.objectives[0])
     return (
         f"{where}: no point is chosen yet; the best so far is trial {best.number} "
         f"(validation {name} {number(best.values[0])})."
