@@ -5,6 +5,7 @@ import time
 import pytest
 
 from bench.tracking import LocalServer, OneCell, cell_run, expected, history, killed, recording
+from raysweep.engine.events import End
 from raysweep.store.store import Store
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect
@@ -59,7 +60,7 @@ def test_a_server_that_is_killed_and_started_again(server, tmp_path):
         server.start()
         report(recorder, cell, 161, EPOCHS)
         Store(tmp_path / "store").put(cell.task.key, result.write, {})
-        recorder.completed(cell.task)
+        recorder.ended(cell.task, End("complete"))
     client = connect(server.uri)
     run = client.get_run(cell_run(client, "outage"))
     assert history(client, run.info.run_id) == expected(EPOCHS)
