@@ -23,14 +23,9 @@ from torch import Tensor
 
 from raysweep.core.keyed_random import derive_key, normal, uniform
 from raysweep.data.expressions import AFFECTNET_COUNTS, AFFECTNET_MEANS
-from raysweep.labels import (
-    ClassGaussians,
-    class_gaussians,
-    class_means,
-    euclidean_labels,
-    fuse_labels,
-    gaussian_labels,
-)
+from raysweep.labels.euclidean import class_means, euclidean_labels
+from raysweep.labels.fusion import fuse_labels
+from raysweep.labels.gaussians import ClassGaussians, class_gaussians, gaussian_labels
 
 SAMPLES, CLASSES, ALPHA = 450_000, 8, 0.5
 LOOP_SAMPLES = 2_000

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
+
 from .experiment import Experiment, Joint, Labels, Model, Objective, Seeds, Selection, SelfCure
 
 S = TypeVar("S", bound=BaseModel)
@@ -68,9 +70,9 @@ def plain(value: Any) -> Any:
 
 def _labels(experiment: Experiment) -> Labels:
     labels, method = experiment.labels, experiment.labels.fused_method
-    idle = [] if method != "one_hot" else ["alpha"]
-    idle += [] if method == "euclidean" else ["squared"]
-    idle += [] if method in ("euclidean", "gaussian") else ["within_std"]
+    idle = ["alpha"] if method == ONE_HOT else []
+    options = {option for soft in SOFT_LABELS.values() for option in soft.options}
+    idle += sorted(options.difference(SOFT_LABELS[method].options))
     idle += [] if labels.noise_rate else ["noise_kind", "statistics"]
     return _at_defaults(labels.model_copy(update={"method": method}), idle)
 

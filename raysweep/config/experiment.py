@@ -17,20 +17,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.parsing import join_names, split_names
+from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
 from raysweep.metrics.registry import MODEL_SCORES
 
 from .class_changes import class_number, drop_words, each_set, map_words
 from .per_set import choices, numbers
 
-LabelMethod = Literal["one_hot", "uniform", "euclidean", "gaussian", "votes"]
 NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
 WeightRule = Literal["hard", "soft", "capped", "none"]
 Protocol = Literal["validation", "select_then_retrain", "last", "best_on_test"]
 WeightsOf = Literal["best", "swa", "last"]
 if TYPE_CHECKING:
+    LabelMethod = str
     ImageScore = str
-else:
-    ImageScore = Literal[MODEL_SCORES]  # one of them
+else:  # names of what is registered
+    LabelMethod = Literal[tuple(SOFT_LABELS)]
+    ImageScore = Literal[MODEL_SCORES]
 JointMethod = Literal["target", "extra", "combine", "dcjt"]
 PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]
@@ -132,7 +134,7 @@ class Labels(Section):
     @property
     def fused_method(self) -> LabelMethod:
         """Where the mixed label comes from; alpha = 1 is one-hot, whatever the method."""
-        return self.method if self.alpha < 1 else "one_hot"
+        return self.method if self.alpha < 1 else ONE_HOT
 
 
 class Model(Section):
@@ -355,7 +357,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _self_cure_is_one_hot(self) -> Experiment:
-        if self.model.head == "scn" and self.labels.fused_method != "one_hot":
+        if self.model.head == "scn" and self.labels.fused_method != ONE_HOT:
             raise ValueError("`model.head=scn` changes hard labels: set labels.method=one_hot or labels.alpha=1")
         return self
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.hashing import file_checksum
-from raysweep.labels import ClassGaussians, class_gaussians
+from raysweep.labels.gaussians import ClassGaussians, class_gaussians
 
 from .listing import TRAIN
 

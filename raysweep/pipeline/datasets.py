@@ -12,6 +12,7 @@ from raysweep.core.formatting import plural
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.image_subset import draw
 from raysweep.data.splits import subset
+from raysweep.labels.registry import SOFT_LABELS, undemanding
 
 
 @dataclass(frozen=True)
@@ -140,14 +141,15 @@ def _same_classes(target: FaceData, extra: FaceData) -> str:
 def _check_fusion(experiment: Experiment, sets: Sets) -> None:
     """Labels fused with valence and arousal or votes need a set that has them; joint training makes do without."""
     method = experiment.labels.fused_method
+    needs = SOFT_LABELS[method].needs
     for data in (sets.target, sets.finetune):
-        if data is not None and method == "votes" and not bool(data.votes.isfinite().any()):
+        if data is not None and needs == "votes" and not bool(data.votes.isfinite().any()):
             raise UserError(
-                f"`labels.method=votes` needs rater votes, but {data.name} has none: use one_hot or uniform"
+                f"`labels.method={method}` needs rater votes, but {data.name} has none: use {undemanding()}"
             )
-        if data is not None and method in ("euclidean", "gaussian") and not data.knows_va:
-            needs = f"`labels.method={method}` needs valence and arousal"
-            raise UserError(f"{needs}, but {data.name} has none: {_va_for(data)}")
+        if data is not None and needs == "va" and not data.knows_va:
+            fault = f"`labels.method={method}` needs valence and arousal"
+            raise UserError(f"{fault}, but {data.name} has none: {_va_for(data)}")
 
 
 def _va_for(data: FaceData) -> str:

@@ -13,22 +13,16 @@ from raysweep.config.experiment import Experiment, Labels, Objective
 from raysweep.core.errors import UserError
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.labels import (
-    ClassGaussians,
-    class_gaussians,
-    class_means,
-    class_weights,
-    euclidean_labels,
+from raysweep.labels.fusion import fuse_labels
+from raysweep.labels.noise import (
     flip_labels,
     flip_labels_by_confusion,
     flip_labels_with_replacement,
-    fuse_labels,
-    gaussian_labels,
     human_confusion,
     perturb_va,
-    sample_weights,
-    vote_labels,
 )
+from raysweep.labels.registry import SOFT_LABELS, LabelledImages, undemanding
+from raysweep.labels.weights import class_weights, sample_weights
 
 
 @dataclass(frozen=True)
@@ -194,37 +188,30 @@ def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tu
 
 def _mixed_labels(config: Labels, given: Given, believed: Tensor, classes: int) -> Tensor:
     """p(y|x) from the dimensional domain or from votes, (M, K) float64; NaN rows where fusion is to keep the label."""
-    va = given.va_N2[given.rows]
-    if config.alpha == 1 or config.method == "one_hot":
-        return torch.full((len(va), classes), math.nan, dtype=torch.float64)
-    if config.method == "gaussian":
-        return gaussian_labels(va.double(), _gaussians(config, given, believed, classes))
-    if config.method == "euclidean":
-        return euclidean_labels(
-            va.double(), class_means(va.double(), believed, classes, config.within_std), squared=config.squared
-        )
-    if config.method == "votes":
-        return vote_labels(given.votes_NK[given.rows].double(), given.true_N[given.rows], given.labels_N[given.rows])
-    return torch.full((len(va), classes), 1 / classes, dtype=torch.float64)  # uniform
-
-
-def _gaussians(config: Labels, given: Given, believed: Tensor, classes: int) -> ClassGaussians:
-    """Those that classes were taken from, else fitted to the images (Eq. 1)."""
-    if given.gaussians is not None:
-        return given.gaussians.within(config.within_std)
-    return class_gaussians(given.va_N2[given.rows].double(), believed, classes, config.within_std)
+    rows, soft = given.rows, SOFT_LABELS[config.fused_method]
+    images = LabelledImages(
+        given.labels_N[rows],
+        given.true_N[rows],
+        believed,
+        given.va_N2[rows].double(),
+        given.votes_NK[rows].double(),
+        classes,
+        given.gaussians.within(config.within_std) if given.gaussians is not None else None,
+    )
+    return soft.make(images, **{name: getattr(config, name) for name in soft.options})
 
 
 def _check_known(config: Labels, given: Given, name: str) -> None:
-    if config.method == "votes" and config.alpha < 1 and not bool(given.votes_NK[given.rows].isfinite().any()):
+    needs = SOFT_LABELS[config.fused_method].needs
+    if needs == "votes" and not bool(given.votes_NK[given.rows].isfinite().any()):
         raise UserError(
-            f"`labels.method=votes` needs rater votes, but {name} has none: use --set labels.method=one_hot or uniform"
+            f"`labels.method={config.method}` needs rater votes, but {name} has none: "
+            f"use --set labels.method={undemanding()}"
         )
-    mixed = config.method in ("euclidean", "gaussian") and config.alpha < 1
-    if mixed and not given.knows_va:
+    if needs == "va" and not given.knows_va:
         raise UserError(
             f"`labels.method={config.method}` needs valence and arousal, but {name} has none: "
-            "add the columns to a CSV, or use --set labels.method=one_hot or uniform"
+            f"add the columns to a CSV, or use --set labels.method={undemanding()}"
         )
 
 

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.labels import class_gaussians, class_means, euclidean_labels
+from raysweep.labels.euclidean import class_means, euclidean_labels
+from raysweep.labels.gaussians import class_gaussians
 
 NAN = torch.nan
 CORNERS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]], dtype=torch.float64)

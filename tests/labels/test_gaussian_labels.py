@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import multivariate_normal
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
-from raysweep.labels import VARIANCE_FLOOR, ClassGaussians, class_gaussians, gaussian_labels
+from raysweep.labels.gaussians import VARIANCE_FLOOR, ClassGaussians, class_gaussians, gaussian_labels
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10}
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.labels import fuse_labels, one_hot, smooth_labels
+from raysweep.labels.fusion import fuse_labels, one_hot, smooth_labels
 
 NAN = torch.nan
 MIXED = torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]])

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import cholesky, solve_triangular
 
-from raysweep.labels import (
+from raysweep.labels.mapping import (
     MIN_CLASS_SAMPLES,
     RIDGE,
     GaussianStats,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
-from raysweep.labels import (
+from raysweep.labels.noise import (
     NOISE_KINDS,
     flip_labels,
     flip_labels_by_confusion,

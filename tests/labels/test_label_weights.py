@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysweep.data.expressions import AFFECTNET_COUNTS
-from raysweep.labels import WEIGHT_RULES, class_weights, one_hot, sample_weights
+from raysweep.labels.fusion import one_hot
+from raysweep.labels.weights import WEIGHT_RULES, class_weights, sample_weights
 
 WEIGHTS = torch.tensor([1.0, 4.0, 20.0])
 HARD = torch.tensor([0, 1, 2, 2])

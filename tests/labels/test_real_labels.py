@@ -11,14 +11,9 @@ import torch
 from scipy.stats import multivariate_normal
 
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.labels import (
-    class_gaussians,
-    class_means,
-    euclidean_labels,
-    flip_labels_by_confusion,
-    gaussian_labels,
-    human_confusion,
-)
+from raysweep.labels.euclidean import class_means, euclidean_labels
+from raysweep.labels.gaussians import class_gaussians, gaussian_labels
+from raysweep.labels.noise import flip_labels_by_confusion, human_confusion
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

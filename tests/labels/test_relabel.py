@@ -14,13 +14,8 @@ from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestCentroid
 
 from raysweep.data.expressions import EXPRESSIONS
-from raysweep.labels import (
-    class_centroids,
-    class_stats,
-    gaussian_stats,
-    map_va_by_class,
-    relabel_by_centroid,
-)
+from raysweep.labels.mapping import class_stats, gaussian_stats, map_va_by_class
+from raysweep.labels.relabel import class_centroids, relabel_by_centroid
 
 NAN = torch.nan
 CSV = Path(__file__).parents[2].parent / "shared" / "data" / "rafdb_pseudo_va.csv"

@@ -7,7 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.labels import flip_labels, fuse_labels, vote_labels
+from raysweep.labels.fusion import fuse_labels
+from raysweep.labels.noise import flip_labels
+from raysweep.labels.votes import vote_labels
 
 
 @given(st.integers(1, 7), st.integers(0, 9), st.integers(0, 2**31), st.sampled_from([torch.float32, torch.float64]))

@@ -12,14 +12,9 @@ from raysweep.core.errors import UserError
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.splits import for_protocol, subset
-from raysweep.labels import (
-    ClassGaussians,
-    class_gaussians,
-    class_means,
-    euclidean_labels,
-    flip_labels,
-    gaussian_labels,
-)
+from raysweep.labels.euclidean import class_means, euclidean_labels
+from raysweep.labels.gaussians import ClassGaussians, class_gaussians, gaussian_labels
+from raysweep.labels.noise import flip_labels
 from raysweep.models import build_model
 from raysweep.pipeline import Sets, build, main_chain, run_cell
 from raysweep.pipeline.stage import Stage, ancestry

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from raysweep.labels import ClassGaussians, class_gaussians, gaussian_labels
+from raysweep.labels.gaussians import ClassGaussians, class_gaussians, gaussian_labels
 
 CONFIDENT = 0.9
 """Least posterior of the likeliest class for a contradiction."""

@@ -13,7 +13,7 @@ import torch
 from raysweep.data.borrowed import BOX, borrowed_gaussians
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 from raysweep.data.listing import FaceRecord, Listing, Problem
-from raysweep.labels import ClassGaussians, gaussian_labels
+from raysweep.labels.gaussians import ClassGaussians, gaussian_labels
 
 from .affectnet_codes import seven_classes
 from .reader import Reader, held_out, wrong_release

@@ -17,7 +17,9 @@ from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import all_trained, for_protocol
-from raysweep.labels import class_centroids, class_stats, gaussian_stats, map_va, map_va_by_class, relabel_by_centroid
+from raysweep.labels.mapping import class_stats, gaussian_stats, map_va, map_va_by_class
+from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
+from raysweep.labels.relabel import class_centroids, relabel_by_centroid
 from raysweep.pipeline.execution import Context
 from raysweep.pipeline.key_fields import HELD_OUT, key_fields
 from raysweep.pipeline.stage import Stage
@@ -99,8 +101,8 @@ def targets_stage(
     """
     known = (labels.aside["knows_va"] and own_va) or va is not None
     config = experiment.labels
-    if not known and experiment.joint.method != "target" and config.method in ("euclidean", "gaussian"):
-        config = config.model_copy(update={"method": "one_hot"})  # nothing to fuse with before pseudo VA
+    if not known and experiment.joint.method != "target" and SOFT_LABELS[config.method].needs == "va":
+        config = config.model_copy(update={"method": ONE_HOT})  # nothing to fuse with before pseudo VA
     inputs = {"labels": labels}
     for role, stage in (("va", va), ("chosen", chosen), ("adapted", adapted)):
         inputs |= {role: stage} if stage else {}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name
+from raysweep.labels.registry import SOFT_LABELS
 from raysweep.report.formatting import DASH, file_stem, listed, number, one_line, plural, title
 from raysweep.report.published import PUBLISHED
 from raysweep.report.results.aggregate import ArmSummary, Summary
@@ -248,13 +249,13 @@ def _label_statistics(summary: Summary) -> list[str]:
 
 
 _WHY_THESE = {"clean": "as in the authors' code", "noisy": "which is what a user has"}
-_STATISTICS = ("class means", "Gaussians", "class weights")
+_STATISTICS = (*(soft.statistics for soft in SOFT_LABELS.values() if soft.statistics), "class weights")
 
 
 def _statistics_used(config: Mapping[str, str]) -> list[str]:
     """What a configuration computes from the labels of all images."""
-    mixed = config.get("labels.method") if float(config.get("labels.alpha", 0)) < 1 else "one_hot"
-    names = {"euclidean": ["class means"], "gaussian": ["Gaussians"]}.get(mixed or "", [])
+    soft = SOFT_LABELS.get(config.get("labels.method", "")) if float(config.get("labels.alpha", 0)) < 1 else None
+    names = [soft.statistics] if soft is not None and soft.statistics else []
     return names + ([] if config.get("objective.class_weights") == "none" else ["class weights"])
 
 

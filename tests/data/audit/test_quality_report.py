@@ -28,7 +28,7 @@ from raysweep.data.audit import (
 )
 from raysweep.data.audit.near_duplicates import TABLES
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.labels import class_gaussians
+from raysweep.labels.gaussians import class_gaussians
 
 MEANS = torch.tensor([[0.6, 0.2], [-0.6, 0.3], [0.0, -0.5]])
 STD = 0.12
