@@ -9,8 +9,7 @@ from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError, error_of_arms
 from raysweep.data.dataset import FaceData
 from raysweep.data.splits import for_protocol
-from raysweep.models.arm import check_size
-from raysweep.models.backbones import check_weights
+from raysweep.models.backbones import check_weights, find_backbone
 from raysweep.pipeline import load_sets
 from raysweep.training import check_every_class, given_labels, prepare_targets
 
@@ -73,8 +72,7 @@ class _Tried:
             return
         self.recipes.add(recipe)
         sets = load_sets(experiment, cache)
-        if experiment.model.backbone == "arm":
-            check_size(*sets.target.images.shape[2:])
+        find_backbone(experiment.model.backbone).check_size(*sets.target.images.shape[2:])
         for data in _scored(experiment, cache):
             held = for_protocol(data, experiment.selection, experiment.seeds.split)
             if experiment.joint.method == "target":

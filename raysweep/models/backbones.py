@@ -23,7 +23,7 @@ class Backbone:
 
     Args:
         features: length of the vector it gives.
-        build: gives a module from (N, 3, H, W) to (N, features).
+        build: gives a module from (N, 3, H, W) to (N, features). Takes the `options` by name.
         maps: name of the part of that module whose output (N, C, h, w) attention is read at: the last that has places,
             which is pooled or rearranged next, or an earlier one where that is too coarse.
         imagenet: gives ImageNet weights, downloaded once.
@@ -31,14 +31,18 @@ class Backbone:
         trunk: prefix of those of its tensors that weights are usually made for. Weights may name them
             without the prefix, and may then (or otherwise) lack all tensors outside the trunk. Empty
             where weights must fill the whole encoder.
+        options: fields of `model` that it is built by.
+        check_size: raises UserError for images (height, width) that it cannot take.
     """
 
     features: int
-    build: Callable[[], nn.Module]
+    build: Callable[..., nn.Module]
     maps: str
     imagenet: Callable[[], dict[str, Tensor]] | None = None
     imagenet_name: str = ""
     trunk: str = ""
+    options: tuple[str, ...] = ()
+    check_size: Callable[[int, int], None] = lambda height, width: None
 
 
 class SmallEncoder(nn.Sequential):
@@ -146,11 +150,13 @@ BACKBONES: dict[str, Backbone] = {
     ),
     "arm": Backbone(
         features=arm.FEATURES,
-        build=arm.ARM,
+        build=lambda arm_alpha="learnt": arm.ARM(trainable_alpha=arm_alpha == "learnt"),
         maps="trunk",
         imagenet=_resnet18_imagenet,
         imagenet_name="torchvision:resnet18:IMAGENET1K_V1",
         trunk="trunk.",
+        options=("arm_alpha",),
+        check_size=arm.check_size,
     ),
 }
 

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from raysweep.config.experiment import Model
 
-from .arm import ARM
 from .backbones import find_backbone, load_encoder_weights
 
 
@@ -67,7 +66,7 @@ def build_model(config: Model, num_classes: int, seed: int) -> MultiTaskModel:
     backbone = find_backbone(config.backbone)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        encoder = ARM(trainable_alpha=config.arm_alpha == "learnt") if config.backbone == "arm" else backbone.build()
+        encoder = backbone.build(**{name: getattr(config, name) for name in backbone.options})
         model = MultiTaskModel(encoder, backbone.features, num_classes, config.affect, config.head)
         if config.weights is not None:  # in here too: timm builds a model of its own to hold a download
             load_encoder_weights(model.encoder, config.backbone, config.weights)

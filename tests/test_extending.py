@@ -1,0 +1,173 @@
+"""Every example of docs/extending.md, applied to a copy of the package and run."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BLOCK = re.compile(r"```python\n# (\S+?)(?:, (before|in) (\w+))?\n(.*?)```", re.DOTALL)
+EXAMPLES = BLOCK.findall((ROOT / "docs" / "extending.md").read_text())
+
+
+@pytest.fixture
+def applied(tmp_path):
+    """Puts the examples of these files into a copy of the package; runs code there and gives what it prints."""
+    shutil.copytree(ROOT / "raysweep", tmp_path / "raysweep", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    def run(code, *files):
+        chosen = [example for example in EXAMPLES if example[0] in files]
+        assert {file for file, *_ in chosen} == set(files)
+        for file, how, name, text in chosen:
+            put(tmp_path / file, how, name, text)
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout.splitlines()
+
+    return run
+
+
+def put(file, how, name, text):
+    """A new file; or text before the definition of a registry, or as the first entry of it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not how:
+        file.write_text(text)
+        return
+    lines = file.read_text().splitlines(keepends=True)
+    start = next(i for i, line in enumerate(lines) if re.match(rf"{name}\b.*= ", line))
+    if how == "in":
+        start += 1 + next((i for i, line in enumerate(lines[start:]) if line.strip().endswith(("in (", "= {"))), 0)
+        start += lines[start].strip().endswith("in (") or lines[start].strip().endswith(" in (")
+        while not re.match(r" +(\"\w+\":|SoftLabel|Metric)", lines[start]):
+            start += 1
+    lines.insert(start, text if how == "in" else f"{text}\n\n")
+    file.write_text("".join(lines))
+
+
+def test_every_example_is_tried():
+    files = [file for file, *_ in EXAMPLES]
+    assert len(files) == (ROOT / "docs" / "extending.md").read_text().count("```python")
+    source = Path(__file__).read_text()
+    assert all(f'"{file}"' in source for file in files)
+
+
+def test_a_study(applied):
+    code = (
+        "from raysweep.run import main\nprint(main(['my_alpha', '--preset', 'smoke', '--plan']))\n"
+        "print(main(['my_alpa', '--plan']))"
+    )
+    said = applied(code, "search_spaces/my_alpha.py")
+    assert any("3 arms x 1 replicate" in line for line in said)
+    assert (said[-2], said[-1]) == ("0", "2") or said[-1] == "2"
+
+
+SOFT = """
+import torch
+from raysweep.pipeline.key_fields import key_fields
+from raysweep.config.experiment import Experiment, field_choices
+from raysweep.core.errors import UserError
+from raysweep.labels.euclidean import class_means
+from raysweep.training import prepare_targets
+from tests.conftest import make_squares
+
+experiment = Experiment().with_changes({"labels.method": "softmin", "labels.alpha": 0.25, "labels.squared": False})
+data = make_squares(40, 16)
+targets = prepare_targets(experiment, data)
+rows = data.rows(0)
+va, labels = data.va[rows].double(), data.labels[rows]
+means = class_means(va, labels, 4, experiment.labels.within_std)
+p = torch.softmax(-torch.cdist(va, means), 1)
+expected = 0.25 * torch.nn.functional.one_hot(labels, 4) + 0.75 * p
+print(torch.allclose(targets.soft_NK[rows].double(), expected, atol=1e-6), "softmin" in field_choices("labels.method"))
+print("squared" in str(key_fields("targets", experiment)))
+for wrong in (lambda: prepare_targets(experiment, make_squares(40, 16, with_va=False)),
+              lambda: Experiment().with_changes({"labels.method": "softmn"})):
+    try:
+        wrong()
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_a_soft_label(applied, tmp_path):
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    same, squared, va, typo = applied(SOFT, "raysweep/labels/registry.py")
+    assert (same, squared) == ("True True", "False")
+    assert "`labels.method=softmin` needs valence and arousal, but squares has none" in va
+    assert "softmin" in typo
+
+
+METRIC = """
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from raysweep.config.experiment import field_choices
+from raysweep.metrics.compute import all_scores
+from raysweep.report.formatting import title
+from raysweep.study import Axis, Search, Study, Uniform
+
+generator = torch.Generator().manual_seed(0)
+probs = torch.rand(200, 5, generator=generator).softmax(1)
+labels = torch.randint(0, 4, (200,), generator=generator)
+unknown = torch.full((200, 2), float("nan"))
+scores = all_scores(probs, unknown, labels, unknown, torch.full((200, 5), float("nan")))
+print(abs(scores["balanced_accuracy"] - balanced_accuracy_score(labels, probs.argmax(1))) < 1e-9)
+print(title("balanced_accuracy", arrow=True), "balanced_accuracy" in field_choices("selection.metric"))
+Study("t", [Axis.of("labels.alpha", [0, 1])], metric="balanced_accuracy",
+      search=Search(space={"train.decay_factor": Uniform(0.1, 1)}, objectives=["balanced_accuracy"]))
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_metric(applied):
+    assert applied(METRIC, "raysweep/metrics/registry.py") == ["True", "balanced accuracy ↑ True"]
+
+
+BACKBONE = """
+from raysweep.config.experiment import Experiment
+from raysweep.core.errors import UserError
+from raysweep.models import build_model
+import torch
+
+model = Experiment().with_changes({"model.backbone": "pooled", "model.weights": None}).model
+print(tuple(build_model(model, 8, 0)(torch.zeros(2, 3, 48, 48)).logits.shape))
+try:
+    build_model(model.model_copy(update={"backbone": "poled"}), 8, 0)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_an_encoder(applied):
+    shape, typo = applied(BACKBONE, "raysweep/models/backbones.py")
+    assert shape == "(2, 8)"
+    assert "pooled" in typo
+
+
+READER = """
+import json
+from pathlib import Path
+import numpy as np
+from PIL import Image
+
+from raysweep.data.__main__ import main
+from raysweep.data.readers import recognise
+
+for i in range(40):
+    Image.fromarray(np.random.default_rng(i).integers(0, 255, (48, 48, 3), dtype=np.uint8)).save(f"{i}.png")
+rows = [{"path": f"{i}.png", "expression": ("happiness", "sadness")[i % 2], "split": "train"} for i in range(40)]
+Path("faces.jsonl").write_text("\\n".join(map(json.dumps, rows)) + "\\nno row\\n")
+print(recognise(Path("faces.jsonl")))
+print(main(["show", "faces.jsonl", "--out", "sheet.png"]))
+"""
+
+
+def test_a_reader(applied):
+    said = applied(READER, "raysweep/data/readers/json_lines.py", "raysweep/data/readers/__init__.py")
+    assert said[0] == "json_lines"
+    assert said[-1] == "0", said
+    assert any("bad row" in line or "too few or too many values" in line for line in said)
