@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .figures.catalog import NAMES, Picture, draw_pictures, picture_digests, save_pictures
+from .figures.catalog import FIGURES, Picture, draw_pictures, picture_digests, save_pictures
 from .figures.search_catalog import NAMES as SEARCH_NAMES
 from .figures.search_catalog import draw_search_pictures
 from .folder import default_folder, mark_folder, subject_of
@@ -196,5 +196,5 @@ def _search_texts(page: Page, summary: Summary) -> dict[str, str]:
 
 def _every_name(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
-    names = [f"figures/{stem}_{name}.{kind}" for name in NAMES for kind in ("png", "pdf")]
+    names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     return [*names, f"{stem}_pivot.tex", f"{stem}_{PEERS}.tex", *_search_names(stem)]

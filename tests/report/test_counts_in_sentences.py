@@ -9,8 +9,10 @@ import pytest
 from raysweep.core.formatting import listed, plural
 from raysweep.pipeline.datasets import Leak
 from raysweep.report.figures import catalog as pictures
+from raysweep.report.figures.adapted_labels import _planes_words
+from raysweep.report.figures.attention import attention_words
 from raysweep.report.figures.attention_data import Constancy
-from raysweep.report.figures.catalog import _cut, _planes_words, attention_words
+from raysweep.report.figures.curves import _cut
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.caption_joint import label_notes

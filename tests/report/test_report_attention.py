@@ -16,9 +16,9 @@ from raysweep.artifacts.attention_maps import AttentionMaps, likeness, read_atte
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
-from raysweep.report.figures.attention import draw_attention
+from raysweep.report.figures.attention import attention_words, draw_attention
 from raysweep.report.figures.attention_data import MOST_COLUMNS, constancy, gallery, second_axis, some
-from raysweep.report.figures.catalog import attention_words, draw_pictures
+from raysweep.report.figures.catalog import draw_pictures
 from raysweep.report.figures.style import style
 from raysweep.report.results.statistics import spread
 from tests.report.conftest import CLASSES

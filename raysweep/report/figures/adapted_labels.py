@@ -10,10 +10,11 @@ from matplotlib.lines import Line2D
 
 from raysweep.artifacts.adapted_labels import Plane, plane_limit
 from raysweep.plotting.adapted_labels import PLANE_TITLES, class_handles, draw_plane
-from raysweep.report.formatting import better_way
+from raysweep.report.formatting import better_way, listed
+from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.statistics import Spread
 
-from .label_data import ArmPlanes, TruthPanel
+from .label_data import MOST_ARMS, ArmPlanes, TruthPanel, arm_planes, truth_panels
 from .style import COLORS, FAINT, INK, WIDTH
 
 POINTS = 1500
@@ -115,3 +116,35 @@ def _places(groups: Sequence[str]) -> tuple[list[float], list[tuple[str, float]]
         places.append(round(y, 6))
         y += 1
     return places, headings
+
+
+def truth_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """How right the labels are that methods give; and its caption."""
+    panels = truth_panels(summary)
+    return (draw_truth_scores(panels), _TRUTH_WORDS) if panels else None
+
+
+def labels_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """Labels in the plane of valence and arousal, before and after; and its caption."""
+    arms = arm_planes(summary, MOST_ARMS + 1)
+    if not arms:
+        return None
+    return draw_label_planes(arms[:MOST_ARMS], summary.study.data.classes), _planes_words(arms)
+
+
+_TRUTH_WORDS = (
+    "Labels of the training images against the truth, which the method never sees: mean over replicates with 95 % "
+    "t-intervals. A is the target, B the extra set; right: the likeliest label by A's criteria. Kept: what a model "
+    "trained on A agrees with; rest: what it does not."
+)
+
+
+def _planes_words(arms: Sequence[ArmPlanes]) -> str:
+    replicates = listed([str(number) for number in sorted({arm.replicate for arm in arms[:MOST_ARMS]})])
+    more = f" The first {MOST_ARMS} arms whose labels differ." if len(arms) > MOST_ARMS else ""
+    word = "replicates" if " " in replicates else "replicate"
+    return (
+        f"Labels in the valence/arousal plane ({word} {replicates}), at most {POINTS:,} points a panel. Colour: "
+        "class; dots: class centres of what is shown; crosses: those of A, to which B is mapped. "
+        f"The number in a corner counts the images.{more}"
+    )

@@ -9,9 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from raysweep.core.formatting import arm_name
 from raysweep.plotting.attention import enlarged, inches, overlaid, prediction, tile
+from raysweep.report.formatting import listed, plural
+from raysweep.report.results.aggregate import Summary
+from raysweep.report.results.statistics import paired
+from raysweep.report.tables.arms import difference_words
 
-from .attention_data import Constancy, Gallery
+from .attention_data import Constancy, Gallery, constancy, gallery
 from .scores import count_words, frame, line_styles
 from .series import ScorePanel
 from .style import FAINT, WIDTH
@@ -115,3 +120,61 @@ def _legend(axes: Axes, along: Constancy) -> None:
         handles.append(Line2D([], [], color=FAINT, ls="", marker="x", ms=6, mew=1.5))
         labels.append(f"two replicates at {along.axis.name}={along.first}")
     axes.legend(handles, labels, loc="best")
+
+
+def attention_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """Faces with attention maps over them, and how these keep along an axis; and its caption."""
+    shown = gallery(summary)
+    if shown is None:
+        return None
+    kept = constancy(summary)
+    return draw_attention(shown, kept, summary.study.data.classes), attention_words(shown, kept)
+
+
+def attention_words(shown: Gallery, along: Constancy | None) -> str:
+    """What the faces show, and where there is an axis to follow, what is compared along it."""
+    where = f", {arm_name(shown.fixed)}" if shown.fixed else ""
+    words = (
+        f"Attention in the manner of DDAF's Figure 6 (replicate {shown.replicate}{where}): the first test image of "
+        f"{plural(len(shown.faces), 'expression')} and Grad-CAM maps over it, what in feature maps of "
+        f"{shown.places[0]} x {shown.places[1]} places speaks for the image's own label (the paper does not say for "
+        "which class; derivatives are kept place by place, which in a ResNet changes nothing), each map scaled by its "
+        "own maximum. Below each: the prediction, red-brown where it is wrong."
+    )
+    if shown.flat:
+        words += " A grey face without colour: nothing speaks for the label."
+    if along is None:
+        return words
+    at = f"{along.axis.name}={along.first}"
+    words += (
+        f" Below: Pearson's correlation between the map of an image at {at} and at a further level, same method and "
+        f"replicate, mean over {plural(along.images, 'test image')}; mean and 95 % t-interval over replicates (faint: "
+        "each). 1 is the same map."
+    )
+    if differences := _likeness_differences(along):
+        words += f" {differences}"
+    if along.between:
+        words += f" Crosses: the same between two replicates at {at}, which differ in all seeds; mean over pairs."
+    if along.flat:
+        words += (
+            f" {along.flat:.1%}".replace("%", " %") + " of all maps are the same everywhere; such a map against "
+            "another one counts as 0, and two such are left out."
+        )
+    return words
+
+
+def _likeness_differences(along: Constancy) -> str:
+    """The lines at the last level against the reference's, or nothing without one."""
+    reference = next((line for line in along.lines if line.is_reference), None)
+    if reference is None:
+        return ""
+    last = reference.points[-1]
+    found = []
+    for line in along.lines:
+        if line is not reference and line.points[-1].x == last.x:
+            comparison = paired(line.points[-1].values, last.values)
+            found += [f"{line.name} {difference_words(comparison)}"] if comparison is not None else []
+    if not found:
+        return ""
+    where = f"{along.axis.name}={last.x:g}"
+    return f"At {where} against {reference.name}: {listed(found)} (paired by replicate, exploratory: 95 % one by one)."

@@ -10,8 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from raysweep.artifacts.study_record import AxisRecord
+from raysweep.report.formatting import title
+from raysweep.report.results.aggregate import Summary
 
-from .series import CurvePanel
+from .series import MOST_PANELS, CurvePanel, curves, monitored
 from .style import FAINT, WIDTH, looks, shades
 
 FIT_TITLES = {
@@ -92,3 +94,44 @@ def _legend(figure: Figure, colors: Mapping[str, str], compared: AxisRecord, ref
     across = 5 if figure.get_figwidth() == WIDTH else 3
     figure.legend(handles, labels, title=compared.name, loc="outside upper center",
                   ncols=min(across, len(labels)), columnspacing=1.4)  # fmt: skip
+
+
+def memorisation_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """What the model makes of flipped labels while it trains; and its caption."""
+    fits = {name: curves(summary, name, most=None) for name in FIT_TITLES}
+    if not fits["fit/flipped"]:
+        return None
+    words = _memorisation_words(summary, fits["fit/flipped"])
+    groups = {panel.group for panel in fits["fit/flipped"][:MOST_PANELS]}
+    fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
+    return draw_memorisation(fits, summary.study.compared_axis), words
+
+
+def learning_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """The score that chooses the epoch, along epochs; and its caption."""
+    study = summary.study
+    watched = monitored(study)
+    learning = curves(summary, watched, most=None)
+    if not learning:
+        return None
+    images, score = "test" if study.protocol == "best_on_test" else "validation", title(watched.split("/")[1])
+    figure = draw_learning(learning[:MOST_PANELS], f"{images} {score}", study.compared_axis)
+    return figure, _learning_words(summary, learning, f"{score} on {images} images")
+
+
+def _memorisation_words(summary: Summary, panels: Sequence[CurvePanel]) -> str:
+    second = " Second training, on all images." if summary.study.protocol == "select_then_retrain" else ""
+    return (
+        "Memorisation: share of training labels that the model predicts while it trains. Flipped labels that are "
+        "predicted as given are memorised noise. Bold: mean over replicates; thin: each replicate."
+        f"{second}{_cut(panels)}"
+    )
+
+
+def _learning_words(summary: Summary, panels: Sequence[CurvePanel], what: str) -> str:
+    first = " First training, which chooses the epoch." if summary.study.protocol == "select_then_retrain" else ""
+    return f"Learning curves: {what}. Bold: mean over replicates; thin: each replicate.{first}{_cut(panels)}"
+
+
+def _cut(panels: Sequence[CurvePanel]) -> str:
+    return f" The first {MOST_PANELS} panels." if len(panels) > MOST_PANELS else ""

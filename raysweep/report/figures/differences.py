@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import title
+from raysweep.report.results.aggregate import Summary
+from raysweep.report.results.statistics import simultaneous
 from raysweep.report.tables.arms import difference_words
 
-from .series import ForestRow
+from .series import ForestRow, forest
 from .style import COLORS, INK, WIDTH
 
 _VERDICT_COLORS = {"better": COLORS[0], "worse": COLORS[1]}
@@ -59,3 +62,19 @@ def _draw_row(axes: Axes, row: ForestRow, y: float) -> None:
 def _write(axes: Axes, x: float, y: float, words: str, **how: object) -> None:
     """Words beside the axes: x in shares of their width, y in rows."""
     axes.text(x, y, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8, **how)  # type: ignore[arg-type]
+
+
+def differences_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """Paired differences from the reference, where levels are no numbers; and its caption."""
+    study, rows = summary.study, forest(summary)
+    if not rows or all(axis.numeric for axis in study.axes if axis.name in study.reference):
+        return None
+    figure = draw_forest(rows, study.metric, arm_name(study.reference), summary.family)
+    return figure, _differences_words(summary)
+
+
+def _differences_words(summary: Summary) -> str:
+    return (
+        f"Paired differences in {title(summary.study.metric)} from {arm_name(summary.study.reference)} with "
+        f"{simultaneous(summary.family)}. Filled and coloured: beyond noise, blue better, red worse."
+    )
