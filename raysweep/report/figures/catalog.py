@@ -14,7 +14,7 @@ from .adapted_labels import labels_figure, truth_figure
 from .attention import attention_figure
 from .curves import learning_figure, memorisation_figure
 from .differences import differences_figure
-from .scores import scores_figure
+from .levels import scores_figure
 from .style import contents, save, style
 
 FIGURES: dict[str, Callable[[Summary], tuple[Figure, str] | None]] = {

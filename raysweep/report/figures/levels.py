@@ -9,9 +9,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from raysweep.report.formatting import title
+from raysweep.report.results.aggregate import Summary
 
-from .scores import Styles, count_words, frame, line_styles, paper_words
-from .series import Dependence, Line, PaperPanel, Point, ScorePanel
+from .scores import Styles, count_words, draw_dependence, frame, line_styles, paper_words
+from .series import Dependence, Line, PaperPanel, Point, ScorePanel, dependence
 from .style import FAINT, INK, WIDTH
 
 _MAIN, _ROW = 3.0, 1.75
@@ -135,3 +136,33 @@ def _legend(figure: Figure, panel: ScorePanel, styles: Styles, compared: str) ->
         handles.append(Line2D([], [], ls="", marker="_", ms=9, mew=1.4, color=FAINT, label="paper"))
     figure.legend(handles=handles, title=compared, loc="outside upper center", ncols=min(4, len(handles)),
                   columnspacing=1.4)  # fmt: skip
+
+
+def scores_figure(summary: Summary) -> tuple[Figure, str] | None:
+    """Scores along the axis that is drawn: a line over numbers, levels side by side; and its caption."""
+    study, along = summary.study, dependence(summary)
+    if along is None:
+        return None
+    figure = (
+        draw_dependence(along, study.source)
+        if along.axis.numeric
+        else draw_levels(along, study.compared_axis.name, study.source)
+    )
+    return figure, _scores_words(summary, along)
+
+
+def _scores_words(summary: Summary, along: Dependence) -> str:
+    words = (
+        f"{title(along.panels[0].score)} and other scores along {along.axis.name}: mean, 95 % t-interval of the mean, "
+        "and each replicate (faint). Arms share splits, flipped labels and initial weights, so paired differences are "
+        "known better than these intervals suggest."
+    )
+    if any(point.flagged for line in along.panels[0].lines for point in line.points):
+        words += " Open markers: some cells are missing or degenerate."
+    if along.paper:
+        words += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
+    if any(panel.paper for panel in along.panels):
+        words += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
+    if not along.axis.numeric:
+        words += " Broken line: mean of the reference." if summary.study.reference else ""
+    return words

@@ -11,10 +11,8 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 
 from raysweep.report.formatting import plural, title
-from raysweep.report.results.aggregate import Summary
 
-from .levels import draw_levels
-from .series import Dependence, Line, PaperLine, PaperPanel, Point, ScorePanel, dependence
+from .series import Dependence, Line, PaperLine, PaperPanel, Point, ScorePanel
 from .style import COLORS, FAINT, INK, WIDTH, looks
 
 Styles = dict[str, tuple[str, str]]
@@ -191,33 +189,3 @@ def _spacing(lines: Sequence[Line]) -> float:
     xs = sorted({point.x for line in lines for point in line.points})
     gaps = [right - left for left, right in itertools.pairwise(xs)]
     return 0.08 * min(gaps) if gaps and len(lines) > 1 else 0.0
-
-
-def scores_figure(summary: Summary) -> tuple[Figure, str] | None:
-    """Scores along the axis that is drawn: a line over numbers, levels side by side; and its caption."""
-    study, along = summary.study, dependence(summary)
-    if along is None:
-        return None
-    figure = (
-        draw_dependence(along, study.source)
-        if along.axis.numeric
-        else draw_levels(along, study.compared_axis.name, study.source)
-    )
-    return figure, _scores_words(summary, along)
-
-
-def _scores_words(summary: Summary, along: Dependence) -> str:
-    words = (
-        f"{title(along.panels[0].score)} and other scores along {along.axis.name}: mean, 95 % t-interval of the mean, "
-        "and each replicate (faint). Arms share splits, flipped labels and initial weights, so paired differences are "
-        "known better than these intervals suggest."
-    )
-    if any(point.flagged for line in along.panels[0].lines for point in line.points):
-        words += " Open markers: some cells are missing or degenerate."
-    if along.paper:
-        words += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
-    if any(panel.paper for panel in along.panels):
-        words += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
-    if not along.axis.numeric:
-        words += " Broken line: mean of the reference." if summary.study.reference else ""
-    return words
