@@ -171,3 +171,21 @@ def test_a_reader(applied):
     assert said[0] == "json_lines"
     assert said[-1] == "0", said
     assert any("bad row" in line or "too few or too many values" in line for line in said)
+
+
+FIGURE = """
+from pathlib import Path
+from raysweep.report.figures.catalog import draw_pictures, save_pictures
+from raysweep.report.results.aggregate import summarise
+from tests.report.test_claims import BASE, shifted, table
+
+pictures = draw_pictures(summarise(table({"0": shifted(0.1), "0.5": BASE, "0.9": BASE, "1": BASE})), "s")
+print([p.caption for p in pictures if p.stem == "s_counts"])
+print(sorted(path.name for path in save_pictures(pictures, Path("figures")) if "counts" in path.name))
+"""
+
+
+def test_a_figure(applied, tmp_path):
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    files = ("raysweep/report/figures/cell_counts.py", "raysweep/report/figures/catalog.py")
+    assert applied(FIGURE, *files) == ["['Complete cells of every arm.']", "['s_counts.pdf', 's_counts.png']"]
