@@ -39,7 +39,7 @@ from torchvision.transforms import v2
 
 import raysweep.training.augmentation as augmentation
 from bench.prepare import CLASSES, clocked, make_photographs
-from raysweep.config.experiment import Augment
+from raysweep.config.sections import Augment
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.data.prepare.crop import Crop

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 
 from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
 
-from .experiment import Experiment, Joint, Labels, Model, Objective, Seeds, Selection, SelfCure
+from .experiment import Experiment
+from .sections import Joint, Labels, Model, Objective, Seeds, Selection, SelfCure
 
 S = TypeVar("S", bound=BaseModel)
 

@@ -12,7 +12,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from raysweep.core.errors import UserError
 from raysweep.core.parsing import parse_value
 
-from .experiment import Experiment, Names, check_path, field_choices, sentence
+from .experiment import Experiment, check_path, field_choices, sentence
+from .sections import Names
 
 QUOTES = "\"'"
 

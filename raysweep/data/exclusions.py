@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raysweep.config.experiment import LeaveOut
+from raysweep.config.sections import LeaveOut
 
 from .audit import all_twins, exact_groups, without_twins
 from .audit.duplicate_groups import Rows

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.store.files import LocalFiles
 

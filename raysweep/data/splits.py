@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from raysweep.config.experiment import Selection
+from raysweep.config.sections import Selection
 from raysweep.core.errors import UserError
 from raysweep.core.keyed_random import derive_key, permutation
 

@@ -29,7 +29,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Made:
+class Done:
     """The task's product is in the store. `scores` where the product has scores."""
 
     task: str
@@ -58,9 +58,9 @@ class Finished:
     """The process has no task left."""
 
 
-Message = Began | Epoch | Made | Failed | Unusable | Finished
+Message = Began | Epoch | Done | Failed | Unusable | Finished
 
-_KINDS = {kind.__name__: kind for kind in (Began, Epoch, Made, Failed, Unusable, Finished)}
+_KINDS = {kind.__name__: kind for kind in (Began, Epoch, Done, Failed, Unusable, Finished)}
 
 
 def packed(message: Message) -> dict[str, Any]:

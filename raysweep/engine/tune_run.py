@@ -22,7 +22,7 @@ from raysweep.data.prepare.location import Home, home_place
 from .cluster import ClusterOptions
 from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
-from .messages import Began, Epoch, Failed, Made, Message, Unusable, unpacked
+from .messages import Began, Done, Epoch, Failed, Message, Unusable, unpacked
 from .ray_internals import keep_from_workers
 from .resources import Allotment
 from .worker import run_trial
@@ -214,7 +214,7 @@ class _Watch(tune.Callback):
                 dispatcher.started(trial_id, task)
             case Epoch(task, event, seconds):
                 dispatcher.epoch(trial_id, task, event, seconds)
-            case Made(task, seconds, scores):
+            case Done(task, seconds, scores):
                 dispatcher.done(trial_id, task, seconds, scores)
             case Failed(cause, task, seconds):
                 dispatcher.failed(trial_id, cause, task, seconds)

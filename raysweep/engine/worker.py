@@ -25,7 +25,7 @@ from raysweep.pipeline.run import run_task
 from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
 
-from .messages import Began, Epoch, Failed, Finished, Made, Message, Unusable, packed
+from .messages import Began, Done, Epoch, Failed, Finished, Message, Unusable, packed
 from .ray_internals import LOST_WORKER, wait_for_group_reports
 
 Report = Callable[[Message], object]
@@ -128,7 +128,7 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
     store = Store(config["store"], config["local"])
     report(Began(key))
     product = run_task(experiment, sets, key, task["keep"], store, device, report_epoch, task["validates"])
-    report(Made(key, awake() - began, product.scores if isinstance(product, CellResult) else {}))
+    report(Done(key, awake() - began, product.scores if isinstance(product, CellResult) else {}))
 
 
 def take_credentials(credentials: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raysweep.config.experiment import Selection
+from raysweep.config.sections import Selection
 from raysweep.core.formatting import duration, plural, size
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.splits import for_protocol

@@ -36,7 +36,7 @@ from .options import LaunchOptions
 from .plan_view import PlanView
 from .preflight import try_inputs
 from .search_phase import SearchPhase
-from .summary import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED, Summary
+from .summary import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED, LaunchSummary
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Session:
             speeds.save()
             stopped = outcome.interrupted or outcome.stopped
             journal.finished("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
-        summary = Summary(plan, self.store, outcome, launch.name, launch.options, launch.console)
+        summary = LaunchSummary(plan, self.store, outcome, launch.name, launch.options, launch.console)
         return summary.tell(launch.publisher, PlanView(plan, self.store, (1,)).json() if as_json else None)
 
     def _announce(self, console: Console, options: LaunchOptions) -> None:

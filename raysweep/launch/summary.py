@@ -38,7 +38,7 @@ DRAIN_SECONDS_INTERRUPTED = 5.0
 
 
 @dataclass(frozen=True)
-class Summary:
+class LaunchSummary:
     """The end of one launch."""
 
     plan: Plan

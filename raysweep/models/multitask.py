@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from raysweep.config.experiment import Model
+from raysweep.config.sections import Model
 
 from .backbones import find_backbone, load_encoder_weights
 

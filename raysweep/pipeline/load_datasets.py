@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.config.class_changes import names_of, pairs_of
-from raysweep.config.experiment import Data, Experiment, LeaveOut
+from raysweep.config.experiment import Experiment
 from raysweep.config.per_set import value_of
+from raysweep.config.sections import Data, LeaveOut
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import plural
 from raysweep.data.classes import ClassChanges, in_order_of

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
-from raysweep.config.experiment import Experiment, Joint
+from raysweep.config.experiment import Experiment
 from raysweep.config.per_set import value_of
+from raysweep.config.sections import Joint
 from raysweep.core.hashing import canonical_json
 from raysweep.data.dataset import FaceData
 from raysweep.metrics.registry import needing

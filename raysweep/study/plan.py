@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.config.experiment import Data, Experiment
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError, error_of_arms
 from raysweep.data.dataset import FaceData
 from raysweep.pipeline import (

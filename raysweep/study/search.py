@@ -20,7 +20,8 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
-from raysweep.config.experiment import SHARES, Experiment, check_path, field_choices
+from raysweep.config.experiment import Experiment, check_path, field_choices
+from raysweep.config.sections import SHARES
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.metrics.registry import METRICS, needing
 

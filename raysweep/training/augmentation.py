@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raysweep.config.experiment import Augment
+from raysweep.config.sections import Augment
 from raysweep.core.keyed_random import derive_key, uniform
 
 Draw = Callable[[str], Tensor]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from raysweep.config.experiment import Augment
+from raysweep.config.sections import Augment
 from raysweep.data.dataset import FaceData
 
 from .augmentation import augment, normalise

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from raysweep.config.experiment import Objective
+from raysweep.config.sections import Objective
 
 
 def loss_terms(

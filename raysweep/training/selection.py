@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from raysweep.config.experiment import Selection
+from raysweep.config.sections import Selection
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, VALIDATION, FaceData
 from raysweep.metrics.registry import METRICS, needing

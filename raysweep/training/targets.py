@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from raysweep.config.experiment import Experiment, Labels, Objective
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Labels, Objective
 from raysweep.core.errors import UserError
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.config.experiment import Experiment, Joint, SelfCure, Train, epochs_of
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Joint, SelfCure, Train, epochs_of
 from raysweep.core.errors import UserError
 
 

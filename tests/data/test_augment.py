@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import functional as torchvision
 
-from raysweep.config.experiment import Augment
+from raysweep.config.sections import Augment
 from raysweep.core.keyed_random import derive_key, uniform
 from raysweep.training.augmentation import MEAN, STD, augment, normalise
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from raysweep.cli.data import main
-from raysweep.config.experiment import Data, Experiment
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data import load
 from raysweep.data.dataset import FaceData

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep.config.class_changes import drop_words, map_words, pairs_of, read_map_file
-from raysweep.config.experiment import Data, Experiment
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.classes import ClassChanges, canonical_order, changed_classes, in_order_of
 from raysweep.data.dataset import TRAIN, FaceData

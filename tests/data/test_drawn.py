@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from raysweep.cli.run import main
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.data import load as load_module
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.data.digests import image_digests, picture_numbers

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import raysweep.data.exclusions as leaving
-from raysweep.config.experiment import Data, Experiment
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.audit import near_links, survey
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from raysweep.config.experiment import Data, Selection
+from raysweep.config.sections import Data, Selection
 from raysweep.core.errors import UserError
 from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from raysweep.cli.data import main
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.data.load import load_data
 from tests.data.prepare.test_prepare_video import film, shade

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.stats import ks_2samp, kstest
 
 from bench.input_pipeline import torchvision_policy
-from raysweep.config.experiment import Augment
+from raysweep.config.sections import Augment
 from raysweep.training.augmentation import MEAN, STD, augment
 
 DRAWS = 600

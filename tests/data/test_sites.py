@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from raysweep.cli.data import main
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.dataset import TEST, TRAIN, FaceData
 from raysweep.data.load import SOURCES, load_data

@@ -8,7 +8,7 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raysweep.engine.interrupt import CtrlC
-from raysweep.engine.messages import Began, Epoch, Failed, Made, Unusable, packed
+from raysweep.engine.messages import Began, Done, Epoch, Failed, Unusable, packed
 from raysweep.engine.tune_run import _Searcher, _Watch
 from raysweep.pipeline import FitEvent
 from tests.engine.test_task_dispatcher import ALONE, LEFT, RIGHT, SHARED, sides  # noqa: F401  (a fixture)
@@ -43,7 +43,7 @@ class Tune:
 
     def make(self, name, task):
         self.side.store.put(task.key, lambda folder: (folder / "x").write_text("x"), {})
-        self.report(name, Made(task.key, 1.0))
+        self.report(name, Done(task.key, 1.0))
         self.complete(name)
 
 
@@ -94,7 +94,7 @@ def test_a_trial_that_got_no_process_is_given_back_though_no_callback_says_so(tu
 def test_a_report_of_a_trial_that_is_over_is_passed_over(tune):
     tune.suggest("t1")
     tune.complete("t1")
-    tune.report("t1", Made(SHARED.key, 1.0))
+    tune.report("t1", Done(SHARED.key, 1.0))
     assert tune.side.heard.words == [("stopped", "shared")]
 
 

@@ -8,7 +8,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from raysweep.config.acting_fields import acting_fields
-from raysweep.config.experiment import Experiment, Model
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Model
 from raysweep.core.errors import UserError
 from raysweep.models import ARM, build_model, fresh_affinity
 from raysweep.models.arm import SharingAffinity

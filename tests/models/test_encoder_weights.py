@@ -6,7 +6,7 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from raysweep.config.experiment import Model
+from raysweep.config.sections import Model
 from raysweep.core.errors import UserError
 from raysweep.models import BACKBONES, build_model
 from raysweep.models.backbones import check_weights, weights_checksum

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from raysweep.config.experiment import Model
+from raysweep.config.sections import Model
 from raysweep.models import BACKBONES, Outputs, build_model
 from raysweep.training import weights_hash
 

@@ -9,7 +9,8 @@ from PIL import Image
 from pydantic import BaseModel, Field, create_model
 
 from raysweep.config.acting_fields import acting_fields, plain
-from raysweep.config.experiment import Data, Experiment, Joint, Labels, Model, Section, Seeds, Selection, Train
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data, Joint, Labels, Model, Section, Seeds, Selection, Train
 from raysweep.core.hashing import NUMERICS
 from raysweep.models import build_model
 from raysweep.pipeline import Sets, build, load_sets, run_cell

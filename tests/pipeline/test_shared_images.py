@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import raysweep.data.digests as digests
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.digests import Beside, Kept, image_digests

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.load import load_fresh
 from raysweep.report.folder import default_folder, mark_folder

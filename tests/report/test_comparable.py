@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import arm_name
 from raysweep.data.dataset import FaceData

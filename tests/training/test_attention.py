@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from raysweep.config.experiment import Model
+from raysweep.config.sections import Model
 from raysweep.data.dataset import TEST
 from raysweep.models import BACKBONES, Outputs, build_model
 from raysweep.pipeline import CellResult, run_cell

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from raysweep.config.experiment import Model
+from raysweep.config.sections import Model
 from raysweep.models import build_model
 from raysweep.training.predict import EVALUATION_BATCH, predict
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from raysweep.config.experiment import Objective
+from raysweep.config.sections import Objective
 from raysweep.training import loss_terms
 
 LOGITS = torch.tensor([[2.0, 0.0], [0.0, 1.0]])

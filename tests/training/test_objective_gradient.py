@@ -2,7 +2,7 @@
 
 import torch
 
-from raysweep.config.experiment import Objective
+from raysweep.config.sections import Objective
 from raysweep.training import loss_terms
 
 

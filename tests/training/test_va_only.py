@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from raysweep.config.experiment import Data, Objective, Selection
+from raysweep.config.sections import Data, Objective, Selection
 from raysweep.core.errors import UserError
 from raysweep.data.classes import ClassChanges, changed_classes
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.core.spreadsheet import write_csv
 from raysweep.data.audit import HEADER, QualityReport, across_splits, draw_inconsistent, draw_twins, examine

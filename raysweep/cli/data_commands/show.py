@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
 from raysweep.core.keyed_random import derive_key, permutation

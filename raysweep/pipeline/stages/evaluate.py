@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from raysweep.artifacts.cell_result import CellResult
-from raysweep.config.experiment import Experiment, epochs_of
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import epochs_of
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.metrics.compute import confusion, label_scores, one_class_only, va_moments

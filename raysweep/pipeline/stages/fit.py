@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from raysweep.config.experiment import Experiment, Selection
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Selection
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.models.backbones import weights_checksum
 from raysweep.pipeline.execution import Context, FitEvent, is_first_rank

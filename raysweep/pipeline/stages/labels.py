@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from raysweep.config.experiment import Experiment, Joint
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Joint
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural

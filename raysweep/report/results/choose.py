@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.study import find_study, list_studies
 from raysweep.tracking import schema

@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from raysweep.artifacts.study_record import SEARCHED, TUNING, Value
-from raysweep.config.experiment import SHARES
+from raysweep.config.sections import SHARES
 from raysweep.core.formatting import arm_name
 from raysweep.core.spreadsheet import write_csv
 from raysweep.report.figures.search_scale import value_words

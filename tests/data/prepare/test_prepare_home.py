@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from raysweep.cli.data import main
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.expressions import EXPRESSIONS

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from raysweep.config.experiment import Data, Experiment
+from raysweep.config.experiment import Experiment
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.classes import ClassChanges, changed_classes, in_order_of
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS

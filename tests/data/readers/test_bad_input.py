@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from raysweep.cli.data import main
-from raysweep.config.experiment import Data
+from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import FaceData
 from raysweep.data.listing import Problem
