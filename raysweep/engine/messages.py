@@ -1,7 +1,11 @@
-"""What a trial's process reports to the driver, through Tune: typed on both sides, plain values on the way."""
+"""What a trial's process reports to the driver, through Tune: typed on both sides, a line of JSON on the way.
+
+A line, since Tune hands nested values to callbacks as they are and to schedulers flattened.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -64,15 +68,15 @@ _KINDS = {kind.__name__: kind for kind in (Began, Epoch, Done, Failed, Unusable,
 
 
 def packed(message: Message) -> dict[str, Any]:
-    """A message as plain values, for `tune.report`."""
-    return {KEY: {"kind": type(message).__name__, **asdict(message)}}
+    """A message for `tune.report`."""
+    return {KEY: json.dumps({"kind": type(message).__name__, **asdict(message)})}
 
 
 def unpacked(result: Mapping[str, Any]) -> Message | None:
     """The message in a result of Tune's; None when there is none."""
     if KEY not in result:
         return None
-    values = dict(result[KEY])
+    values = json.loads(result[KEY])
     kind = _KINDS[values.pop("kind")]
     if kind is Epoch:
         values["event"] = FitEvent(**values["event"])

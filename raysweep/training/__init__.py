@@ -2,6 +2,7 @@
 
 from .checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from .objective import loss_terms
+from .results import EpochResult, FinalResult
 from .targets import (
     Given,
     Targets,
@@ -12,7 +13,7 @@ from .targets import (
     given_labels,
     prepare_targets,
 )
-from .trainer import DegenerateLoss, EpochResult, FinalResult, Trainer
+from .trainer import DegenerateLoss, Trainer
 
 __all__ = [
     "DegenerateLoss",

@@ -14,7 +14,6 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,9 +32,10 @@ from raysweep.models import Outputs, build_model, fresh_affinity
 from .device_dataset import DeviceFaces, DeviceImages
 from .distributed import Ranks
 from .epoch_metrics import FitTally
-from .grad_cam import GradCam, attend
+from .grad_cam import attend
 from .objective import loss_terms
 from .predict import Predictions, predict
+from .results import EpochResult, FinalResult
 from .sampler import balanced_draw, epoch_batches, in_batches
 from .scn import high_importance, rank_loss, relabelled
 from .selection import better, check_metric, watched
@@ -44,24 +44,6 @@ from .targets import TrainingPart, prepare_targets
 
 class DegenerateLoss(FloatingPointError):
     """The loss stopped being a number."""
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One epoch. `metrics`: train/*, fit/*, val/* (test_epoch/* under best_on_test), learning_rate, seconds."""
-
-    epoch: int
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True)
-class FinalResult:
-    """Test predictions of each kind of weights ("last", "swa", "best"), the headline kind, and where that one looks."""
-
-    headline: str
-    predictions: dict[str, Predictions]
-    best_epoch: int | None
-    attention: GradCam
 
 
 class Trainer:

@@ -21,7 +21,7 @@ from raysweep.data.prepare.parquet_rows import problem_rows, write_problems
 from raysweep.data.progress import progress_bar
 from raysweep.report.render.html import document, paragraph, table_html
 from raysweep.report.render.latex import table_latex
-from raysweep.report.results.load import _cleaned, _has_id
+from raysweep.report.results.runs import cleaned, has_id
 from raysweep.report.tables.table import Column, Entry, Table
 
 STEERING = {
@@ -164,13 +164,13 @@ def test_a_run_s_id_ends_no_comment(run):
     [("0" * 32, True), ("a" * 31, False), ("A" * 32, False), ("0" * 31 + "\n", False), ("../" + "0" * 29, False)],
 )
 def test_runs_without_an_id_of_mlflow_s_are_passed_over(run, known, capsys):
-    assert _has_id(SimpleNamespace(info=SimpleNamespace(run_id=run))) is known
+    assert has_id(SimpleNamespace(info=SimpleNamespace(run_id=run))) is known
     assert ("passed over" in capsys.readouterr().err) is not known
 
 
 def test_tags_and_params_are_cleaned():
     run = SimpleNamespace(data=SimpleNamespace(tags={"a": "x\x1b[2J"}, params={"b": "y\u202e"}, metrics={}))
-    assert (_cleaned(run).data.tags, run.data.params) == ({"a": "x\\x1b[2J"}, {"b": "y\\u202e"})
+    assert (cleaned(run).data.tags, run.data.params) == ({"a": "x\\x1b[2J"}, {"b": "y\\u202e"})
 
 
 @pytest.mark.parametrize("word", FORMULAS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +18,10 @@ from mlflow.exceptions import MlflowException
 from raysweep.artifacts.adapted_labels import read_labels
 from raysweep.artifacts.attention_maps import read_attention
 from raysweep.artifacts.study_record import PlannedCell, StudyRecord
-from raysweep.core.errors import UserError, describe, unknown_name
+from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked, masked_values
 from raysweep.core.notices import passed_over
-from raysweep.core.printable import printable, printable_tree
+from raysweep.core.printable import printable_tree
 from raysweep.data.progress import Bar, no_bar
 from raysweep.metrics.registry import METRICS
 from raysweep.tracking import schema
@@ -32,12 +30,10 @@ from raysweep.tracking.server import connect
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
 from .load_searches import read_searches
 from .records import CellRecord, Results, State, state_of
+from .runs import PAGE, chosen_launch, experiment_of, experiments, launch_runs, search_runs
 from .verify import Logged, checked
 
 T = TypeVar("T")
-
-PAGE = 1000
-"""Runs a request. `search_runs` without a token stops here silently."""
 
 
 @dataclass(frozen=True)
@@ -82,29 +78,36 @@ def load_results(
     client = connect(tracking_uri, writable=False)
     asked = asked_study(study) if launch is None or study.endswith(".py") else AskedStudy(study)
     study = asked.name
-    experiment = _experiment(client, study)
-    launches: Sequence[Any] = _launches(client, experiment, study, page)
-    if launch is None:
-        launches = launches_of(launches, asked)
-    remarks: list[str] = []
-    if data is not None:
-        launches, remarks = launches_on(launches, study, data)
-    if fingerprint is not None:
-        launches = [run for run in launches if run.data.tags.get(schema.DATA_FINGERPRINT) == fingerprint]
-    launch_run = _launch_run(launches, launch)
+    experiment = experiment_of(client, study)
+    launches, remarks = _narrowed(launch_runs(client, experiment, study, page), asked, launch, data, fingerprint)
+    launch_run = chosen_launch(launches, launch)
     remarks += other_extras(launches, launch_run) if launch is None else []
     record = _plan(client, launch_run, study)
     runs: dict[tuple[str, str, str], list[Any]] = {}
-    for run in _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
+    for run in search_runs(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
         tags = run.data.tags
         identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
         runs.setdefault(identity, []).append(run)
     of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
     cells = [_cell(client, c, found, record) for c, found in of_cell]
     checks = _all_checked(client, of_cell, again, bar)
-    trials = _search(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
+    trials = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
     return Results(record, tuple(cells), searches, tuple(remarks), tuple(checks))
+
+
+def _narrowed(
+    launches: Sequence[Any], asked: AskedStudy, launch: str | None, data: str | None, fingerprint: str | None
+) -> tuple[Sequence[Any], list[str]]:
+    """The launches that are meant, and remarks on how they were told from others."""
+    if launch is None:
+        launches = launches_of(launches, asked)
+    remarks: list[str] = []
+    if data is not None:
+        launches, remarks = launches_on(launches, asked.name, data)
+    if fingerprint is not None:
+        launches = [run for run in launches if run.data.tags.get(schema.DATA_FINGERPRINT) == fingerprint]
+    return launches, remarks
 
 
 def _all_checked(
@@ -125,98 +128,15 @@ def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[List
     """Every study that has been launched, by name."""
     client = connect(tracking_uri, writable=False)
     listed = []
-    for name, experiment in sorted(_experiments(client).items()):
-        launches = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
+    for name, experiment in sorted(experiments(client).items()):
+        launches = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
         if not launches:
             continue
-        cells = _search(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page)
+        cells = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page)
         complete = sum(run.data.tags.get(schema.STATE) == "complete" for run in cells)
         newest = launches[0].data.tags.get(schema.LAUNCH, launches[0].info.run_id)
         listed.append(Listed(name, len(launches), newest, len(cells), complete))
     return listed
-
-
-def _experiments(client: MlflowClient) -> dict[str, str]:
-    """Name to id of every experiment that is not deleted."""
-    found: dict[str, str] = {}
-    token = None
-    while True:
-        batch = client.search_experiments(max_results=PAGE, page_token=token)
-        found |= {str(e.name): str(e.experiment_id) for e in batch}
-        token = batch.token
-        if not token:
-            return found
-
-
-def _experiment(client: MlflowClient, study: str) -> str:
-    experiments = _experiments(client)
-    if study in experiments:
-        return experiments[study]
-    hint = f"(or run it first: python -m raysweep.run {study})"
-    names = [name for name in experiments if name != "Default"]
-    if not names:
-        raise UserError(f"study {study!r}: the tracking store has no study yet; run: python -m raysweep.run {study}")
-    raise unknown_name("study", study, names, hint)
-
-
-def _launches(client: MlflowClient, experiment: str, study: str, page: int) -> list[Any]:
-    runs = _search(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
-    if not runs:
-        raise UserError(f"study {study!r} has not been launched yet; run: python -m raysweep.run {study}")
-    return runs
-
-
-def _launch_run(runs: Sequence[Any], launch: str | None) -> Any:
-    if launch is None:
-        if not runs:
-            raise UserError("the tracking store has no launch of it on these data as they are")
-        return runs[0]
-    for run in runs:
-        if launch in (run.info.run_id, run.data.tags.get(schema.LAUNCH)):
-            return run
-    raise unknown_name("launch", launch, [run.data.tags.get(schema.LAUNCH, run.info.run_id) for run in runs])
-
-
-def _search(client: MlflowClient, experiment: str, words: str, page: int) -> list[Any]:
-    """Every run that matches, newest first, read page by page.
-
-    Pages are read oldest first, so that runs which start meanwhile come at the end and shift nothing.
-
-    Raises:
-        UserError: the pages do not fit together, so some runs may be absent.
-    """
-    found: dict[str, Any] = {}
-    token = None
-    while True:
-        batch = client.search_runs(
-            [experiment], words, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
-        )
-        count = len(found)
-        found |= {run.info.run_id: _cleaned(run) for run in batch}
-        if len(found) != count + len(batch):
-            raise UserError("tracking: the list of runs changed while it was read; ask for the report again")
-        token = batch.token
-        if not token:
-            return [run for run in reversed(found.values()) if _has_id(run)]
-
-
-def _cleaned(run: Any) -> Any:
-    """The run, with texts that anybody may have edited made harmless for terminals and pages, and with what is
-    infinite: databases of MLflow hold the largest number there is for it."""
-    run.data.metrics.update(
-        {n: math.copysign(math.inf, v) for n, v in run.data.metrics.items() if abs(v) == sys.float_info.max}
-    )
-    for texts in (run.data.tags, run.data.params):
-        texts.update({name: printable(str(value)) for name, value in texts.items()})
-    return run
-
-
-def _has_id(run: Any) -> bool:
-    """Whether its id is one of MLflow's: others could end a comment of LaTeX, or a line."""
-    known = re.fullmatch("[0-9a-f]{32}", run.info.run_id) is not None
-    if not known:
-        passed_over(f"run {printable(run.info.run_id)[:80]!r}", "no id of a run")
-    return known
 
 
 def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
