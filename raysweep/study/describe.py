@@ -84,29 +84,18 @@ def study_record(
         search: `SearchPlan.describe`, of a launch whose points come from a search.
         planned: off, the cells of the table are not known yet.
     """
-    first, arms = cells[0].experiment, {cell.arm.name: _fields(cell.experiment) for cell in reversed(cells)}
-    base = _fields(first)
-    changes = {arm: {p: v for p, v in fields.items() if v != base[p]} for arm, fields in arms.items()}
+    first = cells[0].experiment
+    base, changes = _arm_fields(cells)
     return StudyRecord(
-        name=name,
-        file=study.origin.file,
-        content=study.origin.content,
-        title=study.title,
-        source=study.source,
-        paper=study.paper,
-        metric=study.metric,
-        published=study.published,
-        columns=tuple(study.columns),
+        **_study_fields(name, study),
         notes=(*study.notes, *data.remarks),
-        reference=dict(study.reference),
-        axes=tuple(AxisRecord(axis.name, tuple(axis.levels)) for axis in study.axes),
         preset=preset,
         protocol=first.selection.protocol,
         weights=" or ".join(sorted({cell.experiment.selection.weights for cell in cells})),
         data=data.record(),
         recipe=flat_words(first.model_dump(exclude={"seeds"})),
         experiment=base,
-        arm_changes=dict(reversed(changes.items())),
+        arm_changes=changes,
         replicates=tuple(replicates),
         overrides=overrides,
         cells=tuple(
@@ -116,6 +105,31 @@ def study_record(
         command=command,
         search=None if search is None else PlannedSearch.read(search),
     )
+
+
+def _study_fields(name: str, study: Study) -> dict[str, Any]:
+    """What the study's file says."""
+    return {
+        "name": name,
+        "file": study.origin.file,
+        "content": study.origin.content,
+        "title": study.title,
+        "source": study.source,
+        "paper": study.paper,
+        "metric": study.metric,
+        "published": study.published,
+        "columns": tuple(study.columns),
+        "reference": dict(study.reference),
+        "axes": tuple(AxisRecord(axis.name, tuple(axis.levels)) for axis in study.axes),
+    }
+
+
+def _arm_fields(cells: Sequence[Cell]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The first arm's fields, and what differs from them in every arm, by name."""
+    arms = {cell.arm.name: _fields(cell.experiment) for cell in reversed(cells)}
+    base = _fields(cells[0].experiment)
+    changes = {arm: {p: v for p, v in fields.items() if v != base[p]} for arm, fields in arms.items()}
+    return base, dict(reversed(changes.items()))
 
 
 def _fields(experiment: Experiment) -> dict[str, Any]:

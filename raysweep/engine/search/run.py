@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -93,20 +93,26 @@ def run_search(
         studies = [ArmStudy(arm, kept, launch, alive) for arm in plan.arms]
         for study in studies if retry_failed else ():
             study.retry()
-        schedulers = ArmSchedulers(plan.arms, can_stop=allotment.per_cell == 1)
-        remember = schedulers.remember
-        dispatcher = TrialDispatcher(plan, studies, options.store, listener, allotment.per_cell, remember)
-        schedulers.watch(dispatcher)
-        with dispatcher.stops_when_unusable():
-            dispatcher.prepare()
-        run(dispatcher, options, allotment, schedulers)
-        outcome = dispatcher.outcome
+        outcome = _searched(plan, options, allotment, listener, studies)
         outcome.found = _found(plan, kept)
     finally:
         kept.engine.dispose()
     if not outcome.interrupted and not outcome.stopped:
         outcome.failed = _failures(outcome.found)
     return outcome
+
+
+def _searched(
+    plan: SearchPlan, options: ClusterOptions, allotment: Allotment, listener: Listener, studies: Sequence[ArmStudy]
+) -> SearchOutcome:
+    schedulers = ArmSchedulers(plan.arms, can_stop=allotment.per_cell == 1)
+    devices = allotment.per_cell
+    dispatcher = TrialDispatcher(plan, studies, options.store, listener, devices, schedulers.remember)
+    schedulers.watch(dispatcher)
+    with dispatcher.stops_when_unusable():
+        dispatcher.prepare()
+    run(dispatcher, options, allotment, schedulers)
+    return dispatcher.outcome
 
 
 def _found(plan: SearchPlan, storage: RDBStorage) -> dict[str, Found]:
