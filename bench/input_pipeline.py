@@ -213,11 +213,11 @@ def equal_pixels(data: FaceData, folder: ImageFolder) -> bool:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("photographs", 2048), ("batch", 128), ("runs", 5), ("size", 224)):
-        words.add_argument(f"--{name}", type=int, default=default)
-    words.add_argument("--device", default="cpu")
-    asked = words.parse_args()
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    arguments.add_argument("--device", default="cpu")
+    asked = arguments.parse_args()
     load, cores, device = round(os.getloadavg()[0], 1), os.cpu_count() or 1, torch.device(asked.device)
     torch.set_num_threads(cores)
     with tempfile.TemporaryDirectory() as place:

@@ -146,12 +146,12 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("records", 1_000_000), ("size", 64), ("workers", 1), ("batch", 256)):
-        words.add_argument(f"--{name}", type=int, default=default)
-    words.add_argument("--folder", help="where 20 GB go for a while; default the system's temporary folder")
-    words.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
-    asked = words.parse_args()
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    arguments.add_argument("--folder", help="where 20 GB go for a while; default the system's temporary folder")
+    arguments.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
+    asked = arguments.parse_args()
     if asked.train:
         print(json.dumps(train(asked.size, asked.batch)))
         return 0

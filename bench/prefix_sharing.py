@@ -137,10 +137,10 @@ def warm_up(grid: Study, changes: dict[str, Any], cache: Path) -> None:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("repeats", 3), ("images", 300), ("extra", 400), ("epochs", 12)):
-        words.add_argument(f"--{name}", type=int, default=default)
-    asked = words.parse_args()
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    asked = arguments.parse_args()
     torch.set_num_threads(1)
     changes = {"data.train_images": asked.images, "joint.extra_images": asked.extra, "data.test_images": 200}
     grid = study(asked.epochs)

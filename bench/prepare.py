@@ -186,11 +186,11 @@ def clocked(function: Callable[..., Any], name: str, seconds: dict[str, float]) 
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("photographs", 512), ("runs", 5), ("size", 224), ("side", 420)):
-        words.add_argument(f"--{name}", type=int, default=default)
-    words.add_argument("--folder", help="where the files go for a while; default the system's temporary folder")
-    asked = words.parse_args()
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    arguments.add_argument("--folder", help="where the files go for a while; default the system's temporary folder")
+    asked = arguments.parse_args()
     load = round(os.getloadavg()[0], 1)
     cuts: dict[str, Cut] = {"centre": resized, "box": resized, "landmarks": turned}
     with tempfile.TemporaryDirectory(dir=asked.folder) as place:

@@ -158,10 +158,10 @@ def peak_mib() -> float:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--devices", type=int, default=1000)
-    words.add_argument("--share", type=float, default=1.0, help="of the replicates that 100,000 stages take")
-    asked = words.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--devices", type=int, default=1000)
+    arguments.add_argument("--share", type=float, default=1.0, help="of the replicates that 100,000 stages take")
+    asked = arguments.parse_args()
     imported = peak_mib()
     small = replace(GRID, axes=[Axis(axis.name, dict([*axis.levels.items()][:1])) for axis in GRID.axes])
     measure(small, 1, 2)  # what Python does once

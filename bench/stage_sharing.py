@@ -96,10 +96,10 @@ def once(changes: dict[str, Any], cache: Path) -> dict[str, float]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("repeats", 3), ("images", 400), ("extra", 1200), ("epochs", 8)):
-        words.add_argument(f"--{name}", type=int, default=default)
-    asked = words.parse_args()
+        arguments.add_argument(f"--{name}", type=int, default=default)
+    asked = arguments.parse_args()
     torch.set_num_threads(1)
     changes = {"data.train_images": asked.images, "joint.extra_images": asked.extra, "train.epochs": asked.epochs}
     with tempfile.TemporaryDirectory() as cache:

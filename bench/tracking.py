@@ -68,13 +68,13 @@ class LocalServer:
     def start(self) -> None:
         """Begin to serve; returns when it answers."""
         mlflow = str(Path(sys.executable).with_name("mlflow"))
-        words = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}", "--workers", "1"]
-        words += ["--artifacts-destination", str(self.folder / "artifacts"), "--host", "127.0.0.1"]
-        words += ["--port", str(self.port)]
+        parts = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}", "--workers", "1"]
+        parts += ["--artifacts-destination", str(self.folder / "artifacts"), "--host", "127.0.0.1"]
+        parts += ["--port", str(self.port)]
         quick = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # jobs have processes of their own
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [mlflow, "server", *words], stdout=log, stderr=log, env=quick, start_new_session=True
+                [mlflow, "server", *parts], stdout=log, stderr=log, env=quick, start_new_session=True
             )
         while not self._answers():
             if self.process.poll() is not None:
@@ -206,8 +206,8 @@ def killed(uri: str, epochs: int, folder: Path) -> int:
 
     Exits when an epoch is lost, or arrived twice, or with another value.
     """
-    words = [sys.executable, "-m", "bench.tracking", "--drive", uri, str(folder), "--epochs", str(epochs)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as driver:
+    parts = [sys.executable, "-m", "bench.tracking", "--drive", uri, str(folder), "--epochs", str(epochs)]
+    with subprocess.Popen(parts, stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         for line in driver.stdout:
             if int(line) >= epochs // 2:
@@ -260,11 +260,11 @@ def measure(repeats: int, epochs: int, folder: Path) -> dict[str, object]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--repeats", type=int, default=5)
-    words.add_argument("--epochs", type=int, default=60)
-    words.add_argument("--drive", nargs=2, help=argparse.SUPPRESS)
-    asked = words.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--repeats", type=int, default=5)
+    arguments.add_argument("--epochs", type=int, default=60)
+    arguments.add_argument("--drive", nargs=2, help=argparse.SUPPRESS)
+    asked = arguments.parse_args()
     if asked.drive:
         drive(asked.drive[0], asked.epochs, Path(asked.drive[1]))
         return 0

@@ -98,10 +98,12 @@ def measure(repeats: int, documented_repeats: int) -> tuple[list[float], list[fl
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    words.add_argument("--repeats", type=int, default=7, help="measurements of ours; default 7")
-    words.add_argument("--documented-repeats", type=int, default=1, help="of the slow pattern, minutes each; default 1")
-    asked = words.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    arguments.add_argument("--repeats", type=int, default=7, help="measurements of ours; default 7")
+    arguments.add_argument(
+        "--documented-repeats", type=int, default=1, help="of the slow pattern, minutes each; default 1"
+    )
+    asked = arguments.parse_args()
     with contextlib.redirect_stdout(sys.stderr):  # Ray's warnings: stdout is for the JSON line
         mine, theirs, cpus = measure(asked.repeats, asked.documented_repeats)
     mine_s, theirs_s = statistics.median(mine), statistics.median(theirs)

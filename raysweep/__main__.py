@@ -19,18 +19,18 @@ COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: the command's; 2 where there is no such command."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words[:1] in (["-h"], ["--help"]):
+    parts = list(sys.argv[1:] if argv is None else argv)
+    if parts[:1] in (["-h"], ["--help"]):
         print(usage())
         return 0
-    if words[:1] == ["--version"]:
+    if parts[:1] == ["--version"]:
         print(f"raysweep {__version__}")
         return 0
-    if not words or words[0] not in COMMANDS:
-        problem = f"raysweep: {unknown_name('command', words[0], COMMANDS)}\n" if words else ""
+    if not parts or parts[0] not in COMMANDS:
+        problem = f"raysweep: {unknown_name('command', parts[0], COMMANDS)}\n" if parts else ""
         print(f"{problem}{usage()}", file=sys.stderr)
         return 2
-    code: int = import_module(f"raysweep.cli.{words[0]}").main(words[1:])
+    code: int = import_module(f"raysweep.cli.{parts[0]}").main(parts[1:])
     return code
 
 

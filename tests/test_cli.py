@@ -117,7 +117,7 @@ def test_weights_that_cannot_be_had_are_said_before_training(capsys, monkeypatch
         raise URLError("name or service not known")
 
     monkeypatch.setitem(BACKBONES, "resnet18", replace(BACKBONES["resnet18"], imagenet=no_network))
-    words = [
+    parts = [
         "ablation_alpha",
         "--preset",
         "smoke",
@@ -126,15 +126,15 @@ def test_weights_that_cannot_be_had_are_said_before_training(capsys, monkeypatch
         "--set",
         "model.weights=imagenet",
     ]
-    assert main(words) == 2
+    assert main(parts) == 2
     said = capsys.readouterr().err
     assert "ImageNet weights of resnet18 could not be downloaded" in said
     assert "--set model.weights=/path/to/weights.pth" in said
     torch.save({"state_dict": {"conv1.weight": torch.zeros(3)}}, empty_folder / "wrong.pth")
-    assert main([*words[:-1], "model.weights=wrong.pth"]) == 2
+    assert main([*parts[:-1], "model.weights=wrong.pth"]) == 2
     assert "must fit encoder 'resnet18'" in capsys.readouterr().err
     (empty_folder / "poem.pth").write_text("not a checkpoint")
-    assert main([*words[:-1], "model.weights=poem.pth"]) == 2
+    assert main([*parts[:-1], "model.weights=poem.pth"]) == 2
     assert "cannot be read as a checkpoint of tensors" in capsys.readouterr().err
 
 
@@ -173,16 +173,16 @@ def test_a_plan_trains_nothing(capsys, empty_folder):
     ],
 )
 def test_as_many_arms_as_values(axis, arms, capsys):
-    words = ["ablation_alpha", "--preset", "smoke", "--axis", "labels.alpha=1", "--plan", "--axis", *axis.split()]
-    assert main(words) == 0
+    parts = ["ablation_alpha", "--preset", "smoke", "--axis", "labels.alpha=1", "--plan", "--axis", *axis.split()]
+    assert main(parts) == 0
     told = capsys.readouterr().out
     assert all(arm in told for arm in arms)
     assert f"{len(arms)} arms" in told
 
 
 def test_two_fields_of_one_name_are_two_axes(capsys):
-    words = "ablation_alpha --preset smoke --plan --axis labels.alpha=1 --axis selection.weights=swa,last"
-    assert main([*words.split(), "--axis", "model.weights=none"]) == 0
+    text = "ablation_alpha --preset smoke --plan --axis labels.alpha=1 --axis selection.weights=swa,last"
+    assert main([*text.split(), "--axis", "model.weights=none"]) == 0
     told = capsys.readouterr().out
     assert "weights=swa, model.weights=none" in told
 
@@ -199,8 +199,8 @@ def test_arms_of_one_configuration_are_refused(capsys, empty_folder):
         assert "are the same configuration" in said
     for name in ("one", "two"):
         torch.save({}, empty_folder / f"{name}.pth")
-    words = ["ablation_alpha", "--preset", "smoke", "--plan", "--axis", "labels.alpha=1", "--axis"]
-    assert main([*words, "model.weights=./one.pth,two.pth,one.pth"]) == 2
+    parts = ["ablation_alpha", "--preset", "smoke", "--plan", "--axis", "labels.alpha=1", "--axis"]
+    assert main([*parts, "model.weights=./one.pth,two.pth,one.pth"]) == 2
     assert "are the same configuration" in capsys.readouterr().err
 
 

@@ -24,8 +24,8 @@ def applied(tmp_path):
         assert {file for file, *_ in chosen} == set(files)
         for file, how, name, text in chosen:
             put(tmp_path / file, how, name, text)
-        words = [sys.executable, "-c", code]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        parts = [sys.executable, "-c", code]
+        done = subprocess.run(parts, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout.splitlines()
 

@@ -84,8 +84,8 @@ def test_arms_that_need_no_extra_set_are_not_blamed(capsys):
 
 
 def test_drawn_faces_that_were_asked_for_by_name_are_taken(capsys):
-    words = ["--set", "joint.extra=faces-b-none"]
-    plan("dcjt_benchmark", "--on", "A.csv", *words)  # other classes, too: refused for that
+    parts = ["--set", "joint.extra=faces-b-none"]
+    plan("dcjt_benchmark", "--on", "A.csv", *parts)  # other classes, too: refused for that
     assert "drawn faces" not in capsys.readouterr().err
 
 
@@ -96,11 +96,11 @@ def test_a_study_of_one_s_own_may_name_both():
 
 
 def test_fine_tuning_with_sets_of_one_s_own(capsys):
-    words = ["dcjt_finetune", "--on", "A.csv", "--set", "joint.finetune=C.csv", "--set"]
-    assert plan(*words, "joint.extra=B.csv+D.csv") == 0
+    parts = ["dcjt_finetune", "--on", "A.csv", "--set", "joint.finetune=C.csv", "--set"]
+    assert plan(*parts, "joint.extra=B.csv+D.csv") == 0
     said = capsys.readouterr().out
     assert "  extra    D, " in said
-    one = refused(capsys, *words, "joint.extra=B.csv")
+    one = refused(capsys, *parts, "joint.extra=B.csv")
     assert "A + B + third combined and 1 more arm: `joint.extra_sets=2` needs so many extra sets" in one
 
 
@@ -185,11 +185,11 @@ def test_set_does_not_undo_what_axis_said_nor_what_arms_are_compared_along():
 
 
 def test_a_field_that_one_level_sets_is_refused_with_a_way_that_works(capsys):
-    words = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv"]
-    said = refused(capsys, *words, "--set", "joint.finetune=C.csv")
+    parts = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv"]
+    said = refused(capsys, *parts, "--set", "joint.finetune=C.csv")
     kept = "method=target only,extra only,combination,SCN on target,SCN joint,DCJT"
     assert said.endswith(f"level pre-train + fine-tune of axis 'method' sets this: leave it out with --axis \"{kept}\"")
-    assert kept in refused(capsys, *words, "--axis", "joint.finetune=C.csv")
+    assert kept in refused(capsys, *parts, "--axis", "joint.finetune=C.csv")
     cells = make_cells(*_with(kept, {"joint.extra": "B.csv", "joint.finetune": "C.csv"}))
     assert len(cells) == 6
 
@@ -202,10 +202,10 @@ def _with(levels, changes):
 
 
 def test_weights_that_only_a_user_has_are_an_arm_with_their_file(capsys, tmp_path):
-    words = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv", "--axis"]
-    said = refused(capsys, *words, "method=target only,DCJT from MS-Celeb")
+    parts = ["dcjt_methods", "--on", "A.csv", "--set", "joint.extra=B.csv", "--axis"]
+    said = refused(capsys, *parts, "method=target only,DCJT from MS-Celeb")
     assert said.endswith('(model.weights), which only you have: write "DCJT from MS-Celeb=VALUE"')
-    assert "no such file: nowhere.pth" in refused(capsys, *words, "method=target only,DCJT from MS-Celeb=nowhere.pth")
+    assert "no such file: nowhere.pth" in refused(capsys, *parts, "method=target only,DCJT from MS-Celeb=nowhere.pth")
     file = tmp_path / "w.pth"
     file.write_bytes(b"x")
     study = with_axis(

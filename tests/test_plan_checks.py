@@ -52,12 +52,12 @@ def test_a_class_that_another_replicate_lacks_is_found_in_the_plan(empty_folder,
     lines = ours.read_text().splitlines()
     subjects = [line + f",s{min(i, 60) // 6}" for i, line in enumerate(lines[1:])]
     ours.write_text("\n".join([lines[0] + ",subject", *subjects]) + "\n")
-    words = ["ablation_alpha", "--on", str(ours), "--set", "labels.method=uniform"]
-    codes = {seed: plan(*words, "--seeds", f"{seed}:{seed + 1}") for seed in range(12)}
+    parts = ["ablation_alpha", "--on", str(ours), "--set", "labels.method=uniform"]
+    codes = {seed: plan(*parts, "--seeds", f"{seed}:{seed + 1}") for seed in range(12)}
     capsys.readouterr()
     assert set(codes.values()) == {0, 2}
     first = next(seed for seed, code in codes.items() if code == 2)
-    assert plan(*words, "--seeds", str(first + 1)) == 2
+    assert plan(*parts, "--seeds", str(first + 1)) == 2
     assert "A has none of: fear" in error(capsys)
 
 
@@ -86,13 +86,13 @@ def test_a_searched_schedule_of_several_arms_names_the_arm(capsys):
 def test_a_plan_counts_the_images_of_every_class(empty_folder, capsys):
     ours = write_set(empty_folder, "A", {"train": THREE, "val": EIGHT, "test": EIGHT})
     theirs = write_set(empty_folder, "B", {"train": THREE, "test": EIGHT}, seed=1, va=True)
-    words = ["dcjt_benchmark", "--on", str(ours), "--set", f"joint.extra={theirs}"]
-    assert plan(*words) == 0
+    parts = ["dcjt_benchmark", "--on", str(ours), "--set", f"joint.extra={theirs}"]
+    assert plan(*parts) == 0
     said = capsys.readouterr().out
     assert "A, 72 training, 24 validation and 24 test images, 3 expressions" in said
     assert "training       72: neutral 24, happiness 24, fear 24" in said
     assert "validation     24: neutral 8, happiness 8, fear 8" in said
-    assert plan(*words, "--json") == 0
+    assert plan(*parts, "--json") == 0
     ours, theirs = json.loads(capsys.readouterr().out)["images"]
     assert ours == {"name": "A", "notes": [], "classes": {name: [24, 8, 8] for name in THREE}}
     assert theirs["name"] == "B"

@@ -128,10 +128,10 @@ def test_tags_say_what_was_run(folder):
 
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("my").experiment_id
-    words = ("data_source", "data_fingerprint", "study_content", "study_file", "extras")
+    parts = ("data_source", "data_fingerprint", "study_content", "study_file", "extras")
     for kind, studies in (("launch", 2), ("cell", 1)):  # both studies ask for the same cell on A: it has one run
         runs = client.search_runs([experiment], f"tags.`raysweep.kind` = '{kind}'")
-        data, prints, contents, files, extras = ({run.data.tags[f"raysweep.{name}"] for run in runs} for name in words)
+        data, prints, contents, files, extras = ({run.data.tags[f"raysweep.{name}"] for run in runs} for name in parts)
         assert len(data) == len(prints) == 2
         assert len(contents) == len(files) == studies
         assert extras == {"[]"}

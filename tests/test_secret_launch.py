@@ -55,10 +55,10 @@ def test_nothing_that_a_launch_leaves_or_starts_shows_a_credential(places, tmp_p
     environment["RAYSWEEP_DATA"] = f"s3://bucket/data?password={SECRET}"
     work, temporary = tmp_path / "work", tmp_path / "t"
     work.mkdir(), temporary.mkdir()
-    words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0.5,1", "--set", "train.epochs=1"]
+    parts = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0.5,1", "--set", "train.epochs=1"]
     places_given = ["--store", f"s3://bucket/store?token={SECRET}", "--tracking", tracking]
     before, sessions = {int(pid) for pid, _ in command_lines(())}, set(Path("/tmp/ray").glob("session_*"))
-    command = [sys.executable, "-m", "raysweep.run", *words, *places_given]
+    command = [sys.executable, "-m", "raysweep.run", *parts, *places_given]
     typed = b"".join(word.encode() + b"\0" for word in command)  # forks have it, too, until they exec
     with subprocess.Popen(
         command, cwd=work, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

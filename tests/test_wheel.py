@@ -83,8 +83,8 @@ def test_studies_are_found_from_any_folder(python, tmp_path):
 
 
 def test_a_study_runs_from_any_folder(python, tmp_path):
-    words = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0.5,1", "--set", "train.epochs=1", "--json"]
-    told = json.loads(done([python, "-m", "raysweep.run", *words], tmp_path).stdout)
+    parts = ["ablation_alpha", "--preset", "smoke", "--axis", "alpha=0.5,1", "--set", "train.epochs=1", "--json"]
+    told = json.loads(done([python, "-m", "raysweep.run", *parts], tmp_path).stdout)
     assert told["done"] == 2
     assert (tmp_path / "reports" / "ablation_alpha" / "ablation_alpha.md").exists()
     code = "import raysweep; print(raysweep.__file__)"

@@ -36,8 +36,8 @@ class CellResult:
 
     def write(self, folder: Path) -> None:
         """`result.json`, `predictions.npz` and, when there are any, `labels.npz` and `attention.npz` in `folder`."""
-        words = {"scores": self.scores, "facts": self.facts, "history": self.history}
-        (folder / "result.json").write_text(json.dumps(words, indent=1))
+        values = {"scores": self.scores, "facts": self.facts, "history": self.history}
+        (folder / "result.json").write_text(json.dumps(values, indent=1))
         np.savez_compressed(folder / "predictions.npz", **self.arrays)  # type: ignore[arg-type]
         for name, arrays in zip(_MAY_LACK, (self.labels, self.attention), strict=True):
             if arrays:
@@ -45,7 +45,7 @@ class CellResult:
 
     @classmethod
     def read(cls, folder: Path) -> CellResult:
-        words = json.loads((folder / "result.json").read_text())
+        values = json.loads((folder / "result.json").read_text())
         arrays = read_npz(folder / "predictions.npz")
         labels, attention = (read_npz(file) if (file := folder / f"{n}.npz").exists() else {} for n in _MAY_LACK)
-        return cls(words["scores"], words["facts"], words["history"], arrays, labels, attention)
+        return cls(values["scores"], values["facts"], values["history"], arrays, labels, attention)

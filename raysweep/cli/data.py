@@ -17,17 +17,17 @@ from .data_commands import inspect as prepared
 
 
 def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m raysweep.data",
         description="Prepare data sets as they are distributed, list and verify what is prepared, show what is in it.",
         epilog=f"built-in data sets: {', '.join(SOURCES)}; small class folders and CSV files need no preparation",
     )
-    commands = words.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
     prepare.add_parser(commands)
     prepared.add_parsers(commands)
     show.add_parsers(commands)
     examine.add_parser(commands)
-    return words
+    return arguments
 
 
 @masking()

@@ -30,13 +30,13 @@ exit codes: 0 written (also when cells are missing: the table marks them), 1 --c
 
 
 def parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m raysweep.report",
         description="Build a study's tables (Markdown, LaTeX, CSV), figures and page from its MLflow runs.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = words.add_argument
+    add = arguments.add_argument
     add("study", nargs="?", help="name of a study that was run (see --list), or the path of its file")
     add(
         "--out",
@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
-    return words
+    return arguments
 
 
 @masking()

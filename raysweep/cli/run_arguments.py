@@ -28,23 +28,23 @@ EXAMPLES = """examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m raysweep.run",
         description="Run a study: train every cell that is not in the store yet, track it in MLflow, print the table.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument(
+    arguments.add_argument(
         "study",
         nargs="?",
         help="name of a study, or the path of a study file; names are looked up in search_spaces/ of the working "
         "folder, then among the studies that come with raysweep (see --list)",
     )
-    _add_looks(made.add_argument_group("instead of training"))
-    _add_study(made.add_argument_group("what is trained"))
-    _add_search(made.add_argument_group("studies with a search"))
-    _add_places(made.add_argument_group("where it runs, and where results go"))
-    return made
+    _add_looks(arguments.add_argument_group("instead of training"))
+    _add_study(arguments.add_argument_group("what is trained"))
+    _add_search(arguments.add_argument_group("studies with a search"))
+    _add_places(arguments.add_argument_group("where it runs, and where results go"))
+    return arguments
 
 
 def _add_looks(group: argparse._ArgumentGroup) -> None:

@@ -25,8 +25,8 @@ def drop_words(path: str, value: Any) -> str | None:
     """Names to drop as canonical text, None for none. Raises ValueError."""
     if value is None or value == ():
         return None
-    words = list(value) if isinstance(value, (list, tuple)) else re.split(r"[,;+]", str(value))
-    names = [str(word).strip() for word in words]
+    parts = list(value) if isinstance(value, (list, tuple)) else re.split(r"[,;+]", str(value))
+    names = [str(word).strip() for word in parts]
     if not all(names):
         raise ValueError(f"`{path}` must be names of classes joined by commas, but got {value!r}")
     return ",".join(dict.fromkeys(names))
@@ -120,12 +120,12 @@ def _parsed(text: str) -> list[tuple[str, str]]:
         return [(str(old).strip(), str(new).strip()) for old, new in found.items()]
     pairs = []
     for number, line in enumerate(text.splitlines(), 1):
-        words = [word.strip().strip("\"'") for word in _IN_FILE.split(line.split("#")[0].strip())]
-        if words == [""] or (number == 1 and tuple(word.lower() for word in words) in _HEADERS):
+        parts = [word.strip().strip("\"'") for word in _IN_FILE.split(line.split("#")[0].strip())]
+        if parts == [""] or (number == 1 and tuple(word.lower() for word in parts) in _HEADERS):
             continue
-        if len(words) != 2 or not all(words):
+        if len(parts) != 2 or not all(parts):
             raise ValueError(f"line {number} is {line.strip()!r}")
-        pairs.append((words[0], words[1]))
+        pairs.append((parts[0], parts[1]))
     return pairs
 
 

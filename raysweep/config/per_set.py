@@ -54,10 +54,10 @@ def choices(path: str, valid: tuple[str, ...]) -> Any:
     """A validator of words: "train+all" becomes ("train", "all"), "all" is "all"."""
 
     def every(value: Any) -> Any:
-        words = split_names(value) if isinstance(value, str) else value
-        if not isinstance(words, (list, tuple)) or not words or any(word not in valid for word in words):
+        parts = split_names(value) if isinstance(value, str) else value
+        if not isinstance(parts, (list, tuple)) or not parts or any(word not in valid for word in parts):
             raise ValueError(f"`{path}` must be one of {', '.join(valid)}, or one a set joined by +, but got {value!r}")
-        return words[0] if isinstance(value, str) and len(words) == 1 else tuple(words)
+        return parts[0] if isinstance(value, str) and len(parts) == 1 else tuple(parts)
 
     return every
 

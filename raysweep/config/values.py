@@ -39,12 +39,12 @@ def split_values(option: str, text: str) -> list[Word]:
     rest = text.strip()
     if rest.startswith("[") and rest.endswith("]"):
         rest = rest[1:-1]
-    words: list[Word] = []
+    parts: list[Word] = []
     while True:
         word, rest, more = _first(option, rest.strip(), text)
-        words.append(word)
+        parts.append(word)
         if not more:
-            return words
+            return parts
 
 
 def _first(option: str, rest: str, text: str) -> tuple[Word, str, bool]:

@@ -34,8 +34,8 @@ def join_names(names: Iterable[object]) -> str:
     >>> join_names(["a.csv", "x+y.csv"])
     "a.csv+'x+y.csv'"
     """
-    words = ["none" if name is None else str(name) for name in names]
-    return "+".join((f'"{w}"' if "'" in w else f"'{w}'") if "+" in w or w[:1] in "\"'" else w for w in words)
+    parts = ["none" if name is None else str(name) for name in names]
+    return "+".join((f'"{w}"' if "'" in w else f"'{w}'") if "+" in w or w[:1] in "\"'" else w for w in parts)
 
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

@@ -54,9 +54,9 @@ def save_packed(data: FaceData, folder: Path) -> None:
         facts = {k: v for k, v in data.info.items() if not isinstance(v, torch.Tensor)}
         for key in data.info.keys() - facts.keys():
             np.save(draft / f"info-{key}.npy", data.info[key].numpy(), allow_pickle=False)
-        words = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
+        values = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
         files = {path.name: file_checksum(path) for path in sorted(draft.glob("*.npy"))}
-        (draft / "data.json").write_text(json.dumps({**words, "notes": data.notes, "info": facts, "files": files}))
+        (draft / "data.json").write_text(json.dumps({**values, "notes": data.notes, "info": facts, "files": files}))
         if folder.exists() and load_packed(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another process was quicker

@@ -92,7 +92,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
     places = torch.tensor([classes.index(new) if new is not None else -1 for new in becomes.values()])
     labels = _moved(data, places)
     gaussians = data.gaussians and data.gaussians.moved(places.tolist(), len(classes))
-    words = ";".join(f"{old}>{new or ''}" for old, new in becomes.items())
+    text = ";".join(f"{old}>{new or ''}" for old, new in becomes.items())
     made = replace(
         data,
         labels=labels,
@@ -101,7 +101,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
         info={**_merged_info(data, places, len(classes)), "came_with": list(data.classes)},
         notes=(*data.notes, *notes, *_fitted_anew(data, gaussians)),
         gaussians=gaussians,
-        fingerprint=f"{data.fingerprint} with other classes ({hashlib.sha256(words.encode()).hexdigest()[:16]})",
+        fingerprint=f"{data.fingerprint} with other classes ({hashlib.sha256(text.encode()).hexdigest()[:16]})",
     )
     kept = torch.nonzero((labels >= 0) | data.va_only).flatten()
     return made if len(kept) == len(labels) else made.take(kept)

@@ -37,8 +37,8 @@ def leave_out(data: FaceData, which: LeaveOut, threshold: float, kept: Kept = NO
 
 def _near(data: FaceData, threshold: float, places: Sequence[Beside]) -> Rows:
     """Groups of twins, remembered or found and then remembered."""
-    words = f"{data.fingerprint}|{len(data)}|{threshold}|{VERSION}"
-    key = hashlib.sha256(words.encode()).hexdigest()[:16]
+    text = f"{data.fingerprint}|{len(data)}|{threshold}|{VERSION}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
     known = recall(key, "twins", places, len(data), np.int32)
     if known is not None:
         return known.astype(np.int64)

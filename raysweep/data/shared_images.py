@@ -97,8 +97,8 @@ def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Sc
     """The same for near twins, remembered beside the data."""
     from .audit.near_duplicates import VERSION
 
-    words = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
-    key = hashlib.sha256(words.encode()).hexdigest()[:16]
+    text = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
     found = recall(key, "shared", kept.places, len(mine), np.int8)
     if found is None:
         found = _look(data, mine, scored, threshold)

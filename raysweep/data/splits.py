@@ -190,8 +190,8 @@ def _va_only_note(data: FaceData) -> list[str]:
     if not bool(data.va_only.any()):
         return []
     counts = torch.bincount(data.splits[data.va_only], minlength=3).tolist()
-    words = [f"{n:,} {name}" for n, name in zip(counts, ("training", "validation", "test"), strict=True) if n]
+    parts = [f"{n:,} {name}" for n, name in zip(counts, ("training", "validation", "test"), strict=True) if n]
     return [
-        f"images with valence and arousal but no expression: {' and '.join(words)}; they count for the loss, RMSE and "
+        f"images with valence and arousal but no expression: {' and '.join(parts)}; they count for the loss, RMSE and "
         "CCC of valence and arousal alone"
     ]

@@ -101,10 +101,10 @@ class PlanView:
 
     def _store_line(self) -> str:
         plan = self.plan
-        words = [f"{len(plan.done)} done"]
+        parts = [f"{len(plan.done)} done"]
         if plan.failed:
-            words.append(f"{len(plan.failed)} failed before")
-        return f"  store    {', '.join([*words, f'{len(plan.to_train)} to do'])}"
+            parts.append(f"{len(plan.failed)} failed before")
+        return f"  store    {', '.join([*parts, f'{len(plan.to_train)} to do'])}"
 
     def _work_lines(self) -> list[str]:
         plan = self.plan
@@ -183,8 +183,8 @@ def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]
     for extra in extras:
         role = "target" if first is not None and extra.fingerprint == first.fingerprint else "extra"
         count = len(extra.rows(TRAIN))
-        words = f"{count} training {'image' if count == 1 else 'images'}"
-        lines += [f"  {role:8} {extra.name}, {words}", *note_lines(extra)]
+        text = f"{count} training {'image' if count == 1 else 'images'}"
+        lines += [f"  {role:8} {extra.name}, {text}", *note_lines(extra)]
     return lines
 
 
@@ -195,10 +195,10 @@ def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
     per_class = dict(zip(data.classes, class_counts(held), strict=True))
     lines = []
     for split, name in enumerate(columns):
-        words = ", ".join(f"{expression} {counts[split]}" for expression, counts in per_class.items())
+        text = ", ".join(f"{expression} {counts[split]}" for expression, counts in per_class.items())
         total = sum(counts[split] for counts in per_class.values())
         if total:
-            lines.append(f"           {name:10} {total:>6}: {words}")
+            lines.append(f"           {name:10} {total:>6}: {text}")
     return lines
 
 

@@ -170,5 +170,5 @@ def study_status(
     last = group[-1][0]
     cells = done + len(failed) + len(unfinished) + len(missing)
     total = sum(held.get(key, 0) for key in refers)
-    words = (last.study, last.preset, last.data, last.launch, last.time)
-    return StudyStatus(*words, cells, done, failed, unfinished, missing, trials, total)
+    parts = (last.study, last.preset, last.data, last.launch, last.time)
+    return StudyStatus(*parts, cells, done, failed, unfinished, missing, trials, total)

@@ -174,8 +174,8 @@ def _not_trained(before: FaceData, after: FaceData) -> str:
     """What of a set's validation and test images stays out of training, with its verb."""
     out = after.splits != TRAIN
     counts = {name: int((out & (before.splits == split)).sum()) for split, name in _OTHER_PARTS.items()}
-    words = " and ".join(plural(count, f"{name} image") for name, count in counts.items() if count)
-    return words and f"{words} {'is' if sum(counts.values()) == 1 else 'are'}"
+    text = " and ".join(plural(count, f"{name} image") for name, count in counts.items() if count)
+    return text and f"{text} {'is' if sum(counts.values()) == 1 else 'are'}"
 
 
 def _limited(read: _Read, config: Data, watched: bool) -> _Read:
@@ -259,10 +259,10 @@ def _with_own_twins(read: _Read) -> FaceData:
     found = [plural(n, f"{what} image") for n, what in ((test, "test"), (validation, "validation")) if n]
     if not found:
         return read.data
-    words = f"{' and '.join(found)} {'has' if test + validation == 1 else 'have'}"
+    text = f"{' and '.join(found)} {'has' if test + validation == 1 else 'have'}"
     return _noted(
         read.data,
-        f"WARNING: {words} the same pixels as training images: data.leave_out=twins takes those out of training",
+        f"WARNING: {text} the same pixels as training images: data.leave_out=twins takes those out of training",
     )
 
 

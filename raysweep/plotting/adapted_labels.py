@@ -162,8 +162,8 @@ def _draw_confusion(axes: Axes, counts: Array, classes: Sequence[str], what: str
     axes.set_yticks([])
     axes.set_xlabel(f"its label {what}")
     for i, j in np.argwhere(shares >= 0.035):
-        words = f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 0.995 else "1"
-        axes.text(j, i, words, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
+        text = f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 0.995 else "1"
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
     axes.set_title(f"{what}: {np.trace(counts) / counts.sum():.1%} right".replace("%", " %"), fontsize=11)
 
 

@@ -110,12 +110,12 @@ def _pictures(summaries: Sequence[Summary], stem: str) -> list[Picture]:
     if len(along) < 2:
         return []
     axis = next(iter(along.values())).axis
-    words = (
+    text = (
         f"{title(study.metric)} along {axis.name}, a panel a data set, each on an axis of its own: mean, 95 % "
         "t-interval of the mean, and each replicate (faint)."
     )
     with style():
-        return [Picture(stem, draw_together(along, study.compared_axis.name), words)]
+        return [Picture(stem, draw_together(along, study.compared_axis.name), text)]
 
 
 def _write(page: _Page, out: Path) -> list[Path]:

@@ -91,11 +91,11 @@ class Speeds:
         self._starts, self._new_starts = [*starts, *self._new_starts][-KEPT:], []
         self._epochs, self._rest = _merged(epochs, self._new_epochs), _merged(rest, self._new_rest)
         self._new_epochs, self._new_rest, self._latest = defaultdict(list), defaultdict(list), None
-        words = {"version": 1, "seconds_an_image": self._epochs, "seconds_besides": self._rest}
-        words |= {"seconds_to_start": self._starts}
+        values = {"version": 1, "seconds_an_image": self._epochs, "seconds_besides": self._rest}
+        values |= {"seconds_to_start": self._starts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=f".{FILE}-", delete=False) as draft:
-            json.dump(words, draft, indent=1)
+            json.dump(values, draft, indent=1)
         os.replace(draft.name, self.path)
 
     def on(self, device: str = "", per_trial: int = 1) -> Costs:
@@ -198,8 +198,8 @@ def _merged(old: Samples, new: Samples) -> Samples:
 def _read(path: Path) -> tuple[Samples, Samples, list[float]]:
     """What a file holds; nothing when it is not there or was harmed: then it is measured again."""
     try:
-        words: dict[str, Any] = json.loads(path.read_text())
-        starts = [float(seconds) for seconds in words.get("seconds_to_start", [])]
-        return dict(words["seconds_an_image"]), dict(words["seconds_besides"]), starts
+        values: dict[str, Any] = json.loads(path.read_text())
+        starts = [float(seconds) for seconds in values.get("seconds_to_start", [])]
+        return dict(values["seconds_an_image"]), dict(values["seconds_besides"]), starts
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}, {}, []

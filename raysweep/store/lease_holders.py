@@ -104,9 +104,9 @@ class Watch:
 
 def parse_holder(token: str, content: bytes) -> Holder | None:
     """What a holder's file says; None where it is none, as while it is being written to a store at a URL."""
-    words = read_json(content) or {}
-    owner, machine, since = (words.get(name) for name in ("owner", "machine", "since"))
-    process = Process.parse(str(words.get("process")))
+    values = read_json(content) or {}
+    owner, machine, since = (values.get(name) for name in ("owner", "machine", "since"))
+    process = Process.parse(str(values.get("process")))
     if process is None or not isinstance(owner, str) or not isinstance(machine, str):
         return None
     if not isinstance(since, int | float) or not 0 <= since < LATEST:

@@ -185,14 +185,14 @@ class _Other:
 
 
 def _as_json(holder: Holder, beats: int) -> bytes:
-    words: dict[str, Any] = {
+    values: dict[str, Any] = {
         "owner": holder.owner,
         "machine": holder.machine,
         "process": holder.process.word,
         "since": holder.since,
         "beat": beats,
     }
-    return json.dumps(words).encode()
+    return json.dumps(values).encode()
 
 
 def _lease(key: str, token: str) -> str:

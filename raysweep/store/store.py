@@ -166,25 +166,25 @@ class Store:
     def mark(self) -> None:
         """Write the layout's version, before anything else is written."""
         if not self._marked:
-            words = {"store_version": STORE_VERSION, "raysweep": raysweep.__version__}
-            self.files.write(VERSION_FILE, json.dumps(words).encode())
+            values = {"store_version": STORE_VERSION, "raysweep": raysweep.__version__}
+            self.files.write(VERSION_FILE, json.dumps(values).encode())
             self._marked = True
 
     def _version(self) -> int | None:
         """The version of the layout; None when nothing says it. Refuses a newer one."""
         content = self._first_look()
-        words = None if content is None else read_json(content)
-        if content is not None and words is None:
+        values = None if content is None else read_json(content)
+        if content is not None and values is None:
             passed_over(f"{self.url}/{VERSION_FILE}", "no JSON object")
-        if words is None:
+        if values is None:
             return None
-        version = words.get("store_version", 1)
+        version = values.get("store_version", 1)
         if not isinstance(version, int):
             passed_over(f"{self.url}/{VERSION_FILE}", f"its store_version is {str(version)[:40]!r}")
             return None
         if version > STORE_VERSION:
             raise UserError(
-                f"the store {self.url} was written by raysweep {words.get('raysweep', '?')} (store version {version}, "
+                f"the store {self.url} was written by raysweep {values.get('raysweep', '?')} (store version {version}, "
                 f"this one reads {STORE_VERSION}): install that version, or choose another folder with --store"
             )
         return version

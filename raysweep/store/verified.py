@@ -40,8 +40,8 @@ def altered_file(folder: Path, digests: Mapping[str, str]) -> str | None:
 
 def _place(folder: Path) -> Path:
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    words = f"{platform.node()} {os.path.realpath(folder)}"
-    return caches / "raysweep" / "verified" / f"{hashlib.sha256(words.encode()).hexdigest()[:32]}.json"
+    text = f"{platform.node()} {os.path.realpath(folder)}"
+    return caches / "raysweep" / "verified" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
 def _read(place: Path) -> dict[str, Any]:

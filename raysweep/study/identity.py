@@ -46,8 +46,8 @@ def study_content(study: Study) -> str:
 
     A field of `Study` at its default is left out, so that one which is new changes nothing.
     """
-    words = json.dumps(_said(study), sort_keys=True)
-    return hashlib.sha256(words.encode()).hexdigest()[:16]
+    text = json.dumps(_said(study), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def used_sets(experiments: Iterable[Experiment], sets: Iterable[Sets]) -> tuple[SetIdentity, ...]:

@@ -95,9 +95,9 @@ class LaunchRecord:
 
     def packed(self) -> bytes:
         """As JSON, compressed."""
-        words = {**vars(self), "entries": [[entry.arm, entry.number, entry.stage] for entry in self.entries]}
-        del words["stored"]
-        return gzip.compress(json.dumps(words).encode(), compresslevel=5)
+        values = {**vars(self), "entries": [[entry.arm, entry.number, entry.stage] for entry in self.entries]}
+        del values["stored"]
+        return gzip.compress(json.dumps(values).encode(), compresslevel=5)
 
     @classmethod
     def unpacked(cls, content: bytes, file: str) -> LaunchRecord:
@@ -107,8 +107,8 @@ class LaunchRecord:
             BadRecord: it is no record, half of one, or one of another study or launch than its name says.
         """
         try:
-            words = json.loads(unzipped(content, MOST_BYTES))
-            record = _RECORD.validate_python(words)
+            values = json.loads(unzipped(content, MOST_BYTES))
+            record = _RECORD.validate_python(values)
         except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:  # pydantic's is a ValueError
             raise BadRecord(_first_fault(error)) from None
         if record.file != file:

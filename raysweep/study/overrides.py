@@ -88,12 +88,12 @@ def changed_fields_of(own: Mapping[str, Any], now: Mapping[str, Any]) -> dict[st
 def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
     """Every field of an `Experiment` in words, some of them changed. Each section by itself: a study may be no valid
     whole before the user's words complete it."""
-    words: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for section, value in Experiment():
         values = {path.split(".")[1]: _named(path, v) for path, v in changes.items() if path.startswith(f"{section}.")}
         made = type(value).model_validate({**value.model_dump(), **values})
-        words |= flat_words(made.model_dump(), f"{section}.")
-    return words
+        fields |= flat_words(made.model_dump(), f"{section}.")
+    return fields
 
 
 def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
@@ -122,7 +122,7 @@ def _budget(study: Study, preset: str, budget: Budget) -> list[str]:
 
 
 def _budget_words(budget: Budget) -> str:
-    words = [plural(budget.trials, "trial")] if budget.trials is not None else []
+    parts = [plural(budget.trials, "trial")] if budget.trials is not None else []
     if budget.device_hours is not None:
-        words.append(f"{budget.device_hours:g} {'device-hour' if budget.device_hours == 1 else 'device-hours'}")
-    return " or ".join(words) + " an arm"
+        parts.append(f"{budget.device_hours:g} {'device-hour' if budget.device_hours == 1 else 'device-hours'}")
+    return " or ".join(parts) + " an arm"

@@ -183,8 +183,8 @@ class Search:
         """A condition must name a value that its field can have."""
         if other in self.space:
             if not self.space[other].holds(value):
-                words = self.space[other].words()
-                raise UserError(f"{path} is searched when {other} is {value!r}, but that is searched {words}")
+                text = self.space[other].words()
+                raise UserError(f"{path} is searched when {other} is {value!r}, but that is searched {text}")
         elif field_choices(other) and value not in field_choices(other):
             raise unknown_name(f"value of {other} in the condition of {path}:", str(value), field_choices(other))
 
@@ -219,9 +219,9 @@ class Search:
             raise UserError(
                 f"sampler {self.sampler!r} cannot search conditional fields, but {conditional[0]} is one: use tpe"
             )
-        words = [path for path, values in self.space.items() if not values.numeric]
-        if words and self.sampler == "cmaes":
-            raise UserError(f"sampler 'cmaes' searches numbers alone, but {words[0]} is a choice: use tpe or gp")
+        parts = [path for path, values in self.space.items() if not values.numeric]
+        if parts and self.sampler == "cmaes":
+            raise UserError(f"sampler 'cmaes' searches numbers alone, but {parts[0]} is a choice: use tpe or gp")
         if self.sampler == "cmaes" and len(self.space) < 2:
             raise UserError("sampler 'cmaes' needs two fields or more, but got one: use tpe or gp")
         if self.sampler == "cmaes" and len(self.objectives) > 1:
@@ -237,8 +237,8 @@ class Search:
             try:
                 experiment.with_changes(point)
             except UserError as error:
-                words = ", ".join(f"{path}={_short(value)}" for path, value in point.items())
-                raise UserError(f"a point of the search space cannot be trained: {error} (at {words})") from None
+                text = ", ".join(f"{path}={_short(value)}" for path, value in point.items())
+                raise UserError(f"a point of the search space cannot be trained: {error} (at {text})") from None
 
 
 def own_value(experiment: Experiment, path: str) -> Any:

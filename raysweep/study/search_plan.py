@@ -43,11 +43,11 @@ class SearchArm:
     def signature(self) -> dict[str, Any]:
         """What makes values of trials comparable: two searches of one name must agree in it."""
         changed = changed_fields(self.cell.experiment)  # a field that is new, and at its default, changes nothing
-        words = flat_words({k: v for k, v in changed.items() if k not in PLACES and not k.startswith("seeds.")})
+        fields = flat_words({k: v for k, v in changed.items() if k not in PLACES and not k.startswith("seeds.")})
         return {
             "space": {path: values.describe() for path, values in self.search.space.items()},
             "objectives": dict(zip(self.search.objectives, self.search.directions, strict=True)),
-            "experiment": words,
+            "experiment": fields,
             "data": {str(number): fingerprint for number, fingerprint in enumerate(self.data)},
             "replicate": {"number": self.search.replicate},
             "numerics": dict(NUMERICS),
@@ -94,8 +94,8 @@ def plan_search(
         sets = load_sets(cell.experiment, cache)
         build_validation(cell.experiment, sets)
         _check_objectives(study.search, sets.scored)
-        words = " ".join(filter(None, (name, preset, _word(used_sets([cell.experiment], [sets])[0]), cell.arm.name)))
-        arms.append(SearchArm(words, cell, study.search, [data.fingerprint for data in sets.all]))
+        text = " ".join(filter(None, (name, preset, _word(used_sets([cell.experiment], [sets])[0]), cell.arm.name)))
+        arms.append(SearchArm(text, cell, study.search, [data.fingerprint for data in sets.all]))
     return SearchPlan(name, study.search, budget, arms, cache, study.origin.file)
 
 

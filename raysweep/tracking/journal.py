@@ -152,8 +152,8 @@ def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
             cells[name] = event["cell"]
         elif event["event"] in ("complete", "failed"):
             cells.pop(name, None)
-    words = {name: events[-1][name] for name in ("time", "study", "launch")}
-    return [{**words, "event": "end", "status": "KILLED", "stopped": list(cells.values())}]
+    values = {name: events[-1][name] for name in ("time", "study", "launch")}
+    return [{**values, "event": "end", "status": "KILLED", "stopped": list(cells.values())}]
 
 
 def now_ms() -> int:

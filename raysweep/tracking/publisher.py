@@ -90,8 +90,8 @@ class Publisher(threading.Thread):
         last = self._last
         if last is None or last["event"] == "end" or time.monotonic() - self._beat_at < BEAT:
             return
-        words = {"event": "beat", "time": now_ms(), "study": last["study"], "launch": last["launch"]}
-        self.writer.write_all([words])
+        values = {"event": "beat", "time": now_ms(), "study": last["study"], "launch": last["launch"]}
+        self.writer.write_all([values])
         self._beat_at = time.monotonic()
 
 

@@ -93,9 +93,9 @@ class Runs:
         if params and self.client.get_run(run).data.params:
             return
         self.client.log_dict(run, dict(config), schema.CONFIG_FILE)
-        words = [Param(name, value[: schema.MAX_PARAM_LENGTH]) for name, value in params.items()]
-        for start in range(0, len(words), schema.MAX_PARAMS_A_BATCH):
-            self.client.log_batch(run, params=words[start : start + schema.MAX_PARAMS_A_BATCH])
+        parts = [Param(name, value[: schema.MAX_PARAM_LENGTH]) for name, value in params.items()]
+        for start in range(0, len(parts), schema.MAX_PARAMS_A_BATCH):
+            self.client.log_batch(run, params=parts[start : start + schema.MAX_PARAMS_A_BATCH])
 
     def take_up(self, run: str, launch: str) -> None:
         """The run goes on, in this launch."""

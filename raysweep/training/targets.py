@@ -165,8 +165,8 @@ def check_every_class(data: FaceData) -> None:
     counts = class_counts(data)
     absent = [k for k, (train, _, _) in enumerate(counts) if not train]
     if absent:
-        words = ", ".join(f"{data.classes[k]} ({counts[k][1]} validation, {counts[k][2]} test images)" for k in absent)
-        raise UserError(f"every class needs a training image, but {data.name} has none of: {words}")
+        text = ", ".join(f"{data.classes[k]} ({counts[k][1]} validation, {counts[k][2]} test images)" for k in absent)
+        raise UserError(f"every class needs a training image, but {data.name} has none of: {text}")
 
 
 def class_counts(data: FaceData) -> list[tuple[int, int, int]]:

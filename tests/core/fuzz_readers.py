@@ -169,10 +169,10 @@ def fuzz(seconds: float = math.inf, seed: int = 0, steps: float = math.inf) -> C
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description="Fuzz every reader of small files that others can write.")
-    words.add_argument("--seconds", type=float, default=60.0)
-    words.add_argument("--seed", type=int, default=0)
-    asked = words.parse_args()
+    arguments = argparse.ArgumentParser(description="Fuzz every reader of small files that others can write.")
+    arguments.add_argument("--seconds", type=float, default=60.0)
+    arguments.add_argument("--seed", type=int, default=0)
+    asked = arguments.parse_args()
     found = fuzz(asked.seconds, asked.seed)
     for name, count in sorted(found.items()):
         print(f"{count:8} {name}")

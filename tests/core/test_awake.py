@@ -30,9 +30,9 @@ def said(stop):
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(0.8)
         os.kill(process.pid, signal.SIGCONT)
-    words = process.communicate("go on\n", timeout=60)[0].split()
-    assert words[3] == "0"
-    return [float(word) for word in words[:3]]
+    parts = process.communicate("go on\n", timeout=60)[0].split()
+    assert parts[3] == "0"
+    return [float(word) for word in parts[:3]]
 
 
 def test_time_that_a_process_is_stopped_for_does_not_count():

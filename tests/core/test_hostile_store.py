@@ -148,16 +148,16 @@ class TestNamesInManifests:
     @pytest.mark.parametrize("name", ["../../../victim/file", "../victim/file", "/tmp/raysweep-victim"])
     def test_a_file_elsewhere_is_neither_read_nor_written(self, place, tmp_path, name):
         before, store = outside(tmp_path), Store(*place)
-        words = {"key": KEY, "files": {name: DIGEST}, "sizes": {name: 4}, "at": "0" * 12}
-        write_raw(store, f"stages/{KEY}/{MANIFEST}", json.dumps(words).encode())
+        values = {"key": KEY, "files": {name: DIGEST}, "sizes": {name: 4}, "at": "0" * 12}
+        write_raw(store, f"stages/{KEY}/{MANIFEST}", json.dumps(values).encode())
         assert store.get(KEY) is None
         assert outside(tmp_path) == before
 
     @pytest.mark.parametrize("at", ["../../../victim", "..", "", "/", "0" * 11, "0" * 13, "G" * 12, 7, ["0" * 12]])
     def test_the_folder_of_another_writer_is_not_removed(self, place, tmp_path, at):
         before, store = outside(tmp_path), Store(*place)
-        words = {"key": KEY, "files": {"a.txt": DIGEST}, "sizes": {"a.txt": 4}, "at": at}
-        write_raw(store, f"stages/{KEY}/{MANIFEST}", json.dumps(words).encode())
+        values = {"key": KEY, "files": {"a.txt": DIGEST}, "sizes": {"a.txt": 4}, "at": at}
+        write_raw(store, f"stages/{KEY}/{MANIFEST}", json.dumps(values).encode())
         put(store)
         assert store.get(KEY) is not None
         assert outside(tmp_path) == before
@@ -186,9 +186,9 @@ class TestNamesInManifests:
             file.mkdir()
         else:
             file.symlink_to("/dev/zero")
-        words = json.loads((store.folder(KEY) / MANIFEST).read_text())
-        del words["sizes"]  # manifests of old have none
-        (store.folder(KEY) / MANIFEST).write_text(json.dumps(words))
+        values = json.loads((store.folder(KEY) / MANIFEST).read_text())
+        del values["sizes"]  # manifests of old have none
+        (store.folder(KEY) / MANIFEST).write_text(json.dumps(values))
         assert store.get(KEY) is None
         put(store)
         assert store.get(KEY) is not None
@@ -344,8 +344,8 @@ class TestMalformedFiles:
         store = Store(*place)
         put(store)
         name = f"stages/{KEY}/{MANIFEST}"
-        words = json.loads(store.files.read(name))
-        write_raw(store, name, json.dumps({**words, "sizes": sizes}).encode())
+        values = json.loads(store.files.read(name))
+        write_raw(store, name, json.dumps({**values, "sizes": sizes}).encode())
         assert not store.has(KEY)
         assert store.get(KEY) is None
         put(store)
@@ -376,9 +376,9 @@ class TestPreparedHomes:
         (tmp_path / "victim").mkdir()
         (tmp_path / "victim" / "file").write_text("mine")
         home = Home(f"file://{tmp_path}/store")
-        words = json.loads(prepared)
-        words["files"] = {name: {"bytes": 1, "sha256": DIGEST}}
-        home.files.write(f"mine/32px/{MANIFEST}", json.dumps(words).encode())
+        values = json.loads(prepared)
+        values["files"] = {name: {"bytes": 1, "sha256": DIGEST}}
+        home.files.write(f"mine/32px/{MANIFEST}", json.dumps(values).encode())
         before = outside(tmp_path)
         with pytest.raises(UserError, match="is no file of a prepared set"):
             home.open("mine", 32)

@@ -61,8 +61,8 @@ def start(url, tmp_path):
     )
 
     def start_one(script):
-        words = [sys.executable, "-c", head + script, url, str(tmp_path / "cache")]
-        running.append(subprocess.Popen(words, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True))
+        parts = [sys.executable, "-c", head + script, url, str(tmp_path / "cache")]
+        running.append(subprocess.Popen(parts, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True))
         return running[-1]
 
     yield start_one

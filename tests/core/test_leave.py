@@ -21,5 +21,5 @@ except KeyboardInterrupt:
 def test_an_interrupt_within_an_exec_does_not_decide_how_the_process_ends(tmp_path, how, code):
     """Python 3.14 gives 130 either way: `leave` has no reason any more once older ones are not supported."""
     (tmp_path / "interrupted.py").write_text(MODULE)
-    words = [sys.executable, "-m", "interrupted", how]
-    assert subprocess.run(words, cwd=tmp_path, timeout=60, check=False).returncode == code
+    parts = [sys.executable, "-m", "interrupted", how]
+    assert subprocess.run(parts, cwd=tmp_path, timeout=60, check=False).returncode == code

@@ -182,8 +182,8 @@ class TestVersions:
         assert Store(store.url, store.local).has("k")
 
     def test_a_newer_store_is_refused_in_one_line(self, store):
-        words = {"store_version": STORE_VERSION + 1, "raysweep": "9.9.0"}
-        store.files.write("raysweep.json", json.dumps(words).encode())
+        values = {"store_version": STORE_VERSION + 1, "raysweep": "9.9.0"}
+        store.files.write("raysweep.json", json.dumps(values).encode())
         before = store.files.sizes("")
         with pytest.raises(UserError, match=r"written by raysweep 9\.9\.0.*install that version") as caught:
             Store(store.url, store.local)

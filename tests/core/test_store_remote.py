@@ -25,8 +25,8 @@ class TestTwoMachines:
 
     def other(self, script, url, cache):
         head = "import sys; from raysweep.store.store import Store; store = Store(sys.argv[1], sys.argv[2])\n"
-        words = [sys.executable, "-c", head + script, url, str(cache)]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        parts = [sys.executable, "-c", head + script, url, str(cache)]
+        return subprocess.run(parts, capture_output=True, text=True, check=True).stdout.strip()
 
     def test_what_one_has_made_the_other_reads(self, url, tmp_path):
         self.other(

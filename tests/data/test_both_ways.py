@@ -31,8 +31,8 @@ def by_path(path: Path, *options: str, size: int = SIZE, cache: Path | None = No
 
 def by_prepare(monkeypatch, path: Path, home: Path, *options: str) -> FaceData:
     monkeypatch.setenv("RAYSWEEP_DATA", str(home))
-    words = [word for option in options for word in ("--option", option)]
-    assert main(["prepare", str(path), "--size", str(SIZE), "--as", "same", "--workers", "1", *words]) == 0
+    parts = [word for option in options for word in ("--option", option)]
+    assert main(["prepare", str(path), "--size", str(SIZE), "--as", "same", "--workers", "1", *parts]) == 0
     load._load.cache_clear()
     return load.load_data(Data(source="same", image_size=SIZE))
 
@@ -180,8 +180,8 @@ def test_options_by_both_ways(tmp_path, monkeypatch, capsys):
     )
     assert main(["show", str(tmp_path / "set"), "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o.png")]) == 2
     assert "names=rafdb" in capsys.readouterr().err
-    words = ["--option", "names=rafdb", "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o.png")]
-    assert main(["show", str(tmp_path / "set"), *words]) == 0
+    parts = ["--option", "names=rafdb", "--store", str(tmp_path / "s"), "--out", str(tmp_path / "o.png")]
+    assert main(["show", str(tmp_path / "set"), *parts]) == 0
     assert "surprise" in capsys.readouterr().out
 
 

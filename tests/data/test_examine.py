@@ -42,9 +42,9 @@ def test_twins_across_splits_are_found_and_written(faces, tmp_path, capsys, how)
 
 
 def test_mistakes_are_said_in_a_line(faces, tmp_path, capsys):
-    words = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
-    assert main(["examine", str(faces), "--threshold", "1.5", *words]) == 2
+    parts = ["--store", str(tmp_path / "store"), "--out", str(tmp_path / "out")]
+    assert main(["examine", str(faces), "--threshold", "1.5", *parts]) == 2
     assert "`0 < --threshold <= 1` must hold, but got 1.5" in capsys.readouterr().err
-    assert main(["examine", "nothing", *words]) == 2
+    assert main(["examine", "nothing", *parts]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not (tmp_path / "out").exists()

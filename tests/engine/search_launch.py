@@ -58,8 +58,8 @@ def main(folder: Path, epochs: int) -> None:
         )
         left = [group["state"] for group in placement_group_table().values() if group["state"] != "REMOVED"]
     found = outcome.found[""]
-    words = {"ends": heard.ends, "epochs": heard.epochs, "groups": left, "counts": found.counts, "point": found.point}
-    print(json.dumps(words))
+    values = {"ends": heard.ends, "epochs": heard.epochs, "groups": left, "counts": found.counts, "point": found.point}
+    print(json.dumps(values))
 
 
 if __name__ == "__main__":

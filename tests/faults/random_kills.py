@@ -154,11 +154,11 @@ def _failed(folder: Path) -> dict[str, str]:
 
 
 def main() -> int:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--kills", type=int, default=50)
-    words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--log", type=Path, default=Path("kills.log"))
-    asked = words.parse_args()
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--kills", type=int, default=50)
+    arguments.add_argument("--seed", type=int, default=0)
+    arguments.add_argument("--log", type=Path, default=Path("kills.log"))
+    asked = arguments.parse_args()
     place = Path(tempfile.mkdtemp(prefix="raysweep-kills-"))
     summary = drill(place, small_study.make_reference(place / "reference"), asked.kills, asked.seed, asked.log)
     print(json.dumps(summary))

@@ -72,8 +72,8 @@ def cluster(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "token")  # for the head, its machines and whoever joins
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     with tempfile.TemporaryDirectory(prefix="ray-") as place:  # not Ray's own: others' launches look there for it
-        words = [f"--port={address.split(':')[1]}", f"--temp-dir={place}", f"--autoscaling-config={file}"]
-        with processes.leaving_none(start_head(words, tmp_path / "head.out")) as head:
+        parts = [f"--port={address.split(':')[1]}", f"--temp-dir={place}", f"--autoscaling-config={file}"]
+        with processes.leaving_none(start_head(parts, tmp_path / "head.out")) as head:
             said = (tmp_path / "head.out").read_text
             wait_for("Ray's head", lambda: "runtime started" in said() or head.poll() is not None, 90, said)
             assert head.poll() is None, said()
@@ -104,7 +104,7 @@ def start_head(words: list[str], said: Path) -> subprocess.Popen:
 
 
 def test_a_launch_gets_its_machines_from_the_autoscaler(cluster, fresh):
-    words = ("ablation_alpha", "--preset", "smoke", "--json", "--axis", "alpha=0.5,1", "--address", cluster)
-    ended = run(fresh, *words)
+    parts = ("ablation_alpha", "--preset", "smoke", "--json", "--axis", "alpha=0.5,1", "--address", cluster)
+    ended = run(fresh, *parts)
     assert ended.told["done"] == 2
     assert {cell.state for cell in outcome(fresh, "ablation_alpha").values()} == {"complete"}

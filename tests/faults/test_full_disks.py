@@ -55,8 +55,8 @@ def reasons(text: str) -> list[str]:
 
 
 def test_a_store_without_room(disk, fresh, reference):
-    words = (*WORDS, "--store", str(disk / "store"))
-    full = run(fresh, *words, code=1)
+    parts = (*WORDS, "--store", str(disk / "store"))
+    full = run(fresh, *parts, code=1)
     assert "Traceback" not in full.text, full.text
     assert len(reasons(full.text)) == 1, full.text
     assert "room" in reasons(full.text)[0]
@@ -65,7 +65,7 @@ def test_a_store_without_room(disk, fresh, reference):
     assert not list((disk / "store" / "drafts").glob("*"))
     assert "failed" not in {cell.state for cell in outcome(fresh, STUDY).values()}  # nothing is wrong with the cells
     make_room(disk)
-    run(fresh, *words)
+    run(fresh, *parts)
     assert_same(outcome(fresh, STUDY), reference.cells)
 
 

@@ -680,11 +680,11 @@ class TestBadInput:
         wrong = make_b(wrong=1.0)
         with pytest.raises(UserError) as error:
             run_cell(small_joint(), Sets(A, (wrong,)), Store(tmp_path))
-        words = str(error.value)
-        assert words.startswith("M_A agrees with 0 of 80 labels of B, so nothing can be selected from it; ")
-        assert "M_A's accuracy is 1.000" in words
-        assert "labels of B: neutral 20, happiness 20, sadness 20, surprise 20; " in words
-        counts = re.search(r"; M_A predicts: neutral (\d+), happiness (\d+), sadness (\d+), surprise (\d+)$", words)
+        text = str(error.value)
+        assert text.startswith("M_A agrees with 0 of 80 labels of B, so nothing can be selected from it; ")
+        assert "M_A's accuracy is 1.000" in text
+        assert "labels of B: neutral 20, happiness 20, sadness 20, surprise 20; " in text
+        counts = re.search(r"; M_A predicts: neutral (\d+), happiness (\d+), sadness (\d+), surprise (\d+)$", text)
         assert sum(map(int, counts.groups())) == 80
 
     def test_fusion_with_va_that_no_one_has(self, tmp_path):

@@ -182,8 +182,8 @@ def test_two_subsets_of_one_size_are_two_data_sets():
 
 def test_a_without_va_is_not_a_with_its_own():
     """`joint.pseudo_va`: "none" means that A has no VA to learn, whatever the data set holds."""
-    words = {"joint__mapping": "none", "joint__relabel": False}
-    none, own = (small_joint(joint__pseudo_va=choice, **words) for choice in ("none", "own"))
+    values = {"joint__mapping": "none", "joint__relabel": False}
+    none, own = (small_joint(joint__pseudo_va=choice, **values) for choice in ("none", "own"))
     assert key_of(none, OWN) != key_of(own, OWN)
 
 

@@ -395,8 +395,8 @@ def test_a_default_does_not_move_without_a_bump():
     """Keys leave out what stands at its default: with another default they would find products of the old one."""
     recorded = json.loads(RECORD.read_text())
     assert not unbumped(recorded, defaults(), NUMERICS), "bump NUMERICS of the kinds of stages that read it"
-    words = json.dumps({"numerics": NUMERICS, "defaults": defaults()}, indent=1) + "\n"
-    assert RECORD.read_text() == words, f"once that is right, write this into {RECORD.name}:\n{words}"
+    text = json.dumps({"numerics": NUMERICS, "defaults": defaults()}, indent=1) + "\n"
+    assert RECORD.read_text() == text, f"once that is right, write this into {RECORD.name}:\n{text}"
 
 
 def test_which_defaults_need_which_bump():

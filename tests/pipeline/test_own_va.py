@@ -87,8 +87,8 @@ def test_own_in_every_other_study(study, tmp_path, monkeypatch, capsys):
     a = write_set(tmp_path, "A", {"train": COUNTS, "test": dict.fromkeys(COUNTS, 8)}, va=True)
     b = write_set(tmp_path, "B", {"train": COUNTS}, seed=1, va=True)
     extra = ["--axis" if study == "dcjt_methods" else "--set", f"joint.extra={b}"]
-    words = [study, "--preset", "smoke", "--plan", "--on", str(a), *extra]
-    assert main([*words, "--set", "joint.pseudo_va=own"]) == 0
+    parts = [study, "--preset", "smoke", "--plan", "--on", str(a), *extra]
+    assert main([*parts, "--set", "joint.pseudo_va=own"]) == 0
     assert "of its own" not in capsys.readouterr().out
-    assert main(words) == 0
+    assert main(parts) == 0
     assert "  note     A came with valence and arousal of its own" in capsys.readouterr().out

@@ -81,8 +81,8 @@ def test_two_pictures_of_the_page_that_change_places(copied):
     results, folder = copied
     page = folder / f"{STEM}.html"
     one, two = re.findall(r'(?<=base64,)[^"]*', page.read_text())[:2]
-    words = page.read_text().replace(one, "A" * 8).replace(two, one).replace("A" * 8, two)
-    page.write_text(words)
+    text = page.read_text().replace(one, "A" * 8).replace(two, one).replace("A" * 8, two)
+    page.write_text(text)
     assert stale_files(results, folder) == [f"{STEM}.html (differs)"]
 
 

@@ -37,8 +37,8 @@ def of_study(launch, content, file="/a/my.py"):
 
 
 def on_data(launch, source, fingerprint, name="l", **tags):
-    words = {"data": name, "data_source": source, "data_fingerprint": fingerprint, "data_fields": json.dumps(FIELDS)}
-    return Run(launch, {**words, **tags})
+    values = {"data": name, "data_source": source, "data_fingerprint": fingerprint, "data_fields": json.dumps(FIELDS)}
+    return Run(launch, {**values, **tags})
 
 
 def names(runs):

@@ -76,9 +76,9 @@ class TestConstantDifferences:
 
     def test_a_table_of_them_alone_tests_nothing(self):
         results = table({"0": shifted(0.1, (0,) * 5), "0.5": shifted(-0.2, (0,) * 5), "0.9": BASE, "1": BASE})
-        words = text(replace(results, cells=tuple(c for c in results.cells if c.coordinates["alpha"] != "0.9")))
-        assert "No arm could be tested against alpha=1 in macro-F1." in words
-        assert "beyond noise at" not in words
+        sentence = text(replace(results, cells=tuple(c for c in results.cells if c.coordinates["alpha"] != "0.9")))
+        assert "No arm could be tested against alpha=1 in macro-F1." in sentence
+        assert "beyond noise at" not in sentence
 
     def test_equal_cells_are_no_arm_that_was_tested(self):
         """alpha = 0.9 came to the reference's own cells: its difference is 0, and the family is one smaller."""
@@ -180,9 +180,9 @@ class TestFewReplicates:
 
     def test_few_are_shared_since_the_reference_lacks_the_score_in_one(self):
         results = table({"0": shifted(0.1), "0.5": shifted(0.1), "0.9": shifted(0.1), "1": BASE})
-        words = text(without(results, ("1", 0)))
-        assert "4 replicates with macro-F1 in an arm and its reference: fewer than 5 allow no claim" in words
-        assert "5 replicates: fewer than 5" not in words
+        sentence = text(without(results, ("1", 0)))
+        assert "4 replicates with macro-F1 in an arm and its reference: fewer than 5 allow no claim" in sentence
+        assert "5 replicates: fewer than 5" not in sentence
 
     def test_an_arm_that_has_no_score_at_all_is_named_beside_those_that_were_tested(self):
         results = table({"0": shifted(0.1), "0.5": shifted(0.002), "0.9": BASE[::-1], "1": BASE})

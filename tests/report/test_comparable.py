@@ -96,8 +96,8 @@ def test_the_paper_s_arms_on_the_paper_s_data_are_comparable_every_one(name, dat
     for axis in study.axes:
         for level in axis.offered:
             if level.endswith("MS-Celeb") and "resnet18" in encoder.values():
-                words = [*axis.levels, f"{level}={tmp_path / 'msceleb.pth'}"]
-                axes.append((axis.name, [word_of(text) for text in words]))
+                parts = [*axis.levels, f"{level}={tmp_path / 'msceleb.pth'}"]
+                axes.append((axis.name, [word_of(text) for text in parts]))
     summary = planned(table.study, data, changes, sets, target, axes=axes)
     assert summary.study.published == name
     with_number = [arm for arm in summary.arms
@@ -277,17 +277,17 @@ class TestEncoder:
 
 class TestWeights:
     def test_88_48_stands_beside_the_arm_from_ms_celeb_alone(self, tmp_path):
-        words = [word_of(t) for t in ("target only", "DCJT", f"DCJT from MS-Celeb={tmp_path / 'w.pth'}")]
+        parts = [word_of(t) for t in ("target only", "DCJT", f"DCJT from MS-Celeb={tmp_path / 'w.pth'}")]
         changes = {"joint.extra": "affectnet-7", "model.backbone": "resnet18"}
-        summary = planned("dcjt_methods", RAFDB, changes, [B], axes=[("method", words)])
+        summary = planned("dcjt_methods", RAFDB, changes, [B], axes=[("method", parts)])
         where = "RAF-DB, ResNet-18"
         assert number(summary, where, method="DCJT from MS-Celeb") == ("0.8848", True)
         assert number(summary, where, method="DCJT") == ("0.8774", True)
 
     def test_and_in_table_2(self, tmp_path):
-        words = [word_of(t) for t in ("none", "EDCLM", f"EDCLM from MS-Celeb={tmp_path / 'w.pth'}")]
+        parts = [word_of(t) for t in ("none", "EDCLM", f"EDCLM from MS-Celeb={tmp_path / 'w.pth'}")]
         changes = {"joint.extra": "affectnet-7", "model.backbone": "resnet18"}
-        summary = planned("dcjt_mapping", RAFDB, changes, [B], axes=[("mapping", words)])
+        summary = planned("dcjt_mapping", RAFDB, changes, [B], axes=[("mapping", parts)])
         where = {"pseudo VA": "CLS", "remainder": "relabelled"}
         assert number(summary, "RAF-DB, ResNet-18", mapping="EDCLM from MS-Celeb", **where) == ("0.8848", True)
         assert number(summary, "RAF-DB, ResNet-18", mapping="EDCLM", **where) == ("0.8774", True)
@@ -302,9 +302,9 @@ class TestWeights:
         assert "initial weights mine.pth instead of imagenet" in said(summary)
 
     def test_without_a_file_the_level_says_what_it_needs(self):
-        words = [word_of(t) for t in ("target only", "DCJT from MS-Celeb")]
+        parts = [word_of(t) for t in ("target only", "DCJT from MS-Celeb")]
         with pytest.raises(UserError, match=r'needs a file.*write "DCJT from MS-Celeb=VALUE"'):
-            with_axis(find_study("dcjt_methods")[1], "method", words)
+            with_axis(find_study("dcjt_methods")[1], "method", parts)
 
 
 DDAF_FIELDS = {

@@ -55,9 +55,9 @@ def test_a_study_with_so_many_panels(tracking, fabricate, monkeypatch, panels):
     tracking.write(study)
     drawn = {}
     monkeypatch.setattr(pictures, "draw_learning", lambda shown, *_: drawn.setdefault("learning", len(shown)))
-    words = {name: words for name, _, words in pictures._figures(summarise(tracking.load("wide")), faces=False)}
+    values = {name: values for name, _, values in pictures._figures(summarise(tracking.load("wide")), faces=False)}
     assert drawn["learning"] == min(panels, 6)
-    assert ("The first 6 panels" in words["learning"]) == (panels > 6)
+    assert ("The first 6 panels" in values["learning"]) == (panels > 6)
 
 
 def remarks(results, count, **changes):

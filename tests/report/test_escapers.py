@@ -33,8 +33,8 @@ def read_latex(text):
     """What is set: commands looked up from the longest on, code points decoded."""
     spelled = {word: c for c, word in _ALL.items() if c not in LOSSY}
     spelled["{}"] = ""
-    words = sorted(spelled, key=len, reverse=True)
-    pattern = re.compile("|".join([r"\[U\+(?P<code>[0-9A-F]{4,6})\]", *map(re.escape, words)]))
+    parts = sorted(spelled, key=len, reverse=True)
+    pattern = re.compile("|".join([r"\[U\+(?P<code>[0-9A-F]{4,6})\]", *map(re.escape, parts)]))
     return pattern.sub(lambda m: chr(int(m["code"], 16)) if m["code"] else spelled[m[0]], text)
 
 
@@ -96,9 +96,9 @@ def test_markdown_there_and_back_in_a_table(text):
 @example("- a")
 @example("===")
 def test_markdown_there_and_back_as_a_paragraph(text):
-    words = " ".join(text.split())
+    sentence = " ".join(text.split())
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown_escape(text))
-    assert page == (f"<p>{html.escape(words)}</p>\n".replace("&#x27;", "'") if words else "")
+    assert page == (f"<p>{html.escape(sentence)}</p>\n".replace("&#x27;", "'") if sentence else "")
 
 
 def test_markdown_shows_no_mathematics():

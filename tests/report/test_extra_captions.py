@@ -31,8 +31,8 @@ def test_the_target_of_a_fine_tuning_study_is_no_extra_set(tmp_path):
     record = StudyRecord.read(described, "launch").data
     assert record.name == "C"
     assert [(e.name, e.role) for e in record.extras] == [("A", "target"), ("B", "extra")]
-    words = "; trained before on the target A (60 training images); extra data: B (80 training images)"
-    assert extra_words(record.extras) == words
+    text = "; trained before on the target A (60 training images); extra data: B (80 training images)"
+    assert extra_words(record.extras) == text
 
 
 def test_without_fine_tuning_every_other_set_is_extra(tmp_path):

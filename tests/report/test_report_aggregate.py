@@ -173,9 +173,7 @@ class TestWords:
         assert words in text_of(Results(study, whole.cells))
 
     def test_caption_holds_data_notes_and_counts(self, gaps):
-        words = " ".join(caption(summarise(gaps)))
-        assert (
-            "faces, 4 expressions; 3,000 training (15 % of them held out for validation) and 800 test images" in words
-        )
-        assert "Data note: derived VA, no claim." in words
-        assert "clean labels" in words
+        text = " ".join(caption(summarise(gaps)))
+        assert "faces, 4 expressions; 3,000 training (15 % of them held out for validation) and 800 test images" in text
+        assert "Data note: derived VA, no claim." in text
+        assert "clean labels" in text

@@ -366,9 +366,9 @@ class TestPictureOfACell:
     def test_words_below_a_face(self, tmp_path):
         np.savez(tmp_path / "a.npz", **looks_of())
         figure = attention_pictures.draw_faces(read_attention(tmp_path / "a.npz"), CLASSES)
-        words = [(text.get_text(), text.get_color()) for text in figure.axes[0].texts]
-        assert words[:3] == [("neutral", "black"), ("happiness 1.00", attention_pictures.WRONG), ("happiness", "black")]
-        assert words[3] == ("happiness 1.00", attention_pictures.RIGHT)
+        parts = [(text.get_text(), text.get_color()) for text in figure.axes[0].texts]
+        assert parts[:3] == [("neutral", "black"), ("happiness 1.00", attention_pictures.WRONG), ("happiness", "black")]
+        assert parts[3] == ("happiness 1.00", attention_pictures.RIGHT)
 
     def test_clear_where_the_map_is_0_and_yellow_at_its_top(self):
         face = np.full((30, 20, 3), 200, np.uint8)

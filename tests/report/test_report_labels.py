@@ -117,14 +117,14 @@ class TestRead:
 
 class TestWords:
     def test_caption(self, methods):
-        words = " ".join(caption(summarise(methods)))
-        assert "and 800 test images; extra data: faces-none (6,000 training images), faces-moderate" in words
-        assert "Note on faces-none, faces-moderate and faces-strong: B's raters have habits of their own." in words
+        text = " ".join(caption(summarise(methods)))
+        assert "and 800 test images; extra data: faces-none (6,000 training images), faces-moderate" in text
+        assert "Note on faces-none, faces-moderate and faces-strong: B's raters have habits of their own." in text
         assert (
             "Joint training (DCJT): lambda = 15 (squared errors of V and A averaged), warm-up on A alone for 30 epochs"
-            ", then B joins every 10 epochs, as a pass after A's, each of its images once." in words
+            ", then B joins every 10 epochs, as a pass after A's, each of its images once." in text
         )
-        assert "Gaussians" not in words  # one-hot labels without class weights
+        assert "Gaussians" not in text  # one-hot labels without class weights
 
     def test_only_what_all_dcjt_cells_share_is_said(self):
         config = {

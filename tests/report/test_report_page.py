@@ -152,13 +152,13 @@ class TestCommandLine:
     def test_check(self, shared, written, capsys):
         """A report matches its runs until either changes."""
         _, folder = written["ablation_noise_rate"]
-        words = ("ablation_noise_rate", "--tracking", shared.uri, "--out", folder, "--check")
-        assert run(*words) == 0
+        parts = ("ablation_noise_rate", "--tracking", shared.uri, "--out", folder, "--check")
+        assert run(*parts) == 0
         file = folder / "ablation_noise_rate.csv"
         before = file.read_text()
         file.write_text(before.replace("0.6", "0.7", 1))
         try:
-            assert run(*words) == 1
+            assert run(*parts) == 1
             assert "ablation_noise_rate.csv (differs)" in capsys.readouterr().out
         finally:
             file.write_text(before)

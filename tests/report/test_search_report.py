@@ -136,15 +136,15 @@ class TestTable:
         assert by_arm["noise=0, tuning=default"].is_reference
 
     def test_caption_says_how_points_were_selected(self, results):
-        words = " ".join(results_table(summarise(results)).caption)
-        assert "selected on validation images of replicate 100 by macro-F1 (TPE, ASHA prunes): 17 trials (" in words
-        assert "optimistic by selection and is not in the table" in words
-        assert "Then replicated over fresh seeds" in words
+        text = " ".join(results_table(summarise(results)).caption)
+        assert "selected on validation images of replicate 100 by macro-F1 (TPE, ASHA prunes): 17 trials (" in text
+        assert "optimistic by selection and is not in the table" in text
+        assert "Then replicated over fresh seeds" in text
 
     def test_seeds_that_are_not_fresh_are_said(self, results):
         study = replace(results.study, search=replace(results.study.search, replicate=0))
-        words = " ".join(results_table(summarise(Results(study, results.cells, results.searches))).caption)
-        assert "its seeds are not fresh" in words
+        text = " ".join(results_table(summarise(Results(study, results.cells, results.searches))).caption)
+        assert "its seeds are not fresh" in text
 
     def test_points(self, results):
         table = points_table(summarise(results))
@@ -202,13 +202,13 @@ class TestFiles:
 
     def test_check(self, report, store, capsys):
         _, folder = report
-        words = ["search_example", "--tracking", store.uri, "--out", str(folder), "--check"]
-        assert main(words) == 0
+        parts = ["search_example", "--tracking", store.uri, "--out", str(folder), "--check"]
+        assert main(parts) == 0
         file = folder / "search_example_trials.csv"
         before = file.read_text()
         file.write_text(before.replace("complete", "pruned", 1))
         try:
-            assert main(words) == 1
+            assert main(parts) == 1
             assert "search_example_trials.csv (differs)" in capsys.readouterr().out
         finally:
             file.write_text(before)
@@ -234,14 +234,14 @@ class TestWhatIsMissing:
         study = example("early", axes=TUNING_ONLY, replicated=False, searches={"": trials},
                         arms_told={"": {"search": "early"}})  # fmt: skip
         write_search_study(tracking, study)
-        words = ["early", "--tracking", tracking.uri, "--out", str(tmp_path / "out")]
-        assert main(words) == 0
+        parts = ["early", "--tracking", tracking.uri, "--out", str(tmp_path / "out")]
+        assert main(parts) == 0
         out = capsys.readouterr().out
         best = max(trials, key=lambda trial: trial.values[0])
         assert "No replicate is planned yet" in out
         assert f"no point is chosen yet; the best so far is trial {best.number}" in out
         assert (tmp_path / "out" / "figures" / "early_search_history.png").is_file()
-        assert main([*words, "--check"]) == 0
+        assert main([*parts, "--check"]) == 0
 
     def test_a_plan_from_before_the_search_is_over(self, results):
         """No cell and no axis "tuning" yet: the table is empty, and has the columns it will have."""

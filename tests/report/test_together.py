@@ -165,9 +165,9 @@ class Links(html.parser.HTMLParser):
 @pytest.fixture(scope="module")
 def written(tracking, tmp_path_factory):
     out = tmp_path_factory.mktemp("report")
-    words = ["ablation_noise_rate", "--tracking", tracking.uri, "--out", out, "--on", *SETS]
-    assert run(*words) == 0
-    return out, words
+    parts = ["ablation_noise_rate", "--tracking", tracking.uri, "--out", out, "--on", *SETS]
+    assert run(*parts) == 0
+    return out, parts
 
 
 class TestCommand:

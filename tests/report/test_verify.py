@@ -78,8 +78,8 @@ def test_a_metric_changed_by_hand(honest, tmp_path, capsys):
     report = write_report(honest.load("small"), tmp_path / "out")
     assert report.checks == (sentence,)
     assert "accuracy is 0.930 in MLflow" in (tmp_path / "out" / "small.md").read_text()
-    words = ("small", "--tracking", honest.uri, "--out", str(tmp_path / "out"))
-    assert main([*words, "--check"]) == 1
+    parts = ("small", "--tracking", honest.uri, "--out", str(tmp_path / "out"))
+    assert main([*parts, "--check"]) == 1
     told = capsys.readouterr()
     assert sentence in told.err
     assert "1 value in MLflow not as the files of its runs say" in told.out
@@ -167,9 +167,9 @@ def test_a_parameter_and_the_tag_of_degenerate_runs(honest):
 
 def logged(**changes):
     metrics = {f"test/{n}": v for n, v in recomputed(ARRAYS).items()}
-    words = {"run": "0123456789", "name": "arm #0", "metrics": metrics, "params": {},
+    values = {"run": "0123456789", "name": "arm #0", "metrics": metrics, "params": {},
              "tags": {schema.STATE: "complete", schema.DEGENERATE: "false"}, "status": "FINISHED"}  # fmt: skip
-    return Logged(**{**words, **changes})
+    return Logged(**{**values, **changes})
 
 
 def files(tmp_path, arrays=ARRAYS, scores=None):

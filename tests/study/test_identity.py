@@ -95,9 +95,9 @@ def test_tags_know_every_data_set():
     assert (tags["raysweep.data"], tags["raysweep.data_fingerprint"]) == ("A", a.fingerprint)
     assert '"image_size":224' in tags["raysweep.data_fields"]
     many = [SetIdentity(str(i), "f" * 64, "s" * 100) for i in range(100)]
-    words = [run_tags("demo", study, cell, [many[0], *others])["raysweep.extras"] for others in (many[1:], many[2:])]
-    assert words[0] != words[1]
-    assert max(map(len, words)) < 5000
+    parts = [run_tags("demo", study, cell, [many[0], *others])["raysweep.extras"] for others in (many[1:], many[2:])]
+    assert parts[0] != parts[1]
+    assert max(map(len, parts)) < 5000
 
 
 SET = SetIdentity("l", "f1 20 of 40 in 0", "/a/l.csv")

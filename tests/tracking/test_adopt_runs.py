@@ -43,8 +43,8 @@ def adopt(server, alive=(), minutes=1.0, meanwhile=lambda: None):
     """
     said, again = [], []
     now = int(server.time + minutes * MINUTE)
-    words = (server.client, "s", lambda launch: launch in alive, said.append, lambda: now, again.append)
-    closed = adopt_runs(*words)
+    parts = (server.client, "s", lambda launch: launch in alive, said.append, lambda: now, again.append)
+    closed = adopt_runs(*parts)
     if again:
         meanwhile()
         before = sum(status == "RUNNING" for status in all_states(server))

@@ -62,8 +62,8 @@ def test_a_server_that_dies_at_any_call_records_everything_once(server, journal,
             journal.append(epoch_of(server, cell, number))
     for number in (1, 2):
         training = {"key": "t", "title": "M_A", "replicate": 0, "tags": {}}
-        words = {"epoch": number, "metrics": {"train/loss": 1.0}, "last": number == 2}
-        journal.append(server.event("training", training=training, **words))
+        values = {"epoch": number, "metrics": {"train/loss": 1.0}, "last": number == 2}
+        journal.append(server.event("training", training=training, **values))
     for cell in cells:
         journal.append(server.event("complete", cell=cell, shared="1"))
     journal.append(server.event("end", status="FINISHED", stopped=[]))

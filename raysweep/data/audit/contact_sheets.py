@@ -71,8 +71,8 @@ def draw_inconsistent(images: Pixels, va: NDArray[np.float32], report: QualityRe
     axes = _blank(left.subplots(5, 8, squeeze=False))
     for place, (row, label, other) in enumerate(zip(rows, given, likeliest, strict=True)):
         valence, arousal = va[row].tolist()
-        words = f"{report.classes[label]}\nlies in {report.classes[other]}\n{valence:+.2f} {arousal:+.2f}"
-        _face(axes.flat[place], images, row, words, _INK)
+        text = f"{report.classes[label]}\nlies in {report.classes[other]}\n{valence:+.2f} {arousal:+.2f}"
+        _face(axes.flat[place], images, row, text, _INK)
     plane = right.subplots()
     _draw_classes(plane, report)
     plane.scatter(*va[found.rows].T, s=14, c=[_colour(k) for k in found.given.tolist()], edgecolors="white", lw=0.4)

@@ -49,8 +49,8 @@ def without_twins(data: FaceData, groups: Callable[[], Rows], kind: str) -> Face
         return replace(data, notes=(*data.notes, note))
     counts = Counter(splits[rows].tolist())
     names = {TRAIN: "training", VALIDATION: "validation"}
-    words = " and ".join(f"{counts[split]:,} of {name}" for split, name in names.items() if counts[split])
-    return without(data, rows, f"{words} with {kind} twins in a split that is scored")
+    text = " and ".join(f"{counts[split]:,} of {name}" for split, name in names.items() if counts[split])
+    return without(data, rows, f"{text} with {kind} twins in a split that is scored")
 
 
 def all_twins(data: FaceData, threshold: float = THRESHOLD, bar: Bar = no_bar) -> Rows:

@@ -74,8 +74,8 @@ class QualityReport:
         if len(self.links.flat):
             lines.append(f"  not compared, of one grey level: {_counted(len(self.links.flat), 'image')}")
         drop = Counter(SPLIT_NAMES[split] for split in self.splits[self.dropped].tolist())
-        words = ", ".join(f"{drop[name]:,} of {name}" for name in SPLIT_NAMES.values() if drop[name]) or "none"
-        lines.append(f"to leave out so that no picture is in two splits: {words}")
+        text = ", ".join(f"{drop[name]:,} of {name}" for name in SPLIT_NAMES.values() if drop[name]) or "none"
+        lines.append(f"to leave out so that no picture is in two splits: {text}")
         return lines + self._inconsistency_lines()
 
     def rows(self) -> Iterator[Row]:

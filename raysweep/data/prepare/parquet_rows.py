@@ -67,8 +67,8 @@ def write_problems(stream: TextIO, problems: Iterable[Problem], root: Path) -> N
     writer = csv.writer(stream, lineterminator="\n")
     for p in problems:
         path = relative(Path(p.path), root) if p.path else ""
-        words = (p.where, path, p.kind, " ".join(p.detail.split()), "yes" if p.fatal else "no")
-        writer.writerow([cell(as_text(word)) for word in words])
+        parts = (p.where, path, p.kind, " ".join(p.detail.split()), "yes" if p.fatal else "no")
+        writer.writerow([cell(as_text(word)) for word in parts])
 
 
 def problem_rows(path: Path) -> Iterator[dict[str, str]]:

@@ -43,9 +43,9 @@ class ClassNames:
             self._read(option)
 
     def _read(self, option: str) -> None:
-        words = [word.strip() for word in option.split(",")]
-        pairs = [word.rpartition(":") for word in words]
-        if not all(words) or len({bool(colon) for _, colon, _ in pairs}) > 1:
+        parts = [word.strip() for word in option.split(",")]
+        pairs = [word.rpartition(":") for word in parts]
+        if not all(parts) or len({bool(colon) for _, colon, _ in pairs}) > 1:
             raise UserError(f"`names` must be {FORM}, but got {shown(option)}")
         new = [_asked_name(name) for _, _, name in pairs]
         if pairs[0][1]:

@@ -179,10 +179,10 @@ def _check_complete(
 
 def _near(name: str, roles: Sequence[str], shortest: int = 5) -> str:
     """The role whose name a column may have misspelt; names shorter than `shortest` are near to too many words."""
-    words = {alias: role for role in roles for alias in ALIASES[role].split() if len(alias) >= shortest}
+    values = {alias: role for role in roles for alias in ALIASES[role].split() if len(alias) >= shortest}
     plain = "".join(c for c in name.casefold() if c.isalpha())
-    found = get_close_matches(plain, words, n=1, cutoff=0.8)
-    return words[found[0]] if found else ""
+    found = get_close_matches(plain, values, n=1, cutoff=0.8)
+    return values[found[0]] if found else ""
 
 
 def _missing(file: Path, names: Sequence[str], free: Sequence[str], role: str, notes: Sequence[str]) -> str:

@@ -74,8 +74,8 @@ def draw_truth_scores(panels: Sequence[TruthPanel]) -> Figure:
                    weight="bold", linespacing=1.1)  # fmt: skip
     handles = [Line2D([], [], ls="", marker="o", color=_AFTER, ms=5, label="pseudo, kept, relabelled, mapped")]
     if any(row.before for panel in panels for row in panel.rows):
-        words = "as given (all of B, or its rest)"
-        handles.insert(0, Line2D([], [], ls="", marker="o", mfc="white", color=_BEFORE, ms=5, label=words))
+        text = "as given (all of B, or its rest)"
+        handles.insert(0, Line2D([], [], ls="", marker="o", mfc="white", color=_BEFORE, ms=5, label=text))
     figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 

@@ -134,7 +134,7 @@ def attention_figure(summary: Summary) -> tuple[Figure, str] | None:
 def attention_words(shown: Gallery, along: Constancy | None) -> str:
     """What the faces show, and where there is an axis to follow, what is compared along it."""
     where = f", {arm_name(shown.fixed)}" if shown.fixed else ""
-    words = (
+    text = (
         f"Attention in the manner of DDAF's Figure 6 (replicate {shown.replicate}{where}): the first test image of "
         f"{plural(len(shown.faces), 'expression')} and Grad-CAM maps over it, what in feature maps of "
         f"{shown.places[0]} x {shown.places[1]} places speaks for the image's own label (the paper does not say for "
@@ -142,25 +142,25 @@ def attention_words(shown: Gallery, along: Constancy | None) -> str:
         "own maximum. Below each: the prediction, red-brown where it is wrong."
     )
     if shown.flat:
-        words += " A grey face without colour: nothing speaks for the label."
+        text += " A grey face without colour: nothing speaks for the label."
     if along is None:
-        return words
+        return text
     at = f"{along.axis.name}={along.first}"
-    words += (
+    text += (
         f" Below: Pearson's correlation between the map of an image at {at} and at a further level, same method and "
         f"replicate, mean over {plural(along.images, 'test image')}; mean and 95 % t-interval over replicates (faint: "
         "each). 1 is the same map."
     )
     if differences := _likeness_differences(along):
-        words += f" {differences}"
+        text += f" {differences}"
     if along.between:
-        words += f" Crosses: the same between two replicates at {at}, which differ in all seeds; mean over pairs."
+        text += f" Crosses: the same between two replicates at {at}, which differ in all seeds; mean over pairs."
     if along.flat:
-        words += (
+        text += (
             f" {along.flat:.1%}".replace("%", " %") + " of all maps are the same everywhere; such a map against "
             "another one counts as 0, and two such are left out."
         )
-    return words
+    return text
 
 
 def _likeness_differences(along: Constancy) -> str:

@@ -43,8 +43,8 @@ def draw_forest(rows: Sequence[ForestRow], score: str, reference: str, family: i
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     interval = "95 % paired t-interval" if family < 2 else f"t-intervals, all {family} at once at 95 %"
-    words = f"{title(score, arrow=True)}: difference from {reference}, {interval}"
-    axes.set_xlabel(words if len(words) <= 80 else textwrap.fill(words, 60))
+    text = f"{title(score, arrow=True)}: difference from {reference}, {interval}"
+    axes.set_xlabel(text if len(text) <= 80 else textwrap.fill(text, 60))
     return figure
 
 

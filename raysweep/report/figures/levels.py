@@ -152,17 +152,17 @@ def scores_figure(summary: Summary) -> tuple[Figure, str] | None:
 
 
 def _scores_words(summary: Summary, along: Dependence) -> str:
-    words = (
+    text = (
         f"{title(along.panels[0].score)} and other scores along {along.axis.name}: mean, 95 % t-interval of the mean, "
         "and each replicate (faint). Arms share splits, flipped labels and initial weights, so paired differences are "
         "known better than these intervals suggest."
     )
     if any(point.flagged for line in along.panels[0].lines for point in line.points):
-        words += " Open markers: some cells are missing or degenerate."
+        text += " Open markers: some cells are missing or degenerate."
     if along.paper:
-        words += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
+        text += " The lower panels show the paper's numbers on axes of their own: images and recipe differ from ours."
     if any(panel.paper for panel in along.panels):
-        words += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
+        text += " Dashed: the paper's numbers." if along.axis.numeric else " Short bars: the paper's numbers."
     if not along.axis.numeric:
-        words += " Broken line: mean of the reference." if summary.study.reference else ""
-    return words
+        text += " Broken line: mean of the reference." if summary.study.reference else ""
+    return text

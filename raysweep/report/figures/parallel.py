@@ -139,6 +139,6 @@ def _slice_ticks(axes: Axes, scale: Scale) -> None:
     if scale.categories:
         axes.set_xlim(-0.5, len(scale.categories) - 0.5)
     marks = scale.marks(4)
-    words = [textwrap.shorten(word, 12, placeholder="…") for _, word in marks]
-    axes.set_xticks([scale.x(value) for value, _ in marks], words, rotation=25 if sum(map(len, words)) > 24 else 0)
+    parts = [textwrap.shorten(word, 12, placeholder="…") for _, word in marks]
+    axes.set_xticks([scale.x(value) for value, _ in marks], parts, rotation=25 if sum(map(len, parts)) > 24 else 0)
     axes.minorticks_off()

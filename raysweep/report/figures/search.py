@@ -82,8 +82,8 @@ def _history_handles(panels: Sequence[HistoryPanel]) -> list[Line2D]:
         handles.append(Line2D([], [], ls="", marker="*", ms=10, mfc=COLORS[4], mec=INK, mew=0.7, label="chosen"))
     if any(panel.pruned for panel in panels):
         handles.append(_handle("D", FAINT, "pruned, at its last epoch", ms=3.4))
-    words = {"pruned": "pruned, no value", "complete": "complete, no value"}
-    return handles + [_handle(*_MARKS[state], words.get(state, state)) for state in _MARKS if state in states]
+    values = {"pruned": "pruned, no value", "complete": "complete, no value"}
+    return handles + [_handle(*_MARKS[state], values.get(state, state)) for state in _MARKS if state in states]
 
 
 def _handle(marker: str, color: str, label: str, ms: float = 5) -> Line2D:
@@ -98,11 +98,11 @@ def draw_importance(
     most = max([len(panel.shares) for panel in panels] + [3])
     figure, grid = _panels(len(panels), 0.75 + 0.21 * most, across=2)
     for axes, panel in zip(grid, panels, strict=True):
-        words = [
+        parts = [
             _arm_words(panel.arm, 2),
             f"{objective_title(panel.objective, directions)}, {plural(panel.complete, 'complete trial')}",
         ]
-        axes.set_title("\n".join(word for word in words if word), fontsize=8.5)
+        axes.set_title("\n".join(word for word in parts if word), fontsize=8.5)
         if panel.why:
             _say(axes, panel.why)
         else:

@@ -56,10 +56,10 @@ def _figures(plan: PlannedSearch, summary: Summary) -> Iterator[tuple[str, Figur
 
 
 def _history_words(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
-    words = f"Search: every trial in order, scored on validation images of replicate {plan.replicate}. "
+    text = f"Search: every trial in order, scored on validation images of replicate {plan.replicate}. "
     if any(trial.state == "pruned" for search in searches for trial in search.trials):
-        words += "Pruned trials stand at the last epoch they saw, which is not their score. "
-    return f"{words}The best of many trials is optimistic: the table of results has the replicates."
+        text += "Pruned trials stand at the last epoch they saw, which is not their score. "
+    return f"{text}The best of many trials is optimistic: the table of results has the replicates."
 
 
 def _importance_words(evaluators: set[str]) -> str:

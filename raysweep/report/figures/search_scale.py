@@ -29,10 +29,10 @@ class Scale:
     def place(self, value: Value) -> float | None:
         """From 0 (low) to 1 (high); None for a value that has no place here."""
         if self.categories:
-            words = value_words(value)
-            if words not in self.categories:
+            text = value_words(value)
+            if text not in self.categories:
                 return None
-            return 0.5 if len(self.categories) == 1 else self.categories.index(words) / (len(self.categories) - 1)
+            return 0.5 if len(self.categories) == 1 else self.categories.index(text) / (len(self.categories) - 1)
         x = number_of(value)
         if x is None or (self.log and x <= 0):
             return None
@@ -94,8 +94,8 @@ def value_words(value: Value) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (int, float)):
-        words = str(value) if isinstance(value, int) else f"{value:.4g}"
-        return MINUS + words[1:] if words.startswith("-") else words
+        text = str(value) if isinstance(value, int) else f"{value:.4g}"
+        return MINUS + text[1:] if text.startswith("-") else text
     return str(value)
 
 

@@ -39,9 +39,9 @@ def cells_csv(results: Results) -> str:
     head = [*(axis.name for axis in study.axes), "replicate", "state", "cause", "degenerate", *study.columns]
     lines = [[*head, "code_version", "data_fingerprint", "device", "key", "run"]]
     for cell in results.cells:
-        words = [*cell.coordinates.values(), str(cell.replicate), cell.state, " ".join(cell.cause.split())]
-        words += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
-        lines.append([*words, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
+        parts = [*cell.coordinates.values(), str(cell.replicate), cell.state, " ".join(cell.cause.split())]
+        parts += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
+        lines.append([*parts, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
     return _text(lines)
 
 
@@ -57,11 +57,11 @@ def _published(summary: Summary, arm: ArmSummary, dataset: str, score: str) -> t
 def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:
     values = arm.scores[score]
     spread = values.spread
-    words = [*arm.coordinates.values(), score]
-    words += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
-    words += [str(arm.planned), str(arm.degenerate)]
+    parts = [*arm.coordinates.values(), score]
+    parts += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
+    parts += [str(arm.planned), str(arm.degenerate)]
     reference = "" if not summary.study.reference or arm.is_reference else _reference_words(summary, arm)
-    return [*words, reference, *_search_cost(summary, arm), *_comparison(values.comparison)]
+    return [*parts, reference, *_search_cost(summary, arm), *_comparison(values.comparison)]
 
 
 def _search_cost(summary: Summary, arm: ArmSummary) -> list[str]:

@@ -27,9 +27,9 @@ def pictures_html(pictures: Sequence[Picture], figures: Path | None) -> list[str
     body = []
     for picture in pictures:
         data = base64.b64encode((figures / f"{picture.stem}.png").read_bytes()).decode() if figures else ""
-        words = html.escape(picture.caption)
+        text = html.escape(picture.caption)
         body.append(
-            f'<figure><img src="data:image/png;base64,{data}" alt="{words}"><figcaption>{words}</figcaption></figure>'
+            f'<figure><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
         )
     return body
 
@@ -58,11 +58,11 @@ def _groups_html(table: Table) -> str:
 
 
 def _entry_html(entry: Entry, left: bool) -> str:
-    words = html.escape(entry.plain).replace(MINUS, "&minus;")
-    words = f"<b>{words}</b>" if entry.bold else words
+    text = html.escape(entry.plain).replace(MINUS, "&minus;")
+    text = f"<b>{text}</b>" if entry.bold else text
     hint = f' title="runs: {html.escape(" ".join(entry.runs))}"' if entry.runs else ""
     marks = f" <span class=marks>{entry.marks}</span>" if entry.marks else ""
-    return f'<td class="{"left" if left else ""}"{hint}>{words}{marks}</td>'
+    return f'<td class="{"left" if left else ""}"{hint}>{text}{marks}</td>'
 
 
 _DOCUMENT = """<!doctype html>

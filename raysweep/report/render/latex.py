@@ -134,8 +134,8 @@ def _body(table: Table) -> list[str]:
             lines.append(r"\addlinespace")
         runs = dict.fromkeys(run for entry in row for run in entry.runs)
         repeats = bool(table.rules) and index > 0 and index not in table.rules  # the group's name stands once
-        words = ["" if repeats and i == 0 else _entry(entry) for i, entry in enumerate(row)]
-        lines.append(_row(words) + r" \\" + (f" % {' '.join(map(_comment, runs))}" if runs else ""))
+        parts = ["" if repeats and i == 0 else _entry(entry) for i, entry in enumerate(row)]
+        lines.append(_row(parts) + r" \\" + (f" % {' '.join(map(_comment, runs))}" if runs else ""))
     return lines
 
 
@@ -152,11 +152,11 @@ def _row(words: Sequence[str]) -> str:
 def _entry(entry: Entry) -> str:
     if entry.value is None:
         return escape(entry.plain) + escape(entry.marks)
-    words = escape(number(entry.value))
-    words = rf"\textbf{{{words}}}" if entry.bold else words
+    text = escape(number(entry.value))
+    text = rf"\textbf{{{text}}}" if entry.bold else text
     if entry.std is not None:
-        words += rf"\,{{\scriptsize{escape(PLUS_MINUS)}{escape(number(entry.std))}}}"
-    return words + escape(entry.count_words) + escape(entry.marks)
+        text += rf"\,{{\scriptsize{escape(PLUS_MINUS)}{escape(number(entry.std))}}}"
+    return text + escape(entry.count_words) + escape(entry.marks)
 
 
 def _notes(table: Table) -> list[str]:

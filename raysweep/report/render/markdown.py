@@ -44,8 +44,8 @@ def table_markdown(table: Table) -> str:
 
 
 def _entry(entry: Entry) -> str:
-    words = escape(entry.plain)
-    return (f"**{words}**" if entry.bold else words) + (f" {entry.marks}" if entry.marks else "")
+    text = escape(entry.plain)
+    return (f"**{text}**" if entry.bold else text) + (f" {entry.marks}" if entry.marks else "")
 
 
 def _ruler(column: Column, width: int) -> str:

@@ -28,11 +28,11 @@ def search_page(summary: Summary) -> str:
     """Parallel coordinates (drag along an axis to select) and the history of every arm's search, with hovering."""
     study, plan = summary.study, summary.study.search
     assert plan is not None
-    words = [how_found(plan, summary.searches), *troubles(summary)]
+    parts = [how_found(plan, summary.searches), *troubles(summary)]
     data = json.dumps(page_data(plan, summary.searches), separators=(",", ":"), allow_nan=False)
     return _DOCUMENT.format(
         title=html.escape(f"{study.title}: search"),
-        words="\n".join(f"<p>{html.escape(sentence)}</p>" for sentence in words),
+        words="\n".join(f"<p>{html.escape(sentence)}</p>" for sentence in parts),
         data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
         style=STYLE,
         script=SCRIPT,

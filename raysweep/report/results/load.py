@@ -115,13 +115,13 @@ def _all_checked(
 ) -> list[str]:
     """What is in MLflow and not as the files of a run say, cell by cell."""
     told_of = [(cell, found) for cell, found in of_cell if found]
-    words: list[str] = []
+    parts: list[str] = []
     with bar("reading runs", "runs") as told:
         for done, (cell, found) in enumerate(told_of):
             told(done, len(told_of))
-            words += _checked(client, cell, _chosen(found), again)
+            parts += _checked(client, cell, _chosen(found), again)
         told(len(told_of), len(told_of))
-    return words
+    return parts
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:

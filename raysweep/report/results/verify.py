@@ -49,8 +49,8 @@ class Logged:
     @property
     def digest(self) -> str:
         """Of all of it, and of the code that recomputes."""
-        words = [self.run, self.name, {n: repr(v) for n, v in self.metrics.items()}, dict(self.params), dict(self.tags)]
-        return hashlib.sha256(canonical_json([*words, self.status, NUMERICS]).encode()).hexdigest()
+        parts = [self.run, self.name, {n: repr(v) for n, v in self.metrics.items()}, dict(self.params), dict(self.tags)]
+        return hashlib.sha256(canonical_json([*parts, self.status, NUMERICS]).encode()).hexdigest()
 
 
 def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...]:

@@ -64,17 +64,17 @@ def compact_table(summary: Summary) -> Table:
     columns = tuple(replace(column, title=titles.get(column.title, column.title), group="") for column in table.columns)
     notes_here = [note for note in table.notes if note[0]]
     if study.reference:
-        words = f"Paired difference from {arm_name(study.reference)}, with {simultaneous(summary.family)}."
-        notes_here.insert(0, ("Δ", words))
+        text = f"Paired difference from {arm_name(study.reference)}, with {simultaneous(summary.family)}."
+        notes_here.insert(0, ("Δ", text))
     return replace(table, columns=columns, caption=(), notes=tuple(notes_here))
 
 
 def difference_words(comparison: Comparison) -> str:
     """For example "+0.041 [+0.012, +0.070]"."""
-    words = number(comparison.difference, signed=True)
+    text = number(comparison.difference, signed=True)
     if comparison.low is None or comparison.high is None:
-        return words
-    return f"{words} [{limit(comparison.low)}, {limit(comparison.high)}]"
+        return text
+    return f"{text} [{limit(comparison.low)}, {limit(comparison.high)}]"
 
 
 def arm_columns(study: StudyRecord, scores: Sequence[str]) -> list[Column]:

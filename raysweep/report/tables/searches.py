@@ -116,19 +116,19 @@ def trials_csv(summary: Summary) -> str:
     for search in summary.searches:
         for trial in search.trials:
             chosen = "yes" if trial.number == search.told.number else "no"
-            words = [search.arm, search.told.search, str(trial.number), trial.state, chosen,
+            parts = [search.arm, search.told.search, str(trial.number), trial.state, chosen,
                      " ".join(trial.cause.split())]  # fmt: skip
-            words.append("" if trial.replicate is None else str(trial.replicate))
-            words += [_digits(value) for value in trial.values or (None,) * len(plan.objectives)]
-            words.append(_digits(trial.seconds))
-            words += [_setting(trial.point[path]) if path in trial.point else "" for path in paths]
-            lines.append([*words, trial.key, trial.run_id])
+            parts.append("" if trial.replicate is None else str(trial.replicate))
+            parts += [_digits(value) for value in trial.values or (None,) * len(plan.objectives)]
+            parts.append(_digits(trial.seconds))
+            parts += [_setting(trial.point[path]) if path in trial.point else "" for path in paths]
+            lines.append([*parts, trial.key, trial.run_id])
     return _text(lines)
 
 
 def _plain(entry: Entry) -> str:
-    words = entry.text if entry.value is None else f"{entry.value:.6g}"
-    return words.replace(DASH, "").replace(MINUS, "-")
+    text = entry.text if entry.value is None else f"{entry.value:.6g}"
+    return text.replace(DASH, "").replace(MINUS, "-")
 
 
 def _digits(value: float | None) -> str:

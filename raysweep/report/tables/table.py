@@ -33,8 +33,8 @@ class Entry:
         """Without bold and marks, for example "0.612 ± 0.011"."""
         if self.value is None:
             return self.text or DASH
-        words = number(self.value) + (f" {PLUS_MINUS} {number(self.std)}" if self.std is not None else "")
-        return f"{words}{self.count_words}"
+        text = number(self.value) + (f" {PLUS_MINUS} {number(self.std)}" if self.std is not None else "")
+        return f"{text}{self.count_words}"
 
     @property
     def count_words(self) -> str:

@@ -64,20 +64,20 @@ def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ..
     lines: list[tuple[str, str]] = []
     if summary.incomplete:
         lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
-    lines += [("", words) for words in _failed(summary)]
+    lines += [("", text) for text in _failed(summary)]
     degenerate = [_degenerate(arm, summary.study.metric) for arm in summary.arms if arm.degenerate]
     if degenerate:
-        words = f"Degenerate: predicts one class for every test image: {'; '.join(degenerate)}. Kept in the means."
-        lines.append((DEGENERATE, words))
+        text = f"Degenerate: predicts one class for every test image: {'; '.join(degenerate)}. Kept in the means."
+        lines.append((DEGENERATE, text))
     if summary.unavailable:
         names = listed([title(score) for score in summary.unavailable])
         has = "it" if len(summary.unavailable) == 1 else "them"
         lines.append(("", f"Not shown, because no cell has {has} with these data: {names}."))
     lines += [("", remark) for remark in summary.remarks]
-    lines += [("", words) for words in troubles(summary)]
+    lines += [("", text) for text in troubles(summary)]
     lines += [("", sentence(note, 900)) for note in label_notes(summary)]
     if published:
-        lines += [("", words) for words in _published_notes(summary)]
+        lines += [("", text) for text in _published_notes(summary)]
     return tuple(lines)
 
 
@@ -105,12 +105,12 @@ def incomplete_words(summary: Summary) -> str:
     """For example "noise=0.3, method=one-hot: 1 failed (the loss became nan), 1 missing"."""
     parts = []
     for arm in summary.arms:
-        words = []
+        pieces = []
         for state, count in arm.absent.items():
             causes = sorted({one_line(c.cause, 80) for c in arm.cells if c.state == state and c.cause})
-            words.append(f"{count} {state}" + (f" ({'; '.join(causes)})" if causes and state == "failed" else ""))
-        if words:
-            parts.append(f"{arm.name}: {', '.join(words)}")
+            pieces.append(f"{count} {state}" + (f" ({'; '.join(causes)})" if causes and state == "failed" else ""))
+        if pieces:
+            parts.append(f"{arm.name}: {', '.join(pieces)}")
     return "; ".join(parts)
 
 
@@ -133,9 +133,9 @@ def _failed(summary: Summary) -> Iterator[str]:
 
 def _degenerate(arm: ArmSummary, metric: str) -> str:
     """For example "alpha=1: 1 of 5 (20 % [0.5, 71.6]), macro-F1 of the others 0.512"."""
-    words = f"{arm.name}: {_rate(arm.degenerate, arm.complete)}"
+    text = f"{arm.name}: {_rate(arm.degenerate, arm.complete)}"
     others = spread([c.scores[metric] for c in arm.cells if c.complete and not c.degenerate and metric in c.scores])
-    return words if others is None else f"{words}, {title(metric)} of the others {number(others.mean)}"
+    return text if others is None else f"{text}, {title(metric)} of the others {number(others.mean)}"
 
 
 def _rate(count: int, of: int) -> str:
@@ -182,8 +182,8 @@ def _departures(summary: Summary) -> list[str]:
     if study.preset != "paper":
         return []
     found = departures(study.paper, target_kind(study), configs(summary))
-    words = f"{study.paper}'s, except that {listed(found)}" if found else f"{study.paper}'s"
-    return [f"The recipe is {words} (docs/recipes.md)."]
+    text = f"{study.paper}'s, except that {listed(found)}" if found else f"{study.paper}'s"
+    return [f"The recipe is {text} (docs/recipes.md)."]
 
 
 def _values(summary: Summary, path: str) -> list[str]:
@@ -194,14 +194,14 @@ def _values(summary: Summary, path: str) -> list[str]:
 def _data(summary: Summary) -> str:
     study = summary.study
     train, validation, test = study.data.counts
-    words = f"{study.data.name}, {plural(len(study.data.classes), 'expression')}; "
+    text = f"{study.data.name}, {plural(len(study.data.classes), 'expression')}; "
     if study.protocol in ("last", "best_on_test"):
-        words += f"{train + validation:,} training"
+        text += f"{train + validation:,} training"
     elif validation:
-        words += f"{train:,} training, {validation:,} validation"
+        text += f"{train:,} training, {validation:,} validation"
     else:
-        words += f"{train:,} training ({_held_out(summary)} of them held out for validation)"
-    return f"{words} and {plural(test, 'test image')}{extra_words(study.data.extras)}"
+        text += f"{train:,} training ({_held_out(summary)} of them held out for validation)"
+    return f"{text} and {plural(test, 'test image')}{extra_words(study.data.extras)}"
 
 
 def _held_out(summary: Summary) -> str:
@@ -273,22 +273,22 @@ def _small(text: str) -> str:
 
 def _statistics(summary: Summary) -> str:
     """How differences are judged, in the words of what this table can claim."""
-    words = "Mean ± standard deviation over replicates."
+    text = "Mean ± standard deviation over replicates."
     study, name = summary.study, title(summary.study.metric)
     if not study.reference:
-        return words
-    words += (
+        return text
+    text += (
         f" Differences in {name} are paired by replicate with the arm at {arm_name(study.reference)}, "
         f"with {simultaneous(summary.family)} and p-values adjusted alike."
     )
     compared = [c for arm in summary.arms if (c := arm.scores[study.metric].comparison) is not None]
     if max((c.n for c in compared), default=0) < MIN_REPLICATES:
-        words += f" Fewer than {MIN_REPLICATES} shared replicates allow no claim, so nothing is bold."
+        text += f" Fewer than {MIN_REPLICATES} shared replicates allow no claim, so nothing is bold."
     else:
-        words += (
+        text += (
             f" Bold and {BETTER}: better, {WORSE}: worse than the reference beyond noise (an interval without 0, at "
             f"least {MIN_REPLICATES} shared replicates, no failed or missing cell)."
         )
     if len(summary.columns) > 1:
-        words += f" Scores other than {name} are exploratory: nothing is claimed of them."
-    return words
+        text += f" Scores other than {name} are exploratory: nothing is claimed of them."
+    return text

@@ -20,12 +20,12 @@ def epoch_choice(study: StudyRecord, configs: Sequence[Mapping[str, str]]) -> li
     on_test = study.protocol == "best_on_test"
     metrics = list(dict.fromkeys(config.get("selection.metric", OLD_METRIC) for config in chosen))
     by = listed([title(metric) for metric in metrics], "or")
-    words = f"The epoch is chosen by {by} on {'test' if on_test else 'validation'} images, the first of equal ones"
+    text = f"The epoch is chosen by {by} on {'test' if on_test else 'validation'} images, the first of equal ones"
     if set(metrics) & set(needing("va")):
-        words += "; in trainings that do not regress valence and arousal, by macro-F1"
+        text += "; in trainings that do not regress valence and arousal, by macro-F1"
     if study.metric in needing("labels"):
-        words += f" ({title(study.metric)} is a score of labels, which no epoch has)"
-    return [f"{words}.", *_whose_images(chosen, on_test)]
+        text += f" ({title(study.metric)} is a score of labels, which no epoch has)"
+    return [f"{text}.", *_whose_images(chosen, on_test)]
 
 
 def _whose_images(chosen: Sequence[Mapping[str, str]], on_test: bool) -> list[str]:

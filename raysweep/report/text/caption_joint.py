@@ -25,11 +25,11 @@ def extra_words(extras: Sequence[ExtraRecord]) -> str:
 
     Where another set is fine-tuned on, the target stands first, as what it is.
     """
-    words = ""
+    text = ""
     for role, name in (("target", "trained before on the target"), ("extra", "extra data:")):
         found = dict.fromkeys(f"{e.name} ({plural(e.count, 'training image')})" for e in extras if e.role == role)
-        words += f"; {name} {listed(list(found))}" if found else ""
-    return words
+        text += f"; {name} {listed(list(found))}" if found else ""
+    return text
 
 
 def extra_notes(extras: Sequence[ExtraRecord]) -> list[str]:
@@ -51,8 +51,8 @@ def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
     parts += _schedule(joint) if joint else []
     if any(config.get("selection.protocol") == "select_then_retrain" for config in dcjt):
         parts.append("retrained on all images in its last step alone, with the pseudo labels and mapping it had")
-    words = [part for part in parts if part]
-    return [f"Joint training (DCJT): {', '.join(words)}."] if words else []
+    pieces = [part for part in parts if part]
+    return [f"Joint training (DCJT): {', '.join(pieces)}."] if pieces else []
 
 
 def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:

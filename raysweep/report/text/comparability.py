@@ -47,10 +47,10 @@ def _sentence(datasets: str, found: Mapping[str, Differences]) -> str:
             f"{datasets}: comparable with ours, which have the paper's data sets, encoder and recipe, no field of it "
             "changed."
         )
-    words = {name: (*d.data, *d.recipe) for name, d in found.items()}
-    common = [word for word in next(iter(words.values())) if all(word in each for each in words.values())]
+    values = {name: (*d.data, *d.recipe) for name, d in found.items()}
+    common = [word for word in next(iter(values.values())) if all(word in each for each in values.values())]
     rest: dict[tuple[str, ...], list[str]] = {}
-    for name, each in words.items():
+    for name, each in values.items():
         rest.setdefault(tuple(word for word in each if word not in common), []).append(name)
     return f"{datasets}: not comparable with ours{_parts(common, rest)}."
 

@@ -29,10 +29,10 @@ def question(summary: Summary) -> str:
     """What the study asks, from its axes and reference."""
     study = summary.study
     axes = listed([f"{axis.name} ({_levels(axis)})" for axis in study.axes])
-    words = f"How does {title(study.metric)} on the test images depend on {axes}?"
+    text = f"How does {title(study.metric)} on the test images depend on {axes}?"
     if study.reference:
-        words += f" Every arm is compared with the one at {arm_name(study.reference)} that is equal elsewhere."
-    return words
+        text += f" Every arm is compared with the one at {arm_name(study.reference)} that is equal elsewhere."
+    return text
 
 
 def _levels(axis: AxisRecord) -> str:
@@ -138,9 +138,9 @@ def _claim(summary: Summary, arm: ArmSummary, comparison: Comparison) -> str:
 
 def _widest(compared: Sequence[tuple[ArmSummary, Comparison]], metric: str) -> str:
     arm, comparison = max(compared, key=lambda pair: abs(pair[1].difference))
-    words = f"The largest difference in {title(metric)} is {difference_words(comparison)} at {arm.name}"
+    text = f"The largest difference in {title(metric)} is {difference_words(comparison)} at {arm.name}"
     return (
-        f"{words}; the interval in brackets is what the data leave open." if comparison.low is not None else f"{words}."
+        f"{text}; the interval in brackets is what the data leave open." if comparison.low is not None else f"{text}."
     )
 
 
@@ -173,8 +173,8 @@ def _limits(summary: Summary) -> list[str]:
     degenerate = sum(arm.degenerate for arm in summary.arms)
     if degenerate:
         predict = "predicts" if degenerate == 1 else "predict"
-        words = f"{plural(degenerate, 'cell')} {predict} one class for every test image (degenerate)"
-        sentences.append(f"{words}; the means keep {'it' if degenerate == 1 else 'them'}.")
+        text = f"{plural(degenerate, 'cell')} {predict} one class for every test image (degenerate)"
+        sentences.append(f"{text}; the means keep {'it' if degenerate == 1 else 'them'}.")
     if study.protocol == "best_on_test":
         sentences.append("The epoch was chosen on the test images (best on test): the scores are optimistic.")
     sentences += troubles(summary)

@@ -35,11 +35,11 @@ def label_tag(studies: Sequence[StudyRecord]) -> str:
     """What is appended to a LaTeX label: nothing for launches with nothing but the study's name, else the preset and a
     digest of what was overridden. The same launch has the same tag wherever its data lie."""
     presets = list(dict.fromkeys(study.preset for study in studies if study.preset != DEFAULT_PRESET))
-    words = [[*_parts(study), *_data(study)] for study in studies]
+    parts = [[*_parts(study), *_data(study)] for study in studies]
     tag = "".join(f"-{''.join(c for c in preset if c.isalnum())}" for preset in presets)
     if not any(map(list, map(_parts, studies))):
         return tag
-    return f"{tag}-{hashlib.sha256(canonical_json(words).encode()).hexdigest()[:8]}"
+    return f"{tag}-{hashlib.sha256(canonical_json(parts).encode()).hexdigest()[:8]}"
 
 
 def _parts(study: StudyRecord) -> Iterator[str]:
@@ -63,14 +63,14 @@ def _axis_words(name: str, own: Sequence[str], now: Sequence[str], given: Mappin
         return f"the axes by {name}: {listed(list(now))}"
     gone = [level for level in own if level not in now]
     more = [f"{level}{_given_words(given.get(level, {}))}" for level in now if level not in own]
-    words = [f"without {listed(gone)}"] if gone else []
-    words += [f"with {listed(more)}"] if more else []
-    return f"the levels of {name}: {' and '.join(words) or f'in the order {listed(list(now))}'}"
+    parts = [f"without {listed(gone)}"] if gone else []
+    parts += [f"with {listed(more)}"] if more else []
+    return f"the levels of {name}: {' and '.join(parts) or f'in the order {listed(list(now))}'}"
 
 
 def _given_words(values: Mapping[str, str]) -> str:
-    words = [f"`{path}={_shown(path, word)}`" for path, word in values.items()]
-    return f" ({listed(words)})" if words else ""
+    parts = [f"`{path}={_shown(path, word)}`" for path, word in values.items()]
+    return f" ({listed(parts)})" if parts else ""
 
 
 def replicate_words(numbers: Sequence[int]) -> str:
@@ -103,9 +103,9 @@ def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
 
 def _shown(path: str, word: str) -> str:
     """A value on one line, without passwords; of an absolute path its end."""
-    words = " ".join(masked(word).replace("`", "'").split())
+    text = " ".join(masked(word).replace("`", "'").split())
     if path not in PATHS:
-        return words
-    names = split_names(words) if path == "joint.extra" else [words]
+        return text
+    names = split_names(text) if path == "joint.extra" else [text]
     ends = ["/".join(PurePath(name).parts[-2:]) if PurePath(name).is_absolute() else name for name in names]
     return join_names(ends) if path == "joint.extra" else ends[0]

@@ -57,15 +57,15 @@ def how_found(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
 def then_replicated(study: StudyRecord) -> str:
     """Why the validation score of a chosen point is not a result."""
     assert study.search is not None
-    words = "the validation score of a selected point is optimistic by selection and is not in the table of results"
+    text = "the validation score of a selected point is optimistic by selection and is not in the table of results"
     searched = {cell.replicate for cell in study.cells if cell.coordinates.get(TUNING) == SEARCHED}
     if study.search.replicate in searched:
         return (
             f"Then replicated, but replicate {study.search.replicate} of the table is the one that was searched on: "
-            f"its seeds are not fresh and its scores are optimistic, too; {words}."
+            f"its seeds are not fresh and its scores are optimistic, too; {text}."
         )
     then = "Then replicated over fresh seeds" if searched else "Not replicated over fresh seeds yet"
-    return f"{then}; {words}."
+    return f"{then}; {text}."
 
 
 def counts_words(counts: Mapping[str, int]) -> str:

@@ -38,10 +38,10 @@ def refused(folder) -> str:
 
 def reseal(folder, name):
     """Whoever altered a file has put its checksum into the manifest, too."""
-    words = json.loads((folder / MANIFEST).read_text())
+    values = json.loads((folder / MANIFEST).read_text())
     content = (folder / name).read_bytes()
-    words["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / MANIFEST).write_text(json.dumps(words))
+    values["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(values))
 
 
 def column(name, make):
@@ -180,17 +180,17 @@ def refused_again(store, monkeypatch):
 
 @pytest.mark.parametrize("names", [["../../x"], ["/etc/passwd"], ["images.npy", "more.npy"], [""]])
 def test_a_manifest_that_names_other_files(store, names):
-    words = json.loads((store / MANIFEST).read_text())
-    words["files"] |= {name: {"bytes": 1, "sha256": "0" * 64} for name in names}
-    (store / MANIFEST).write_text(json.dumps(words))
+    values = json.loads((store / MANIFEST).read_text())
+    values["files"] |= {name: {"bytes": 1, "sha256": "0" * 64} for name in names}
+    (store / MANIFEST).write_text(json.dumps(values))
     assert "is no file of a prepared set" in refused(store)
 
 
 @pytest.mark.parametrize("file", [{"bytes": -1, "sha256": "0" * 64}, {"bytes": 1, "sha256": "../x"}, "x", None])
 def test_a_manifest_with_odd_checksums(store, file):
-    words = json.loads((store / MANIFEST).read_text())
-    words["files"][IMAGES] = file
-    (store / MANIFEST).write_text(json.dumps(words))
+    values = json.loads((store / MANIFEST).read_text())
+    values["files"][IMAGES] = file
+    (store / MANIFEST).write_text(json.dumps(values))
     assert "no manifest of a prepared data set (files.images.npy" in refused(store)
 
 
@@ -207,16 +207,16 @@ def cut_json(folder):
 
 def rewrite(**fields):
     def harm(folder):
-        words = json.loads((folder / "data.json").read_text())
-        (folder / "data.json").write_text(json.dumps({**words, **fields}))
+        values = json.loads((folder / "data.json").read_text())
+        (folder / "data.json").write_text(json.dumps({**values, **fields}))
 
     return harm
 
 
 def no_checksums(folder):
-    words = json.loads((folder / "data.json").read_text())
-    del words["files"]
-    (folder / "data.json").write_text(json.dumps(words))
+    values = json.loads((folder / "data.json").read_text())
+    del values["files"]
+    (folder / "data.json").write_text(json.dumps(values))
 
 
 HARMS = {

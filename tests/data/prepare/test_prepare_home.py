@@ -178,12 +178,12 @@ def run(capsys, *words):
 def test_from_a_folder_to_figures_on_the_command_line(place, tmp_path, capsys):
     root = class_folder(tmp_path / "lab faces")
     assert run(capsys, "list")[1].startswith("nothing is prepared in ")
-    words = ["prepare", root, "--size", "48", "--workers", "1", "--as", "lab"]
-    code, out, _ = run(capsys, *words)
+    parts = ["prepare", root, "--size", "48", "--workers", "1", "--as", "lab"]
+    code, out, _ = run(capsys, *parts)
     assert code == 0
     assert "lab: 72 images, 48 px" in out
     assert "this was prepared before: nothing to do" not in out
-    assert "this was prepared before: nothing to do" in run(capsys, *words)[1]
+    assert "this was prepared before: nothing to do" in run(capsys, *parts)[1]
     run(capsys, "prepare", "folder", root, "--size", "32", "--workers", "1", "--as", "lab")
     (place.local / "lab" / ".64px.part").mkdir()
     lines = run(capsys, "list")[1].splitlines()

@@ -182,8 +182,8 @@ def test_a_video_is_prepared_with_them_and_read_again(home, tmp_path, monkeypatc
         for i in range(12):
             film.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((32, 32, 3), 20 * i, np.uint8), format="rgb24")))
         film.mux(stream.encode())
-    words = ("gaussians=affectnet",)
-    data = load_data(Data(source=str(root), image_size=32, options=words), tmp_path / "cache", hold_out=False)
+    parts = ("gaussians=affectnet",)
+    data = load_data(Data(source=str(root), image_size=32, options=parts), tmp_path / "cache", hold_out=False)
     expected = posterior(at).argmax(1).tolist()
     assert data.labels.tolist() == expected
     assert torch.equal(

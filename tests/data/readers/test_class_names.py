@@ -58,9 +58,9 @@ def test_words_for_expressions(words, expression):
 
 
 def test_a_synonym_stands_for_one_expression():
-    words = [word for words in SYNONYMS.values() for word in words]
-    assert len(set(words)) == len(words)
-    assert not set(words) & set(EXPRESSIONS)
+    parts = [word for parts in SYNONYMS.values() for word in parts]
+    assert len(set(parts)) == len(parts)
+    assert not set(parts) & set(EXPRESSIONS)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ def test_short_and_adorned_names_are_asked_about(name):
 
 
 def test_other_states_are_not_taken_for_misspelt_expressions():
-    words = "calm boredom pain pride shame guilt confusion excitement amusement contentment relief awe desire sleepy"
-    assert {likely_expression(word) for word in words.split()} == {None}
+    text = "calm boredom pain pride shame guilt confusion excitement amusement contentment relief awe desire sleepy"
+    assert {likely_expression(word) for word in text.split()} == {None}
 
 
 def test_a_class_beside_expressions_is_said(tmp_path):

@@ -18,10 +18,10 @@ LONGEST_ERROR = 2000
 
 def check_words(error: UserError) -> None:
     """A line for people, perhaps with one more for what to do."""
-    words = str(error)
-    assert 1 <= len(words.splitlines()) <= 2, words
-    assert len(words) < LONGEST_ERROR
-    words.encode("utf-8", "surrogateescape")
+    text = str(error)
+    assert 1 <= len(text.splitlines()) <= 2, text
+    assert len(text) < LONGEST_ERROR
+    text.encode("utf-8", "surrogateescape")
 
 
 def check_reader(name: str, root: Path, options: dict[str, str]) -> Listing | None:
