@@ -111,6 +111,7 @@ def concordance(x_N: Tensor, y_N: Tensor) -> float:
     Args:
         x_N, y_N: (N,), N > 0. Symmetric in the two.
 
+    >>> import torch
     >>> round(concordance(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([2.0, 3.0, 4.0])), 4)  # 2 (2/3) / (2/3 + 2/3 + 1)
     0.5714
     """

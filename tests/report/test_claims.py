@@ -205,7 +205,8 @@ class TestFewReplicates:
 
 
 SHARE, EXACT = "Share of cells that fail", "with its exact 95 % interval (Clopper-Pearson)"
-GIVEN = "Scores of these arms are those of the trainings that do not, and no claim is made of them."
+GIVEN = "Scores of this arm are those of the trainings that do not, and no claim is made of it."
+GIVEN_OF_MANY = "Scores of these arms are those of the trainings that do not, and no claim is made of them."
 
 
 def rate(count, of):
@@ -237,7 +238,8 @@ class TestIncompleteArms:
         }
         results = table({**rows, "0.9": (*shifted(0.2), 0.71), "1": (*BASE, 0.51)})
         rates = "; ".join(f"alpha={a} {rate(n, 6)}" for a, n in (("0", first), ("0.5", second)) if n)
-        assert f"{SHARE}, {EXACT}: {rates}. {GIVEN}" in text(results)
+        given = GIVEN_OF_MANY if ";" in rates else GIVEN
+        assert f"{SHARE}, {EXACT}: {rates}. {given}" in text(results)
         for made in (results_table(summarise(results)), compact_table(summarise(results))):
             bold = {row[0].text: (row[2].bold, row[2].marks) for row in made.rows}
             assert bold["0"] == (False, "")

@@ -8,10 +8,11 @@ import pytest
 
 from raysweep.core.formatting import listed, plural
 from raysweep.pipeline.datasets import Leak
-from raysweep.report.figures import catalog as pictures
+from raysweep.report.figures import curves as pictures
 from raysweep.report.figures.adapted_labels import _planes_words
 from raysweep.report.figures.attention import attention_words
 from raysweep.report.figures.attention_data import Constancy
+from raysweep.report.figures.catalog import draw_pictures
 from raysweep.report.figures.curves import _cut
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.text.caption import caption, notes
@@ -55,9 +56,9 @@ def test_a_study_with_so_many_panels(tracking, fabricate, monkeypatch, panels):
     tracking.write(study)
     drawn = {}
     monkeypatch.setattr(pictures, "draw_learning", lambda shown, *_: drawn.setdefault("learning", len(shown)))
-    values = {name: values for name, _, values in pictures._figures(summarise(tracking.load("wide")), faces=False)}
+    captions = {one.stem: one.caption for one in draw_pictures(summarise(tracking.load("wide")), "s", faces=False)}
     assert drawn["learning"] == min(panels, 6)
-    assert ("The first 6 panels" in values["learning"]) == (panels > 6)
+    assert ("The first 6 panels" in captions["s_learning"]) == (panels > 6)
 
 
 def remarks(results, count, **changes):
@@ -86,7 +87,7 @@ def test_remarks_on_cells(shared):
 def everything_said(results):
     summary = summarise(results)
     below = (words for _, words in notes(summary))
-    figures = (words for _, _, words in pictures._figures(summary, faces=False))
+    figures = (picture.caption for picture in draw_pictures(summary, "s", faces=False))
     return [question(summary), *caption(summary), *below, *reading(summary), *figures]
 
 
@@ -112,8 +113,8 @@ def test_no_sentence_has_one_of_many_or_two_of_one(shared, name, count):
 
 
 @pytest.mark.parametrize(("failed", "said"), [
-    (0, None), (1, "Scores of this arm are those of the trainings that do not fail, and no claim is made of it."),
-    (2, "Scores of these arms are those of the trainings that do not fail, and no claim is made of them."),
+    (0, None), (1, "Scores of this arm are those of the trainings that do not, and no claim is made of it."),
+    (2, "Scores of these arms are those of the trainings that do not, and no claim is made of them."),
 ])  # fmt: skip
 def test_arms_of_which_cells_failed(shared, failed, said):
     results = shared.load("ablation_alpha")
