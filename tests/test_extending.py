@@ -186,6 +186,7 @@ print(sorted(path.name for path in save_pictures(pictures, Path("figures")) if "
 
 
 def test_a_figure(applied, tmp_path):
-    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("tests", "bench"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     files = ("raysweep/report/figures/cell_counts.py", "raysweep/report/figures/catalog.py")
     assert applied(FIGURE, *files) == ["['Complete cells of every arm.']", "['s_counts.pdf', 's_counts.png']"]
