@@ -184,7 +184,7 @@ class RemoteFiles:
         paths = {self._path(name): name for name in names}
         if not paths:
             return {}
-        if len(paths) == 1 or self._is_pattern(self.top):
+        if len(paths) == 1 or any(map(self._is_pattern, paths)):
             return {name: content for name in paths.values() if (content := self.read(name)) is not None}
         found = self.fs.cat(list(paths), on_error="return")
         for content in found.values():
