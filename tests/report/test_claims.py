@@ -302,6 +302,30 @@ class TestIncompleteArms:
         assert f"{SHARE} or end without a finite macro-F1, {EXACT}: alpha=0 1 of 6 (17 % [0.4, 64.1]). {GIVEN}" in said
         assert "(n = 5)" in compact_table(summary).rows[0][2].plain
 
+    SIX = {"0": (*shifted(0.2), 0.7), "0.5": (*shifted(0.2), 0.71), "0.9": (*shifted(-0.2), 0.31), "1": (*BASE, 0.5)}  # noqa: RUF012
+
+    def test_a_reference_that_lacks_a_score_has_its_rate_and_no_arm_has_a_claim(self):
+        results = without(table(self.SIX), ("1", 3))
+        assert set(verdicts(results).values()) == {"no claim"}
+        rows = {row[0].plain: row for row in results_table(summarise(results)).rows}
+        assert all(not row[2].bold and not row[2].marks for row in rows.values())
+        assert (rows["1"][1].plain, rows["1"][2].plain) == (
+            "6",
+            f"{np.mean(np.delete(self.SIX['1'], 3)):.3f} ± 0.011 (n = 5)",
+        )
+        assert f"end without a finite macro-F1, {EXACT}: alpha=1 1 of 6 (17 % [0.4, 64.1]). {GIVEN}" in text(results)
+        assert " is better than " not in text(results)
+        assert " is worse than " not in text(results)
+
+    def test_a_cell_that_failed_and_one_without_a_score_are_two_of_one_rate(self):
+        results = without(table({**self.SIX, "0": (*shifted(0.2)[:4], None, 0.7)}), ("0", 0))
+        assert verdicts(results) == {"alpha=0": "no claim", "alpha=0.5": "better", "alpha=0.9": "worse"}
+        assert f"end without a finite macro-F1, {EXACT}: alpha=0 2 of 6 (33 % [4.3, 77.7]). {GIVEN}" in text(results)
+        assert "No claim of alpha=0: 1 failed and 1 without a finite macro_f1 of 6 cells." in text(results)
+        row = results_table(summarise(results)).rows[0]
+        assert (row[1].plain, row[2].bold, row[2].marks) == ("5 of 6", False, "")
+        assert row[2].plain.endswith("(n = 4)")
+
 
 class TestScoresThatSomeCellsLack:
     """Of six complete cells of alpha = 0, four have macro-F1, five accuracy, all ECE."""
