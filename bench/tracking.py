@@ -37,7 +37,7 @@ from raysweep.config.experiment import Experiment
 from raysweep.core.version import code_version
 from raysweep.engine.journal_listener import JournalListener
 from raysweep.pipeline import FitEvent, Task
-from raysweep.pipeline.stage import Stage
+from raysweep.pipeline.stage import Attached, Stage
 from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan
@@ -101,7 +101,7 @@ class OneCell:
         stage = Stage("start", {}, {})
         self.epochs = []
         for epoch in range(1, epochs + 1):
-            stage = Stage("fit", {"epoch": epoch}, {"before": stage}, {"epoch": epoch, "title": "training"})
+            stage = Stage("fit", {"epoch": epoch}, {"before": stage}, Attached(epoch=epoch, title="training"))
             self.epochs.append(stage)
         final = Stage("evaluate", {}, {"model": stage})
         makes = frozenset({self.epochs[0].key})

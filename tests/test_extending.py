@@ -68,7 +68,7 @@ def test_a_study(applied):
 
 SOFT = """
 import torch
-from raysweep.pipeline.key_fields import key_fields
+from raysweep.pipeline.stage_kinds import key_fields
 from raysweep.config.experiment import Experiment, field_choices
 from raysweep.core.errors import UserError
 from raysweep.labels.euclidean import class_means

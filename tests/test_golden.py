@@ -6,8 +6,8 @@ Tolerances, not bits: processors differ in the last digits of a convolution.
 import pytest
 
 from raysweep.config.experiment import Experiment
-from raysweep.core.hashing import NUMERICS
 from raysweep.pipeline import Sets, build, run_cell
+from raysweep.pipeline.stage_kinds import NUMERICS
 from raysweep.store.store import Store
 from raysweep.training import Trainer
 from tests.conftest import make_squares

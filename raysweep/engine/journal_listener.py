@@ -196,6 +196,6 @@ class SharedEpochs:
 def _planned(plan: Plan, task: Task) -> set[int]:
     """Epochs of the curve that come before the first that the cell's task makes."""
     epochs = [stage for stage in main_chain(plan.finals[task.key]) if stage.kind == "fit"]
-    own = [stage.aside["epoch"] for stage in epochs if stage.key in task.makes]
+    own = [stage.attached.epoch for stage in epochs if stage.key in task.makes]
     first = min(own, default=len(epochs) + 1)
-    return {stage.aside["epoch"] for stage in epochs if stage.aside["epoch"] < first}
+    return {stage.attached.epoch for stage in epochs if stage.attached.epoch < first}

@@ -9,10 +9,9 @@ from .methods import METHODS, build
 from .run import run_cell, run_validation
 from .stage import Known
 from .stages.validate import build_validation
-from .tasks import KINDS, Task, Work, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
+from .tasks import Task, Work, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
 
 __all__ = [
-    "KINDS",
     "METHODS",
     "CellResult",
     "Context",

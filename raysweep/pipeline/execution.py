@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from raysweep.core.version import code_version
@@ -12,6 +11,7 @@ from raysweep.store.store import Store
 from raysweep.training.distributed import Ranks
 
 from .stage import Stage
+from .stage_kinds import STAGE_KINDS
 
 T = TypeVar("T")
 
@@ -35,18 +35,6 @@ class FitEvent:
     device: str = ""
 
 
-@dataclass(frozen=True)
-class Kind:
-    """How a kind of stage is run and, when it is kept, written and read.
-
-    `run(stage, context)` gives the product. Without `write` and `read` a product lives in memory only.
-    """
-
-    run: Callable[[Stage, Context], Any]
-    write: Callable[[Any, Path], None] | None = None
-    read: Callable[[Path], Any] | None = None
-
-
 @dataclass
 class Context:
     """Where stages run: a store, a device, and who is told of epochs.
@@ -55,7 +43,6 @@ class Context:
     join them, so that the store is mended.
     """
 
-    kinds: Mapping[str, Kind]
     store: Store
     device: str = "cpu"
     report: Callable[[FitEvent], None] = lambda event: None
@@ -69,21 +56,21 @@ class Context:
         return self.memory[stage.key]
 
     def _find(self, stage: Stage) -> Any:
-        kind = self.kinds[stage.kind]
-        if kind.read is None:
-            return kind.run(stage, self)
+        kind = STAGE_KINDS[stage.kind]
+        if not kind.is_stored:
+            return kind.compute(stage, self)
         product = self.from_first(lambda: self._read(stage))
         if product is None:
-            made = kind.run(stage, self)
+            made = kind.compute(stage, self)
             product = self.from_first(lambda: made)  # ranks may differ in the last digits, and then in a label
             self.keep_product(stage, product)
         return product
 
     def _read(self, stage: Stage) -> Any:
-        read = self.kinds[stage.kind].read
-        if read is None or self.store.get(stage.key) is None:
+        files = STAGE_KINDS[stage.kind].files
+        if files is None or self.store.get(stage.key) is None:
             return None
-        return read(self.store.folder(stage.key))
+        return files.read(self.store.folder(stage.key))
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives on the first rank of a group: all ranks must find the same in the store."""
@@ -91,10 +78,10 @@ class Context:
 
     def keep_product(self, stage: Stage, product: Any) -> None:
         """Store a product, when its kind is stored; one rank of a group does."""
-        write = self.kinds[stage.kind].write
-        if write is not None and is_first_rank():
-            facts = {"kind": stage.kind, "title": stage.aside.get("title", ""), "code_version": code_version()}
-            self.store.put(stage.key, lambda folder: write(product, folder), facts)
+        files = STAGE_KINDS[stage.kind].files
+        if files is not None and is_first_rank():
+            facts = {"kind": stage.kind, "title": stage.attached.title, "code_version": code_version()}
+            self.store.put(stage.key, lambda folder: files.write(product, folder), facts)
 
 
 def is_first_rank() -> bool:

@@ -1,10 +1,12 @@
 """Which fields of an `Experiment` enter the key of which kind of stage: all of them, but those named here.
 
+`raysweep.pipeline.stage_kinds` says which kind has which of these.
+
 A field that nobody thought of is in the key: of every training's steps, or, in a section that has stages of its own
 (`data`, `labels`, `model`), of those. To leave one out takes a line below with the reason, and
 `tests/pipeline/test_key_fields.py` must say where it acts. What stands at its default, or cannot matter beside the
 other fields (`raysweep.config.acting_fields`), is left out of every key: a new field moves no key until it is set. So a
-default must not change without a bump of `raysweep.core.hashing.NUMERICS`.
+default must not change without raising the versions of the kinds that read it.
 """
 
 from __future__ import annotations
@@ -33,6 +35,11 @@ class Reach:
 
     def reads(self, section: str) -> bool:
         return section not in self.without and (self.sections is None or section in self.sections)
+
+    def fields(self, experiment: Experiment) -> dict[str, Any]:
+        """What is in the key of an experiment: fields that act and differ from their defaults, by dotted path."""
+        acting = acting_fields(experiment, self.reads)
+        return {path: value for path, value in acting.items() if path not in self.without}
 
 
 _BY_EPOCH = "each epoch's own: `rate`, `join`, `average` and `relabel` of its stage, and the length of the chain"
@@ -67,7 +74,7 @@ _GRAPH_OF_JOINT = {
     "joint.draw": _BY_EPOCH,
 }
 _OF_ADAPT = dict.fromkeys(("joint.mapping", "joint.map_all", "joint.relabel"), "what B's labels become: `adapt`")
-_WEIGHTS_SPEAK = Reach(
+WEIGHTS_DECIDE = Reach(
     ("selection",),
     {
         "selection.protocol": "`watch` of the steps, or the kind of the stage, says what of it matters",
@@ -76,86 +83,76 @@ _WEIGHTS_SPEAK = Reach(
     },
 )
 
-REACH: Mapping[str, Reach] = {
-    "data": Reach(
-        ("data",),
-        {
-            "data.source": "the fingerprint says what was read, wherever it lies",
-            "data.image_size": "`pixels` is the size that was read",
-            "data.train_images": _SETS,
-            "data.test_images": _SETS,
-            "data.options": _SETS,
-            "data.classes": _SETS,
-            "data.drop": _SETS,
-            "data.map": _SETS,
-            "data.leave_out": _SETS,
-        },
-    ),
-    "labels": Reach(
-        ("labels", "selection", "seeds"),
-        {
-            **dict.fromkeys(
-                ("labels.method", "labels.alpha", "labels.squared", "labels.within_std", "labels.statistics"),
-                "what is made of the labels afterwards: `targets`",
-            ),
-            "selection.protocol": "`held_out` says what of it matters",
-            "selection.metric": _CHOSEN,
-            "selection.weights": _SCORED,
-            "seeds.init": "of initial weights alone: `start`",
-            "seeds.order": "of batches and augmentation alone: `step`",
-        },
-    ),
-    "targets": Reach(
-        ("labels", "objective"),
-        {
-            "labels.noise_rate": _MADE_BEFORE,
-            "labels.noise_kind": _MADE_BEFORE,
-            "labels.va_noise": _MADE_BEFORE,
-            **dict.fromkeys(("objective.cosine", "objective.weighted_va", "objective.weight_va"), _LOSS),
-            "objective.va_reduction": _LOSS,
-        },
-    ),
-    "start": Reach(
-        ("model", "seeds"),
-        {
-            "model.weights": "`weights` is the checksum of what it names",
-            "seeds.split": "of held-out images alone: `labels` and `step`",
-            "seeds.noise": "of labels alone: `labels`",
-            "seeds.order": "of batches and augmentation alone: `step`",
-        },
-    ),
-    "step": Reach(
-        None,
-        {
-            "data": "the data sets that are trained on and watched are inputs",
-            "labels": "the targets are inputs",
-            "model": "the chain begins with `start`",
-            "train.epochs": _BY_EPOCH,
-            "train.learning_rate": _BY_EPOCH,
-            "train.decay_every": _BY_EPOCH,
-            "train.decay_factor": _BY_EPOCH,
-            "train.swa_start": _BY_EPOCH,
-            "scn.relabel_from": _BY_EPOCH,
-            **_GRAPH_OF_JOINT,
-            **_OF_ADAPT,
-            "selection.protocol": "`watch` says what of it matters",
-            "selection.weights": _SCORED,
-            "seeds.noise": "of labels alone: `labels`",
-            "seeds.init": "of initial weights alone: `start`",
-        },
-    ),
-    "adapt": Reach(("joint",), _GRAPH_OF_JOINT),
-    "select": _WEIGHTS_SPEAK,
-    "pseudo_va": _WEIGHTS_SPEAK,
-    "evaluate": _WEIGHTS_SPEAK,
-    "retrain": _WEIGHTS_SPEAK,
-    "validate": _WEIGHTS_SPEAK,
-}
-"""By kind of stage. An epoch ("fit") has what its schedule comes to, and reads "step"."""
+DATA = Reach(
+    ("data",),
+    {
+        "data.source": "the fingerprint says what was read, wherever it lies",
+        "data.image_size": "`pixels` is the size that was read",
+        "data.train_images": _SETS,
+        "data.test_images": _SETS,
+        "data.options": _SETS,
+        "data.classes": _SETS,
+        "data.drop": _SETS,
+        "data.map": _SETS,
+        "data.leave_out": _SETS,
+    },
+)
 
+LABELS = Reach(
+    ("labels", "selection", "seeds"),
+    {
+        **dict.fromkeys(
+            ("labels.method", "labels.alpha", "labels.squared", "labels.within_std", "labels.statistics"),
+            "what is made of the labels afterwards: `targets`",
+        ),
+        "selection.protocol": "`held_out` says what of it matters",
+        "selection.metric": _CHOSEN,
+        "selection.weights": _SCORED,
+        "seeds.init": "of initial weights alone: `start`",
+        "seeds.order": "of batches and augmentation alone: `step`",
+    },
+)
 
-def key_fields(kind: str, experiment: Experiment) -> dict[str, Any]:
-    """The part of a stage's parameters that comes from the experiment, field by field, by dotted path."""
-    reach = REACH[kind]
-    fields = acting_fields(experiment, reach.reads)
-    return {path: value for path, value in fields.items() if path not in reach.without}
+TARGETS = Reach(
+    ("labels", "objective"),
+    {
+        "labels.noise_rate": _MADE_BEFORE,
+        "labels.noise_kind": _MADE_BEFORE,
+        "labels.va_noise": _MADE_BEFORE,
+        **dict.fromkeys(("objective.cosine", "objective.weighted_va", "objective.weight_va"), _LOSS),
+        "objective.va_reduction": _LOSS,
+    },
+)
+
+START = Reach(
+    ("model", "seeds"),
+    {
+        "model.weights": "`weights` is the checksum of what it names",
+        "seeds.split": "of held-out images alone: `labels` and `step`",
+        "seeds.noise": "of labels alone: `labels`",
+        "seeds.order": "of batches and augmentation alone: `step`",
+    },
+)
+
+STEP = Reach(
+    None,
+    {
+        "data": "the data sets that are trained on and watched are inputs",
+        "labels": "the targets are inputs",
+        "model": "the chain begins with `start`",
+        "train.epochs": _BY_EPOCH,
+        "train.learning_rate": _BY_EPOCH,
+        "train.decay_every": _BY_EPOCH,
+        "train.decay_factor": _BY_EPOCH,
+        "train.swa_start": _BY_EPOCH,
+        "scn.relabel_from": _BY_EPOCH,
+        **_GRAPH_OF_JOINT,
+        **_OF_ADAPT,
+        "selection.protocol": "`watch` says what of it matters",
+        "selection.weights": _SCORED,
+        "seeds.noise": "of labels alone: `labels`",
+        "seeds.init": "of initial weights alone: `start`",
+    },
+)
+
+ADAPT = Reach(("joint",), _GRAPH_OF_JOINT)

@@ -15,8 +15,8 @@ from raysweep.data.dataset import FaceData
 from raysweep.metrics.registry import needing
 
 from .datasets import Sets, check_sets, replaces_own_va, share_of
-from .key_fields import key_fields
-from .stage import Known, Stage
+from .stage import Attached, Known, Stage
+from .stage_kinds import key_fields
 from .stages.fit import fit_chain, start_from
 from .stages.labels import adapt_stage, data_stage, labels_stage, pseudo_va_stage, select_stage, targets_stage
 
@@ -101,7 +101,7 @@ class Ground:
         """Train on these targets, watching A. `changes`: fields by name with __ for the dot."""
         fields = {name.replace("__", "."): value for name, value in changes.items()}
         every = [*trained, *(extra or [])]
-        if not any(stage.aside["knows_va"] for stage in every):
+        if not any(stage.attached.knows_va for stage in every):
             fields["objective.weight_va"] = 0.0  # nothing to regress
         experiment = _chosen_by_what_is_fitted(_changed(self.experiment, fields))
         return fit_chain(experiment, self.a, trained, extra or [], title=title, known=self.known)
@@ -194,7 +194,7 @@ class _Steps:
                 ground.experiment, labels, chosen=self.chosen[i] if subset else None, weight=ground.weight_b(i)
             )
             for i, labels in enumerate(ground.labels_b)
-            if labels.aside["knows_va"]
+            if labels.attached.knows_va
         ]
         weight = ground.experiment.joint.labeller_weight_va
         return ground.fit(f"M_B on {'the subset' if subset else 'all of B'}", trained, objective__weight_va=weight,
@@ -212,7 +212,7 @@ class _Steps:
         """Pseudo VA of the extra sets that have none."""
         makes = self.ground.experiment.joint.pseudo_va in ("all", "subset")
         return [
-            pseudo_va_stage(self.model_b, labels.inputs["data"]) if makes and not labels.aside["knows_va"] else None
+            pseudo_va_stage(self.model_b, labels.inputs["data"]) if makes and not labels.attached.knows_va else None
             for labels in self.ground.labels_b
         ]
 
@@ -252,7 +252,7 @@ class _Steps:
     def shown(self) -> dict[str, Stage]:
         """What is drawn and scored: of several extra sets the first that has VA of its own."""
         ground, joint = self.ground, self.ground.experiment.joint
-        shown = next((i for i, labels in enumerate(ground.labels_b) if labels.aside["knows_va"]), 0)
+        shown = next((i for i, labels in enumerate(ground.labels_b) if labels.attached.knows_va), 0)
         stages = {"labels": ground.labels_a}
         if self.pseudo_a is not None:
             stages["pseudo"] = self.pseudo_a
@@ -292,7 +292,6 @@ def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Sta
     if sets.finetune is not None:
         built, scored = _finetuned(ground, built)
     shown = {f"shown_{role}": stage for role, stage in built.shown.items()}
-    aside = {"experiment": experiment}
     inputs = {"model": built.model, "scored": scored, **shown}
     kind = "evaluate"
     if retrain and built.again is not None:
@@ -303,7 +302,7 @@ def build(experiment: Experiment, sets: Sets, known: Known | None = None) -> Sta
     params = key_fields(kind, experiment)
     if replaces_own_va(experiment, sets):
         params["own_va"] = "scored"  # the pseudo VA against them
-    return Stage(kind, params, inputs, aside)
+    return Stage(kind, params, inputs, Attached(experiment))
 
 
 def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
@@ -316,7 +315,7 @@ def _finetuned(ground: Ground, built: Built) -> tuple[Built, Stage]:
     changes: dict[str, Any] = {
         "train.learning_rate": experiment.train.learning_rate * experiment.joint.finetune_rate,
     }
-    if not targets.aside["knows_va"]:
+    if not targets.attached.knows_va:
         changes["objective.weight_va"] = 0.0
     same = finetune.classes == ground.sets.target.classes
     start = start_from(experiment, built.model, same, len(finetune.classes))

@@ -16,7 +16,7 @@ from .execution import Context, FitEvent
 from .methods import build
 from .stage import ancestry
 from .stages.validate import build_validation
-from .tasks import KINDS, plan_tasks
+from .tasks import plan_tasks
 
 
 def run_cell(
@@ -36,7 +36,7 @@ def run_cell(
         DegenerateLoss: the loss became NaN or infinite.
     """
     sets = data if isinstance(data, Sets) else Sets(data)
-    result: CellResult = Context(KINDS, store, device, report).product(build(experiment, sets))
+    result: CellResult = Context(store, device, report).product(build(experiment, sets))
     return result
 
 
@@ -56,7 +56,7 @@ def run_validation(
     """
     stage = build_validation(experiment, sets)
     keep = frozenset(key for task in plan_tasks([stage], store) for key in task.keep)
-    result: CellResult = Context(KINDS, store, device, report, keep).product(stage)
+    result: CellResult = Context(store, device, report, keep).product(stage)
     return result
 
 
@@ -83,4 +83,4 @@ def run_task(
     stage = next((stage for stage in ancestry([final]) if stage.key == key), None)
     if stage is None:
         raise UserError("the data or the initial weights changed since the launch was planned: run the command again")
-    return Context(KINDS, store, device, report, frozenset(keep)).product(stage)
+    return Context(store, device, report, frozenset(keep)).product(stage)

@@ -1,4 +1,4 @@
-"""Every kind of stage, and what a launch must do for a list of cells."""
+"""What a launch must do for a list of cells."""
 
 from __future__ import annotations
 
@@ -6,40 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from raysweep.artifacts.cell_result import CellResult
 from raysweep.store.store import Store
 
-from .execution import Kind
 from .stage import Stage, ancestry
-from .stages.evaluate import run_evaluate, run_retrain
-from .stages.fit import chain, read_state, run_fit, run_start, write_state
-from .stages.labels import (
-    AdaptedTargets,
-    read_tensor,
-    run_adapt,
-    run_data,
-    run_labels,
-    run_pseudo_va,
-    run_select,
-    run_targets,
-    write_tensor,
-)
-from .stages.validate import run_validate
-
-KINDS: dict[str, Kind] = {
-    "data": Kind(run_data),
-    "labels": Kind(run_labels),
-    "targets": Kind(run_targets),
-    "start": Kind(run_start),
-    "select": Kind(run_select, write_tensor, read_tensor),
-    "pseudo_va": Kind(run_pseudo_va, write_tensor, read_tensor),
-    "adapt": Kind(run_adapt, AdaptedTargets.write, AdaptedTargets.read),
-    "fit": Kind(run_fit, write_state, read_state),
-    "evaluate": Kind(run_evaluate, CellResult.write, CellResult.read),
-    "retrain": Kind(run_retrain, CellResult.write, CellResult.read),
-    "validate": Kind(run_validate, CellResult.write, CellResult.read),
-}
-"""By `Stage.kind`. "step" has no product of its own: it is a name for what every step depends on."""
+from .stage_kinds import is_stored
+from .stages.fit import chain
 
 
 @dataclass(frozen=True)
@@ -77,7 +48,7 @@ def main_chain(final: Stage) -> list[Stage]:
 
 def epochs_alone(final: Stage) -> int:
     """Epochs that a cell would train if it shared nothing."""
-    retrained = final.inputs["model"].aside["epoch"] if final.kind == "retrain" else 0
+    retrained = final.inputs["model"].attached.epoch if final.kind == "retrain" else 0
     return sum(stage.kind == "fit" for stage in ancestry([final])) + retrained
 
 
@@ -170,7 +141,7 @@ class _Links:
         """Epochs to train for this cut of a training: from the cut before, or the latest that is stored. For a
         retraining the most that there can be."""
         if stage.kind == "retrain":
-            return int(stage.inputs["model"].aside["epoch"])
+            return int(stage.inputs["model"].attached.epoch)
         count = 0
         here = stage
         while here.kind == "fit" and (here is stage or not (here.key in self.cuts or here.key in self.there)):
@@ -203,7 +174,7 @@ class _Links:
                 continue
             seen.add(source.key)
             between = walking and source.kind == "fit" and source.key not in self.cuts  # in the middle of a training
-            if between or not _is_stored(source.kind):
+            if between or not is_stored(source.kind):
                 stack.extend(source.inputs.values())
             else:
                 found[source.key] = source
@@ -218,11 +189,6 @@ class _Links:
                 stack.extend(self.sources[here.key])
 
 
-def _is_stored(kind: str) -> bool:
-    """Whether products of this kind go to the store."""
-    return kind in KINDS and KINDS[kind].read is not None
-
-
 def _stored(stages: Iterable[Stage], store: Store) -> set[str]:
     """Keys of those that the store has."""
     listed = set(store.keys())
@@ -233,7 +199,7 @@ def _trainings(pieces: Iterable[tuple[Stage, int]]) -> tuple[tuple[str, int], ..
     """Title and epochs of every training; pieces of one count together."""
     fits: dict[tuple[str, str], int] = {}
     for stage, epochs in pieces:
-        first, title = (chain(stage)[0], stage.aside["title"]) if stage.kind == "fit" else (stage, "retraining")
+        first, title = (chain(stage)[0], stage.attached.title) if stage.kind == "fit" else (stage, "retraining")
         fits[first.key, title] = fits.get((first.key, title), 0) + epochs
     return tuple((title, epochs) for (_, title), epochs in fits.items())
 

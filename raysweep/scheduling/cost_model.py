@@ -146,7 +146,7 @@ class Costs:
         if not task.pieces:
             work = work_of(_experiment_of(task.stage))
             return frozenset() if work in self.rest else frozenset({f"the scoring of {work}"})
-        works = {work_of(stage.aside["experiment"]) for stage, _ in task.pieces}
+        works = {work_of(stage.experiment) for stage, _ in task.pieces}
         return frozenset(works - self.speeds.keys())
 
     def _seconds(self, task: Task) -> float | None:
@@ -154,7 +154,7 @@ class Costs:
             return None
         rest, _ = self.rest.get(work_of(_experiment_of(task.stage)), (0.0, ""))
         trained = sum(
-            self.images.of_piece(stage, epochs) * self.speeds[work_of(stage.aside["experiment"])][0]
+            self.images.of_piece(stage, epochs) * self.speeds[work_of(stage.experiment)][0]
             for stage, epochs in task.pieces
         )
         return rest + trained
@@ -165,9 +165,8 @@ def _experiment_of(stage: Stage) -> Experiment:
     stack = [stage]
     while stack:
         here = stack.pop(0)
-        if "experiment" in here.aside:
-            experiment: Experiment = here.aside["experiment"]
-            return experiment
+        if here.attached.experiment is not None:
+            return here.experiment
         stack.extend(here.inputs.values())
     raise AssertionError(f"nothing that {stage.kind} is made of knows an experiment")
 

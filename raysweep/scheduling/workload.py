@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 
-from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import TEST, TRAIN
 from raysweep.data.splits import for_protocol
 from raysweep.pipeline.stage import Stage
@@ -52,8 +51,7 @@ class Images:
         """Images that have a target."""
         labels = targets.inputs["labels"]
         if labels.key not in self._rows:
-            experiment: Experiment = labels.aside["experiment"]
-            data = labels.inputs["data"].aside["data"]
+            experiment, data = labels.experiment, labels.inputs["data"].data
             if not labels.params["held_out"]:
                 count = len(data) - len(data.rows(TEST, va_only=True))
             else:
@@ -63,8 +61,7 @@ class Images:
 
 
 def _batch_size(stage: Stage) -> int:
-    experiment: Experiment = stage.aside["experiment"]
-    return experiment.train.batch_size
+    return stage.experiment.train.batch_size
 
 
 def _batches(count: int, size: int) -> list[int]:

@@ -14,9 +14,8 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from raysweep.core.bounds import unzipped
 from raysweep.core.errors import UserError, describe
-from raysweep.core.hashing import NUMERICS
-from raysweep.pipeline import KINDS
 from raysweep.pipeline.stage import Stage, ancestry
+from raysweep.pipeline.stage_kinds import NUMERICS, is_stored
 
 from .identity import SetIdentity
 
@@ -158,7 +157,7 @@ def record_of(
     for stage in ancestry([final for _, _, final in named]):
         kinds.add(stage.kind)
         below = sorted({place for source in stage.inputs.values() for place in kept_below[source.key]})
-        if stage.kind in KINDS and KINDS[stage.kind].read is not None:
+        if is_stored(stage.kind):
             places[stage.key] = len(places)
             inputs.append(below)
             below = [places[stage.key]]

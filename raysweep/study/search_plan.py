@@ -12,10 +12,10 @@ from typing import Any
 from raysweep.config.acting_fields import changed_fields
 from raysweep.config.experiment import Experiment, flat_words
 from raysweep.core.errors import UserError
-from raysweep.core.hashing import NUMERICS
 from raysweep.data.dataset import FaceData
 from raysweep.metrics.registry import needing
 from raysweep.pipeline import build_validation, load_sets
+from raysweep.pipeline.stage_kinds import NUMERICS
 
 from .cells import Cell
 from .identity import SetIdentity, used_sets

@@ -1,11 +1,15 @@
 """Stages: a key says what a product is computed from, and nothing else."""
 
+from pkgutil import resolve_name
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.core.hashing import NUMERICS
-from raysweep.pipeline.stage import Stage, ancestry
+from raysweep.config.experiment import Experiment
+from raysweep.core.hashing import canonical_json
+from raysweep.pipeline.stage import Attached, Stage, ancestry, stage_key
+from raysweep.pipeline.stage_kinds import NUMERICS, STAGE_KINDS
 
 
 def chain(length, **last):
@@ -23,12 +27,14 @@ def test_equal_words_are_equal_stages():
     assert one != "fit"
 
 
-def test_what_lies_aside_plays_no_part():
-    plain, told = Stage("data", {"fingerprint": "x"}), Stage("data", {"fingerprint": "x"}, aside={"data": object()})
+def test_what_is_attached_plays_no_part():
+    plain = Stage("fit", {"rate": 0.1})
+    told = Stage("fit", {"rate": 0.1}, attached=Attached(Experiment(), title="M_A", epoch=3))
     assert plain.key == told.key
-    told.aside["cut"] = True
     assert plain == told
-    assert "cut" not in plain.aside  # no shared default
+    assert (plain.attached.title, told.attached.title, told.experiment) == ("", "M_A", Experiment())
+    with pytest.raises(AssertionError, match="fit has no experiment"):
+        _ = plain.experiment
 
 
 @pytest.mark.parametrize(
@@ -90,3 +96,37 @@ def reachable(stages):
             found.add(stage.key)
             stack.extend(stage.inputs.values())
     return found
+
+
+def test_keys_ignore_order_and_tell_values_apart():
+    assert canonical_json({"b": 1, "a": [None, True]}) == '{"a":[null,true],"b":1}'
+    key = stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"})
+    assert key == stage_key("fit", {"b": 2.0, "a": 1}, {"data": "y", "before": "x"})
+    others = [
+        stage_key("select", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1, "b": 2.5}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1}, {"before": "x", "data": "y"}),
+        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "y", "data": "x"}),
+        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "labels": "y"}),
+    ]
+    assert len({key, *others}) == 6
+    assert len(key) == 64
+    with pytest.raises(ValueError, match="JSON compliant"):
+        canonical_json({"a": float("nan")})
+
+
+def test_a_bumped_number_moves_the_keys_of_its_kind_alone(monkeypatch):
+    fit, select = (stage_key(kind, {}, {}) for kind in ("fit", "select"))
+    monkeypatch.setitem(NUMERICS, "fit", NUMERICS["fit"] + 1)
+    assert stage_key("fit", {}, {}) != fit
+    assert stage_key("select", {}, {}) == select
+
+
+def test_every_function_and_product_file_that_an_entry_names_exists():
+    for kind in STAGE_KINDS.values():
+        assert (kind.name == "step") == (not kind.run)
+        if kind.run:
+            assert callable(resolve_name(f"raysweep.pipeline.stages.{kind.run}"))
+        if kind.is_stored:
+            assert callable(kind.files.read)
+            assert callable(kind.files.write)

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
-from raysweep.core.hashing import NUMERICS, canonical_json, stage_key
 from raysweep.store.files import draft_is_dead, draft_path
 from raysweep.store.process import Process
 from raysweep.store.store import STORE_VERSION, Store, StoreUnusable
@@ -325,30 +324,6 @@ def test_a_product_whose_writer_was_killed_is_missing(tmp_path):
     assert draft_is_dead(draft.name)
     store.put("k", fill("one"), {})
     assert store.get("k") is not None
-
-
-def test_keys_ignore_order_and_tell_values_apart():
-    assert canonical_json({"b": 1, "a": [None, True]}) == '{"a":[null,true],"b":1}'
-    key = stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"})
-    assert key == stage_key("fit", {"b": 2.0, "a": 1}, {"data": "y", "before": "x"})
-    others = [
-        stage_key("select", {"a": 1, "b": 2.0}, {"before": "x", "data": "y"}),
-        stage_key("fit", {"a": 1, "b": 2.5}, {"before": "x", "data": "y"}),
-        stage_key("fit", {"a": 1}, {"before": "x", "data": "y"}),
-        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "y", "data": "x"}),
-        stage_key("fit", {"a": 1, "b": 2.0}, {"before": "x", "labels": "y"}),
-    ]
-    assert len({key, *others}) == 6
-    assert len(key) == 64
-    with pytest.raises(ValueError, match="JSON compliant"):
-        canonical_json({"a": float("nan")})
-
-
-def test_a_bumped_number_moves_the_keys_of_its_kind_alone(monkeypatch):
-    fit, select = (stage_key(kind, {}, {}) for kind in ("fit", "select"))
-    monkeypatch.setitem(NUMERICS, "fit", NUMERICS["fit"] + 1)
-    assert stage_key("fit", {}, {}) != fit
-    assert stage_key("select", {}, {}) == select
 
 
 def test_two_processes_that_finish_the_same_work_leave_one_product(store, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import FaceData
-from raysweep.pipeline import KINDS, CellResult, Context, FitEvent, Sets, Task, build, plan_tasks
+from raysweep.pipeline import CellResult, Context, FitEvent, Sets, Task, build, plan_tasks
 from raysweep.pipeline.run import run_task
 from raysweep.pipeline.stage import Stage, ancestry
 from raysweep.store.store import Store
@@ -84,8 +84,8 @@ def stage_of(final: Stage, kind: str, number: int = 0) -> Stage:
 
 def last_epoch(final: Stage, title: str) -> Stage:
     """The last epoch of the training whose title begins like this."""
-    found = [stage for stage in fits(final) if stage.aside["title"].startswith(title)]
-    return max(found, key=lambda stage: stage.aside["epoch"])
+    found = [stage for stage in fits(final) if stage.attached.title.startswith(title)]
+    return max(found, key=lambda stage: stage.attached.epoch)
 
 
 @dataclass
@@ -139,7 +139,7 @@ def result_of(experiment: Experiment, sets: Sets, store: Store) -> CellResult:
 
 def products(store: Store, report=lambda event: None) -> Context:
     """What stages give, computed when the store lacks it."""
-    return Context(KINDS, store, report=report)
+    return Context(store, report=report)
 
 
 def same(left: dict[str, float], right: dict[str, float]) -> bool:

@@ -145,7 +145,7 @@ class TestStep2:
         assert torch.equal(part.rows, torch.nonzero(expected).flatten())
         assert torch.equal(part.targets.va_N2[part.rows], B.va[part.rows])
         assert torch.equal(part.targets.given_N[part.rows], B.labels[part.rows])
-        assert m_b.aside["experiment"].objective.weight_va == 15  # not the joint training's 5
+        assert m_b.experiment.objective.weight_va == 15  # not the joint training's 5
 
     @pytest.mark.parametrize("weights", ["best", "last"])
     def test_pseudo_va_are_what_m_b_predicts(self, made, weights):
@@ -383,18 +383,16 @@ class TestSeveralExtraSets:
         (part,), extra = parts_of(m_b, product)
         assert part.data is B
         assert extra == []
-        chosen = {
-            s.inputs["labels"].inputs["data"].aside["data"].name: s for s in ancestry([final]) if s.kind == "select"
-        }
+        chosen = {s.inputs["labels"].inputs["data"].data.name: s for s in ancestry([final]) if s.kind == "select"}
         assert set(chosen) == {"B", "D"}
         kept_b = product(chosen["B"]) if pseudo == "subset" else torch.ones(80, dtype=torch.bool)
         assert torch.equal(part.rows, torch.nonzero(kept_b).flatten())
         _, affect = outputs(product(m_b)["best"]["weights"], D, torch.arange(60))
-        pseudo_of = {s.inputs["data"].aside["data"].name: s for s in ancestry([final]) if s.kind == "pseudo_va"}
+        pseudo_of = {s.inputs["data"].data.name: s for s in ancestry([final]) if s.kind == "pseudo_va"}
         assert torch.allclose(product(pseudo_of["D"]), affect, atol=1e-6)
         assert set(pseudo_of) == {"A", "D"}
         adapts = [s for s in ancestry([final]) if s.kind == "adapt"]
-        by_name = {s.inputs["extra"].inputs["data"].aside["data"].name: product(s) for s in adapts}
+        by_name = {s.inputs["extra"].inputs["data"].data.name: product(s) for s in adapts}
         _, extras = parts_of(main_chain(final)[-1], product)
         assert [extras[b].data.name, extras[d].data.name] == ["B", "D"]
         theirs = extras[d].targets
@@ -409,10 +407,10 @@ class TestSeveralExtraSets:
     def test_the_map_of_each_set_is_its_own(self, made):
         final, product = made(THREE, joint__extra="B+D", joint__mapping="global")
         rows = trained_rows()
-        pseudo = {s.inputs["data"].aside["data"].name: s for s in ancestry([final]) if s.kind == "pseudo_va"}
+        pseudo = {s.inputs["data"].data.name: s for s in ancestry([final]) if s.kind == "pseudo_va"}
         va_a = product(pseudo["A"])[rows].double().numpy()
         for stage in (s for s in ancestry([final]) if s.kind == "adapt"):
-            name = stage.inputs["extra"].inputs["data"].aside["data"].name
+            name = stage.inputs["extra"].inputs["data"].data.name
             va = (B.va if name == "B" else product(pseudo["D"])).double().numpy()
             adapted = product(stage)
             moved = ~adapted.selected_N.numpy()
@@ -436,7 +434,7 @@ class TestSeveralExtraSets:
 class TestOtherMethods:
     def test_the_target_alone(self, made):
         final, product = made(joint__method="target")
-        assert {stage.aside["title"] for stage in fits(final)} == {"target"}
+        assert {stage.attached.title for stage in fits(final)} == {"target"}
         trained, extra = parts_of(main_chain(final)[-1], product)
         assert [part.data for part in trained] == [A]
         assert extra == []
@@ -454,7 +452,7 @@ class TestOtherMethods:
 
     def test_the_combination_is_the_union_as_it_came(self, made):
         final, product = made(OWN, joint__method="combine")
-        assert {stage.aside["title"] for stage in fits(final)} == {"combination"}
+        assert {stage.attached.title for stage in fits(final)} == {"combination"}
         trained, extra = parts_of(main_chain(final)[-1], product)
         assert [part.data for part in trained] == [A_VA, B]
         assert extra == []
@@ -470,7 +468,7 @@ class TestFineTuning:
         first = main_chain(final)[0]
         weights = product(first.inputs["before"])
         (part,), _ = parts_of(first, product)
-        experiment = first.aside["experiment"]
+        experiment = first.experiment
         trainer = Trainer(experiment, part.data, trained=[part], start=weights)
         return trainer.model.state_dict(), experiment, part
 
@@ -516,9 +514,9 @@ class TestFineTuning:
 
     def test_without_va_the_term_is_off(self, made):
         final, _ = made(Sets(A, (B,), make_a(seed=4)), joint__finetune="other")
-        assert main_chain(final)[-1].aside["experiment"].objective.weight_va == 0
+        assert main_chain(final)[-1].experiment.objective.weight_va == 0
         final, _ = made(Sets(A, (B,), A_VA), joint__finetune="other")
-        assert main_chain(final)[-1].aside["experiment"].objective.weight_va == 5
+        assert main_chain(final)[-1].experiment.objective.weight_va == 5
 
 
 WITH_VALIDATION = replace(
@@ -557,7 +555,7 @@ def test_validation_and_test_images_of_a_are_never_trained_on(made, target, chan
     assert seen
     # nor do they enter the statistics that B is mapped with: only labelled rows do
     for stage in ancestry([final]):
-        if stage.kind == "labels" and stage.inputs["data"].aside["data"] is target:
+        if stage.kind == "labels" and stage.inputs["data"].data is target:
             assert torch.equal(product(stage).rows, data.rows(TRAIN))
 
 

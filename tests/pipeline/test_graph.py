@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysweep.core.errors import UserError
-from raysweep.core.hashing import stage_key
 from raysweep.data.dataset import TRAIN
 from raysweep.data.splits import subset
-from raysweep.pipeline import KINDS, Known, Sets, build, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
+from raysweep.pipeline import Known, Sets, build, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
 from raysweep.pipeline.run import run_task
-from raysweep.pipeline.stage import Stage, ancestry
+from raysweep.pipeline.stage import Stage, ancestry, stage_key
+from raysweep.pipeline.stage_kinds import STAGE_KINDS, is_stored
 from raysweep.pipeline.stages.fit import chain
 from raysweep.store.store import Store
 from tests.conftest import make_squares
@@ -318,9 +318,9 @@ class TestSharedStages:
         assert len({cell.key for cell in cells}) == 12
         for title, count in (("M_A", 1), ("M_B", 2)):
             ends = {
-                max((s for s in fits(cell) if s.aside["title"].startswith(title)), key=lambda s: s.aside["epoch"]).key
+                max((s for s in fits(cell) if s.attached.title.startswith(title)), key=lambda s: s.attached.epoch).key
                 for cell in cells
-                if any(stage.aside["title"].startswith(title) for stage in fits(cell))
+                if any(stage.attached.title.startswith(title) for stage in fits(cell))
             }
             assert len(ends) == count
         without = [cell for cell in cells if not any(stage.kind == "select" for stage in ancestry([cell]))]
@@ -372,7 +372,7 @@ class TestPlan:
     @given(st.data())
     def test_whatever_is_stored_only_what_is_missing_is_planned(self, data):
         """Some products of a study are there, as after a launch that was cut short or a store that was thinned out."""
-        every = [stage for stage in ancestry(STUDY) if stage.kind in KINDS and KINDS[stage.kind].read]
+        every = [stage for stage in ancestry(STUDY) if is_stored(stage.kind)]
         stored = data.draw(st.sets(st.sampled_from(every), max_size=20))
         cells = data.draw(st.lists(st.sampled_from(STUDY), min_size=1, max_size=4, unique=True))
         keys = {stage.key for stage in stored}
@@ -411,10 +411,10 @@ class TestPlan:
 
     def test_the_curve_of_a_cell_is_its_last_training(self):
         final = build(small_joint(), SETS)
-        assert [stage.aside["epoch"] for stage in main_chain(final)] == [1, 2, 3, 4, 5, 6]
-        assert {stage.aside["title"] for stage in main_chain(final)} == {"joint"}
+        assert [stage.attached.epoch for stage in main_chain(final)] == [1, 2, 3, 4, 5, 6]
+        assert {stage.attached.title for stage in main_chain(final)} == {"joint"}
         tuned = build(small_joint(joint__finetune="target"), Sets(A, (B,), A))
-        assert {stage.aside["title"] for stage in main_chain(tuned)} == {"fine-tuning"}
+        assert {stage.attached.title for stage in main_chain(tuned)} == {"fine-tuning"}
         assert epochs_alone(tuned) == 24
 
     def test_retraining_counts_as_long_as_it_may_take(self, tmp_path):
@@ -428,7 +428,7 @@ class TestPlan:
 
     def test_every_kind_can_be_run(self):
         kinds = {stage.kind for stage in ancestry([build(small_joint(), SETS)])}
-        assert kinds - {"step"} <= set(KINDS)
+        assert kinds <= set(STAGE_KINDS)
         assert {"select", "pseudo_va", "adapt", "targets", "labels", "data", "start", "fit", "evaluate"} <= kinds
 
     def test_a_key_that_the_graph_lacks_says_what_to_do(self, tmp_path):
@@ -479,10 +479,10 @@ def test_cells_built_together_are_those_built_alone():
     for arm, final in zip(arms, together, strict=True):
         alone = build(arm, SETS)
         assert [stage.key for stage in ancestry([final])] == [stage.key for stage in ancestry([alone])]
-        assert [e.aside["epoch"] for e in fits(final)] == [e.aside["epoch"] for e in fits(alone)]
-        assert [e.aside["title"] for e in fits(final)] == [e.aside["title"] for e in fits(alone)]
-        assert final.inputs["model"].aside["experiment"] == alone.inputs["model"].aside["experiment"]
-        select = {s.inputs["model"].aside["experiment"].selection.weights for s in [stage_of(final, "select")]}
+        assert [e.attached.epoch for e in fits(final)] == [e.attached.epoch for e in fits(alone)]
+        assert [e.attached.title for e in fits(final)] == [e.attached.title for e in fits(alone)]
+        assert final.inputs["model"].experiment == alone.inputs["model"].experiment
+        select = {s.inputs["model"].experiment.selection.weights for s in [stage_of(final, "select")]}
         assert select == {arm.selection.weights}
     distinct = {id(stage) for stage in ancestry(together) if stage.kind == "fit"}
     assert len(distinct) < sum(len(fits(final)) for final in together) / 2
@@ -494,7 +494,7 @@ class TestWhatATaskSays:
         final = build(small_joint(), SETS)
         (task,) = plan_tasks([final], Store(tmp_path))
         assert task.makes >= task.keep | {task.key}
-        assert task.makes >= {stage.key for stage in fits(final) if stage.aside["epoch"] == 1}
+        assert task.makes >= {stage.key for stage in fits(final) if stage.attached.epoch == 1}
         assert task.makes >= {stage_of(final, kind).key for kind in ("select", "pseudo_va", "adapt")}
         assert main_chain(final)[1].key not in task.makes
         assert main_chain(final)[3].key in task.makes  # goes on from the cut before B joins

@@ -141,7 +141,7 @@ def test_replicates_train_on_their_own_share(folders, method):
             joint__pseudo_va="none", joint__mapping="none", joint__relabel=False,
         )  # fmt: skip
         stages = ancestry([build(experiment, load_sets(experiment), known)])
-        (b,) = {s.aside["data"].fingerprint for s in stages if s.kind == "data" and s.aside["data"].name == "B"}
+        (b,) = {s.data.fingerprint for s in stages if s.kind == "data" and s.data.name == "B"}
         return b
 
     for known in (Known(), None):

@@ -56,7 +56,7 @@ def test_order_of_precedence():
 
 def trained_by(experiment, sets=SETS):
     """Title of a training to the score that chooses its epoch."""
-    return {s.aside["title"]: s.aside["experiment"].selection.metric for s in fits(build(experiment, sets))}
+    return {s.attached.title: s.experiment.selection.metric for s in fits(build(experiment, sets))}
 
 
 def test_every_training_of_a_method_by_the_same_score():
@@ -77,7 +77,7 @@ def test_m_a_is_the_target_only_arm_whatever_chooses():
     for metric in ("accuracy", "macro_f1", "rmse_valence"):
         joint = small_joint(selection__metric=metric)
         alone = joint.with_changes({"joint.method": "target", "objective.weight_va": 0.0})
-        m_a = {stage.key for stage in fits(build(joint, SETS_VA)) if stage.aside["title"] == "M_A"}
+        m_a = {stage.key for stage in fits(build(joint, SETS_VA)) if stage.attached.title == "M_A"}
         assert m_a == {stage.key for stage in fits(build(alone, SETS_VA))}
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import FaceData
-from raysweep.pipeline import KINDS, Sets
+from raysweep.pipeline import Sets
 from raysweep.pipeline.stage import ancestry
+from raysweep.pipeline.stage_kinds import is_stored
 from raysweep.store.store import Store
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan, plan_cells
@@ -46,7 +47,7 @@ def small_plan(
 def kept(plan: Plan, arm: str | None = None) -> set[str]:
     """Keys of everything that the store may keep of a plan's cells."""
     finals = [plan.finals[cell.key] for cell in plan.cells if arm in (None, cell.arm.name)]
-    return {stage.key for stage in ancestry(finals) if KINDS.get(stage.kind) and KINDS[stage.kind].read}
+    return {stage.key for stage in ancestry(finals) if is_stored(stage.kind)}
 
 
 def compute(store: Store, plan: Plan, leave_out: Sequence[str] = ()) -> set[str]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from raysweep.core.hashing import NUMERICS
 from raysweep.pipeline import Sets, build_validation
 from raysweep.pipeline.stage import Stage, ancestry
+from raysweep.pipeline.stage_kinds import NUMERICS
 from raysweep.store.store import Store
 from raysweep.study.identity import SetIdentity
 from raysweep.study.launch_record import CellEntry, LaunchRecord, record_of

@@ -9,7 +9,7 @@ from raysweep.engine.events import End
 from raysweep.engine.journal_listener import JournalListener
 from raysweep.pipeline import FitEvent, Sets, Task, build, plan_tasks
 from raysweep.pipeline.run import run_task
-from raysweep.pipeline.stage import Stage
+from raysweep.pipeline.stage import Attached, Stage
 from raysweep.study import Axis, Cell, Study
 from raysweep.study.plan import Plan
 from raysweep.tracking.journal import Journal
@@ -146,7 +146,7 @@ class TestByHand:
         chain = [Stage("start", {}, {})]
         for epoch in range(1, 5):
             inputs = {"before": chain[-1]}
-            chain.append(Stage("fit", {"n": epoch}, inputs, {"epoch": epoch, "title": "training"}))
+            chain.append(Stage("fit", {"n": epoch}, inputs, Attached(epoch=epoch, title="training")))
         self.keys = [stage.key for stage in chain]
         final = Stage("evaluate", {}, {"model": chain[-1]})
         self.task = Task(final, frozenset(), (), frozenset(), frozenset({final.key}), frozenset(map(self.key, makes)))

@@ -313,9 +313,9 @@ class TrialDispatcher(Dispatcher):
         """An epoch of a trial whose scores the store has."""
         assert running.final is not None
         model = running.final.inputs["model"]
-        epochs = model.aside["epoch"]
+        epochs = model.attached.epoch
         return FitEvent(
-            "", model.aside["title"], epoch, epochs, metrics, replayed=True, training=model.key, until=epochs
+            "", model.attached.title, epoch, epochs, metrics, replayed=True, training=model.key, until=epochs
         )
 
     def _note_seen(self, running: Running) -> None:

@@ -37,7 +37,7 @@ def run_retrain(stage: Stage, context: Context) -> CellResult:
     mapping stay as they were when the epoch was chosen.
     """
     choice = trainer_after(stage.inputs["model"], context)
-    experiment = _retraining(stage.aside["experiment"], choice)
+    experiment = _retraining(stage.experiment, choice)
     data = context.product(stage.inputs["scored"])
     trained, joined = (
         [context.product(stage.inputs[name]) for name in sorted(stage.inputs) if name.startswith(role)]
@@ -144,7 +144,7 @@ def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor
 
 def _relabels(stage: Stage) -> bool:
     adapted = stage.inputs.get("shown_adapted")
-    return adapted is not None and bool(adapted.aside["joint"].relabel)
+    return adapted is not None and bool(adapted.experiment.joint.relabel)
 
 
 def _notes(stage: Stage, context: Context) -> list[str]:

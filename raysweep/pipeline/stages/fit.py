@@ -21,8 +21,8 @@ from raysweep.config.sections import Selection
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.models.backbones import weights_checksum
 from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
-from raysweep.pipeline.key_fields import key_fields
-from raysweep.pipeline.stage import Known, Stage
+from raysweep.pipeline.stage import Attached, Known, Stage
+from raysweep.pipeline.stage_kinds import key_fields
 from raysweep.training import EpochResult, Trainer, TrainingPart, load_checkpoint, save_checkpoint
 from raysweep.training.selection import check_metric, watched
 
@@ -56,10 +56,10 @@ def fit_chain(
             is asked for what only this experiment says, such as which weights are scored.
     """
     known = known or Known()
-    data, selection = scored.aside["data"], experiment.selection
+    data, selection = scored.data, experiment.selection
     known.once((id(data), selection.model_dump_json()), partial(_check_choice, selection, data))
     step = Stage("step", _step_params(experiment), {"scored": scored})
-    start = start or start_stage(experiment, len(scored.aside["data"].classes))
+    start = start or start_stage(experiment, len(scored.data.classes))
     alone = {"step": step, **{f"trained{i}": stage for i, stage in enumerate(trained)}}
     joined = {**alone, **{f"extra{i}": stage for i, stage in enumerate(extra)}}
     sections = (experiment.train, experiment.scn, experiment.model, *([experiment.joint] if extra else []))
@@ -130,8 +130,7 @@ class _Epochs:
     def after(self, before: Stage, number: int) -> Stage:
         epoch = self.schedule[number - 1]
         inputs = {"before": before, **self.inputs[epoch.joins]}
-        aside = {"title": self.title, "epoch": number, "experiment": self.experiment}
-        return Stage("fit", epoch.params, inputs, aside)
+        return Stage("fit", epoch.params, inputs, Attached(self.experiment, title=self.title, epoch=number))
 
 
 def start_stage(experiment: Experiment, classes: int) -> Stage:
@@ -160,10 +159,10 @@ def chain(stage: Stage) -> list[Stage]:
 def run_fit(stage: Stage, context: Context) -> State:
     """Train from the latest stored epoch to this one. Raises DegenerateLoss, UserError."""
     trainer = _at_latest(stage, context)
-    epochs = {epoch.aside["epoch"]: epoch for epoch in chain(stage)}
+    epochs = {epoch.attached.epoch: epoch for epoch in chain(stage)}
     for number, metrics in enumerate(trainer.history, 1):
         _tell(context, stage, epochs[number], EpochResult(number, metrics), cost(trainer, metrics), replayed=True)
-    last = stage.aside["epoch"]
+    last = stage.attached.epoch
     for result in trainer.epochs(until=last):
         here = epochs[result.epoch]
         if result.epoch < last and here.key in context.keep:
@@ -179,13 +178,17 @@ def trainer_after(stage: Stage, context: Context) -> Trainer:
     return _trainer(stage, context, context.product(stage))
 
 
-def write_state(state: State, folder: Path) -> None:
-    save_checkpoint(state, folder / "state.pt")
+class TrainerState:
+    """A trainer's state after an epoch, as the store keeps it."""
 
+    @staticmethod
+    def write(state: State, folder: Path) -> None:
+        save_checkpoint(state, folder / "state.pt")
 
-def read_state(folder: Path) -> State:
-    state: State = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    return state
+    @staticmethod
+    def read(folder: Path) -> State:
+        state: State = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+        return state
 
 
 def run_start(stage: Stage, context: Context) -> dict[str, torch.Tensor] | None:
@@ -214,23 +217,24 @@ def _at_latest(stage: Stage, context: Context) -> Trainer:
 def _latest_state(stage: Stage, context: Context) -> State | None:
     state = load_checkpoint(context.store.partial_file(stage.key, CHECKPOINT))
     reached = state["epoch"] if state else 0
-    later = [epoch for epoch in chain(stage)[:-1] if epoch.aside["epoch"] > reached]
+    later = [epoch for epoch in chain(stage)[:-1] if epoch.attached.epoch > reached]
     there = context.store.present(epoch.key for epoch in later)
     for epoch in reversed(later):
         if epoch.key not in there:
             continue
         if context.store.get(epoch.key) is not None:
-            return read_state(context.store.folder(epoch.key))
+            return TrainerState.read(context.store.folder(epoch.key))
         context.keep |= {epoch.key}  # a file was altered: it is made again in passing
     return state
 
 
 def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
     parts = _parts(stage, context)
-    experiment: Experiment = stage.aside["experiment"]
     data = context.product(stage.inputs["step"].inputs["scored"])
     start = context.product(chain(stage)[0].inputs["before"]) if state is None else None
-    trainer = Trainer(experiment, data, context.device, trained=parts["trained"], extra=parts["extra"], start=start)
+    trainer = Trainer(
+        stage.experiment, data, context.device, trained=parts["trained"], extra=parts["extra"], start=start
+    )
     if state is not None:
         trainer.load_state_dict(state)
     return trainer
@@ -248,8 +252,8 @@ def _parts(stage: Stage, context: Context) -> dict[str, list[TrainingPart]]:
 def _tell(
     context: Context, stage: Stage, epoch: Stage, result: EpochResult, took: Mapping[str, Any], replayed: bool
 ) -> None:
-    title, last = stage.aside["title"], stage.aside["experiment"].train.epochs
-    piece = {"training": stage.key, "until": stage.aside["epoch"], **took}
+    title, last = stage.attached.title, stage.experiment.train.epochs
+    piece = {"training": stage.key, "until": stage.attached.epoch, **took}
     context.report(FitEvent(epoch.key, title, result.epoch, last, result.metrics, replayed, **piece))
 
 

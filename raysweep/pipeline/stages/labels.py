@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from raysweep.config.experiment import Experiment
-from raysweep.config.sections import Joint
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
@@ -22,8 +21,9 @@ from raysweep.labels.mapping import class_stats, gaussian_stats, map_va, map_va_
 from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
 from raysweep.labels.relabel import class_centroids, relabel_by_centroid
 from raysweep.pipeline.execution import Context
-from raysweep.pipeline.key_fields import HELD_OUT, key_fields
-from raysweep.pipeline.stage import Stage
+from raysweep.pipeline.key_fields import HELD_OUT
+from raysweep.pipeline.stage import Attached, Stage
+from raysweep.pipeline.stage_kinds import key_fields
 from raysweep.training import Given, TrainingPart, build_targets, given_labels
 
 from .fit import trainer_after
@@ -54,7 +54,7 @@ def data_stage(data: FaceData, experiment: Experiment) -> Stage:
     rows = [len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST)]
     read = {"fingerprint": data.fingerprint, "pixels": data.images.shape[-1], "counts": rows}
     params = {**key_fields("data", experiment), **read}
-    return Stage("data", params, aside={"data": data})
+    return Stage("data", params, attached=Attached(data=data))
 
 
 def labels_stage(experiment: Experiment, data: Stage, every_image: bool = False) -> Stage:
@@ -64,17 +64,17 @@ def labels_stage(experiment: Experiment, data: Stage, every_image: bool = False)
     if not held_out:
         fields = {path: value for path, value in fields.items() if path not in HELD_OUT}
     params = {**fields, "held_out": held_out}
-    return Stage("labels", params, {"data": data}, {"experiment": experiment, "knows_va": data.aside["data"].knows_va})
+    return Stage("labels", params, {"data": data}, Attached(experiment, knows_va=data.data.knows_va))
 
 
 def select_stage(model: Stage, labels: Stage) -> Stage:
     """Step 1: the images of an extra set whose given label the model predicts."""
-    return Stage("select", key_fields("select", model.aside["experiment"]), {"model": model, "labels": labels})
+    return Stage("select", key_fields("select", model.experiment), {"model": model, "labels": labels})
 
 
 def pseudo_va_stage(model: Stage, data: Stage) -> Stage:
     """Step 2: a model's valence and arousal for the training images of a data set."""
-    return Stage("pseudo_va", key_fields("pseudo_va", model.aside["experiment"]), {"model": model, "data": data})
+    return Stage("pseudo_va", key_fields("pseudo_va", model.experiment), {"model": model, "data": data})
 
 
 def adapt_stage(
@@ -84,7 +84,7 @@ def adapt_stage(
     inputs = {"target": target, "extra": extra, "subset": chosen}
     inputs |= {"target_va": target_va} if target_va else {}
     inputs |= {"extra_va": extra_va} if extra_va else {}
-    return Stage("adapt", key_fields("adapt", experiment), inputs, {"joint": experiment.joint})
+    return Stage("adapt", key_fields("adapt", experiment), inputs, Attached(experiment))
 
 
 def targets_stage(
@@ -100,35 +100,34 @@ def targets_stage(
 
     `own_va` off: the VA that the data set came with are not used. `weight`: factor of these images in the loss.
     """
-    known = (labels.aside["knows_va"] and own_va) or va is not None
+    known = (labels.attached.knows_va and own_va) or va is not None
     config = experiment.labels
     if not known and experiment.joint.method != "target" and SOFT_LABELS[config.method].needs == "va":
         config = config.model_copy(update={"method": ONE_HOT})  # nothing to fuse with before pseudo VA
     inputs = {"labels": labels}
     for role, stage in (("va", va), ("chosen", chosen), ("adapted", adapted)):
         inputs |= {role: stage} if stage else {}
-    aside = {"labels": config, "objective": experiment.objective, "knows_va": known}
-    params = key_fields("targets", experiment.model_copy(update={"labels": config}))
-    if labels.aside["knows_va"] and not own_va and va is None:
+    experiment = experiment.model_copy(update={"labels": config})
+    params = key_fields("targets", experiment)
+    if labels.attached.knows_va and not own_va and va is None:
         params["own_va"] = False
     if weight != 1:
         params["weight"] = weight
-    return Stage("targets", params, inputs, aside)
+    return Stage("targets", params, inputs, Attached(experiment, knows_va=known))
 
 
 def run_data(stage: Stage, context: Context) -> FaceData:
-    data: FaceData = stage.aside["data"]
-    return data
+    return stage.data
 
 
 def run_labels(stage: Stage, context: Context) -> Given:
-    experiment: Experiment = stage.aside["experiment"]
+    seeds = stage.experiment.seeds
     data = context.product(stage.inputs["data"])
     if stage.params["held_out"]:
-        data = for_protocol(data, experiment.selection, experiment.seeds.split)
+        data = for_protocol(data, stage.experiment.selection, seeds.split)
     else:
         data = all_trained(data)
-    return given_labels(experiment.labels, data, experiment.seeds.noise)
+    return given_labels(stage.experiment.labels, data, seeds.noise)
 
 
 def run_select(stage: Stage, context: Context) -> Tensor:
@@ -162,7 +161,7 @@ def run_pseudo_va(stage: Stage, context: Context) -> Tensor:
 
 def run_adapt(stage: Stage, context: Context) -> AdaptedTargets:
     """Statistics of all of B and all of A, applied to the remainder of B (Algorithms 1 and 2) or to all of it."""
-    joint: Joint = stage.aside["joint"]
+    joint = stage.experiment.joint
     target, extra = (_with_va(stage, role, context) for role in ("target", "extra"))
     selected: Tensor = context.product(stage.inputs["subset"])
     data: FaceData = context.product(stage.inputs["extra"].inputs["data"])
@@ -195,16 +194,21 @@ def run_targets(stage: Stage, context: Context) -> TrainingPart:
         given = replace(given, gaussians=None)  # theirs are of VA by another criterion
     if "chosen" in stage.inputs:
         given = given.only(torch.nonzero(context.product(stage.inputs["chosen"])).flatten())
-    targets = build_targets(stage.aside["labels"], stage.aside["objective"], data.classes, given, data.name)
+    experiment = stage.experiment
+    targets = build_targets(experiment.labels, experiment.objective, data.classes, given, data.name)
     return TrainingPart(data, replace(targets, weights_N=targets.weights_N * stage.params.get("weight", 1.0)))
 
 
-def write_tensor(value: Tensor, folder: Path) -> None:
-    np.save(folder / "value.npy", value.numpy(), allow_pickle=False)
+class TensorFile:
+    """A product that is one tensor."""
 
+    @staticmethod
+    def write(value: Tensor, folder: Path) -> None:
+        np.save(folder / "value.npy", value.numpy(), allow_pickle=False)
 
-def read_tensor(folder: Path) -> Tensor:
-    return torch.from_numpy(np.load(folder / "value.npy", allow_pickle=False))
+    @staticmethod
+    def read(folder: Path) -> Tensor:
+        return torch.from_numpy(np.load(folder / "value.npy", allow_pickle=False))
 
 
 def _with_va(stage: Stage, role: str, context: Context) -> Given:

@@ -14,9 +14,9 @@ from raysweep.data.dataset import VALIDATION
 from raysweep.metrics.compute import confusion, one_class_only
 from raysweep.pipeline.datasets import Sets
 from raysweep.pipeline.execution import Context
-from raysweep.pipeline.key_fields import key_fields
 from raysweep.pipeline.methods import build
-from raysweep.pipeline.stage import Known, Stage
+from raysweep.pipeline.stage import Attached, Known, Stage
+from raysweep.pipeline.stage_kinds import key_fields
 from raysweep.training import weights_hash
 
 from .fit import trainer_after
@@ -36,7 +36,7 @@ def build_validation(experiment: Experiment, sets: Sets, known: Known | None = N
         )
     cell = build(experiment, sets, known)
     inputs = {"model": cell.inputs["model"], "scored": cell.inputs["scored"]}
-    return Stage("validate", key_fields("validate", experiment), inputs, {"experiment": experiment})
+    return Stage("validate", key_fields("validate", experiment), inputs, Attached(experiment))
 
 
 def run_validate(stage: Stage, context: Context) -> CellResult:

@@ -16,8 +16,9 @@ import numpy as np
 from raysweep.config.experiment import flat_words
 from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError, describe
-from raysweep.core.hashing import NUMERICS, canonical_json
+from raysweep.core.hashing import canonical_json
 from raysweep.metrics.registry import METRICS
+from raysweep.pipeline.stage_kinds import NUMERICS
 from raysweep.report.formatting import number
 from raysweep.tracking import schema
 
