@@ -39,11 +39,11 @@ def put(file, how, name, text):
         file.write_text(text)
         return
     lines = file.read_text().splitlines(keepends=True)
-    start = next(i for i, line in enumerate(lines) if re.match(rf"{name}\b.*= ", line))
+    start = next(i for i, line in enumerate(lines) if re.match(rf"(class {name}\(|{name}\b.*= )", line))
     if how == "in":
         start += 1 + next((i for i, line in enumerate(lines[start:]) if line.strip().endswith(("in (", "= {"))), 0)
         start += lines[start].strip().endswith("in (") or lines[start].strip().endswith(" in (")
-        while not re.match(r" +(\"\w+\":|SoftLabel|Metric)", lines[start]):
+        while not re.match(r" +(\"\w+\":|SoftLabel|Metric|StageKind|Method|\w+: )", lines[start]):
             start += 1
     lines.insert(start, text if how == "in" else f"{text}\n\n")
     file.write_text("".join(lines))
@@ -190,3 +190,56 @@ def test_a_figure(applied, tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     files = ("raysweep/report/figures/cell_counts.py", "raysweep/report/figures/catalog.py")
     assert applied(FIGURE, *files) == ["['Complete cells of every arm.']", "['s_counts.pdf', 's_counts.png']"]
+
+
+METHOD = """
+import torch
+from raysweep.config.experiment import Experiment, field_choices, field_paths
+from raysweep.core.errors import UserError
+from raysweep.pipeline import Context, Sets, build, run_cell
+from raysweep.pipeline.stage import ancestry
+from raysweep.store.store import Store
+from raysweep.study.recipe_origins import DDAF, ORIGINS
+from raysweep.training import given_labels
+from tests.conftest import make_squares
+from pathlib import Path
+
+def experiment(method, **changes):
+    return Experiment().with_changes({
+        "model.backbone": "small", "model.weights": None, "train.epochs": 2, "train.batch_size": 16,
+        "selection.protocol": "last", "selection.weights": "last", "train.swa_start": None, "labels.method": "one_hot",
+        "joint.method": method, **{k.replace("__", "."): v for k, v in changes.items()}})
+
+sets, store = Sets(make_squares(60, 20)), Store(Path("store"))
+target = build(experiment("target"), sets)
+cell = build(experiment("small_loss"), sets)
+kinds = {stage.kind: stage for stage in ancestry([cell])}
+print(kinds["small_loss"].inputs["model"].key == target.inputs["model"].key, cell.key != target.key)
+run_cell(experiment("target"), sets, store)
+run_cell(experiment("small_loss"), sets, store)
+kept = Context(store).product(kinds["small_loss"])
+print(int(kept.sum()), len(sets.target.rows(0)), "small_loss" in [store.get(k)["kind"] for k in store.keys()])
+print(build(experiment("small_loss", labels__kept_share=0.5), sets).key != cell.key)
+print("small_loss" in field_choices("joint.method"), "labels.kept_share" in field_paths(),
+      ORIGINS[DDAF]["labels.kept_share"].source)
+try:
+    experiment("small_los")
+except UserError as error:
+    print(error)
+"""
+
+
+def test_a_method_with_a_stage_and_a_field(applied, tmp_path):
+    shutil.copytree(ROOT / "tests", tmp_path / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shared, kept, moved, known, typo = applied(
+        METHOD,
+        "raysweep/pipeline/stages/small_loss.py",
+        "raysweep/pipeline/stage_kinds.py",
+        "raysweep/config/sections.py",
+        "raysweep/pipeline/methods/small_loss.py",
+        "raysweep/config/methods.py",
+    )
+    assert (shared, moved, known) == ("True True", "True", "True True ours")
+    count, images, stored = kept.split()
+    assert (int(count), stored) == (round(0.7 * int(images)), "True")
+    assert "small_loss" in typo

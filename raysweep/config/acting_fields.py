@@ -1,4 +1,4 @@
-"""Which fields of an `Experiment` act, given the others. What cannot matter is set to its default.
+"""Which fields of an `Experiment` act, given the others. A field that cannot matter is set to its default.
 
 alpha = 1 is one-hot, a cap acts under the rule `capped` only, seeds of noise need noise. A field that is not
 named here always acts.
@@ -93,8 +93,8 @@ def _objective(experiment: Experiment) -> Objective:
 
 def _joint(experiment: Experiment) -> Joint:
     joint = experiment.joint
-    if joint.method == "target" and joint.finetune is None:
-        return _at_defaults(joint, type(joint).model_fields)
+    if not joint.kind.on_extra and joint.finetune is None:
+        return _at_defaults(joint, type(joint).model_fields.keys() - {"method"})
     return _at_defaults(joint, ["map_all"] if joint.mapping == "none" else [])
 
 

@@ -1,6 +1,6 @@
-"""How people write which classes to keep, drop and merge: "contempt,disgust", "fear:surprise,joy:happiness", a file.
+"""Parses which classes to keep, drop and merge: "contempt,disgust", "fear:surprise,joy:happiness", a file.
 
-Names are taken as they are written; `raysweep.data.classes` says what they mean in a data set. Canonical text: names or
+Names are kept as written; `raysweep.data.classes` says what they mean in a data set. Canonical text: names or
 pairs joined by commas; for several extra data sets one such text each, joined by +.
 """
 

@@ -17,6 +17,7 @@ from raysweep.core.parsing import join_names
 from raysweep.labels.registry import ONE_HOT
 
 from .sections import (
+    OF_NO_PAPER,
     PER_SET,
     Augment,
     Data,
@@ -70,17 +71,17 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _joint_makes_sense(self) -> Experiment:
         joint, epochs = self.joint, self.train.epochs
-        if joint.method != "target" and not joint.extra:
+        if joint.kind.on_extra and not joint.extra:
             raise ValueError(f"`joint.method={joint.method}` needs `joint.extra`, the name of an extra data set")
         for name in PER_SET:
             values = getattr(joint, name)
-            if isinstance(values, tuple) and joint.method != "target" and len(values) != len(joint.extra):
+            if isinstance(values, tuple) and joint.kind.on_extra and len(values) != len(joint.extra):
                 raise ValueError(
                     f"`joint.{name}` needs one value, or one for each of {len(joint.extra)} extra sets, "
                     f"but got {len(values)}: {join_names(values)}"
                     + (" (what is said of one set is joined by commas)" if name in ("drop", "map") else "")
                 )
-        if joint.method != "target" and joint.extra_sets is not None and joint.extra_sets > len(joint.extra):
+        if joint.kind.on_extra and joint.extra_sets is not None and joint.extra_sets > len(joint.extra):
             raise ValueError(
                 f"`joint.extra_sets={joint.extra_sets}` needs so many extra sets, but "
                 f"joint.extra={join_names(joint.extra)} names {len(joint.extra)}: join more by +, or leave these arms "
@@ -88,7 +89,7 @@ class Experiment(Section):
             )
         if self.selection.protocol == "select_then_retrain" and joint.finetune:
             raise ValueError("`selection.protocol=select_then_retrain` does not go with `joint.finetune`")
-        if joint.method == "dcjt":
+        if joint.kind.adapts:
             if joint.pseudo_va == "none" and joint.extra_part == "all" and (joint.mapping != "none" or joint.relabel):
                 raise ValueError("`joint.mapping` and `joint.relabel` need VA of A, but `joint.pseudo_va` is none")
             if joint.schedule == "joint" and joint.extra_part != "none":
@@ -146,6 +147,19 @@ def field_paths(model: type[Experiment] = Experiment) -> dict[str, str]:
         for field, spec in info.annotation.model_fields.items():
             paths[f"{section}.{field}"] = spec.description or ""
     return paths
+
+
+def fields_of_no_paper(model: type[Experiment] = Experiment) -> dict[str, str]:
+    """Fields that no paper has, by dotted path with the reason for their default: those made with `of_no_paper`."""
+    found = {}
+    for path in field_paths(model):
+        section, name = path.split(".")
+        annotation = model.model_fields[section].annotation
+        assert annotation is not None
+        extra = annotation.model_fields[name].json_schema_extra
+        if isinstance(extra, Mapping) and OF_NO_PAPER in extra:
+            found[path] = str(extra[OF_NO_PAPER])
+    return found
 
 
 def flat_words(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -7,13 +7,14 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from raysweep.core.parsing import split_names
 from raysweep.labels.registry import ONE_HOT, SOFT_LABELS
 from raysweep.metrics.registry import MODEL_SCORES
 
 from .class_changes import class_number, drop_words, each_set, map_words
+from .methods import METHODS, Method
 from .per_set import choices, numbers
 
 NoiseKind = Literal["symmetric", "with_replacement", "confusion"]
@@ -23,10 +24,11 @@ WeightsOf = Literal["best", "swa", "last"]
 if TYPE_CHECKING:
     LabelMethod = str
     ImageScore = str
+    JointMethod = str
 else:  # names of what is registered
     LabelMethod = Literal[tuple(SOFT_LABELS)]
     ImageScore = Literal[MODEL_SCORES]
-JointMethod = Literal["target", "extra", "combine", "dcjt"]
+    JointMethod = Literal[tuple(METHODS)]
 PseudoVA = Literal["none", "own", "all", "subset"]
 ExtraPart = Literal["none", "subset", "all"]
 LeaveOut = Literal["none", "twins", "near_twins", "keep"]
@@ -82,6 +84,17 @@ def epochs_of(value: float, epochs: int) -> float:
     return value * epochs if value < 1 else value
 
 
+OF_NO_PAPER = "of_no_paper"
+
+
+def of_no_paper(why: str) -> dict[str, JsonValue]:
+    """For `Field(json_schema_extra=...)` of a field that no paper has: why its default is what it is.
+
+    Fields of a paper's recipe are in `raysweep.study.recipe_origins` instead; a test demands one or the other.
+    """
+    return {OF_NO_PAPER: why}
+
+
 class Section(BaseModel):
     """A frozen group of fields. Unknown fields are refused."""
 
@@ -111,7 +124,7 @@ class Data(Section):
 
 
 class Labels(Section):
-    """How the expression labels are made: noise first, then mixed labels, then fusion (DDAF 3.1-3.2, 5.1)."""
+    """How expression labels are made: noise first, then mixed labels, then fusion (DDAF 3.1-3.2, 5.1)."""
 
     method: LabelMethod = Field("euclidean", description="where the mixed label comes from")
     alpha: float = Field(0.5, ge=0, le=1, description="Eq. 4: share of the one-hot label; 1 = one-hot")
@@ -186,8 +199,14 @@ class Train(Section):
     decay_every: float = Field(30, gt=0, description="epochs between steps of the learning rate; < 1 = share of epochs")
     decay_factor: float = Field(0.5, gt=0, le=1, description="factor of the learning rate at a step")
     swa_start: float | None = Field(0.75, ge=0, lt=1, description="average weights from this share on; none = no SWA")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of the forward pass")
-    deterministic: bool = Field(False, description="on a GPU: bitwise reproducible, slower (a CPU always is)")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the forward pass", json_schema_extra=of_no_paper("the plain choice")
+    )
+    deterministic: bool = Field(
+        False,
+        description="on a GPU: bitwise reproducible, slower (a CPU always is)",
+        json_schema_extra=of_no_paper("speed; on a CPU it holds anyway"),
+    )
 
     @property
     def decay_epochs(self) -> int:
@@ -227,7 +246,7 @@ class SelfCure(Section):
 
 
 class Joint(Section):
-    """Training on a second data set whose labels follow other habits (DCJT). A is the target, B an extra set."""
+    """Training on a second data set that is labelled by other criteria (DCJT). A is the target, B an extra set."""
 
     method: JointMethod = Field("target", description="train on the target, an extra set, both as they are, or DCJT")
     extra: Names = Field((), description="extra data sets: names or paths, joined by +")
@@ -274,9 +293,14 @@ class Joint(Section):
     )
 
     @property
+    def kind(self) -> Method:
+        """What the method trains on."""
+        return METHODS[self.method]
+
+    @property
     def used_extra(self) -> tuple[str, ...]:
         """The extra sets that are trained on."""
-        return () if self.method == "target" else self.extra[: self.extra_sets]
+        return self.extra[: self.extra_sets] if self.kind.on_extra else ()
 
     def joins(self, epoch: int, epochs: int) -> bool:
         """Whether B takes part in an epoch (1-based) of `epochs`.

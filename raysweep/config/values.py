@@ -61,7 +61,7 @@ def _first(option: str, rest: str, text: str) -> tuple[Word, str, bool]:
 
 
 def read_value(path: str, word: Word) -> Any:
-    """What a typed word means to a field: text to a field of text, also where it looks like a number.
+    """A typed word as the value of a field: text to a field of text, also where it looks like a number.
 
     >>> read_value("data.source", Word("2024")), read_value("train.epochs", Word("5.0")), read_value("labels.alpha", Word(".5"))
     ('2024', 5, 0.5)
@@ -139,7 +139,7 @@ def _quoted_part(text: str) -> str:
 
 
 def _refuse_range(path: str, text: str) -> None:
-    """Where numbers are wanted, LOW:HIGH:STEP is understood well enough to say how to write it."""
+    """Raises UserError for LOW:HIGH:STEP where numbers are expected, with the list to write instead."""
     ends = [parse_value(part) for part in text.split(":")]
     if len(ends) not in (2, 3) or not all(isinstance(end, (int, float)) for end in ends):
         return
@@ -168,7 +168,7 @@ def _types(path: str) -> tuple[Any, ...]:
 
 
 def _is_text(path: str) -> bool:
-    """Whether any text will do, such as a path; a choice among words is none."""
+    """Whether a field takes any text, such as a path; a choice among names does not."""
     return str in _types(path) and path not in _name_lists()
 
 

@@ -75,7 +75,7 @@ class _Tried:
         find_backbone(experiment.model.backbone).check_size(*sets.target.images.shape[2:])
         for data in _scored(experiment, cache):
             held = for_protocol(data, experiment.selection, experiment.seeds.split)
-            if experiment.joint.method == "target":
+            if not experiment.joint.kind.on_extra:
                 prepare_targets(experiment, held)
             else:
                 given_labels(experiment.labels, held, experiment.seeds.noise)

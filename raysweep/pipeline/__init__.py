@@ -5,14 +5,13 @@ from raysweep.artifacts.cell_result import CellResult
 from .datasets import Leak, Sets, draw_sets, remarks
 from .execution import Context, FitEvent
 from .load_datasets import load_sets
-from .methods import METHODS, build
+from .methods import build
 from .run import run_cell, run_validation
 from .stage import Known
 from .stages.validate import build_validation
 from .tasks import Task, Work, done_cells, epochs_alone, main_chain, plan_tasks, plan_work
 
 __all__ = [
-    "METHODS",
     "CellResult",
     "Context",
     "FitEvent",

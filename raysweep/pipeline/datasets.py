@@ -77,13 +77,13 @@ def share_of(experiment: Experiment, data: FaceData, number: int) -> FaceData:
 
 
 def replaces_own_va(experiment: Experiment, sets: Sets) -> bool:
-    """Whether A came with VA that pseudo VA take the place of."""
+    """Whether pseudo VA replace VA that A came with."""
     joint = experiment.joint
-    return joint.method == "dcjt" and joint.pseudo_va in ("all", "subset") and sets.target.knows_va
+    return joint.kind.adapts and joint.pseudo_va in ("all", "subset") and sets.target.knows_va
 
 
 def remarks(experiment: Experiment, sets: Sets) -> tuple[str, ...]:
-    """What a reader must know of how an experiment uses its sets, though nothing is wrong with it."""
+    """What a reader must know about how an experiment uses its data sets; none of it is an error."""
     if not replaces_own_va(experiment, sets):
         return ()
     return (
@@ -97,7 +97,7 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
     _check_apart(experiment, sets)
     _check_leaks(experiment, sets)
     _check_va_only(experiment, sets)
-    if experiment.joint.method == "target":
+    if not experiment.joint.kind.on_extra:
         _check_fusion(experiment, sets)
         return
     for extra in sets.extras:
@@ -106,7 +106,7 @@ def check_sets(experiment: Experiment, sets: Sets) -> None:
                 f"A and B must name the same expressions, but {sets.target.name} has {_listed(sets.target.classes)} "
                 f"and {extra.name} has {_listed(extra.classes)}: {_same_classes(sets.target, extra)}"
             )
-    if experiment.joint.method == "dcjt":
+    if experiment.joint.kind.adapts:
         _check_affect(experiment, sets)
 
 
@@ -114,7 +114,7 @@ def _check_va_only(experiment: Experiment, sets: Sets) -> None:
     """Images with valence and arousal alone are for training on the target: what selects, maps or relabels images, or
     ranks them by what their labels say, needs labels."""
     count = int(sets.target.va_only.sum())
-    joint, scn = experiment.joint.method != "target" or sets.finetune is not None, experiment.model.head == "scn"
+    joint, scn = experiment.joint.kind.on_extra or sets.finetune is not None, experiment.model.head == "scn"
     if not count or not (joint or scn):
         return
     what = "joint training and fine-tuning need" if joint else "model.head=scn needs"
@@ -124,7 +124,7 @@ def _check_va_only(experiment: Experiment, sets: Sets) -> None:
 
 
 def _same_classes(target: FaceData, extra: FaceData) -> str:
-    """How to give B expressions of A's alone."""
+    """Advice: how to give B the expressions of A."""
     more = [name for name in extra.classes if name not in target.classes]
     other = "leave the others out of one of them"
     if more:
@@ -139,7 +139,7 @@ def _same_classes(target: FaceData, extra: FaceData) -> str:
 
 
 def _check_fusion(experiment: Experiment, sets: Sets) -> None:
-    """Labels fused with valence and arousal or votes need a set that has them; joint training makes do without."""
+    """Labels fused with valence and arousal or votes need a set that has them; joint training does not need them."""
     method = experiment.labels.fused_method
     needs = SOFT_LABELS[method].needs
     for data in (sets.target, sets.finetune):
@@ -153,7 +153,7 @@ def _check_fusion(experiment: Experiment, sets: Sets) -> None:
 
 
 def _va_for(data: FaceData) -> str:
-    """What to do about a set without valence and arousal."""
+    """Advice about a data set without valence and arousal."""
     ways = []
     if data.info.get("options", {}).get("va") == "none":
         name = data.info["reader"]

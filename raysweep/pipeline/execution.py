@@ -1,4 +1,4 @@
-"""Running stages: from the store when they are there, else computed and stored."""
+"""Runs stages: reads a product from the store, or computes and stores it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class FitEvent:
     """An epoch of one training. `key` is that epoch's stage; `training` and `until` are the stage and the number
-    of the epoch that this piece of it ends with; `replayed`: computed before, told again; `seconds` of wall time
-    that the epoch took, validation included; `images` it trained on; `device`: its kind, and how many."""
+    of the epoch that this piece of it ends with; `replayed`: computed earlier and reported again; `seconds` of wall
+    time, validation included; `images` trained on; `device`: its kind and the number of devices."""
 
     key: str
     title: str
@@ -37,10 +37,10 @@ class FitEvent:
 
 @dataclass
 class Context:
-    """Where stages run: a store, a device, and who is told of epochs.
+    """Where stages run: a store, a device, and the function that epochs are reported to.
 
-    `keep`: keys of epochs to store in passing, because other work goes on from them; those that turn out to be harmed
-    join them, so that the store is mended.
+    `keep`: keys of epochs to store in passing, because other work continues from them; those found to be damaged are
+    added, so that they are stored again.
     """
 
     store: Store
@@ -50,7 +50,7 @@ class Context:
     memory: dict[str, Any] = field(default_factory=dict)
 
     def product(self, stage: Stage) -> Any:
-        """What the stage gives: remembered, read from the store, or computed (and then stored)."""
+        """The stage's product: from memory, from the store, or computed (and then stored)."""
         if stage.key not in self.memory:
             self.memory[stage.key] = self._find(stage)
         return self.memory[stage.key]
@@ -73,11 +73,11 @@ class Context:
         return files.read(self.store.folder(stage.key))
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives on the first rank of a group: all ranks must find the same in the store."""
+        """The first rank's result of `make`, on all ranks of a group: they must see the same state of the store."""
         return Ranks.current().from_first(make)
 
     def keep_product(self, stage: Stage, product: Any) -> None:
-        """Store a product, when its kind is stored; one rank of a group does."""
+        """Store a product, if its kind is stored. Only the first rank of a group writes."""
         files = STAGE_KINDS[stage.kind].files
         if files is not None and is_first_rank():
             facts = {"kind": stage.kind, "title": stage.attached.title, "code_version": code_version()}

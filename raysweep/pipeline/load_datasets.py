@@ -54,7 +54,7 @@ def load_sets(experiment: Experiment, cache: Path | None = None) -> Sets:
 
 
 def _asked(experiment: Experiment, number: int, source: str) -> Extra:
-    """What an experiment asks of one of its extra sets."""
+    """The options of an experiment for one of its extra sets."""
     joint = experiment.joint
     return Extra(
         Data(source=source, image_size=experiment.data.image_size),
@@ -83,7 +83,7 @@ class Extra:
     shared: tuple[bool, ...] = (True, True)
 
     def changes(self, target: ClassChanges, alone: bool) -> ClassChanges:
-        """What becomes of its classes: as the target's, unless something else is said of it.
+        """Its class changes: those of the target, unless it has its own.
 
         Args:
             alone: whether it is the only extra set, so that every name which is said of all must be a class of it.
@@ -139,7 +139,7 @@ def _load(config: Data, extras: tuple[Extra, ...], finetune: str | None, watched
 
 
 def _check_said_of_all(extras: Sequence[Extra], others: Sequence[_Read]) -> None:
-    """A class that is dropped or mapped in all extra sets must be one of some: a mistyped name would do nothing."""
+    """A class that is dropped or mapped in all extra sets must be one of some: a mistyped name would have no effect."""
     if len(extras) < 2:
         return
     first = extras[0]
@@ -166,12 +166,12 @@ def _read_extra(extra: Extra, cache: Path | None, changes: ClassChanges) -> _Rea
 
 
 def _with_expressions(read: _Read) -> _Read:
-    """Without the images that have valence and arousal alone: joint training has no use for them."""
+    """Without images that have valence and arousal but no expression, which joint training cannot use."""
     return replace(read, data=read.data.without_va_only())
 
 
 def _not_trained(before: FaceData, after: FaceData) -> str:
-    """What of a set's validation and test images stays out of training, with its verb."""
+    """How many validation and test images of a set are not trained on, as words with a verb."""
     out = after.splits != TRAIN
     counts = {name: int((out & (before.splits == split)).sum()) for split, name in _OTHER_PARTS.items()}
     text = " and ".join(plural(count, f"{name} image") for name, count in counts.items() if count)
@@ -190,7 +190,7 @@ def _limited_extra(read: _Read, extra: Extra) -> _Read:
 
 
 class _Apart:
-    """Keeps what is trained on apart from what is scored, as `data.leave_out` says, or finds out that it is not."""
+    """Takes scored images out of what is trained on, as `data.leave_out` says, or records that they are in it."""
 
     def __init__(self, which: LeaveOut, watched: bool) -> None:
         self.which, self.watched = which, watched
@@ -201,7 +201,7 @@ class _Apart:
         return self.which in ("twins", "near_twins")
 
     def from_scored(self, read: _Read, scored: _Read, field: str) -> _Read:
-        """The whole set less the images that `scored` is scored on. A set that is the other one is a leak."""
+        """The whole set less the images that `scored` is scored on. The same set twice is a leak."""
         if same_images(read.data, read.kept, scored.data, scored.kept):
             self.leaks.append(Leak(field, read.data.name, scored.data.name, same=True))
             return read

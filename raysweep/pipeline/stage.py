@@ -1,4 +1,4 @@
-"""`Stage`: one step of a method, known by what it is computed from."""
+"""`Stage`: one step of a method, identified by what it is computed from."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ class Stage:
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """The inputs have their keys already: a chain of a thousand epochs needs no recursion. The text is that of
-        `stage_key`, put together by hand, for a study has a hundred thousand of them."""
+        """Computes the key, equal to `stage_key`, written out for speed: a study has a hundred thousand stages. Inputs
+        have their keys already, so a chain of a thousand epochs needs no recursion."""
         inputs = ",".join([f"{quoted(role)}:{quoted(stage.key)}" for role, stage in sorted(self.inputs.items())])
         known = f'"kind":{quoted(self.kind)},"numerics":{NUMERICS[self.kind]}'
         text = f'{{"inputs":{{{inputs}}},{known},"params":{_JSON.encode(dict(self.params))}}}'
@@ -109,17 +109,17 @@ def ancestry(stages: list[Stage]) -> Iterator[Stage]:
 
 
 class Known:
-    """What many cells share, each thing built once: a thousand trainings get their keys in seconds, not minutes.
+    """Cache of stages that cells share: a thousand trainings get their keys in seconds, not minutes.
 
     Equal tokens must mean equal keys and equal titles. What is attached to a stage is then that of the first cell.
     """
 
     def __init__(self) -> None:
-        self._things: dict[Hashable, Any] = {}
+        self._values: dict[Hashable, Any] = {}
 
     def once(self, token: Hashable, make: Callable[[], T]) -> T:
-        """The thing of this token; made at the first call."""
-        if token not in self._things:
-            self._things[token] = make()
-        thing: T = self._things[token]
-        return thing
+        """The value of a token; made at the first call."""
+        if token not in self._values:
+            self._values[token] = make()
+        value: T = self._values[token]
+        return value

@@ -19,7 +19,7 @@ class Task:
 
     `needs`: keys of tasks that must be done before. `fits`: trainings in it, title to epochs to train.
     `keep`: keys of epochs to store in passing. `cells`: keys of the cells that wait for it. `makes`: keys of
-    what nobody else should compute meanwhile: every stored stage it makes, and of every piece of a training
+    what no other launch should compute meanwhile: every stored stage it makes, and of every piece of a training
     the first epoch that it trains (another launch may want to cut that training elsewhere). `pieces`: of
     every training in it the last stage, and how many epochs lead there from what is stored or made before.
     """
@@ -80,7 +80,7 @@ def plan_work(finals: Mapping[str, Stage], done: Collection[str], store: Store) 
 
     A stage that several tasks wait for is a task of its own; what only one waits for is made by that
     one. Trainings are cut where they part, and where an extra set first joins. Of products other than cells'
-    only names and sizes are looked at: a harmed one is found and made again by the task that reads it.
+    only names and sizes are looked at: a damaged one is found and made again by the task that reads it.
     """
     links = _Links(finals, done, store)
     owner: dict[str, str] = {}
@@ -94,7 +94,7 @@ def plan_work(finals: Mapping[str, Stage], done: Collection[str], store: Store) 
 
 
 class _Links:
-    """Which stages are missing, and who uses whom; epochs of a training between cuts are left out."""
+    """Which stages are missing, and which use which; epochs of a training between cuts are left out."""
 
     def __init__(self, finals: Mapping[str, Stage], done: Collection[str], store: Store) -> None:
         every = list(ancestry(list(finals.values())))

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from raysweep.config.experiment import field_paths
+from raysweep.config.experiment import field_paths, fields_of_no_paper
 from raysweep.config.presets import PRESETS
 
 from .overrides import field_words
@@ -69,7 +69,10 @@ _DCJT_CODE = "DCJT, training script"
 _JITTER = "section 4.2 names colour jitter, flips and affine transformations without sizes"
 _FLIP_ERASE = "flips and erasing alone"
 
+_OF_NO_PAPER = {path: _ours(why) for path, why in fields_of_no_paper().items()}
+
 _ON_DDAF: Mapping[str, FieldOrigin] = {
+    **_OF_NO_PAPER,
     **{path: _QUESTION for path in field_paths() if path.startswith("data.")},
     "data.image_size": _paper("4.2"),
     "labels.method": _paper("Eq. 3", "the paper has Euclidean and Gaussian labels; studies sweep both"),
@@ -113,8 +116,6 @@ _ON_DDAF: Mapping[str, FieldOrigin] = {
                              "rate: 75 % is where SWA's own paper starts, and the step decay goes on",
                              differs="SWA starts at 75 % of the epochs with the step decay going on (the paper "
                                      "names SWA without either)"),
-    "train.precision": _ours("the plain choice"),
-    "train.deterministic": _ours("speed; on a CPU it holds anyway"),
     **{path: _IDLE_DDAF for path in field_paths() if path.startswith("joint.")},
     **{path: _SCN for path in field_paths() if path.startswith("scn.")},
     "selection.protocol": _paper("4.1", "hyperparameters were chosen on a validation part, then the whole training "
@@ -130,6 +131,7 @@ _ON_DDAF: Mapping[str, FieldOrigin] = {
 }  # fmt: skip
 
 _ON_DCJT: Mapping[str, FieldOrigin] = {
+    **_OF_NO_PAPER,
     **{path: _QUESTION for path in field_paths() if path.startswith("data.")},
     "data.image_size": _paper("4.2"),
     **{path: FieldOrigin(STUDY, "", "DDAF's: alpha = 1 and no noise leave it without effect")
@@ -168,8 +170,6 @@ _ON_DCJT: Mapping[str, FieldOrigin] = {
                                           "(not printed)"),
     "train.decay_factor": _authors(_DCJT_CODE, "StepLR(40, 0.5)"),
     "train.swa_start": _paper("4.2", "none is listed"),
-    "train.precision": _ours("the plain choice"),
-    "train.deterministic": _ours("speed; on a CPU it holds anyway"),
     "joint.method": FieldOrigin(STUDY, "", "the arms"),
     **{f"joint.{name}": FieldOrigin(STUDY, "", "the extra sets: what the user has") for name in
        ("extra", "extra_sets", "extra_images", "classes", "drop", "map")},

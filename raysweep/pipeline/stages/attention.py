@@ -1,4 +1,4 @@
-"""What is kept of a cell's attention: the maps, and a few faces small enough to draw them on without the data set."""
+"""Attention maps of a cell, and a few small faces to draw them on without the data set."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from raysweep.pipeline.stage import Stage
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
 
 from .attention import attention_arrays
-from .fit import CHECKPOINT, cost, device_words, trainer_after
+from .fit import CHECKPOINT, cost, device_name, trainer_after
 from .labels import AdaptedTargets
 
 
@@ -106,7 +106,7 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
 
 
 def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
-    """What the method did to labels, for pictures and scores; see `CellResult`."""
+    """Labels that the method changed, for figures and scores; see `CellResult`."""
     shown = {name.removeprefix("shown_"): s for name, s in stage.inputs.items() if name.startswith("shown_")}
     arrays: dict[str, Tensor] = {}
     if "pseudo" in shown:
@@ -167,7 +167,7 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
         "classes": list(data.classes),
         "class_weights": trainer.targets.class_weights_K.tolist(),
         "data_fingerprint": data.fingerprint,
-        "device": device_words(trainer),
+        "device": device_name(trainer),
         "threads": torch.get_num_threads(),
         "code_version": code_version(),
         "torch_version": torch.__version__,

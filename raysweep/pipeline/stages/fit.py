@@ -47,13 +47,13 @@ def fit_chain(
         UserError: no image of `scored` has what the score needs that chooses the epoch.
 
     Args:
-        experiment: what it does; its targets may come from other stages than it says.
+        experiment: its schedule and losses; its targets may come from other stages.
         scored: data set whose validation images are watched.
         trained, extra: targets that every epoch passes over, and that join by the schedule.
         start: stage of kind "start"; default random weights or `model.weights`.
-        title: what people call this training.
-        known: epochs of other trainings, which this one may share. Its last epoch is always its own: that one
-            is asked for what only this experiment says, such as which weights are scored.
+        title: name of this training in displays.
+        known: epochs of other trainings, which this one may share. Its last epoch is always its own: it carries
+            what only this experiment says, such as which weights are scored.
     """
     known = known or Known()
     data, selection = scored.data, experiment.selection
@@ -80,7 +80,7 @@ def _check_choice(selection: Selection, data: FaceData) -> None:
 
 
 class _Epoch(NamedTuple):
-    """What sets one epoch of a training apart from another, as parameters of its stage and as a token."""
+    """What distinguishes one epoch of a training from another, as parameters of its stage and as a token."""
 
     params: dict[str, Any]
     token: tuple[Any, ...]
@@ -106,7 +106,7 @@ def _schedule(experiment: Experiment, extra: bool) -> list[_Epoch]:
 
 
 class _Epochs:
-    """The epochs of one training: `alone` and `joined` are what an epoch reads, without and with the extra sets."""
+    """The epochs of one training. `alone`, `joined`: inputs of an epoch without and with the extra sets."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class _Epochs:
         self.reads = tuple((title, *((role, stage.key) for role, stage in inputs.items())) for inputs in self.inputs)
 
     def all_but_last(self, before: Stage, known: Known) -> Stage:
-        """Every epoch but the last, each taken from what is known where it can be."""
+        """Every epoch but the last, each shared where an equal one is known."""
         for number, epoch in enumerate(self.schedule[:-1], 1):
             token = (before.key, self.reads[epoch.joins], epoch.token)
             before = known.once(token, partial(self.after, before, number))
@@ -161,7 +161,7 @@ def run_fit(stage: Stage, context: Context) -> State:
     trainer = _at_latest(stage, context)
     epochs = {epoch.attached.epoch: epoch for epoch in chain(stage)}
     for number, metrics in enumerate(trainer.history, 1):
-        _tell(context, stage, epochs[number], EpochResult(number, metrics), cost(trainer, metrics), replayed=True)
+        _report(context, stage, epochs[number], EpochResult(number, metrics), cost(trainer, metrics), replayed=True)
     last = stage.attached.epoch
     for result in trainer.epochs(until=last):
         here = epochs[result.epoch]
@@ -169,7 +169,7 @@ def run_fit(stage: Stage, context: Context) -> State:
             context.keep_product(here, trainer.state_dict())
         elif result.epoch < last and is_first_rank():
             context.store.save_partial(stage.key, CHECKPOINT, partial(save_checkpoint, trainer.state_dict()))
-        _tell(context, stage, here, result, cost(trainer, result.metrics), replayed=False)
+        _report(context, stage, here, result, cost(trainer, result.metrics), replayed=False)
     return trainer.state_dict()
 
 
@@ -209,7 +209,7 @@ def _plain_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _at_latest(stage: Stage, context: Context) -> Trainer:
-    """A trainer that stands where the checkpoint or the latest stored epoch left off."""
+    """A trainer in the state of the checkpoint or of the latest stored epoch."""
     _parts(stage, context)  # first: M_A, trained for them, may store epochs of this very chain
     return _trainer(stage, context, context.from_first(lambda: _latest_state(stage, context)))
 
@@ -241,7 +241,7 @@ def _trainer(stage: Stage, context: Context, state: State | None) -> Trainer:
 
 
 def _parts(stage: Stage, context: Context) -> dict[str, list[TrainingPart]]:
-    """What this training passes over, and what joins up to this epoch: "trained" and "extra"."""
+    """The targets of every epoch ("trained"), and those that have joined up to this one ("extra")."""
     inputs = {name: source for epoch in chain(stage) for name, source in epoch.inputs.items()}
     return {
         role: [context.product(inputs[name]) for name in sorted(inputs) if name.startswith(role)]
@@ -249,7 +249,7 @@ def _parts(stage: Stage, context: Context) -> dict[str, list[TrainingPart]]:
     }
 
 
-def _tell(
+def _report(
     context: Context, stage: Stage, epoch: Stage, result: EpochResult, took: Mapping[str, Any], replayed: bool
 ) -> None:
     title, last = stage.attached.title, stage.experiment.train.epochs
@@ -258,11 +258,11 @@ def _tell(
 
 
 def cost(trainer: Trainer, metrics: Mapping[str, float]) -> dict[str, Any]:
-    """What an epoch took, as a `FitEvent` tells it."""
-    return {"seconds": metrics["seconds"], "images": round(metrics["images"]), "device": device_words(trainer)}
+    """What an epoch cost, as fields of `FitEvent`."""
+    return {"seconds": metrics["seconds"], "images": round(metrics["images"]), "device": device_name(trainer)}
 
 
-def device_words(trainer: Trainer) -> str:
+def device_name(trainer: Trainer) -> str:
     """The kind of device, and how many when there are several: a report flags cells of different ones."""
     gpu = trainer.device.type == "cuda"
     kind = torch.cuda.get_device_name(trainer.device) if gpu else platform.machine()

@@ -31,7 +31,7 @@ from .fit import trainer_after
 
 @dataclass(frozen=True)
 class AdaptedTargets:
-    """An extra set after step 3. `labels_N` and `va_N2` as they are trained on; `notes` for a reader."""
+    """An extra set after step 3: `labels_N` and `va_N2` to train on; `notes` for reports."""
 
     labels_N: Tensor
     va_N2: Tensor
@@ -98,11 +98,11 @@ def targets_stage(
 ) -> Stage:
     """What is trained on: labels (all, or those `chosen`) fused with VA (their own, pseudo or adapted).
 
-    `own_va` off: the VA that the data set came with are not used. `weight`: factor of these images in the loss.
+    `own_va` off: the VA of the data set are not used. `weight`: factor of these images in the loss.
     """
     known = (labels.attached.knows_va and own_va) or va is not None
     config = experiment.labels
-    if not known and experiment.joint.method != "target" and SOFT_LABELS[config.method].needs == "va":
+    if not known and experiment.joint.kind.on_extra and SOFT_LABELS[config.method].needs == "va":
         config = config.model_copy(update={"method": ONE_HOT})  # nothing to fuse with before pseudo VA
     inputs = {"labels": labels}
     for role, stage in (("va", va), ("chosen", chosen), ("adapted", adapted)):

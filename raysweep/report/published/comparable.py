@@ -285,7 +285,7 @@ def _acting(experiment: Experiment) -> dict[str, Any]:
     if experiment.data.leave_out in ("twins", "near_twins"):
         left["data.leave_out"] = experiment.data.leave_out
     joint = experiment.joint
-    if joint.method != "dcjt":
+    if not joint.kind.adapts:
         left = {p: v for p, v in left.items() if not p.startswith("joint.") or p.startswith(_WITHOUT_DCJT)}
     elif joint.schedule != "joint" or joint.extra_part == "none":
         left = {path: value for path, value in left.items() if path not in _SCHEDULE}

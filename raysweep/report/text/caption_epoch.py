@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from raysweep.artifacts.study_record import StudyRecord
+from raysweep.config.methods import method_of
 from raysweep.metrics.registry import needing
 from raysweep.report.formatting import listed, title
 
@@ -33,7 +34,7 @@ def _whose_images(chosen: Sequence[Mapping[str, str]], on_test: bool) -> list[st
     images = "test" if on_test else "validation"
     tuned = [config for config in chosen if config.get("joint.finetune", "none") != "none"]
     sentences = []
-    if any(config.get("joint.method") == "extra" for config in chosen):
+    if any(not method_of(config).on_target for config in chosen):
         sentences.append(
             f"Arms trained on extra data alone choose their epoch by the {images} images and labels of the target A."
         )
@@ -55,6 +56,6 @@ def _has_helpers(config: Mapping[str, str]) -> bool:
     """Whether a configuration trains an M_A or an M_B first."""
     adapts = config.get("joint.mapping", "none") != "none" or config.get("joint.relabel") == "true"
     part = config.get("joint.extra_part")
-    return config.get("joint.method") == "dcjt" and (
+    return method_of(config).adapts and (
         config.get("joint.pseudo_va") in ("all", "subset") or part == "subset" or (part == "all" and adapts)
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from raysweep.artifacts.study_record import ExtraRecord
+from raysweep.config.methods import method_of
 from raysweep.report.formatting import listed, one_line, plural
 from raysweep.report.results.aggregate import Summary
 
@@ -43,7 +44,7 @@ def extra_notes(extras: Sequence[ExtraRecord]) -> list[str]:
 
 def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
     """How A and B are trained on jointly: only what all DCJT cells have in common. Empty without such a cell."""
-    dcjt = [config for config in configs if config.get("joint.method") == "dcjt"]
+    dcjt = [config for config in configs if method_of(config).adapts]
     if not dcjt:
         return []
     joint = [c for c in dcjt if c.get("joint.schedule") == "joint" and c.get("joint.extra_part") != "none"]
@@ -57,7 +58,7 @@ def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
 
 def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:
     """What the extra sets' images weigh in the loss, where all cells that train on them agree and it is not 1."""
-    joint = [config for config in configs if config.get("joint.method", "target") != "target"]
+    joint = [config for config in configs if method_of(config).on_extra]
     weights = _shared(joint, "joint.extra_weight") if joint else ""
     if not weights or all(float(word) == 1 for word in weights.split("+")):
         return []
@@ -66,7 +67,7 @@ def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:
 
 def extra_shares(configs: Iterable[Mapping[str, str]]) -> list[str]:
     """Which shares of the extra sets are trained on, and how they were drawn; nothing where all of them is."""
-    joint = [config for config in configs if config.get("joint.method", "target") != "target"]
+    joint = [config for config in configs if method_of(config).on_extra]
     parts = [config for config in joint if any(float(s) < 1 for s in config.get("joint.extra_share", "1").split("+"))]
     shares = [" + ".join(f"{100 * float(s):g} %" for s in config["joint.extra_share"].split("+")) for config in parts]
     draws = {config.get("joint.extra_draw", "once") for config in parts}  # runs of old drew once
