@@ -1,1 +1,1 @@
-"""The words every other package shares. Knows no models, no ray, no mlflow."""
+"""Helpers that every other package uses: errors, text, keys, random numbers. Imports no models, ray or mlflow."""

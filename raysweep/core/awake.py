@@ -1,7 +1,7 @@
-"""Time without that for which this process was stopped: Ctrl-Z, SIGSTOP, a frozen container.
+"""A clock that leaves out the time in which this process was stopped: Ctrl-Z, SIGSTOP, a frozen container.
 
-A suspended machine stops `time.monotonic` by itself; a stopped process learns of it only afterwards, from a thread that
-missed its ticks.
+`time.monotonic` itself stops while the machine is suspended. A stopped process is noticed afterwards: a thread that
+reads the clock every second finds a long gap.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import threading
 from time import monotonic, sleep
 
 TICK = 1.0
-"""Seconds between two looks at the clock."""
+"""Seconds between two readings of the clock."""
 
 MISSED = 10.0
-"""Seconds without a look that mean the process was stopped, rather than busy."""
+"""Seconds: a longer gap between readings means that the process was stopped, not only busy."""
 
 
 class _Ticks:
-    """The looks of one process, from the first time that somebody asks."""
+    """Reads the clock of one process, from the first call of `slept` on."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -28,9 +28,9 @@ class _Ticks:
     def _run(self) -> None:
         while True:
             sleep(TICK)
-            self.look()
+            self.read()
 
-    def look(self) -> float:
+    def read(self) -> float:
         with self.lock:
             now = monotonic()
             if now - self.last > MISSED:
@@ -40,16 +40,16 @@ class _Ticks:
 
 
 _ticks: list[_Ticks] = []
-os.register_at_fork(after_in_child=_ticks.clear)  # the thread stays behind
+os.register_at_fork(after_in_child=_ticks.clear)  # a forked child does not have the thread
 
 
 def slept() -> float:
-    """Seconds for which this process was stopped since somebody asked first."""
+    """Seconds for which this process was stopped since the first call."""
     if not _ticks:
         _ticks.append(_Ticks())
-    return _ticks[0].look()
+    return _ticks[0].read()
 
 
 def awake() -> float:
-    """`time.monotonic`, standing still while this process is stopped."""
+    """`time.monotonic` without the time in which this process was stopped."""
     return monotonic() - slept()

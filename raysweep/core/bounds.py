@@ -1,4 +1,4 @@
-"""Reading what others wrote without letting a small file ask for all memory."""
+"""Readers of untrusted gzip, `.npy` and `.npz` files, with limits on the memory that a small file can ask for."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 
 def unzipped(content: bytes, most: int) -> bytes:
-    """What a gzip file holds.
+    """The decompressed content of a gzip file.
 
     Raises:
-        ValueError: it would be longer than `most` bytes, or is cut off.
-        zlib.error: it is no gzip file.
+        ValueError: longer than `most` bytes, or truncated.
+        zlib.error: not a gzip file.
     """
     stream = zlib.decompressobj(wbits=31)
     found = stream.decompress(content, most)
@@ -34,23 +34,23 @@ def unzipped(content: bytes, most: int) -> bytes:
 
 NO_ARRAY: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError)
 NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenError)
-"""What NumPy's readers raise for bytes that are no `.npy` file; to be caught together."""
+"""All that NumPy's readers raise for bytes that are not an `.npy` file."""
 
 _NO_ARCHIVE: tuple[type[Exception], ...] = (*NO_ARRAY, zipfile.BadZipFile, zlib.error, struct.error)
 _NO_ARCHIVE += (lzma.LZMAError, NotImplementedError, RuntimeError)
 
 MOST_ARRAYS = 2_000_000_000
-"""Bytes of all arrays of one archive, unpacked."""
+"""Largest total size of the arrays of one archive, in bytes, unpacked."""
 
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 def read_npz(source: Path | bytes, most: int = MOST_ARRAYS) -> dict[str, NDArray[np.generic]]:
-    """The arrays of an `.npz`, without pickles, and without more memory than its members really have.
+    """The arrays of an `.npz` by name; never unpickles, and allocates no more than its members really hold.
 
     Raises:
-        ValueError: it is none, is damaged, or would be larger than `most` bytes.
-        FileNotFoundError: there is none.
+        ValueError: not an `.npz`, damaged, or larger than `most` bytes.
+        FileNotFoundError: no such file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(source) if isinstance(source, bytes) else source) as archive:
@@ -61,13 +61,13 @@ def read_npz(source: Path | bytes, most: int = MOST_ARRAYS) -> dict[str, NDArray
     except FileNotFoundError:
         raise
     except _NO_ARCHIVE as error:
-        said = str(error).strip().splitlines()
-        raise ValueError(f"no archive of arrays ({said[0][:200] if said else type(error).__name__})") from None
+        lines = str(error).strip().splitlines()
+        raise ValueError(f"no archive of arrays ({lines[0][:200] if lines else type(error).__name__})") from None
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[np.generic]:
     with archive.open(member) as stream, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about headers of Python 2, which damage can look like
+        warnings.simplefilter("ignore")  # a damaged header can look like one of Python 2
         version = np.lib.format.read_magic(stream)
         if version not in _HEADERS:
             raise ValueError(f"{member.filename}: version {version} of the format")

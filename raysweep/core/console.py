@@ -1,4 +1,4 @@
-"""The terminal, through rich: words of foreign origin are words there, never markup, and steer nothing."""
+"""Output with rich in which text from outside is never taken for markup or control characters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rich.text import Text
 from .printable import printable
 
 
-def plain(words: str) -> Text:
-    """Words for a cell of a table, on one line."""
-    return Text(" ".join(printable(words).split()))
+def plain(text: str) -> Text:
+    """Text of a table's cell, on one line."""
+    return Text(" ".join(printable(text).split()))
 
 
 class PlainConsole(Console):
-    """A console on which text is printed as it is, without markup; tables and bars as ever."""
+    """A console that prints strings literally, without markup; tables and bars as rich does."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        shown = (Text(printable(own)) if isinstance(own, str) else own for own in objects)
+        shown = (Text(printable(value)) if isinstance(value, str) else value for value in objects)
         super().print(*shown, **options)

@@ -1,4 +1,4 @@
-"""Mistakes of a user, and how they are worded: the rule, the value received, the nearest valid name."""
+"""Errors that a user can fix. Messages state the rule, the value received and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from .masking import masked
 
 
 class UserError(ValueError):
-    """Something the user can mend. Command lines print its message, which holds no password, without a traceback and
-    exit with 2."""
+    """An error that the user can fix. Commands print its message, passwords masked, without a traceback and exit with
+    2."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(masked(message))
 
 
 def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> UserError:
-    """The error for a name that does not exist: says the nearest valid ones, or all of them.
+    """The error for a name that does not exist; suggests the nearest valid name, or lists all.
 
     >>> print(unknown_name("study", "ablation_alhpa", ["ablation_alpha", "weighted_l2"]))
     unknown study 'ablation_alhpa': did you mean 'ablation_alpha'?
@@ -33,12 +33,10 @@ def unknown_name(kind: str, name: str, valid: Iterable[str], hint: str = "") -> 
 
 
 def error_of_arms(faults: Mapping[str, str], arms: int) -> UserError:
-    """One error for what is wrong with arms of a study: the first fault, and whose it is.
-
-    A fault that all arms share is named without one.
+    """One error for the faulty arms of a study: the first fault and the arms that have it, unnamed if all have it.
 
     Args:
-        faults: name of an arm to what is wrong with it; at least one.
+        faults: what is wrong, by name of the arm; at least one.
         arms: how many arms the study has.
 
     >>> print(error_of_arms({"method=DCJT": "too few epochs", "method=SCN": "too few epochs"}, arms=7))
@@ -53,6 +51,6 @@ def error_of_arms(faults: Mapping[str, str], arms: int) -> UserError:
 
 
 def describe(error: BaseException) -> str:
-    """One line for an exception: its type and the first line of what it says, without passwords."""
+    """An exception in one line: its type and the first line of its message, passwords masked."""
     text = masked(str(error)).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them."""
+"""Numbers, names and lists as readable text."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 
 
 def arm_name(coordinates: Mapping[str, str]) -> str:
-    """An arm in one line, no two alike: commas within a name are marked.
+    """An arm in one line; commas within a name are escaped, so that different arms have different names.
 
     >>> arm_name({"noise": "0.3", "extra": "a,b.csv"})
     'noise=0.3, extra=a\\\\,b.csv'
     """
-    return ", ".join(f"{_marked(axis)}={_marked(level)}" for axis, level in coordinates.items())
+    return ", ".join(f"{_escaped(axis)}={_escaped(level)}" for axis, level in coordinates.items())
 
 
-def _marked(word: str) -> str:
-    return word.replace("\\", "\\\\").replace(",", "\\,") if "," in word or "\\" in word else word
+def _escaped(name: str) -> str:
+    return name.replace("\\", "\\\\").replace(",", "\\,") if "," in name or "\\" in name else name
 
 
 def plural(count: int, noun: str, many: str | None = None) -> str:
@@ -27,19 +27,19 @@ def plural(count: int, noun: str, many: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else many or noun + 's'}"
 
 
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """Words as a sentence lists them.
+def listed(items: Sequence[str], last: str = "and") -> str:
+    """Items joined as in a sentence.
 
     >>> listed(["a", "b", "c"]), listed(["a", "b"], "or"), listed(["a"]), listed([])
     ('a, b and c', 'a or b', 'a', 'none')
     """
-    if len(words) < 2:
-        return words[0] if words else "none"
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+    if len(items) < 2:
+        return items[0] if items else "none"
+    return f"{', '.join(items[:-1])} {last} {items[-1]}"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them.
+    """A duration given in seconds, as text.
 
     >>> [duration(s) for s in (0.4, 59, 61, 3600, 90000)]
     ['0 s', '59 s', '1 min 01 s', '1 h 00 min', '25 h 00 min']
@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Bytes as people say them.
+    """A size given in bytes, as text.
 
     >>> [size(n) for n in (12, 34_000, 5_600_000, 7.8e9)]
     ['12 B', '34 kB', '5.6 MB', '7.8 GB']

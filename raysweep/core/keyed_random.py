@@ -1,4 +1,4 @@
-"""Random numbers addressed by name and sample, not drawn in turn.
+"""Random numbers keyed by name and sample id, not drawn in sequence.
 
 A draw is a pure function of (key, sample id): resuming, sharing, another batch order or another
 number of workers cannot change it, and CPU and GPU give the same bits. The generator is
@@ -19,7 +19,7 @@ _MIX_2 = 0x94D049BB133111EB - (1 << 64)
 
 
 def derive_key(*parts: int | str) -> int:
-    """A signed 64-bit key from any path of names and numbers, for example (seed, "flip", epoch)."""
+    """A signed 64-bit key from a sequence of names and numbers, for example (seed, "flip", epoch)."""
     text = "\x1f".join(f"{type(part).__name__}:{part}" for part in parts)
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True)

@@ -1,8 +1,8 @@
-"""Passwords, tokens and keys leave the program nowhere: `masked` takes them out of every word, whoever wrote it.
+"""Masks passwords, tokens and keys in all text that the program prints or records.
 
-It knows them by their places: before the @ of a URL, as the value of a field of that name in a query, a connection
-string or a printed dictionary, in an authorization header. What the program was itself given is remembered
-(`remember`), so that a library's error that says a password alone is masked, too.
+They are recognised by position: before the @ of a URL, as the value of a field with a secret's name (in a query, a
+connection string or a printed dictionary), in an authorization header. Secrets that the program itself was given are
+masked everywhere (`remember`): a library's error may quote a password alone.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _SECRET_NAMES = (
     *("password", "passwd", "pwd", "passphrase", "secret", "token", "accesskey", "accesskeyid", "secretkey"),
     *("apikey", "accountkey", "privatekey", "authkey", "sharedkey", "credential", "credentials"),
 )
-"""Ends of names whose values are masked wherever they stand; letters and digits of a name count."""
+"""Endings of field names whose values are always masked; only a name's letters and digits are compared."""
 _QUERY_NAMES = {"key", "sig", "signature", "xamzsignature", "xgoogsignature", "pass", "auth", "sas", "code", "jwt"}
-"""Names that mean a secret in the query of a URL alone."""
+"""Field names that mean a secret only in the query of a URL."""
 _NAMED_BEFORE_AT = ("abfs", "abfss", "wasb", "wasbs")
-"""Schemes whose word before the @ is a container."""
+"""URL schemes in which the part before the @ is a container."""
 _LONGEST_NAME = 20
-"""Of a user whose name is shown; what is longer may be a token."""
+"""User names of this length or longer are masked: they may be tokens."""
 
 _known: list[str] = []
 
 
 def masked(text: str) -> str:
-    """A text without the passwords, tokens and keys in it.
+    """A text with passwords, tokens and keys replaced by `MASK`.
 
     >>> masked("--tracking https://me:secret@host/x --search-storage postgresql+psycopg2://me:p@s/s:1@db/optuna")
     '--tracking https://me:***@host/x --search-storage postgresql+psycopg2://me:***@db/optuna'
@@ -52,8 +52,8 @@ def masked(text: str) -> str:
     >>> masked("host=db password=hidden user=me"), masked("{'secret': 'hidden', 'endpoint': 'x'}")
     ('host=db password=*** user=me', "{'secret': '***', 'endpoint': 'x'}")
     """
-    for word in _known:
-        text = text.replace(word, MASK)
+    for secret in _known:
+        text = text.replace(secret, MASK)
     if "://" in text:
         text = _URL.sub(_masked_url, text)
     if "%" in text:
@@ -64,7 +64,7 @@ def masked(text: str) -> str:
 
 
 def masked_values(value: Any) -> Any:
-    """Plain values with every text in them masked."""
+    """A string, or dicts and lists, with every string in them masked."""
     if isinstance(value, str):
         return masked(value)
     if isinstance(value, dict):
@@ -73,18 +73,18 @@ def masked_values(value: Any) -> Any:
 
 
 def mask_error(error: BaseException) -> None:
-    """Mask what an exception and its causes say, before it goes where others log it."""
-    here: BaseException | None = error
-    while here is not None:
-        here.args = tuple(masked(word) if isinstance(word, str) else word for word in here.args)
-        if isinstance(here, OSError):
+    """Mask the messages of an exception and of its causes, in place."""
+    current: BaseException | None = error
+    while current is not None:
+        current.args = tuple(masked(value) if isinstance(value, str) else value for value in current.args)
+        if isinstance(current, OSError):
             for name in ("filename", "filename2", "strerror"):
-                setattr(here, name, masked_values(getattr(here, name)))
-        here = here.__cause__ or here.__context__
+                setattr(current, name, masked_values(getattr(current, name)))
+        current = current.__cause__ or current.__context__
 
 
 def remember(url: str) -> str:
-    """Mask the secrets of this URL from now on also where they stand alone. Returns the URL as it is."""
+    """From now on mask this URL's secrets also outside of URLs. Returns the URL unchanged."""
     for found in _URL.finditer(url):
         info = _user_info(found)
         name, separator, password = info.partition(":")
@@ -95,14 +95,14 @@ def remember(url: str) -> str:
 
 
 def _learn(secret: str) -> None:
-    """A word that may stand for something else, or is short, is masked in its places only."""
+    """Mask a secret everywhere, unless it is short or may be an ordinary word or number."""
     plain = unquote(secret)
-    parts = re.split(r"[/@:?#]", plain)  # a port that is none is quoted in an error without the rest
-    for word in {secret, plain, quote(plain), quote(plain, safe=""), quote_plus(plain), *parts}:
-        distinct = not (word.isalpha() and len(word) < 12) and not word.isdigit()
-        if len(word) >= 6 and distinct and MASK not in word and word not in _known:
-            _known.append(word)
-    _known.sort(key=len, reverse=True)  # what holds another goes first
+    parts = re.split(r"[/@:?#]", plain)  # an error about an invalid port quotes that part alone
+    for text in {secret, plain, quote(plain), quote(plain, safe=""), quote_plus(plain), *parts}:
+        distinct = not (text.isalpha() and len(text) < 12) and not text.isdigit()
+        if len(text) >= 6 and distinct and MASK not in text and text not in _known:
+            _known.append(text)
+    _known.sort(key=len, reverse=True)  # longer ones first: they may contain shorter ones
 
 
 def _masked_url(found: re.Match[str]) -> str:
@@ -115,7 +115,7 @@ def _masked_url(found: re.Match[str]) -> str:
 
 
 def _user_info(found: re.Match[str]) -> str:
-    """What stands before the host; empty when nothing does. A password may hold @ and / though it should not."""
+    """User and password before the host, or "". A password may contain @ and /, though URLs forbid it."""
     rest = found["rest"]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if ":" in authority and "@" in rest:
@@ -134,7 +134,7 @@ def _is_secret(field: re.Match[str]) -> bool:
 
 
 def _secrets_of_fields(text: str) -> Iterator[re.Match[str]]:
-    """Values of fields; the value of one that is no secret is looked into, too."""
+    """Values of secret fields; the values of other fields are searched for fields, too."""
     at = 0
     while found := _FIELD.search(text, at):
         at = found.end()
@@ -155,21 +155,21 @@ def _masked_fields(text: str) -> str:
 
 
 class MaskedStream:
-    """A text stream that masks what is written to it, and shows control characters; all else is the stream's own.
+    """A text stream that masks secrets and escapes control characters in what is written to it.
 
-    `steers`: control characters go through, since they are rich's.
+    `controls`: control characters are written as they are, since they are rich's.
     """
 
-    def __init__(self, stream: TextIO, steers: bool = False) -> None:
-        self._stream, self._steers = stream, steers
+    def __init__(self, stream: TextIO, controls: bool = False) -> None:
+        self._stream, self._controls = stream, controls
 
     def write(self, text: str) -> int:
         shown = masked(text)
-        self._stream.write(shown if self._steers else printable(shown))
+        self._stream.write(shown if self._controls else printable(shown))
         return len(text)
 
-    def steering(self) -> TextIO:
-        return cast(TextIO, MaskedStream(self._stream, steers=True))
+    def with_controls(self) -> TextIO:
+        return cast(TextIO, MaskedStream(self._stream, controls=True))
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -180,24 +180,23 @@ class MaskedStream:
 
 
 def steered(stream: TextIO) -> TextIO:
-    """A stream for rich's console, which steers the terminal: whoever prints to it shows control characters himself."""
-    return stream.steering() if isinstance(stream, MaskedStream) else stream
+    """The stream for rich's console, whose control characters pass; callers escape those of other text."""
+    return stream.with_controls() if isinstance(stream, MaskedStream) else stream
 
 
 def remember_own() -> None:
     """Mask the secrets of this process' command line and environment."""
-    for word in (*sys.argv[1:], *os.environ.values()):
-        if "://" in word:
-            remember(word)
+    for text in (*sys.argv[1:], *os.environ.values()):
+        if "://" in text:
+            remember(text)
     for name, value in os.environ.items():
-        if not value.startswith("/") and re.sub(r"[^a-z0-9]", "", name.lower()).endswith(
-            _SECRET_NAMES
-        ):  # PWD is a path
+        is_secret = re.sub(r"[^a-z0-9]", "", name.lower()).endswith(_SECRET_NAMES)
+        if is_secret and not value.startswith("/"):  # PWD is a path
             _learn(value)
 
 
 def mask_streams() -> None:
-    """From now on what this process prints is masked, tracebacks and what libraries log to the console, too."""
+    """Mask everything that this process prints from now on, including tracebacks and libraries' logs."""
     remember_own()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -207,7 +206,7 @@ def mask_streams() -> None:
 
 @contextmanager
 def masking() -> Iterator[None]:
-    """The same for a while, and of exceptions that leave: around the body of a command line, or of a trial."""
+    """`mask_streams` within the block, and masked exceptions: for the body of a command or of a trial."""
     before = sys.stdout, sys.stderr
     mask_streams()
     try:

@@ -1,15 +1,15 @@
-"""What was passed over because it is damaged, or not what its place asks for: said once a process, on stderr."""
+"""Warnings about files that are ignored because they are damaged or unexpected: on stderr, each once a process."""
 
 from __future__ import annotations
 
 import sys
 
-_SAID: set[str] = set()
+_PRINTED: set[str] = set()
 
 
 def passed_over(what: str, why: str) -> None:
-    """Say that a file counts as missing, and why."""
+    """Warn that a file is treated as missing, and why."""
     sentence = f"raysweep: passed over {what}: {why}"
-    if sentence not in _SAID:
-        _SAID.add(sentence)
+    if sentence not in _PRINTED:
+        _PRINTED.add(sentence)
         sys.stderr.write(f"{sentence}\n")

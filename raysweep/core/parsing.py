@@ -1,4 +1,4 @@
-"""Values and lists of names as people type them."""
+"""Parsing of values and lists of names that users type."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _ONE_NAME = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([^+"'][^+]*|))\s*(?:\+|$)"
 
 
 def split_names(text: str) -> list[str]:
-    """Names joined by +; one that holds a + stands in quotes.
+    """Split names joined by +; a name that contains a + must be quoted.
 
     >>> split_names("a.csv + b.csv"), split_names("'x+y.csv'+b.csv")
     (['a.csv', 'b.csv'], ['x+y.csv', 'b.csv'])
 
     Raises:
-        ValueError: a quote that is not closed.
+        ValueError: an unclosed quote.
     """
     names, rest = [], text
     while rest.strip():
@@ -29,13 +29,13 @@ def split_names(text: str) -> list[str]:
 
 
 def join_names(names: Iterable[object]) -> str:
-    """Names joined by +, quoted where they hold one: what `split_names` takes apart.
+    """Names joined by +, quoted where they contain one; the inverse of `split_names`.
 
     >>> join_names(["a.csv", "x+y.csv"])
     "a.csv+'x+y.csv'"
     """
     parts = ["none" if name is None else str(name) for name in names]
-    return "+".join((f'"{w}"' if "'" in w else f"'{w}'") if "+" in w or w[:1] in "\"'" else w for w in parts)
+    return "+".join((f'"{p}"' if "'" in p else f"'{p}'") if "+" in p or p[:1] in "\"'" else p for p in parts)
 
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -44,14 +44,14 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 def parse_value(text: str) -> Any:
     """A number, true, false, none, or else the text itself.
 
-    >>> [parse_value(word) for word in ("5", ".5", "1.", "1e-3", "none", "True", "hard", "1_000")]
+    >>> [parse_value(text) for text in ("5", ".5", "1.", "1e-3", "none", "True", "hard", "1_000")]
     [5, 0.5, 1.0, 0.001, None, True, 'hard', '1_000']
     """
-    word = text.strip()
-    if word.lower() in ("none", "null"):
+    text = text.strip()
+    if text.lower() in ("none", "null"):
         return None
-    if word.lower() in ("true", "false"):
-        return word.lower() == "true"
-    if not word.isascii() or not NUMBER.fullmatch(word):
-        return word
-    return float(word) if any(sign in word for sign in ".eE") else int(word)
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if not text.isascii() or not NUMBER.fullmatch(text):
+        return text
+    return float(text) if any(mark in text for mark in ".eE") else int(text)

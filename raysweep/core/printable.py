@@ -1,28 +1,28 @@
-"""Text of foreign origin (names of files, levels, notes, tags), made harmless for terminals and pages."""
+"""Text from outside (file names, levels, notes, tags), made harmless for terminals and pages."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-_ODD = re.compile(
+_UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, ESC among them; line ends and tabs stay
     "\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"  # what turns, hides or breaks text; halves of pairs; invisible tags
+    "\ud800-\udfff\U000e0000-\U000e007f]"  # reverse, hide or break text; lone surrogates; invisible tags
 )
 
 
 def printable(text: str) -> str:
-    r"""The text, with characters that steer a terminal, or turn or hide text, shown as escapes.
+    r"""The text, with characters that control a terminal, or reverse or hide text, shown as escapes.
 
     >>> print(printable("a\x1b[2Jb\u202ec"))
     a\x1b[2Jb\u202ec
     """
-    return _ODD.sub(lambda match: _escape(ord(match[0])), text)
+    return _UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
 
 
 def printable_tree(value: Any) -> Any:
-    """The same for every text in what JSON holds, names of fields too."""
+    """`printable` of every string in a JSON value, names of fields too."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, list):

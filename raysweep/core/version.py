@@ -1,4 +1,4 @@
-"""Which code computed a number."""
+"""The version of the code, recorded with results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def code_version() -> str:
     return f"{raysweep.__version__}+{commit}{dirty}"
 
 
-def _git(root: Path, *words: str) -> str:
+def _git(root: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=10
+        ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=10
     ).stdout.strip()
