@@ -1,4 +1,4 @@
-"""What every function of this package demands of its tensors, said in one place."""
+"""Checks of tensor arguments, shared by the functions of this package."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_same_length(va: Tensor, labels: Tensor) -> None:
 
 
 def check_distributions(name: str, rows: Tensor) -> None:
-    """A (N, K) floating-point tensor; what its rows sum to is the caller's matter."""
+    """A (N, K) floating-point tensor; sums of rows are not checked."""
     if rows.ndim != 2 or not rows.is_floating_point():
         raise ValueError(
             f"{name} must be a floating-point tensor of shape (N, K), but got {rows.dtype} of shape {tuple(rows.shape)}"

@@ -57,7 +57,7 @@ def euclidean_labels(va: Tensor, means: Tensor, squared: bool = True) -> Tensor:
     Args:
         va: (N, 2) float32 or float64. N may be 0.
         means: (K, 2), from `class_means`; a NaN row is an absent class and gets exactly 0.
-        squared: which of the two readings.
+        squared: whether distances are squared.
 
     Returns:
         (N, K) in the dtype of `va`. A row with a NaN in `va` is all NaN; `fuse_labels` then keeps

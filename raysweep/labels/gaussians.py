@@ -16,7 +16,7 @@ from raysweep.labels.moments import class_moments, valence_arousal
 
 VARIANCE_FLOOR = 1e-6
 """Least variance of a class in any direction: a standard deviation of 0.001, finer than anybody
-annotates. Covariances above it are untouched. Smaller would drown in float32 rounding."""
+annotates. Covariances above it are untouched. Smaller ones are lost in float32 rounding."""
 
 
 class ClassGaussians(NamedTuple):
@@ -119,7 +119,7 @@ def gaussian_labels(va: Tensor, gaussians: ClassGaussians) -> Tensor:
 
 
 def _raise_to_floor(covariances_K22: Tensor) -> Tensor:
-    """Add to the diagonal what the smallest eigenvalue lacks to VARIANCE_FLOOR; often nothing."""
+    """Add to the diagonal by how much the smallest eigenvalue is below VARIANCE_FLOOR; usually 0."""
     vv_K, va_K, aa_K = covariances_K22[:, 0, 0], covariances_K22[:, 0, 1], covariances_K22[:, 1, 1]
     smallest_K = (vv_K + aa_K) / 2 - torch.hypot((vv_K - aa_K) / 2, va_K)
     lacking_K = (VARIANCE_FLOOR - smallest_K).clamp_min(0)

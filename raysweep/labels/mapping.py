@@ -26,8 +26,8 @@ RIDGE = 1e-6
 0.001, finer than anybody annotates. Covariances above it are untouched."""
 
 MIN_CLASS_SAMPLES = 10
-"""Fewest annotated points of a class that count as a distribution of their own. A standard deviation
-estimated from 10 points is off by about a quarter (1 / sqrt(2 * 9)), from 3 points by a half."""
+"""Fewest annotated points from which a class gets statistics of its own. A standard deviation estimated
+from 10 points is off by about a quarter (1 / sqrt(2 * 9)), from 3 points by a half."""
 
 
 @dataclass(frozen=True, eq=False)  # == of two tensors has no single truth value
@@ -138,11 +138,11 @@ def map_va(va_N2: Tensor, source_stats: GaussianStats, target_stats: GaussianSta
     """Global continuous label mapping (GCLM): P Q^-1 (t - mu_B) + mu_A, DCJT, Equation 1, Algorithm 1.
 
     P and Q are the lower Cholesky factors of Sigma_A (target) and Sigma_B (source). Applied to the
-    very points that gave `source_stats`, the result has exactly the target's mean and covariance.
-    The map is computed row by row: what else is in the batch changes no bit of a row.
+    points that gave `source_stats`, the result has exactly the target's mean and covariance.
+    The map is computed row by row: a row does not depend on the rest of the batch, to the last bit.
 
     Differs from the paper: when the smallest eigenvalue of a covariance is below RIDGE, RIDGE is added
-    to its diagonal (ask `GaussianStats.is_singular`), so coinciding or collinear points map to finite
+    to its diagonal (see `GaussianStats.is_singular`), so coinciding or collinear points map to finite
     values. A point off that line, which did not give the statistics, can land far outside [-1, 1].
 
     Args:
@@ -186,41 +186,31 @@ def map_va_by_class(
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Emotion dependent continuous label mapping (EDCLM), DCJT, Algorithm 2: `map_va` class by class.
 
-    Differs from the paper: it assumes statistics of every class on both sides. Here a class without
-    is mapped by the global `source` and `target`, and named in `fallback`.
+    Differs from the paper: a class without statistics on either side takes the global map.
 
     Args:
         va_N2: (N, 2) float32 or float64; N may be 0.
-        labels_N: (N,) int64 in [0, K): the classes B itself gives, before any relabelling.
-        source_classes: K entries, `class_stats` of all of B.
-        target_classes: K entries, `class_stats` of A.
-        source: `gaussian_stats` of all of B.
-        target: `gaussian_stats` of A.
+        labels_N: (N,) int64 in [0, K): B's own labels, before any relabelling.
+        source_classes, target_classes: `class_stats` of all of B and of A, K entries each.
+        source, target: `gaussian_stats` of all of B and of A, for the global map.
         clip: as in `map_va`.
 
     Returns:
-        mapped (N, 2) in the dtype of `va_N2`, a row with a NaN all NaN; and fallback, the classes of
-        `labels_N` that took the global map, ascending.
+        VA as from `map_va`, and the classes of `labels_N` that took the global map, ascending.
 
     Raises:
         ValueError: wrong shapes, labels out of range, infinite VA, or two different K.
 
     Example:
-        >>> unit = torch.eye(2, dtype=torch.float64)
         >>> def at(v, a):
-        ...     return GaussianStats(torch.tensor([v, a], dtype=torch.float64), unit, count=100)
+        ...     return GaussianStats(torch.tensor([v, a], dtype=torch.float64), torch.eye(2, dtype=torch.float64), 100)
         >>> va, labels = torch.tensor([[0.5, 0.5], [0.5, 0.5]]), torch.tensor([0, 1])
         >>> map_va_by_class(va, labels, [at(0, 0), at(0, 0)], [at(0.25, 0), None], at(0, 0), at(-0.5, 0))
         (tensor([[0.7500, 0.5000],
                 [0.0000, 0.5000]]), (1,))
     """
-    if len(source_classes) != len(target_classes):
-        raise ValueError(
-            "source_classes and target_classes must have one entry per class each, "
-            f"but got {len(source_classes)} and {len(target_classes)}"
-        )
     check_va(va_N2)
-    check_labels(labels_N, len(source_classes))
+    check_labels(labels_N, _class_count(source_classes, target_classes))
     check_same_length(va_N2, labels_N)
     mapped_N2, fallback = torch.empty_like(va_N2), []
     for k in labels_N.unique().tolist():
@@ -228,13 +218,21 @@ def map_va_by_class(
         if source_k is None or target_k is None:
             source_k, target_k = source, target
             fallback.append(k)
-        rows_N = labels_N == k
-        mapped_N2[rows_N] = map_va(va_N2[rows_N], source_k, target_k, clip)
+        mapped_N2[labels_N == k] = map_va(va_N2[labels_N == k], source_k, target_k, clip)
     return mapped_N2, tuple(fallback)
 
 
+def _class_count(source_classes: Sequence[GaussianStats | None], target_classes: Sequence[GaussianStats | None]) -> int:
+    if len(source_classes) != len(target_classes):
+        raise ValueError(
+            "source_classes and target_classes must have one entry per class each, "
+            f"but got {len(source_classes)} and {len(target_classes)}"
+        )
+    return len(source_classes)
+
+
 def _cholesky(stats: GaussianStats) -> Tensor:
-    """(2, 2), the lower factor, after the ridge if one is needed."""
+    """The lower factor (2, 2), of the covariance with its ridge if it needs one."""
     covariance_22 = stats.covariance_22
     if stats.is_singular:
         covariance_22 = covariance_22 + RIDGE * torch.eye(2, dtype=torch.float64, device=covariance_22.device)

@@ -1,4 +1,4 @@
-"""How the points of each class lie in the valence-arousal plane: counts, means, covariances.
+"""Counts, means and covariances of each class's points in the valence-arousal plane.
 
 Shapes: N samples, M of them annotated, K classes, D numbers a sample.
 """
@@ -17,7 +17,7 @@ _EDGE = 1e-12
 when rounding puts it a few 1e-16 inside; without it two-point classes depend on the last bit."""
 
 _FAR = 1e100
-"""VA is clamped to +-_FAR before anybody squares it, so that no float64 overflows."""
+"""VA is clamped to +-_FAR before it is squared, so that no float64 overflows."""
 
 
 class ClassMoments(NamedTuple):

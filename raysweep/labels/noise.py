@@ -31,8 +31,8 @@ def flip_labels(
         rate: share of labels to flip, in [0, 1]; halves round to even, as Python does.
         num_classes: K >= 2.
         seed: the noise seed.
-        ids: (N,) int64, distinct; what the draws of a sample are keyed by. Default: its row. Pass the
-            rows of the whole data set to have a sample meet the same draws in every subset.
+        ids: (N,) int64, distinct; keys of the samples' draws, by default their rows. Pass the rows of
+            the whole data set to give a sample the same draws in every subset.
 
     Returns:
         noisy (N,) int64 and flipped (N,) bool, which are exactly the rows that changed.
@@ -55,10 +55,10 @@ def flip_labels(
 def flip_labels_with_replacement(labels: Tensor, rate: float, num_classes: int, seed: int) -> tuple[Tensor, Tensor]:
     """The authors' draw: round(rate * N) rows with replacement, each to any of all K classes.
 
-    Rows are drawn twice and labels drawn anew as they were, so nominal 10, 20 and 30 % change only
-    about 8.3, 15.9 and 22.7 % for K = 8: (1 - exp(-rate)) * (K - 1) / K.
+    Some rows are drawn twice and some labels are redrawn unchanged, so nominal 10, 20 and 30 % change
+    only about 8.3, 15.9 and 22.7 % for K = 8: (1 - exp(-rate)) * (K - 1) / K.
 
-    Differs from the authors' code: where a row is drawn twice the first draw stands, not the last.
+    Differs from the authors' code: where a row is drawn twice the first draw counts, not the last.
     The distribution is the same, and noise is nested across rates.
 
     Args:
@@ -87,7 +87,7 @@ def flip_labels_with_replacement(labels: Tensor, rate: float, num_classes: int, 
 def flip_labels_by_confusion(
     labels: Tensor, rate: float, confusion: Tensor, seed: int, ids: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Move exactly round(rate * N) labels as people confuse them.
+    """Move exactly round(rate * N) labels, by the confusion of human raters.
 
     A flipped label of class k becomes j != k with probability confusion[k, j] / sum_{i != k}
     confusion[k, i]; the diagonal is not used. A row without mass off its diagonal is uniform over
@@ -98,8 +98,8 @@ def flip_labels_by_confusion(
         rate: share of labels to flip, in [0, 1].
         confusion: (K, K), finite and >= 0: counts or probabilities, rows are the given class. K >= 2.
         seed: the noise seed.
-        ids: (N,) int64, distinct; what the draws of a sample are keyed by. Default: its row. Pass the
-            rows of the whole data set to have a sample meet the same draws in every subset.
+        ids: (N,) int64, distinct; keys of the samples' draws, by default their rows. Pass the rows of
+            the whole data set to give a sample the same draws in every subset.
 
     Returns:
         noisy (N,) int64 and flipped (N,) bool, which are exactly the rows that changed.
@@ -133,11 +133,11 @@ NOISE_KINDS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 
 
 def human_confusion(votes: Tensor) -> Tensor:
-    """How people err, from their votes: row i is the mean vote distribution of images of top class i.
+    """Confusion of human raters: row i is the mean vote distribution of images whose top class is i.
 
-    An image whose top is shared by m classes counts 1/m in each. Images without votes (all zero or
-    NaN) are left out. A class that is never on top gets a one on its diagonal, which
-    `flip_labels_by_confusion` reads as uniform.
+    An image with m top classes counts 1/m in each. Images without votes (all zero or NaN) are left
+    out. A class that is top of no image gets a one on its diagonal, which `flip_labels_by_confusion`
+    reads as uniform.
 
     Args:
         votes: (N, K) float32 or float64, >= 0: counts or distributions.
@@ -175,15 +175,15 @@ def human_confusion(votes: Tensor) -> Tensor:
 def perturb_va(va: Tensor, std: float, seed: int, ids: Tensor | None = None) -> Tensor:
     """va + std * z, z standard normal, clipped to [-1, 1]; a NaN stays NaN. Not in the papers.
 
-    z depends on (seed, row, axis) only: a larger std moves every value further the same way.
+    z depends on (seed, id, axis) only: a larger std moves every value further in the same direction.
 
     Args:
         va: (N, 2) float32 or float64. Values already outside [-1, 1] are clipped too, so a marker
-            such as -2 must be NaN before.
+            such as -2 must be replaced by NaN first.
         std: standard deviation of the noise in units of VA, >= 0.
         seed: the noise seed.
-        ids: (N,) int64, distinct; what the draws of a sample are keyed by. Default: its row. Pass the
-            rows of the whole data set to have a sample meet the same draws in every subset.
+        ids: (N,) int64, distinct; keys of the samples' draws, by default their rows. Pass the rows of
+            the whole data set to give a sample the same draws in every subset.
 
     Returns:
         (N, 2) in the dtype of `va`.
@@ -223,7 +223,7 @@ def _ids(samples: Tensor, ids: Tensor | None) -> Tensor:
 
 
 def _flipped_rows(ids_N: Tensor, rate: float, seed: int) -> Tensor:
-    """(N,) bool with exactly the asked share set: the head of one fixed order, hence nested."""
+    """(N,) bool with exactly the share `rate` set: the first rows of one fixed order, hence nested."""
     order_N = permutation(derive_key(seed, "flip", "row"), ids_N)
     flipped_N = torch.zeros(len(ids_N), dtype=torch.bool, device=ids_N.device)
     flipped_N[order_N[: _share(rate, len(ids_N))]] = True
@@ -231,7 +231,7 @@ def _flipped_rows(ids_N: Tensor, rate: float, seed: int) -> Tensor:
 
 
 def _integers(key: int, ids: Tensor, bound: int) -> Tensor:
-    """Uniform int64 in [0, bound); the clamp meets a uniform that rounds to 1."""
+    """Uniform int64 in [0, bound); the clamp is for a product that rounds to `bound`."""
     return (uniform(key, ids) * bound).to(torch.int64).clamp_max(bound - 1)
 
 

@@ -43,15 +43,15 @@ def class_centroids(va_N2: Tensor, labels_N: Tensor, num_classes: int) -> Tensor
 def relabel_by_centroid(va_N2: Tensor, centroids_K2: Tensor) -> Tensor:
     """The class with the nearest centre, argmin_i |y_j - CC^i|^2, DCJT, Equation 3.
 
-    The label a point had plays no part. Where centres lie close together the nearest one says little:
-    of points drawn from a class's own Gaussian on RAF-DB, 26 % (fear) to 94 % (neutral) get it back.
+    A point's previous label is ignored. Where centres lie close together the nearest one says little:
+    of points drawn from a class's own Gaussian on RAF-DB, 26 % (fear) to 94 % (neutral) get that class.
 
     Args:
         va_N2: (N, 2) float32 or float64, no NaN. N may be 0.
         centroids_K2: (K, 2), from `class_centroids`; a NaN row is an absent class, never chosen.
 
     Returns:
-        (N,) int64 in [0, K). Of equally near classes the lowest.
+        (N,) int64 in [0, K), the lowest of equally near classes.
 
     Raises:
         ValueError: wrong shapes, VA infinite or NaN, or no finite centroid.

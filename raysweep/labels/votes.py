@@ -1,4 +1,4 @@
-"""Labels that raters gave by vote, as soft labels. Not in the papers.
+"""Rater votes as soft labels. Not in the papers.
 
 Barsoum et al. (2016), "Training deep networks for facial expression recognition with crowd-sourced label
 distribution", train on such distributions. Shapes: N samples, K classes.
@@ -13,9 +13,9 @@ from raysweep.labels.checks import check_distributions, check_labels, check_shap
 
 
 def vote_labels(votes: Tensor, labels: Tensor, noisy: Tensor) -> Tensor:
-    """The votes, wrong where label noise is: an image whose label moved from i to j has the votes of i and j exchanged.
+    """The votes under label noise: where a label moved from i to j, the votes of i and j are exchanged.
 
-    So hard and soft labels are wrong about the same images in the same way, and what is compared is how they say it.
+    So hard and soft labels are wrong about the same images in the same way.
 
     Args:
         votes: (N, K) float32 or float64, rows summing to 1, or NaN where nobody voted.
@@ -23,7 +23,7 @@ def vote_labels(votes: Tensor, labels: Tensor, noisy: Tensor) -> Tensor:
         noisy: (N,) int64 in [0, K), after it.
 
     Returns:
-        (N, K) in the dtype of `votes`; rows without votes stay NaN, which `fuse_labels` reads as "keep the label".
+        (N, K) in the dtype of `votes`; rows without votes stay NaN, for which `fuse_labels` keeps the label.
 
     Raises:
         ValueError: labels out of range, votes that are no distributions, or shapes that do not match.

@@ -1,4 +1,4 @@
-"""Class weights, and the weight a sample takes from them.
+"""Class weights and sample weights.
 
 Dual-domain affect fusion (Neo, Chen and Winkler), section 3.3, Eq. 5-8.
 Shapes: N samples, K classes.
@@ -19,11 +19,10 @@ DEFAULT_CAP = 5.0
 def class_weights(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """W_k = N_max / N_k, Eq. 5; all ones for a balanced set.
 
-    Which labels to pass is a choice of the study: the authors take them from the clean labels, also
-    where training sees noisy ones.
+    Callers choose the labels: the authors use the clean ones, also where training uses noisy ones.
 
     Differs from the paper: a class without samples has weight 0, not infinity. A sample that noise
-    moved into such a class then counts nothing under the rule `hard`.
+    moved into such a class then has weight 0 under the rule `hard`.
 
     Args:
         labels: (N,) int64 in [0, num_classes). N may be 0: all weights are 0.
@@ -55,10 +54,6 @@ def sample_weights(
     `soft`: sum_k W_k y_k over the (fused) label, the other reading of Eq. 6.
     `capped`: as `hard`, but at most `cap`.
     `none`: one.
-
-    Why there is a choice: weights and label noise interact. With W up to 91 and 30 % flips a handful
-    of samples flipped into a rare class outweigh everything: on 6,000 FERPlus faces `hard` collapsed
-    onto one rare class for alpha >= 0.5 (macro-F1 0.002), and still trained at alpha = 0 (0.22).
 
     Args:
         rule: a key of `WEIGHT_RULES`.
@@ -118,4 +113,8 @@ WEIGHT_RULES: dict[str, Callable[[Tensor, Tensor, Tensor, float], Tensor]] = {
     "capped": _capped,
     "none": _none,
 }
-"""Rules of `sample_weights`: (class weights, hard labels, soft labels, cap) -> weights."""
+"""Rules of `sample_weights`: (class weights, hard labels, soft labels, cap) -> weights.
+
+Weights and label noise interact. With W up to 91 and 30 % flips, a few samples flipped into a rare class outweigh
+everything: on 6,000 FERPlus faces `hard` collapsed onto one rare class for alpha >= 0.5 (macro-F1 0.002), but not at
+alpha = 0 (0.22)."""

@@ -12,7 +12,7 @@ from raysweep.core.formatting import plural
 from raysweep.data.dataset import TRAIN, FaceData
 from raysweep.data.image_subset import draw
 from raysweep.data.splits import subset
-from raysweep.labels.registry import SOFT_LABELS, undemanding
+from raysweep.labels.registry import SOFT_LABELS, labels_without_needs
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _check_fusion(experiment: Experiment, sets: Sets) -> None:
     for data in (sets.target, sets.finetune):
         if data is not None and needs == "votes" and not bool(data.votes.isfinite().any()):
             raise UserError(
-                f"`labels.method={method}` needs rater votes, but {data.name} has none: use {undemanding()}"
+                f"`labels.method={method}` needs rater votes, but {data.name} has none: use {labels_without_needs()}"
             )
         if data is not None and needs == "va" and not data.knows_va:
             fault = f"`labels.method={method}` needs valence and arousal"

@@ -22,7 +22,7 @@ from raysweep.labels.noise import (
     human_confusion,
     perturb_va,
 )
-from raysweep.labels.registry import SOFT_LABELS, LabelledImages, undemanding
+from raysweep.labels.registry import SOFT_LABELS, LabelledImages, labels_without_needs
 from raysweep.labels.weights import class_weights, sample_weights
 
 
@@ -207,12 +207,12 @@ def _check_known(config: Labels, given: Given, name: str) -> None:
     if needs == "votes" and not bool(given.votes_NK[given.rows].isfinite().any()):
         raise UserError(
             f"`labels.method={config.method}` needs rater votes, but {name} has none: "
-            f"use --set labels.method={undemanding()}"
+            f"use --set labels.method={labels_without_needs()}"
         )
     if needs == "va" and not given.knows_va:
         raise UserError(
             f"`labels.method={config.method}` needs valence and arousal, but {name} has none: "
-            f"add the columns to a CSV, or use --set labels.method={undemanding()}"
+            f"add the columns to a CSV, or use --set labels.method={labels_without_needs()}"
         )
 
 
