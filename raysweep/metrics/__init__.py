@@ -1,1 +1,1 @@
-"""Scores: how they are computed, and what each is called."""
+"""Scores: their registry, and functions that compute all of a data set's."""

@@ -2,8 +2,8 @@
 
 CCC is computed once over the set, with moments over N. Differs from the paper's code, which averages it over batches.
 
-torchmetrics is imported where it is used (`registry`): it brings torchvision, SciPy's signals and torch's compiler
-along, a third of what a launch imports before it trains.
+torchmetrics is imported inside functions: it imports torchvision, scipy.signal and torch's compiler, a third of what a
+launch imports before it trains.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .registry import METRICS, Needs
 
 def expression_scores(probs_NK: Tensor, labels_N: Tensor) -> dict[str, float]:
     """Every metric that needs an expression. Images with label -1 have none and are left out."""
-    return _computed("expression", *_named(probs_NK, labels_N))
+    return _computed("expression", *_with_expression(probs_NK, labels_N))
 
 
 def affect_scores(predicted_N2: Tensor, va_N2: Tensor) -> dict[str, float]:
@@ -32,9 +32,9 @@ def vote_scores(probs_NK: Tensor, votes_NK: Tensor) -> dict[str, float]:
     return _computed("votes", probs_NK[known], votes_NK[known].double()) if bool(known.any()) else {}
 
 
-def _computed(needs: Needs, ours: Tensor, theirs: Tensor) -> dict[str, float]:
+def _computed(needs: Needs, predicted: Tensor, truth: Tensor) -> dict[str, float]:
     metrics = (metric for metric in METRICS.values() if metric.needs == needs)
-    return {metric.name: metric.compute(ours, theirs) for metric in metrics if metric.compute is not None}
+    return {metric.name: metric.compute(predicted, truth) for metric in metrics if metric.compute is not None}
 
 
 def all_scores(
@@ -49,7 +49,7 @@ def confusion(probs_NK: Tensor, labels_N: Tensor) -> Tensor:
     """Counts (K, K): row = label, column = prediction; images with label -1 are left out."""
     from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-    probs_NK, labels_N = _named(probs_NK, labels_N)
+    probs_NK, labels_N = _with_expression(probs_NK, labels_N)
     counts: Tensor = multiclass_confusion_matrix(probs_NK, labels_N, probs_NK.shape[1])
     return counts
 
@@ -59,18 +59,18 @@ def one_class_only(probs_NK: Tensor) -> bool:
     return len(probs_NK.argmax(1).unique()) == 1
 
 
-def _named(probs_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
+def _with_expression(probs_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor]:
     """The images that have an expression."""
-    named = labels_N >= 0
-    return (probs_NK, labels_N) if bool(named.all()) else (probs_NK[named], labels_N[named])
+    has_one = labels_N >= 0
+    return (probs_NK, labels_N) if bool(has_one.all()) else (probs_NK[has_one], labels_N[has_one])
 
 
 def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict[str, float]:
-    """How good the labels are that a method made, as far as the truth is known; finite values only.
+    """Quality of the labels that a method made, where the truth is known; finite values only.
 
     Args:
         labels: by name, as `raysweep.pipeline.CellResult.labels`: labels (N,) int64, VA (N, 2) float32, (N,) bool.
-        relabelled: whether the method names the remainder anew; without, scores of that are left out.
+        relabelled: whether the method relabels the remainder; if not, scores of that are left out.
 
     Returns:
         kept_share: share of B that M_A agrees with. given_right, kept_right, remainder_right: share of
@@ -110,7 +110,7 @@ def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict
 
 
 def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
-    """Moments of VA that the maps of DCJT work with: of A, of B as given, and of B after mapping (ddof = 1).
+    """Moments of VA that DCJT's maps use: of A, of B as given, and of B after mapping (ddof = 1).
 
     Args:
         labels: as for `label_scores`.
@@ -120,7 +120,7 @@ def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
         std_valence, std_arousal, correlation, the names joined by an underscore.
     """
     moments: dict[str, float] = {}
-    for who, name in (("target", "target_va"), ("extra_given", "extra_va_given"), ("extra_new", "extra_va_new")):
+    for part, name in (("target", "target_va"), ("extra_given", "extra_va_given"), ("extra_new", "extra_va_new")):
         va = labels.get(name, np.empty((0, 2)))
         va = va[np.isfinite(va).all(1)].astype(np.float64)
         if len(va) < 2:
@@ -129,14 +129,14 @@ def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
         covariance = float(np.cov(va, rowvar=False)[0, 1])
         values = [*mean, *std, covariance / max(float(std.prod()), np.finfo(np.float64).tiny)]
         names = ("mean_valence", "mean_arousal", "std_valence", "std_arousal", "correlation")
-        moments |= {f"{who}_{stat}": float(value) for stat, value in zip(names, values, strict=True)}
+        moments |= {f"{part}_{stat}": float(value) for stat, value in zip(names, values, strict=True)}
     return moments
 
 
 def _va_scores(name: str, va: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     scores = affect_scores(torch.from_numpy(va), torch.from_numpy(truth))
     found = {f"{name}_rmse": _rmse(va, truth)}
-    if "ccc_valence" in scores:  # else no image has both
+    if "ccc_valence" in scores:  # else fewer than two images have valence and arousal
         found[f"{name}_ccc"] = (scores["ccc_valence"] + scores["ccc_arousal"]) / 2
     return found
 

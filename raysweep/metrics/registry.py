@@ -1,9 +1,9 @@
-"""Every score: what it is called, which way is better, what it needs, and the function that computes it.
+"""All scores: names, directions, the annotations that they need, and the functions that compute them.
 
-To add one, write its function and its line in `METRICS` (docs/extending.md): the trainer computes it, MLflow has it,
-and it can be a column, a headline, an objective of a search and what chooses the epoch.
+To add one, write its function and its line in `METRICS` (docs/extending.md): the trainer computes it, MLflow records
+it, and it can be a column, the headline score, the objective of a search and the criterion that selects the epoch.
 
-torch and torchmetrics are imported where they are used: names are needed before anything slow is imported.
+Functions import torch and torchmetrics themselves, so that names can be checked before slow imports.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Needs = Literal["expression", "va", "votes", "labels"]
-"""What images must have: an expression; valence and arousal, of two images or more; rater votes. "labels": computed of
+"""What images must have: an expression; valence and arousal, of two images or more; rater votes. "labels": a score of
 the labels that a method makes, not of a model (`compute.label_scores`)."""
 
 
@@ -25,12 +25,12 @@ class Metric:
     """One score.
 
     Args:
-        title: in tables. Rates are fractions of 1, never percent, ours and the papers' alike.
-        higher_is_better: which way is better.
-        needs: whose images it is over.
-        compute: of the images that have what it needs. "expression": probs (N, K), labels (N,) int64; "va": predicted
+        title: in tables. Rates are fractions of 1, never percent, in published numbers too.
+        higher_is_better: its direction.
+        needs: what the images that it is computed over must have.
+        compute: over these images. "expression": probs (N, K), labels (N,) int64; "va": predicted
             (N, 2), truth (N, 2), columns valence and arousal; "votes": probs (N, K), votes (N, K), float64.
-        directed: off, no truth says that more or less of it is better: no arrow, and no arm is better in it.
+        directed: False for a descriptive score: tables have no arrow for it, and no arm is better in it.
     """
 
     name: str
@@ -49,8 +49,8 @@ def accuracy(probs_NK: Tensor, labels_N: Tensor) -> float:
 
 
 def macro_f1(probs_NK: Tensor, labels_N: Tensor) -> float:
-    """Mean F1 over the classes that occur among the labels, whatever is predicted: the same classes for every model
-    that is scored on a set."""
+    """Mean F1 over the classes that occur among the labels, whatever is predicted: the same classes for all models
+    scored on a set."""
     from torchmetrics.functional.classification import multiclass_f1_score
 
     present = labels_N.unique()
@@ -65,8 +65,8 @@ def calibration_error(probs_NK: Tensor, labels_N: Tensor) -> float:
     """Expected calibration error (Naeini et al., 2015): mean distance of accuracy and confidence over 15 bins, weighted
     by their images.
 
-    Bins have equal width and are closed above, (lo, hi], the first below, too, as in the papers' authors' code.
-    torchmetrics 1.9 has a sixteenth bin for confidence 1, which a sure model reaches in float32.
+    Bins have equal width, (lo, hi], the first with 0, as in the code of the papers' authors. torchmetrics 1.9 has a
+    sixteenth bin for confidence 1, which a confident model reaches in float32.
     """
     import torch
 
@@ -105,8 +105,8 @@ def concordance(x_N: Tensor, y_N: Tensor) -> float:
     """Concordance correlation coefficient, 2 s_xy / (s_x^2 + s_y^2 + (mean_x - mean_y)^2), in [-1, 1].
 
     Variances and covariance are means over N, as Lin (1989, "A concordance correlation coefficient to evaluate
-    reproducibility", Biometrics 45) estimates them; torchmetrics takes N - 1, which gives up to N / (N - 1) times as
-    much. 0 where both are constant and equal.
+    reproducibility", Biometrics 45) estimates them; torchmetrics divides by N - 1, which gives up to N / (N - 1) times
+    as much. 0 where both are constant and equal.
 
     Args:
         x_N, y_N: (N,), N > 0. Symmetric in the two.
@@ -144,9 +144,8 @@ METRICS = {
         Metric("rmse_arousal", "RMSE A", False, "va", lambda x, y: rmse(x[:, AROUSAL], y[:, AROUSAL])),
         Metric("ccc_arousal", "CCC A", True, "va", lambda x, y: concordance(x[:, AROUSAL], y[:, AROUSAL])),
         Metric("kl_votes", "KL to votes", False, "votes", divergence_from_votes),
-        # How good the labels are that DCJT makes, whatever is trained on them: MLflow's "labels/<name>". B is the extra
-        # set, A the target; M_A keeps of B what it agrees with, the rest is the remainder. "Right": the label is the
-        # truth by A's criteria.
+        # Quality of the labels that DCJT makes, in MLflow "labels/<name>". B is the extra set, A the target; M_A keeps
+        # the part of B that it agrees with, the rest is the remainder. "Right": equal to the truth by A's criteria.
         Metric("kept_share", "share of B kept", True, "labels", directed=False),
         Metric("given_right", "B right as given", True, "labels"),
         Metric("kept_right", "kept B right", True, "labels"),
@@ -161,10 +160,10 @@ METRICS = {
         Metric("mapped_va_rmse", "RMSE of B's VA, mapped", False, "labels"),
     )
 }
-"""By name. Expressions first, as products hold them."""
+"""By name; scores of expressions first, as in stored products."""
 
 OWN_VA = {"pseudo_rmse": "pseudo_own_rmse", "pseudo_ccc": "pseudo_own_ccc"}
-"""What stands beside a score of A's pseudo VA where A came with VA of its own."""
+"""The score shown beside one of A's pseudo VA where A has annotated VA, too."""
 
 
 def needing(*needs: Needs) -> tuple[str, ...]:
@@ -177,4 +176,4 @@ def needing(*needs: Needs) -> tuple[str, ...]:
 
 
 MODEL_SCORES = needing("expression", "va", "votes")
-"""Of a model on images, not of the labels that a method makes."""
+"""Scores of a model on images; not those of labels that a method makes."""
