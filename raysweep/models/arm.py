@@ -1,4 +1,4 @@
-"""The Amend Representation Module (ARM): what stands in for the global mean at the end of a ResNet-18.
+"""The Amend Representation Module (ARM), which replaces the global mean at the end of a ResNet-18.
 
 J. Shi, S. Zhu, "Learning to amend facial expression representation via de-albino and
 affinity", arXiv:2103.10189. Shapes in names: N images, C channels, H x W positions.
@@ -21,11 +21,11 @@ FEATURES = SIDE**2
 
 
 def check_size(height: int, width: int) -> None:
-    """See that ARM gives its 121 features: 224 pixels.
+    """Check that images have a size for which ARM gives 121 features: 224 pixels.
 
-    The trunk halves five times, rounding up, to m = ceil(pixels / 32). Pixel shuffling makes 16 m of
-    it and the kernel 2 m - 3, which is 11 for m = 7 alone: 193 to 224 pixels. At m = 1 the kernel
-    does not fit at all.
+    The trunk halves the side five times, rounding up, to m = ceil(pixels / 32). Pixel shuffling gives
+    16 m and the kernel 2 m - 3, which is 11 only for m = 7: 193 to 224 pixels. For m = 1 the kernel is
+    too large.
 
     Raises:
         UserError: other sizes.
@@ -56,8 +56,8 @@ class ARM(nn.Module):
     Differs from the authors' code: see `SharingAffinity`.
 
     Args:
-        trainable_alpha: off, alpha stays 1, or what weights that are loaded say (`model.arm_alpha=fixed`). The authors
-            of DCJT left it out of their optimiser, by accident.
+        trainable_alpha: False keeps alpha at 1, or at its value in loaded weights (`model.arm_alpha=fixed`). The
+            authors of DCJT left it out of their optimiser, by accident.
     """
 
     def __init__(self, trainable_alpha: bool = True) -> None:
@@ -106,15 +106,15 @@ class SharingAffinity(nn.Module):
         shared_HW = self.running_mean
         if self.training:
             shared_HW = maps_NCHW.mean((0, 1))
-            self._follow(shared_HW.detach())
+            self._update_running_mean(shared_HW.detach())
         return maps_NCHW.mean(1) + self.alpha * shared_HW
 
     def reset_running_stats(self) -> None:
-        """Forget every batch."""
+        """Reset the running mean."""
         self.running_mean.zero_()
         self.num_batches_tracked.zero_()
 
-    def _follow(self, shared_HW: Tensor) -> None:
+    def _update_running_mean(self, shared_HW: Tensor) -> None:
         self.num_batches_tracked.add_(1)
         count = self.num_batches_tracked  # stays a tensor: reading it would make a GPU wait every step
         share = 1 / count if self.momentum is None else torch.where(count == 1, 1.0, self.momentum)
@@ -124,9 +124,9 @@ class SharingAffinity(nn.Module):
 
 @contextmanager
 def fresh_affinity(model: nn.Module) -> Iterator[None]:
-    """Within, running means of `SharingAffinity` start anew and count all batches alike.
+    """Reset the running means of `SharingAffinity` and, within the block, average over all batches equally.
 
-    What `torch.optim.swa_utils.update_bn` does for batch normalisation, which is the only kind it knows:
+    `torch.optim.swa_utils.update_bn` does so for batch normalisation only:
 
         with fresh_affinity(model):
             update_bn(batches, model)

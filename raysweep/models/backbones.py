@@ -19,20 +19,19 @@ from . import arm
 
 @dataclass(frozen=True)
 class Backbone:
-    """How to build an encoder, and what weights it can start from.
+    """How to build an encoder, and its pretrained weights.
 
     Args:
-        features: length of the vector it gives.
+        features: length of its feature vector.
         build: gives a module from (N, 3, H, W) to (N, features). Takes the `options` by name.
-        maps: name of the part of that module whose output (N, C, h, w) attention is read at: the last that has places,
-            which is pooled or rearranged next, or an earlier one where that is too coarse.
+        maps: name of the submodule whose output (N, C, h, w) attention maps are made of: the last before positions are
+            pooled or rearranged, or an earlier one where that is too coarse.
         imagenet: gives ImageNet weights, downloaded once.
-        imagenet_name: what identifies those weights in a key.
-        trunk: prefix of those of its tensors that weights are usually made for. Weights may name them
-            without the prefix, and may then (or otherwise) lack all tensors outside the trunk. Empty
-            where weights must fill the whole encoder.
-        options: fields of `model` that it is built by.
-        check_size: raises UserError for images (height, width) that it cannot take.
+        imagenet_name: identifies those weights in a key.
+        trunk: prefix of the tensors that published weights cover. Weights may lack the prefix, and all
+            tensors outside of the trunk. Empty where weights must cover the whole encoder.
+        options: fields of `model` that `build` takes.
+        check_size: raises UserError for images (height, width) of an unsuitable size.
     """
 
     features: int
@@ -46,10 +45,10 @@ class Backbone:
 
 
 class SmallEncoder(nn.Sequential):
-    """For faces of 32 to 96 pixels: four strided convolutions, then one that sees the whole face.
+    """For faces of 32 to 96 pixels: four strided convolutions, then one that covers the whole face.
 
     246,160 parameters, 128 features. The last convolution has no padding: at 48 pixels its kernel
-    covers the map exactly, so it knows where on the face a feature is, which a mean would forget
+    covers the map exactly, so it keeps the position of a feature, which a mean would lose
     (FERPlus, 3,000 images, 12 epochs: macro-F1 0.37 against 0.30).
     """
 
@@ -96,7 +95,7 @@ def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
 
 def _resnet(name: str) -> nn.Module:
     """A torchvision ResNet that ends with the mean of its last maps."""
-    from torchvision import models  # takes seconds, as torch's compiler comes along
+    from torchvision import models  # takes seconds, since it imports torch's compiler
 
     network: nn.Module = getattr(models, name)(weights=None)
     network.avgpool = GlobalMean()
@@ -126,7 +125,7 @@ def _resnet50_imagenet() -> dict[str, Tensor]:
 
 
 BACKBONES: dict[str, Backbone] = {
-    "small": Backbone(features=128, build=SmallEncoder, maps="2"),  # 6 x 6 places at 48 pixels, then 3 x 3
+    "small": Backbone(features=128, build=SmallEncoder, maps="2"),  # 6 x 6 positions at 48 pixels, then 3 x 3
     "resnet18": Backbone(
         features=512,
         build=lambda: _resnet("resnet18"),
@@ -169,7 +168,7 @@ def find_backbone(name: str) -> Backbone:
 
 
 def check_weights(backbone: str, weights: str | None) -> None:
-    """Download or read initial weights once and see that they fit, before many cells would each find out.
+    """Load initial weights once and check that they fit, before any cell trains.
 
     Raises:
         UserError: as `load_encoder_weights`.
@@ -181,8 +180,8 @@ def check_weights(backbone: str, weights: str | None) -> None:
 def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> None:
     """Fill an encoder from ImageNet or from a checkpoint file (a state dict, or one under "state_dict").
 
-    Tensors that the encoder lacks (a classifier's, say) are passed over. An encoder with a trunk may
-    be given the trunk alone (see `Backbone`); its other tensors then keep their values.
+    Tensors that the encoder lacks (a classifier's, say) are ignored. Weights may cover only the trunk of
+    an encoder that has one (see `Backbone`); its other tensors then keep their values.
 
     Raises:
         UserError: the download fails, the file cannot be read safely, or its tensors do not fit.
@@ -206,7 +205,7 @@ def load_encoder_weights(encoder: nn.Module, backbone: str, weights: str) -> Non
 
 
 def weights_checksum(backbone: str, weights: str | None) -> str | None:
-    """What identifies initial weights in a key: a file's SHA-256, or the publisher's name for a download.
+    """The identity of initial weights in a key: a file's SHA-256, or the publisher's name of a download.
 
     Raises:
         UserError: an unknown backbone, one without ImageNet weights, or a file that is not there.
@@ -231,7 +230,7 @@ def _imagenet_state(backbone: str) -> dict[str, Tensor]:
         raise _no_imagenet(backbone)
     try:
         return download()
-    except Exception as error:  # OSError, RuntimeError, and what timm's hub client raises of its own
+    except Exception as error:  # OSError, RuntimeError, and errors of timm's hub client
         raise UserError(
             f"ImageNet weights of {backbone} could not be downloaded ({describe(error)}); "
             "use --set model.weights=/path/to/weights.pth, or model.weights=none to start from random weights"
