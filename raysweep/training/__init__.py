@@ -1,4 +1,4 @@
-"""The trainer: pure PyTorch, usable with neither ray nor mlflow installed."""
+"""The trainer: pure PyTorch, usable without ray and mlflow."""
 
 from .checkpoint import load_checkpoint, save_checkpoint, weights_hash
 from .objective import loss_terms

@@ -1,7 +1,7 @@
 """Augmentation of a whole batch at once, on the device the images are on.
 
-Every draw is addressed by (seed, epoch, sample id, operation), so it does not depend on the batch
-an image falls into, on the number of devices, or on what was drawn before.
+Every draw is keyed by (seed, epoch, sample id, operation), so it does not depend on an image's batch,
+on the number of devices, or on earlier draws.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def augment(images_N3HW: Tensor, ids_N: Tensor, seed: int, epoch: int, config: A
     def symmetric(operation: str, reach: float) -> Tensor:
         return (2 * draw(operation) - 1) * reach
 
-    images = images_N3HW.float().div_(255)  # in place where it can be: fresh memory costs more than the arithmetic
+    images = images_N3HW.float().div_(255)  # in place where possible: new memory costs more than the arithmetic
     images = _affine(images, draw, symmetric, config)
     if config.brightness:
         images.mul_((1 + symmetric("brightness", config.brightness)).view(-1, 1, 1, 1)).clamp_(0, 1)
@@ -84,7 +84,7 @@ def _affine(images: Tensor, draw: Draw, symmetric: Callable[[str, float], Tensor
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     shift_x, shift_y = symmetric("shift x", 2 * config.translate), symmetric("shift y", 2 * config.translate)
     theta = torch.stack([cos * mirror, -sin, shift_x, sin * mirror, cos, shift_y], 1).view(-1, 2, 3)
-    with torch.autocast(images.device.type, enabled=False):  # else places would be rounded to 8 bits
+    with torch.autocast(images.device.type, enabled=False):  # else coordinates would be rounded to 8 bits
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 

@@ -1,4 +1,4 @@
-"""Checkpoints that resume bit for bit. Where they lie, and that a crash leaves a whole one, is the store's."""
+"""Checkpoints that resume bit for bit. The store chooses their paths and replaces them atomically."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write tensors and plain values to a file. Through a Python stream: a full disk then keeps its error number."""
+    """Write tensors and plain values to a file, through a Python stream: a full disk then raises OSError with errno."""
     with path.open("wb") as stream:
         torch.save(state, stream)
 
 
 def load_checkpoint(path: Path | None) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, or None when there is nothing readable. Never unpickles code."""
+    """What `save_checkpoint` wrote, or None if it is missing or unreadable. Never unpickles code."""
     if path is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Images and targets where the model is, ready to be indexed by row."""
+"""Images and targets on the model's device, indexed by row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .augmentation import augment, normalise
 from .targets import TrainingPart
 
 RESIDENT_SHARE = 0.4
-"""All images live on the GPU when they take at most this share of its free memory."""
+"""All images are kept on the GPU when they take at most this share of its free memory."""
 
 
 class DeviceImages:
@@ -35,13 +35,13 @@ class DeviceImages:
 
     def gather(self, rows: Tensor) -> Tensor:
         """Pixels (M, 3, H, W) uint8 of the rows, whichever data set they are in."""
-        place = rows.to(self.pixels[0].device)
+        index = rows.to(self.pixels[0].device)
         if len(self.pixels) == 1:
-            return self.pixels[0][place].to(self.device, non_blocking=True)
+            return self.pixels[0][index].to(self.device, non_blocking=True)
         images = self.pixels[0].new_empty((len(rows), *self.pixels[0].shape[1:]))
         for pixels, start, end in zip(self.pixels, self.starts, self.starts[1:], strict=False):
-            here = (place >= start) & (place < end)
-            images[here] = pixels[place[here] - start]
+            mine = (index >= start) & (index < end)
+            images[mine] = pixels[index[mine] - start]
         return images.to(self.device, non_blocking=True)
 
 
@@ -65,6 +65,6 @@ class DeviceFaces(DeviceImages):
         self.weights_N = torch.cat([t.weights_N for t in targets]).to(device)
 
     def augmented(self, rows: Tensor, epoch: int) -> Tensor:
-        """The images as they are drawn for one epoch."""
+        """The images as augmented for one epoch."""
         images = augment(self.gather(rows), rows.to(self.device), self.order_seed, epoch, self.config)
         return images.contiguous(memory_format=torch.channels_last)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process's place among `size` processes."""
+    """This process's rank among `size` processes."""
 
     rank: int
     size: int
@@ -30,16 +30,16 @@ class Ranks:
         return batch[self.rank :: self.size]
 
     def agree(self, scores: dict[str, float]) -> dict[str, float]:
-        """The first rank's scores: ranks normalise different parts of a batch and may differ in the last digits."""
+        """The first rank's scores; other ranks normalise other parts of a batch and may differ in the last digits."""
         return self.from_first(lambda: scores)
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives on the first rank, on every rank: they must go the same way."""
+        """What `make` gives on the first rank, sent to every rank, so that all take the same branch."""
         if self.size == 1:
             return make()
-        box: list[Any] = [make() if self.rank == 0 else None]
-        dist.broadcast_object_list(box, src=0)
-        value: T = box[0]
+        values: list[Any] = [make() if self.rank == 0 else None]
+        dist.broadcast_object_list(values, src=0)
+        value: T = values[0]
         return value
 
     def largest(self, values: Tensor) -> Tensor:
@@ -48,8 +48,8 @@ class Ranks:
             dist.all_reduce(values, dist.ReduceOp.MAX)
         return values
 
-    def level(self, model: nn.Module) -> None:
-        """The first rank's running statistics on every rank; parameters are equal already."""
+    def broadcast_buffers(self, model: nn.Module) -> None:
+        """Copy the first rank's running statistics to every rank; parameters are equal already."""
         if self.size > 1:
             for buffer in model.buffers():
                 dist.broadcast(buffer, src=0)

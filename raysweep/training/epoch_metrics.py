@@ -1,4 +1,4 @@
-"""What an epoch of training looked like: mean losses, and how far flipped labels are memorised."""
+"""Metrics of a training epoch: mean losses, and how far flipped labels are memorised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FitTally:
 
     fit/unflipped: share of untouched labels the model predicts. fit/flipped: share of flipped
     labels it predicts as given, which is memorised noise (Zhang et al., 2017). fit/recovered:
-    share of flipped samples it predicts as they were before. All on augmented training images,
+    share of flipped samples whose original label it predicts. All on augmented training images,
     each just before the step that uses it.
     """
 
@@ -36,8 +36,8 @@ class FitTally:
         self.samples += count
         for name, value in terms.items():
             self.losses[name] = self.losses.get(name, 0) + value.detach().double() * count
-        said = logits_NK.argmax(1)
-        fitted, recovered, kept = said == given_N, said == true_N, ~flipped_N & (given_N >= 0)
+        predicted = logits_NK.argmax(1)
+        fitted, recovered, kept = predicted == given_N, predicted == true_N, ~flipped_N & (given_N >= 0)
         sums = [kept, kept & fitted, flipped_N, flipped_N & fitted, flipped_N & recovered]
         self.counts += torch.stack([mask.sum() for mask in sums]).double()
 

@@ -1,16 +1,16 @@
-"""Where on a face a model looks: Grad-CAM, its derivatives kept place by place.
+"""Attention maps of a model on faces: Grad-CAM, with the derivatives at each position (HiResCAM).
 
 R. R. Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization",
 International Journal of Computer Vision 128(2), 2020 (ICCV 2017), is what DDAF shows in Figure 6. It averages the
-derivatives by a channel over all places. R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful
+derivatives by a channel over all positions. R. L. Draelos, L. Carin, "Use HiResCAM instead of Grad-CAM for faithful
 explanations of convolutional neural networks", arXiv:2011.08891, does not. Where feature maps are averaged next, as in
-the paper's ResNet, all places of a channel have the same derivative and the two are equal. The small encoder and ARM
-go on with weights that know the place; there the average forgets what matters. On twelve models of
-`ablation_noise_rate` (small encoder, demo preset), to grey the quarter of an image that its map marks took 0.54 more
-off its logit than to grey what another image's map marks (with all twelve models); with averaged derivatives 0.02
-(with seven), and 0.07 (with ten) one layer later.
+the paper's ResNet, all positions of a channel have the same derivative and the two are equal. In the small encoder and
+ARM, position-dependent weights follow, and averages lose what they select. On twelve models of `ablation_noise_rate`
+(small encoder, demo preset), greying the quarter of an image that its map marks lowered its logit by 0.54 more than
+greying what another image's map marks (with all twelve models); with averaged derivatives by 0.02 (with seven), and by
+0.07 (with ten) one layer later.
 
-Shapes in names: N images, C channels, h x w places of the feature maps, K expressions.
+Shapes in names: N images, C channels, h x w positions of the feature maps, K expressions.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from raysweep.models import MultiTaskModel
 from raysweep.models.backbones import find_backbone
 
 PER_CLASS = 16
-"""Images of each expression that maps are made of, the first in row order; fewer where there are fewer."""
+"""Images of each expression that get maps, the first in row order; fewer where there are fewer."""
 
 BATCH = 32
-"""Images at a time. What is computed for them is kept for the backward pass, as in training."""
+"""Images at a time; their activations are kept for the backward pass, as in training."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class GradCam:
     maps: Tensor
 
 
-def attend(
+def grad_cam(
     model: nn.Module, backbone: str, rows: Tensor, labels: Tensor, images: Callable[[Tensor], Tensor]
 ) -> GradCam:
     """Maps of the first images of each class among `rows`, each for the logit of the image's own label.
@@ -77,13 +77,13 @@ def first_of_each(rows_M: Tensor, labels_M: Tensor, most: int = PER_CLASS) -> Te
 
 
 def attention_maps(model: nn.Module, layer: nn.Module, images: Tensor, classes_N: Tensor) -> Tensor:
-    """map_n = relu(sum over c of A_nc * (derivative of y_n by A_nc)), at each place.
+    """map_n = relu(sum over c of A_nc * (derivative of y_n by A_nc)), at each position.
 
-    A: what `layer` gives; y_n: logit of image n for the class classes_n. Models are in evaluation mode here (and put
+    A: the output of `layer`; y_n: logit of image n for the class classes_n. Models are in evaluation mode here (and put
     back after), so no image's logits depend on another's feature maps: neither batch normalisation nor ARM's sharing
-    affinity looks at the batch then. One backward pass of the sum of all y_n therefore gives each image's own
-    derivatives. In float32 whatever precision the model was trained in. Where nothing speaks for the class, or no
-    derivative is left, a map is 0 everywhere.
+    affinity uses the batch then. One backward pass of the sum of all y_n therefore gives each image's own
+    derivatives. In float32 whatever precision the model was trained in. Without positive contributions to the class,
+    a map is 0 everywhere.
 
     Args:
         model: gives `Outputs` for (N, 3, H, W).
@@ -97,7 +97,7 @@ def attention_maps(model: nn.Module, layer: nn.Module, images: Tensor, classes_N
     seen: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        seen.append(output.detach().requires_grad_())  # a leaf: the pass back ends here
+        seen.append(output.detach().requires_grad_())  # a leaf: the backward pass ends here
         return seen[-1]
 
     was_training = model.training

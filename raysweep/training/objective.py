@@ -43,8 +43,8 @@ def loss_terms(
     log_probs = F.log_softmax(logits_NK.float(), dim=1)
     terms = {"ce": (weights_N * -(soft_NK * log_probs).sum(1)).sum() / count}
     if config.cosine:
-        apart = 1 - F.cosine_similarity(soft_NK, log_probs.exp(), dim=1)
-        terms["cs"] = (weights_N * torch.where(soft_NK.any(1), apart, 0)).sum() / count
+        distance = 1 - F.cosine_similarity(soft_NK, log_probs.exp(), dim=1)
+        terms["cs"] = (weights_N * torch.where(soft_NK.any(1), distance, 0)).sum() / count
     terms["va"] = _affect_term(affect_N2.float(), va_N2, weights_N, config) / count
     terms["loss"] = config.weight_va * terms["va"] + terms["ce"] + terms.get("cs", torch.zeros_like(terms["ce"]))
     return terms
@@ -52,7 +52,7 @@ def loss_terms(
 
 def _affect_term(affect_N2: Tensor, va_N2: Tensor, weights_N: Tensor, config: Objective) -> Tensor:
     known = va_N2.isfinite().all(1)
-    target = torch.where(known[:, None], va_N2, affect_N2.detach())  # a missing target pulls nowhere
+    target = torch.where(known[:, None], va_N2, affect_N2.detach())  # a missing target has no gradient
     squared = (affect_N2 - target).square()
     distance = squared.sum(1) if config.va_reduction == "sum" else squared.mean(1)
     return (distance * weights_N if config.weighted_va else distance).sum()

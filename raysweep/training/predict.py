@@ -1,4 +1,4 @@
-"""What a model says about a set of images."""
+"""Predictions of a model for a set of images."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Predictions:
 
 @torch.inference_mode()
 def predict(model: nn.Module, rows: Tensor, images: Callable[[Tensor], Tensor]) -> Predictions:
-    """Class probabilities and valence/arousal of `images(rows)`, in evaluation mode; the mode is put back."""
+    """Class probabilities and valence/arousal of `images(rows)`, in evaluation mode; the mode is restored."""
     was_training = model.training
     model.eval()
-    # one tensor for all batches: small ones, kept from each, would stop the memory of the large ones from being reused
+    # one tensor for all batches: small ones kept from each would fragment the memory that large ones could reuse
     probs_NK, affect_N2, done = torch.empty(0), torch.empty(len(rows), 2), 0
     for part in rows.split(EVALUATION_BATCH):
         out: Outputs = model(images(part))

@@ -1,4 +1,4 @@
-"""What a training gives: an epoch at a time, and at its end."""
+"""Results of a training: of each epoch, and at the end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class FinalResult:
-    """Test predictions of each kind of weights ("last", "swa", "best"), the headline kind, and where that one looks."""
+    """Test predictions of each kind of weights ("last", "swa", "best"), and the attention maps of the headline kind."""
 
     headline: str
     predictions: dict[str, Predictions]

@@ -1,4 +1,4 @@
-"""The order of an epoch: which samples go into which batch."""
+"""The batches of an epoch, in their order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def epoch_batches(
     """`rows` in the random order of one epoch, cut into batches.
 
     A last batch of fewer than `at_least` images is left out: batch normalisation cannot use a single one.
-    `stream` names the draws, so that two passes of one epoch are shuffled apart.
+    `stream` names the draws, so that two passes of one epoch are shuffled differently.
 
     Returns:
         Index tensors of `batch_size` rows each, the last possibly shorter.
@@ -31,7 +31,7 @@ def balanced_draw(rows: Tensor, labels: Tensor, seed: int, epoch: int) -> Tensor
     """As many rows as there are, drawn with replacement so that every class present is equally likely.
 
     The DCJT authors draw the extra set like this (inverse class frequency); the paper does not say so.
-    Differs from the authors' code: an image drawn twice in an epoch is augmented alike both times.
+    Differs from the authors' code: an image drawn twice in an epoch has the same augmentation twice.
 
     Args:
         rows: (M,) int64.

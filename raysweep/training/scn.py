@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def rank_loss(importance_N: Tensor, high_share: float = 0.7, margin: float = 0.15) -> Tensor:
-    """max(0, margin - (mean_high - mean_low)): the important samples must lead by a margin.
+    """max(0, margin - (mean_high - mean_low)): important samples must exceed the others by a margin.
 
     mean_high and mean_low are the mean importance of the two groups of `high_importance`. A batch
     that leaves a group empty gives 0, and gradient 0.
@@ -40,7 +40,7 @@ def rank_loss(importance_N: Tensor, high_share: float = 0.7, margin: float = 0.1
 
 
 def high_importance(importance_N: Tensor, high_share: float = 0.7) -> Tensor:
-    """Which samples are in the group of high importance: the first floor(high_share * N), ties in their order.
+    """Which samples are in the group of high importance: the first floor(high_share * N), ties in input order.
 
     Returns:
         (N,) bool.
@@ -48,7 +48,7 @@ def high_importance(importance_N: Tensor, high_share: float = 0.7) -> Tensor:
     >>> high_importance(torch.tensor([0.2, 0.9, 0.4]), high_share=0.7)
     tensor([False,  True,  True])
     """
-    # 0.7 * 90 is 62.999... in binary, and 63 samples are meant
+    # 0.7 * 90 is 62.999... in binary but must give 63
     high = math.floor(high_share * len(importance_N) + 1e-9)
     order_N = importance_N.detach().argsort(descending=True, stable=True)
     high_N = torch.zeros_like(importance_N, dtype=torch.bool)
@@ -59,8 +59,8 @@ def high_importance(importance_N: Tensor, high_share: float = 0.7) -> Tensor:
 def relabelled(probs_NK: Tensor, given_N: Tensor, margin: float = 0.2, among_N: Tensor | None = None) -> Tensor:
     """Labels after relabelling: the most probable class where p_max - p_given > margin, else the given one.
 
-    The paper considers the group of low importance only (`among_N` = ~high_importance(importance), what trains by
-    default); the authors' code considers every sample (`scn.relabel_among=all`).
+    The paper considers the group of low importance only (`among_N` = ~high_importance(importance), the default in
+    training); the authors' code considers every sample (`scn.relabel_among=all`).
 
     Args:
         probs_NK: (N, K) probabilities.

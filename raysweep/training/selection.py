@@ -1,4 +1,4 @@
-"""Which epoch is the best, by `selection.metric`, and whether the images that are watched can say so."""
+"""Selection of the best epoch by `selection.metric`, and a check that its images have what the metric needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from raysweep.metrics.registry import METRICS, needing
 
 
 def better(metric: str, score: float, than: float | None) -> bool:
-    """Whether a score is strictly better than the best before; NaN never is, the first that is a number always.
+    """Whether a score is strictly better than the best so far (None at first); NaN never is.
 
     >>> better("accuracy", 0.9, 0.8), better("rmse_valence", 0.9, 0.8), better("nll", 0.8, 0.8), better("nll", 9, None)
     (True, False, False, True)
@@ -25,9 +25,9 @@ def better(metric: str, score: float, than: float | None) -> bool:
 
 
 def watched(selection: Selection, data: FaceData) -> Tensor:
-    """Images of `data` that every epoch is scored on: (M,) int64, those of the split that the protocol names.
+    """Images of `data` that every epoch is scored on: (M,) int64, of the split that the protocol names.
 
-    None where no image of the split has an expression.
+    Empty where no image of that split has an expression.
     """
     if not selection.scores_epochs:
         return torch.empty(0, dtype=torch.int64)
@@ -36,10 +36,10 @@ def watched(selection: Selection, data: FaceData) -> Tensor:
 
 
 def check_metric(metric: str, data: FaceData, rows: Tensor) -> None:
-    """See that these images have what the score that chooses the epoch is made of.
+    """Check that images have the annotations from which `selection.metric` is computed.
 
     Args:
-        rows: (M,) int64, the images that are watched; none: nothing is to be chosen.
+        rows: (M,) int64, from `watched`; empty where no epoch is to be chosen.
 
     Raises:
         UserError: valence and arousal of fewer than two of them, or votes of none.

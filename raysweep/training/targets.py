@@ -1,4 +1,4 @@
-"""What the trainer is asked to fit: noisy labels, mixed labels, fusion and sample weights."""
+"""Training targets: noisy labels, mixed labels, fusion and sample weights."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from raysweep.labels.weights import class_weights, sample_weights
 
 @dataclass(frozen=True)
 class Given:
-    """What is said about the training images of a data set, before fusion; one row an image of the data set.
+    """Annotations of a data set's training images before fusion; one row an image of the data set.
 
     `labels_N` after noise (or relabelling), -1 outside the training split; `true_N` before noise;
     `flipped_N` where noise changed them; `va_N2` NaN where unknown; `votes_NK` before noise, NaN where nobody voted.
-    `va_only_N`: training images with valence and arousal but no label; there they are, and nothing else is.
-    `gaussians`: another data set's, that classes were taken from; they hold for the VA that the set came with.
+    `va_only_N`: training images with valence and arousal but no label.
+    `gaussians`: class Gaussians of another data set that the classes were derived from, for the set's original VA.
     """
 
     labels_N: Tensor
@@ -54,7 +54,7 @@ class Given:
         return bool(self.va_N2[self.rows].isfinite().any())
 
     def only(self, rows: Tensor) -> Given:
-        """The same with every other image forgotten."""
+        """The same without labels of images other than `rows`."""
         kept = torch.zeros(len(self.labels_N), dtype=torch.bool)
         kept[rows] = True
         return replace(self, labels_N=torch.where(kept, self.labels_N, -1), flipped_N=self.flipped_N & kept,
@@ -65,9 +65,9 @@ class Given:
 class Targets:
     """Training targets, one row an image of the data set; rows that are not trained on hold -1, False or NaN.
 
-    `given_N` labels after noise, `true_N` before, `flipped_N` where they were changed by noise,
-    `soft_NK` fused labels (Eq. 4), `weights_N`, `va_N2`; `noise_hash` names the flips. An image with valence and
-    arousal alone is trained on, too: `given_N` is -1, `soft_NK` a row of zeros, its weight 1, as in the largest class.
+    `given_N` labels after noise, `true_N` before, `flipped_N` where noise changed them, `soft_NK` fused labels (Eq. 4),
+    `weights_N`, `va_N2`; `noise_hash` identifies the flips. An image with valence and arousal alone is trained on, too:
+    `given_N` is -1, `soft_NK` a row of zeros, its weight 1, as in the largest class.
     """
 
     given_N: Tensor
@@ -100,7 +100,7 @@ def prepare_targets(experiment: Experiment, data: FaceData) -> Targets:
     by `labels.statistics`.
 
     Raises:
-        UserError: a training class without a single image, or mixed labels asked of data without VA.
+        UserError: a class without training images, or mixed labels of data without VA.
     """
     check_every_class(data)
     given = given_labels(experiment.labels, data, experiment.seeds.noise)
@@ -111,7 +111,7 @@ def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
     """Labels and affect of the training split, after label noise and VA noise.
 
     Raises:
-        UserError: noise in the manner of human confusion, asked of data without votes.
+        UserError: noise by human confusion, of data without votes.
     """
     rows, every = data.rows(TRAIN), data.rows(TRAIN, va_only=True)
     clean = data.labels[rows]
@@ -132,18 +132,17 @@ def given_labels(config: Labels, data: FaceData, seed: int) -> Given:
 
 
 def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...], given: Given, name: str) -> Targets:
-    """Mixed labels, fusion and sample weights of the images that `given` has a label for, and those with valence and
-    arousal alone.
+    """Targets of the images that have a label in `given`, and of those with valence and arousal alone.
 
     Raises:
-        UserError: mixed labels asked of images without VA, or of votes where nobody voted.
+        UserError: `labels.method` needs VA or votes that no image has.
     """
     rows, count = given.rows, len(given.labels_N)
     _check_known(labels, given, name)
     noisy, clean = given.labels_N[rows], given.true_N[rows]
-    believed = clean if labels.statistics == "clean" else noisy
-    soft = fuse_labels(noisy, _mixed_labels(labels, given, believed, len(classes)), labels.alpha)
-    per_class = class_weights(believed, len(classes))
+    counted = clean if labels.statistics == "clean" else noisy
+    soft = fuse_labels(noisy, _mixed_labels(labels, given, counted, len(classes)), labels.alpha)
+    per_class = class_weights(counted, len(classes))
     weights = sample_weights(objective.class_weights, per_class, noisy, soft, cap=objective.weight_cap)
     flipped = given.flipped_N[rows]
     soft_NK, weights_N = (_spread(count, rows, values.float(), math.nan) for values in (soft, weights))
@@ -187,13 +186,13 @@ def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tu
     return flip_labels(clean, config.noise_rate, classes, seed, ids=rows)
 
 
-def _mixed_labels(config: Labels, given: Given, believed: Tensor, classes: int) -> Tensor:
-    """p(y|x) from the dimensional domain or from votes, (M, K) float64; NaN rows where fusion is to keep the label."""
+def _mixed_labels(config: Labels, given: Given, counted: Tensor, classes: int) -> Tensor:
+    """p(y|x), (M, K) float64, with class statistics of labels `counted` (M,); a row of NaN keeps the given label."""
     rows, soft = given.rows, SOFT_LABELS[config.fused_method]
     images = LabelledImages(
         given.labels_N[rows],
         given.true_N[rows],
-        believed,
+        counted,
         given.va_N2[rows].double(),
         given.votes_NK[rows].double(),
         classes,
@@ -217,7 +216,7 @@ def _check_known(config: Labels, given: Given, name: str) -> None:
 
 
 def _spread(count: int, rows: Tensor, values: Tensor, empty: float | bool) -> Tensor:
-    """Values of some rows laid out over all `count` rows of the data set."""
+    """(count, ...) with `values` at `rows` and `empty` elsewhere."""
     full = torch.full((count, *values.shape[1:]), empty, dtype=values.dtype)
     full[rows] = values
     return full

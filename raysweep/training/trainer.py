@@ -3,8 +3,8 @@
     for result in Trainer(experiment, data).epochs():
         print(result.epoch, result.metrics["val/macro_f1"])
 
-Callers log, save and stop; the trainer only trains. It knows torch.distributed when a process
-group is there: every rank takes its share of each batch, gradients are averaged.
+Logging, saving and stopping are the caller's. In a process group of torch.distributed, every rank
+takes its share of each batch and gradients are averaged.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from raysweep.models import Outputs, build_model, fresh_affinity
 from .device_dataset import DeviceFaces, DeviceImages
 from .distributed import Ranks
 from .epoch_metrics import FitTally
-from .grad_cam import attend
+from .grad_cam import grad_cam
 from .objective import loss_terms
 from .predict import Predictions, predict
 from .results import EpochResult, FinalResult
@@ -43,7 +43,7 @@ from .targets import TrainingPart, prepare_targets
 
 
 class DegenerateLoss(FloatingPointError):
-    """The loss stopped being a number."""
+    """The loss became infinite or NaN."""
 
 
 class Trainer:
@@ -57,8 +57,8 @@ class Trainer:
         experiment: what to fit. Its selection protocol decides the splits of `data`.
         data: the faces whose validation and test images are scored, with their official test split.
         device: "cpu" or a CUDA device.
-        trained: what every epoch passes over; default the training images of `data`.
-        extra: what joins by the schedule of `experiment.joint`, after the pass or batch by batch.
+        trained: parts that every epoch trains on; default the training images of `data`.
+        extra: parts that join by the schedule of `experiment.joint`, after the pass or batch by batch.
         start: initial weights instead of random ones (a state dict of the model or of its encoder), for fine-tuning.
 
     Raises:
@@ -89,7 +89,7 @@ class Trainer:
         train = experiment.train
         model = build_model(experiment.model, data.num_classes, experiment.seeds.init).to(self.device)
         if start is not None:
-            model.load_state_dict({**model.state_dict(), **start})  # heads of other classes start afresh
+            model.load_state_dict({**model.state_dict(), **start})  # what `start` lacks keeps its initial values
         self.model = model.to(memory_format=torch.channels_last)
         self.step_model = self.ranks.wrap(self.model, self.device)
         self.optimizer = torch.optim.Adam(
@@ -101,7 +101,7 @@ class Trainer:
         self.history: list[dict[str, float]] = []
 
     def epochs(self, until: int | None = None) -> Iterator[EpochResult]:
-        """Train to epoch `until` (default the last), from wherever the state stands. Raises DegenerateLoss."""
+        """Train from the current epoch to `until` (default the last). Raises DegenerateLoss."""
         while self.epoch < (until or self.experiment.train.epochs):
             began = awake()
             self.epoch += 1
@@ -109,11 +109,11 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             fit = self._fit_one_epoch()
-            self.ranks.level(self.model)
+            self.ranks.broadcast_buffers(self.model)
             if self.experiment.train.averages(self.epoch):
                 self.average = self.average or AveragedModel(self.model)
                 self.average.update_parameters(self.model)
-            metrics = self._monitor() | fit  # the headline first: MLflow's comparison opens on the first metric
+            metrics = self._monitor() | fit  # the headline first: MLflow compares by the first metric
             metrics |= {"learning_rate": rate, "seconds": awake() - began}
             self.history.append(metrics)
             yield EpochResult(self.epoch, metrics)
@@ -125,8 +125,8 @@ class Trainer:
         predictions = {kind: self._predict(model, self.data.rows(TEST, va_only=True)) for kind, model in models.items()}
         config = self.experiment
         headline, rows = config.selection.weights, self.data.rows(TEST)
-        looks = attend(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)
-        return FinalResult(headline, predictions, self.best["epoch"], looks)
+        attention = grad_cam(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)
+        return FinalResult(headline, predictions, self.best["epoch"], attention)
 
     def ready_model(self, kind: str | None = None) -> nn.Module:
         """The model with the "last", "swa" or "best" weights (default: the headline's), ready to predict."""
@@ -140,7 +140,7 @@ class Trainer:
         return best
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a later `load_state_dict` needs to go on bit for bit. Tensors and plain values."""
+        """The state from which `load_state_dict` continues bit for bit. Tensors and plain values."""
         return {
             "epoch": self.epoch,
             "model": self.model.state_dict(),
@@ -148,7 +148,7 @@ class Trainer:
             "average": self.average.state_dict() if self.average is not None else None,
             "best": self.best,
             "history": self.history,
-            "given": self.faces.given_N[: self._seen()].cpu() if self._relabels(self.epoch) else None,
+            "given": self.faces.given_N[: self._rows_so_far()].cpu() if self._relabels(self.epoch) else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -160,10 +160,10 @@ class Trainer:
             self.average = AveragedModel(self.model)
             self.average.load_state_dict(state["average"])
         if state["given"] is not None:
-            self._give_labels(torch.arange(len(state["given"])), state["given"])
+            self._set_labels(torch.arange(len(state["given"])), state["given"])
 
-    def _seen(self) -> int:
-        """Rows of the parts that have taken part so far; what joins later has its own labels then."""
+    def _rows_so_far(self) -> int:
+        """Rows of the parts trained on so far; those that join later start with their own labels."""
         joint, epochs = self.experiment.joint, self.experiment.train.epochs
         joined = any(joint.joins(epoch, epochs) for epoch in range(1, self.epoch + 1))
         return self.faces.starts[-1 if joined else self.count]
@@ -171,7 +171,7 @@ class Trainer:
     def _fit_one_epoch(self) -> dict[str, float]:
         self.step_model.train()
         tallies = {"train": FitTally(self.device), "extra": FitTally(self.device)}
-        news: list[tuple[Tensor, Tensor]] = []
+        new_labels: list[tuple[Tensor, Tensor]] = []
         for which, batch in self._steps():
             rows = self.ranks.share(batch)
             out, terms = self._step(rows, len(batch))
@@ -180,7 +180,7 @@ class Trainer:
                 terms, len(batch), logits, faces.given_N[rows], faces.true_N[rows], faces.flipped_N[rows]
             )
             if self._relabels(self.epoch):
-                news.append((rows, self._renamed(rows, out)))
+                new_labels.append((rows, self._scn_labels(rows, out)))
         metrics = tallies["train"].metrics()
         if tallies["extra"].samples:
             metrics |= {f"extra/{name.split('/')[1]}": v for name, v in tallies["extra"].metrics().items()}
@@ -188,9 +188,9 @@ class Trainer:
         for loss in (metrics["train/loss"], metrics.get("extra/loss", 0.0)):
             if not math.isfinite(loss):
                 raise DegenerateLoss(f"the loss became {loss} in epoch {self.epoch}")
-        if news:
-            seen = sum(tally.samples for tally in tallies.values())
-            metrics["fit/relabelled"] = self._apply_relabelling(news) / seen
+        if new_labels:
+            samples = sum(tally.samples for tally in tallies.values())
+            metrics["fit/relabelled"] = self._apply_relabelling(new_labels) / samples
         return metrics
 
     def _step(self, rows: Tensor, count: int) -> tuple[Outputs, dict[str, Tensor]]:
@@ -215,28 +215,28 @@ class Trainer:
         config = self.experiment
         return config.model.head == "scn" and config.scn.relabels(epoch, config.train.epochs)
 
-    def _renamed(self, rows: Tensor, out: Outputs) -> Tensor:
-        """What SCN would call the images of a step; its groups of importance are those of the rank loss."""
+    def _scn_labels(self, rows: Tensor, out: Outputs) -> Tensor:
+        """SCN's labels for the images of a step; its groups of importance are those of the rank loss."""
         scn = self.experiment.scn
         assert out.importance is not None
         low = ~high_importance(out.importance.detach().float(), scn.high_share) if scn.relabel_among == "low" else None
         probs = out.logits.detach().float().softmax(1)
         return relabelled(probs, self.faces.given_N[rows], scn.relabel_margin, low)
 
-    def _apply_relabelling(self, news: list[tuple[Tensor, Tensor]]) -> int:
-        """New labels from now on, on every rank; how many changed. Of an image drawn several times and renamed
-        in different ways the highest class is kept: any rule will do, if every rank follows it."""
+    def _apply_relabelling(self, new_labels: list[tuple[Tensor, Tensor]]) -> int:
+        """Set new labels on every rank; returns how many changed. An image that was drawn several times with
+        different new labels gets the highest class, so that all ranks agree."""
         before = self.faces.given_N
         new = torch.zeros_like(before)
-        for rows, labels in news:
+        for rows, labels in new_labels:
             new.scatter_reduce_(0, rows, torch.where(labels != before[rows], labels + 1, 0), "amax")
         new = self.ranks.largest(new)
         rows = torch.nonzero(new).flatten()
-        self._give_labels(rows.cpu(), new[rows].cpu() - 1)
+        self._set_labels(rows.cpu(), new[rows].cpu() - 1)
         return len(rows)
 
-    def _give_labels(self, rows: Tensor, labels: Tensor) -> None:
-        """Change hard labels; SCN trains on one-hot ones."""
+    def _set_labels(self, rows: Tensor, labels: Tensor) -> None:
+        """Set hard labels and their one-hot soft labels, which SCN trains on."""
         faces, known = self.faces, labels >= 0
         rows, labels = rows[known].to(self.device), labels[known].to(self.device)
         faces.given_N[rows] = labels
@@ -251,16 +251,16 @@ class Trainer:
             return
         extra = self._extra_batches()
         if joint.unit == "batch":
-            for ours, theirs in zip(trained, itertools.cycle(extra), strict=False):
-                yield "train", ours
-                yield "extra", theirs
+            for batch, extra_batch in zip(trained, itertools.cycle(extra), strict=False):
+                yield "train", batch
+                yield "extra", extra_batch
             return
         yield from (("train", batch) for batch in trained)
         yield from (("extra", batch) for batch in extra)
 
     def _batches(self, epoch: int) -> list[Tensor]:
         rows = torch.cat(self.faces.rows[: self.count])
-        least = self._least(len(rows))
+        least = self._smallest_batch(len(rows))
         size = self.experiment.train.batch_size
         batches = epoch_batches(rows, size, self.experiment.seeds.order, epoch, at_least=least)
         return [batch.to(self.device) for batch in batches]
@@ -268,7 +268,7 @@ class Trainer:
     def _extra_batches(self) -> list[Tensor]:
         config, seed = self.experiment, self.experiment.seeds.order
         rows = torch.cat(self.faces.rows[self.count :])
-        least = self._least(len(rows))
+        least = self._smallest_batch(len(rows))
         if config.joint.draw == "balanced":
             order = balanced_draw(rows, self.faces.given_N[rows.to(self.device)].cpu(), seed, self.epoch)
             batches = in_batches(order, config.train.batch_size, least)
@@ -276,16 +276,16 @@ class Trainer:
             batches = epoch_batches(rows, config.train.batch_size, seed, self.epoch, least, stream="extra order")
         return [batch.to(self.device) for batch in batches]
 
-    def _least(self, count: int) -> int:
-        """Images a batch needs. Raises UserError when none can have them."""
+    def _smallest_batch(self, count: int) -> int:
+        """Fewest images of a batch. Raises UserError when no batch can have so many."""
         least, largest = 2 * self.ranks.size, min(count, self.experiment.train.batch_size)
         if largest < least:
             raise UserError(f"a batch needs {least} images (two a device), but {largest} are there")
         return least
 
     def _monitor(self) -> dict[str, float]:
-        """Scores of validation images, or of test when the protocol is best_on_test; `selection.metric`, which
-        chooses the best epoch, the first of them. Of equal epochs the first is the best."""
+        """Scores of validation images (test images under best_on_test), `selection.metric` first; keeps the weights
+        of the best epoch, the first of equal ones."""
         selection = self.experiment.selection
         metric, rows = selection.metric, watched(selection, self.data)
         if not len(rows):
@@ -318,12 +318,12 @@ class Trainer:
             return predict(model, rows, self.scored_images)
 
     def predict(self, data: FaceData, rows: Tensor) -> Predictions:
-        """What the headline's weights say about images of any data set."""
+        """Predictions of the headline's weights for images of any data set."""
         with self._autocast():
             return predict(self.ready_model(), rows, DeviceImages([data], self.device).plain)
 
     def _scored_images(self) -> Callable[[Tensor], Tensor]:
-        """Rows of `data` to images; one copy on the device when they are trained on, too."""
+        """A function from rows of `data` to images; it shares the device's copy of images that are trained on."""
         for part, start in zip(self.parts, self.faces.starts, strict=False):
             if part.data.images is self.data.images:
                 return lambda rows: self.faces.plain(rows + start)

@@ -17,7 +17,7 @@ from raysweep.pipeline.stages.attention import shrunk
 from raysweep.store.store import Store
 from raysweep.training import Trainer
 from raysweep.training.augmentation import normalise
-from raysweep.training.grad_cam import PER_CLASS, attend, attention_maps, first_of_each
+from raysweep.training.grad_cam import PER_CLASS, attention_maps, first_of_each, grad_cam
 from tests.conftest import make_squares
 
 SIZES = {"small": 48, "resnet18": 64, "arm": 224}
@@ -159,7 +159,7 @@ class TestProperties:
         def images(rows):
             return noise(6, 3, 48, 48)[rows]
 
-        ours, theirs = (attend(m, "small", rows, labels, images) for m in (model, AveragedModel(model)))
+        ours, theirs = (grad_cam(m, "small", rows, labels, images) for m in (model, AveragedModel(model)))
         assert ours.rows.tolist() == [0, 3, 1, 4, 2, 5]
         assert torch.equal(ours.maps, theirs.maps)
         assert torch.equal(ours.maps[1], self.maps(model, images(ours.rows), (0, 0, 1, 1, 2, 2))[1])
@@ -177,7 +177,7 @@ class TestChoice:
 
     def test_no_test_image(self):
         nothing = torch.empty(0, dtype=torch.int64)
-        looks = attend(lively("small"), "small", nothing, nothing, lambda rows: noise(len(rows), 3, 48, 48))
+        looks = grad_cam(lively("small"), "small", nothing, nothing, lambda rows: noise(len(rows), 3, 48, 48))
         assert looks.maps.shape == (0, 6, 6)
 
     def test_pixels_are_shrunk_with_their_proportions(self):
