@@ -1,4 +1,4 @@
-"""How often should B join? Joint frequency of DCJT, Algorithm 3: a pass over B after every so many epochs.
+"""How often should B join? Joint frequency of DCJT, Algorithm 3: the number of epochs per pass over B.
 
 The paper uses 10 on RAF-DB and 5 on CAER-S.
 

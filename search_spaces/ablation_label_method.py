@@ -1,7 +1,7 @@
 """Which soft label is best? One-hot, uniform smoothing, and mixed labels from valence and arousal.
 
 Squared distances and the one-std box are the paper's; unsquared distances are the authors' code;
-without the box the Gaussians keep their full spread and the labels are less sure of themselves.
+without the box the Gaussians keep their full spread and the labels are less confident.
 
     python -m raysweep.run ablation_label_method
 """

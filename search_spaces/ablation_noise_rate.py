@@ -1,8 +1,8 @@
 """Do fused labels help when expression labels are wrong? DDAF, Table 3.
 
 Noise 0 to 30 % (exactly that share of the training labels flipped to another class) x three kinds of
-labels at alpha = 0.5. Valence and arousal never see the noise; statistics come from clean labels, as in
-the authors' code (`--set labels.statistics=noisy` is what a user really has).
+labels at alpha = 0.5. Valence and arousal have no noise; statistics come from clean labels, as in the
+authors' code (`--set labels.statistics=noisy` is what a user really has).
 
     python -m raysweep.run ablation_noise_rate --seeds 5
 """

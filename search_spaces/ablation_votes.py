@@ -1,9 +1,9 @@
 """Do raters' votes as soft labels help when labels are wrong? Needs votes, as FERPlus and the built-in faces have.
 
-Noise 0 to 30 % x what a face is called: its one name, the distribution of its votes, or the mean of both. Where noise
-moves a name from i to j the votes of i and j are exchanged, so soft labels are wrong about the same faces in the same
-way. Valence and arousal are not trained: where they are derived from the votes they would tell of them. Nor are rare
-classes weighted: a few wrong labels of a class of fifty would outweigh the right ones (docs/log.md).
+Noise 0 to 30 % x kind of label: the majority's, the distribution of the votes, or the mean of both. Where noise moves
+a label from i to j the votes of i and j are exchanged, so soft labels are wrong about the same faces in the same way.
+Valence and arousal are not trained: where they are derived from the votes, the model would learn the votes from them.
+Rare classes are not weighted: a few wrong labels of a class of fifty would outweigh the right ones (docs/log.md).
 
     python -m raysweep.run ablation_votes --on ferplus --seeds 5
 """

@@ -7,7 +7,7 @@ M_A is trained once and M_B twice a replicate; the warm-up on A is shared.
     python -m raysweep.run dcjt_mapping
     python -m raysweep.run dcjt_mapping --on A.csv --set joint.extra=B.csv --axis "pseudo VA=CLE,CLS,own"  # A has VA
 
-The 88.48 beside the last ResNet-18 row is from MS-Celeb, whose weights only you may have:
+The 88.48 beside the last ResNet-18 row is from MS-Celeb, whose weights you must provide:
 
     python -m raysweep.run dcjt_mapping --on rafdb --set joint.extra=affectnet-7 --preset paper \\
         --set model.backbone=resnet18 --axis "mapping=none,GCLM,EDCLM,EDCLM from MS-Celeb=FILE"

@@ -1,11 +1,11 @@
-"""Which way of using B helps on A, as the labelling criteria of B drift away? DCJT, Tables 3 and 4, Figure 1.
+"""Which way of using B helps on A, as B's labelling criteria differ more and more? DCJT, Tables 3 and 4, Figure 1.
 
 Seven methods at three strengths of shift between A's and B's criteria (built-in sites). On data of your own:
 
     python -m raysweep.run dcjt_methods --seeds 5
     python -m raysweep.run dcjt_methods --on A.csv --set joint.extra=B.csv --preset paper
 
-Table 3's 88.48 is DCJT with a ResNet-18 from MS-Celeb, whose weights only you may have:
+Table 3's 88.48 is DCJT with a ResNet-18 from MS-Celeb, whose weights you must provide:
 
     python -m raysweep.run dcjt_methods --on rafdb --set joint.extra=affectnet-7 --preset paper \\
         --set model.backbone=resnet18 --axis "method=target only,DCJT,DCJT from MS-Celeb=FILE"

@@ -1,7 +1,7 @@
-"""How far is DCJT's recipe from the best one on these faces? All of it searched together.
+"""How far is DCJT's recipe from the best one on these faces? All its parts are searched together.
 
 Lambda, warm-up, joint frequency, learning rate, mapping, relabelling and class weights of DCJT, and DDAF's fused
-labels on top (their VA are pseudo VA for A, mapped ones for B). The schedule is searched in shares of the epochs, so
+labels (from pseudo VA for A, from mapped VA for B). The schedule is searched in shares of the epochs, so
 that it fits every preset. Points are compared on validation images of A; the best is then compared with the paper's
 point over fresh seeds. The papers' values are tried first.
 
@@ -25,7 +25,7 @@ study = Study(
         space={
             "train.learning_rate": LogUniform(3e-4, 2e-2),
             "objective.weight_va": LogUniform(0.3, 200.0),
-            "joint.warm_up": Uniform(0.0, 0.84),  # with the next: B joins at least once, whatever the epochs
+            "joint.warm_up": Uniform(0.0, 0.84),  # with the next: B joins at least once at any number of epochs
             "joint.frequency": LogUniform(0.01, 0.16),
             "joint.mapping": Choice(["none", "global", "per_class"]),
             "joint.relabel": Choice([True, False]),
@@ -38,7 +38,7 @@ study = Study(
             {"objective.weight_va": 15.0},  # section 4.2: RAF-DB
             {"labels.method": "gaussian", "labels.alpha": 0.5},  # with DDAF's labels
         ],
-        stopper=None,  # a schedule in which B joins late looks hopeless until it does; most of a trial is M_A and M_B
+        stopper=None,  # a schedule in which B joins late scores badly until then; most of a trial is M_A and M_B
     ),
     columns=("macro_f1", "accuracy", "ece"),
 )

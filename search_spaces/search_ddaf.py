@@ -1,4 +1,4 @@
-"""What do DDAF's hyperparameters come to when all of them may move at once, with clean and with wrong labels?
+"""How good does DDAF get when all its hyperparameters are searched together, with clean and with noisy labels?
 
 Label method, fusion weight, lambda, learning rate and class weights are searched inside each arm, on validation
 images; the best point is then compared with the paper's over fresh seeds. The paper's values are tried first.
@@ -15,7 +15,7 @@ study = Study(
     source="DDAF, sections 3-4",
     base={
         "selection.protocol": "validation",
-        "labels.statistics": "noisy",  # what a user has: nobody knows which labels are wrong
+        "labels.statistics": "noisy",  # as for a user, who does not know which labels are wrong
     },
     axes=[Axis.of("labels.noise_rate", [0.0, 0.3], name="noise")],
     search=Search(
