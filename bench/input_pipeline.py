@@ -1,16 +1,16 @@
-"""What feeds a training: packed store and augmentation of whole batches, against files, transforms and workers.
+"""Speed of the input pipeline: packed store and augmentation of whole batches, against files, transforms and workers.
 
     python -m bench.input_pipeline [--photographs 2048] [--batch 128] [--runs 5] [--device cuda]
 
-The usual side is torchvision's: `ImageFolder` of 224-px JPEG files, v2 transforms one image at a time, a `DataLoader`
+The baseline is torchvision's: `ImageFolder` of 224-px JPEG files, v2 transforms one image at a time, a `DataLoader`
 with as many workers as there are cores, which stay alive between epochs. Ours is the same files prepared once,
 memory-mapped and gathered by row, then `raysweep.training.augmentation` as the trainer calls it, with as many threads
 as there are cores. Both give shuffled float32 batches (N, 3, S, S) on the device, under the same policy (the default
 `Augment`; `tests/data/test_pipeline_distribution.py` compares the distributions). Required: equal pixels before
 augmentation, equal numbers of images. A run is a whole epoch; the sides take turns, one epoch of each is not counted.
 
-`shares` say what an epoch spends its time on: of ours with a clock around every part, of theirs in one process without
-a loader. `cpu_ms_an_image` is what one thread of one process computes on either side, `ratio` that of the medians.
+`shares` are parts of an epoch's time: of ours with a clock around every part, of theirs in one process without a
+loader. `cpu_ms_an_image` is the CPU time of one thread on either side, `ratio` that of the median wall times.
 Prints one JSON line.
 """
 
@@ -59,9 +59,8 @@ POLICY = Augment(erase=0.5)
 def torchvision_policy(config: Augment) -> v2.Compose:
     """The same policy as torchvision's users write it, one image at a time: a Pillow image to (3, S, S) float32.
 
-    Differs from `raysweep.training.augmentation`: what comes from outside is black instead of the edge's colour; a
-    shift is a share of the side after the zoom, in whole pixels, instead of before; contrast turns around the
-    mean of the luminance instead of the mean of all channels.
+    Differs from `raysweep.training.augmentation`: what a shift uncovers is black instead of the edge's colour; a
+    shift is a share of the side after the zoom, in whole pixels, instead of before.
     """
     return v2.Compose(
         [
@@ -106,8 +105,8 @@ class OurEpochs:
 
     def epoch(self, number: int) -> Iterator[Tensor]:
         for rows in epoch_batches(self.rows, self.batch, ORDER_SEED, number):
-            here = rows.to(self.device)
-            images = augmentation.augment(self.images.gather(here), here, ORDER_SEED, number, POLICY)
+            ids = rows.to(self.device)
+            images = augmentation.augment(self.images.gather(ids), ids, ORDER_SEED, number, POLICY)
             yield images.contiguous(memory_format=torch.channels_last)
 
 
@@ -126,22 +125,32 @@ class TheirEpochs:
 
     def epoch(self, number: int) -> Iterator[Tensor]:
         for images, _ in self.loader:
-            there = images.to(self.device, non_blocking=True)
-            yield there.contiguous(memory_format=torch.channels_last)
+            yield images.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
 
 
 def seconds_of(epoch: Iterator[Tensor], device: torch.device, count: int) -> float:
-    """Of one pass. Raises SystemExit when images are missing."""
+    """Wall time of one epoch. Raises SystemExit when images are missing."""
     began, images = time.perf_counter(), 0
     for batch in epoch:
         images += len(batch)
-    settle(device)
+    synchronise(device)
     if images != count:
         raise SystemExit(f"an epoch gave {images} images instead of {count}")
     return time.perf_counter() - began
 
 
-def settle(device: torch.device) -> None:
+def median_seconds(
+    sides: dict[str, OurEpochs | TheirEpochs], runs: int, device: torch.device, count: int
+) -> dict[str, float]:
+    """Median wall time of an epoch of each side. They take turns; the first epoch of each does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(1, runs + 2):
+        for name, side in sides.items():
+            seconds[name].append(seconds_of(side.epoch(number), device, count))
+    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+
+
+def synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -167,19 +176,19 @@ def our_shares(ours: OurEpochs) -> dict[str, float]:
 
 
 def finished(function: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """The same, but what it started on the device is done when it returns."""
+    """The same function, which waits for the device before and after."""
 
     def run(*args: Any, **fields: Any) -> Any:
-        settle(device)
+        synchronise(device)
         result = function(*args, **fields)
-        settle(device)
+        synchronise(device)
         return result
 
     return run
 
 
 def cpu_ms(work: Callable[[], object], count: int) -> float:
-    """What one thread computes for an image, waiting not counted: also on a busy machine."""
+    """CPU time of one thread for an image, without waiting: comparable on a busy machine, too."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     began = time.process_time()
@@ -226,17 +235,13 @@ def main() -> int:
         ours = OurEpochs(data, asked.batch, device)
         theirs = TheirEpochs(files, asked.batch, device, workers=cores)
         equal = equal_pixels(data, theirs.folder)
-        seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
-        for number in range(1, asked.runs + 2):
-            for name, side in (("ours", ours), ("theirs", theirs)):
-                seconds[name].append(seconds_of(side.epoch(number), device, len(data)))
+        median = median_seconds({"ours": ours, "theirs": theirs}, asked.runs, device, len(data))
         few = min(256, len(data))
         alone = {
             "ours": cpu_ms(lambda: seconds_of(ours.epoch(1), device, len(data)), len(data)),
             "theirs": cpu_ms(lambda: [theirs.folder[row] for row in range(few)], few),
         }
         shares = {"ours": our_shares(ours), "theirs": their_shares(theirs.folder, few)}
-    median = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     line = {
         "bench": "input_pipeline",
         "ratio": round(median["theirs"] / median["ours"], 2),

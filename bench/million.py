@@ -1,8 +1,8 @@
-"""Memory of a large data set: prepare N small photographs, then train one epoch on them.
+"""Memory that a large data set needs: prepare N small photographs, then train one epoch on them.
 
     python -m bench.million [--records 1000000] [--size 64] [--workers 1] [--folder DIR]
 
-A few thousand generated 64-px JPEG files stand behind N names (hard links) in class folders. Each phase is a process of
+A few thousand generated 64-px JPEG files have N names (hard links) in class folders. Each phase is a process of
 its own, as a user starts it: `python -m raysweep.data prepare folder ...`, then one cell in one process (the small
 encoder, one epoch, scored on the held-out fifth). Every half second the anonymous memory (RssAnon) of the process and
 all its descendants is summed up; the mapped images are file pages that all processes share, and do not count.
@@ -32,7 +32,7 @@ from bench.prepare import make_photographs
 LIMIT_GB = 4.0
 DISTINCT = 4_000
 CLASSES = ("anger", "contempt", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
-EVERY_S, SAID_EVERY = 0.5, 120
+EVERY_S, SAMPLES_A_LINE = 0.5, 120
 NAME = "million"
 
 
@@ -48,7 +48,7 @@ def link_photographs(root: Path, count: int, side: int) -> Path:
 
 
 def train(size: int, batch: int) -> dict[str, Any]:
-    """One epoch of the small encoder on what is prepared, and the test images; in a store that is thrown away."""
+    """One epoch of the small encoder on the prepared set, scored on its test images; in a temporary store."""
     import torch
 
     from raysweep.config.experiment import Experiment
@@ -85,27 +85,27 @@ def train(size: int, batch: int) -> dict[str, Any]:
     }
 
 
-def watched(command: list[str], setting: Path) -> tuple[dict[str, Any], str]:
-    """Run a command and sample its memory: what was seen, and what it printed."""
+def run_watched(command: list[str], setting: Path) -> tuple[dict[str, Any], str]:
+    """Run a command; returns its memory and time, and what it printed."""
     began, samples = time.perf_counter(), []
     environment = {**os.environ, "RAYSWEEP_DATA": str(setting)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
         while process.poll() is None:
             samples.append(sum(anonymous_kb(pid) for pid in tree(process.pid)))
-            if len(samples) % SAID_EVERY == 0:
-                said = f"{time.perf_counter() - began:.0f} s: {samples[-1] * 1024 / 1e9:.2f} GB, peak"
-                print(f"{said} {max(samples) * 1024 / 1e9:.2f} GB", file=sys.stderr)
+            if len(samples) % SAMPLES_A_LINE == 0:
+                line = f"{time.perf_counter() - began:.0f} s: {samples[-1] * 1024 / 1e9:.2f} GB, peak"
+                print(f"{line} {max(samples) * 1024 / 1e9:.2f} GB", file=sys.stderr)
             time.sleep(EVERY_S)
         assert process.stdout is not None
         printed = process.stdout.read()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    seen = {
+    usage = {
         "peak_anonymous_gb": round(max(samples) * 1024 / 1e9, 3),
         "median_anonymous_gb": round(sorted(samples)[len(samples) // 2] * 1024 / 1e9, 3),
         "seconds": round(time.perf_counter() - began, 1),
     }
-    return seen, printed
+    return usage, printed
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -131,16 +131,16 @@ def measure(root: Path, asked: argparse.Namespace) -> dict[str, Any]:
     print(f"{asked.records:,} names in {time.perf_counter() - began:.0f} s", file=sys.stderr)
     home, python = root / "home", [sys.executable, "-m"]
     options = ["--size", str(asked.size), "--workers", str(asked.workers), "--as", NAME]
-    prepare, printed = watched(
+    prepare, printed = run_watched(
         [*python, "raysweep.data", "prepare", "folder", str(photographs), *options, "--to", str(home)], home
     )
     prepare["images_per_s"] = round(asked.records / prepare["seconds"], 1)
     print(printed, prepare, file=sys.stderr)
     shutil.rmtree(photographs)
-    epoch, told = watched(
+    epoch, printed = run_watched(
         [*python, "bench.million", "--train", "--size", str(asked.size), "--batch", str(asked.batch)], home
     )
-    epoch |= json.loads(told.splitlines()[-1])
+    epoch |= json.loads(printed.splitlines()[-1])
     epoch["images_per_s"] = round(epoch["images"] / epoch["epoch_s"], 1)
     return {"prepare": prepare, "train": epoch}
 
@@ -149,7 +149,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("records", 1_000_000), ("size", 64), ("workers", 1), ("batch", 256)):
         arguments.add_argument(f"--{name}", type=int, default=default)
-    arguments.add_argument("--folder", help="where 20 GB go for a while; default the system's temporary folder")
+    arguments.add_argument("--folder", help="for 20 GB of temporary files; default the system's temporary folder")
     arguments.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     asked = arguments.parse_args()
     if asked.train:

@@ -1,11 +1,11 @@
-"""Sharing beginnings: a grid of 24 trainings through one store, against each of them alone.
+"""Time saved by sharing the first epochs: a grid of 24 trainings through one store, against each of them alone.
 
 Decay epoch x factor x warm-up x joint frequency of joint training (Algorithm 3 of DCJT without pseudo labels) on the
 built-in sites, small encoder. Both sides run in this process on one thread, one after another, on the same loaded
 faces; alone means a store of its own for every cell, read and written like the shared one. Tasks are handed out by the
 queue that a launch uses. Required: images trained on equal the plan's count exactly, on both sides, and all
-24 final weights are equal by hash. `efficiency` is the share of what the plan saves (in images) that the clock
-shows. Prints one JSON line.
+24 final weights are equal by hash. `efficiency` is the saved time, as a share, over the saved images, as a share.
+Prints one JSON line.
 
     python -m bench.prefix_sharing [--repeats 3] [--images 300] [--extra 400] [--epochs 12]
 """
@@ -38,7 +38,7 @@ LEAST_EFFICIENCY = 0.85
 
 
 def study(epochs: int) -> Study:
-    """2 x 2 x 3 x 2 arms. The schedule parts late, as in a search around a recipe that is known to work."""
+    """2 x 2 x 3 x 2 arms. Schedules differ late, as in a search around a recipe that is known to work."""
     return Study(
         title="a grid of 24",
         paper="DCJT",
@@ -125,7 +125,7 @@ def once(grid: Study, changes: dict[str, Any], cache: Path) -> dict[str, float]:
 
 
 def warm_up(grid: Study, changes: dict[str, Any], cache: Path) -> None:
-    """Draw the faces and let torch do once what it does once."""
+    """Draw the faces, and run once what torch initialises at its first use."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         run(

@@ -1,4 +1,4 @@
-"""Preparation of photographs on one core, against the loop one would write with Pillow.
+"""Speed of preparing photographs on one core, against a plain loop with Pillow.
 
     python -m bench.prepare [--photographs 512] [--runs 5] [--size 224] [--side 420]
 
@@ -8,8 +8,8 @@ manifest included. The loop opens, converts, resizes with antialiasing and assig
 Three cases: the central square, a box, landmarks. Required: the same bytes for square and box; for landmarks, where
 the loop turns at twice the density and averages, a mean difference of at most `MAX_MEAN_DIFFERENCE` levels.
 
-The sides take turns; the ratio is that of the medians. `cpu` counts what the process computed, without waiting for the
-disk. `shares` say what a preparation spends its time on, in a run of its own. Prints one JSON line.
+The sides take turns; the ratio is that of the medians. `cpu` is the process' CPU time, without waiting for the disk.
+`shares` are parts of a preparation's time, measured in a run of its own. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Cut = Callable[[Image.Image, Place, int], Image.Image]
 
 
 def make_photographs(folder: Path, count: int, side: int) -> list[Path]:
-    """JPEG files with structure at every scale, other ones for every number."""
+    """JPEG files with structure at every scale, all different."""
     folder.mkdir(parents=True)
     paths = []
     for number in range(count):
@@ -66,7 +66,7 @@ def make_photographs(folder: Path, count: int, side: int) -> list[Path]:
 
 
 def records(paths: list[Path], case: str, side: int) -> list[FaceRecord]:
-    """What a list says of the photographs: nothing, a box, or five landmarks of a turned face."""
+    """Records of the photographs: with nothing, a box, or five landmarks of a turned face."""
     found = []
     for number, path in enumerate(paths):
         draws = np.random.default_rng([number, 1])
@@ -118,7 +118,7 @@ def turned(rgb: Image.Image, place: Place, size: int) -> Image.Image:
 
 
 def compare(faces: list[FaceRecord], cut: Cut, folder: Path, size: int, side: int, runs: int) -> dict[str, Any]:
-    """Speeds of both sides, and how far their pixels are apart."""
+    """Speeds of both sides, and the difference of their pixels."""
     places = [find_face(face, side, side, Crop(size).margin)[0] for face in faces]
     ways: dict[str, Callable[[Path], np.ndarray]] = {
         "ours": lambda target: ours(faces, target, size),
@@ -189,7 +189,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("photographs", 512), ("runs", 5), ("size", 224), ("side", 420)):
         arguments.add_argument(f"--{name}", type=int, default=default)
-    arguments.add_argument("--folder", help="where the files go for a while; default the system's temporary folder")
+    arguments.add_argument("--folder", help="for temporary files; default the system's temporary folder")
     asked = arguments.parse_args()
     load = round(os.getloadavg()[0], 1)
     cuts: dict[str, Cut] = {"centre": resized, "box": resized, "landmarks": turned}

@@ -1,10 +1,10 @@
 """Planning at scale: key and plan 100,000 stages, order them, and run the schedule on 1,000 simulated devices.
 
 Two studies on stub data sets of a few faces, so that reading data does not count: a grid of joint trainings of
-100 epochs that share their beginnings, and a DCJT study, whose arms share M_A and M_B as well. Nothing is trained.
-What is timed is what `python -m raysweep.run --plan --devices 1000` does between reading the data and printing:
-the graph of every cell with its keys, the look into an (empty) store, tasks, order, simulation. Resolving the
-cells' configurations is timed beside it. Prints one JSON line; `ratio` is the limit of 10 s over the slower study's
+100 epochs that share their first epochs, and a DCJT study, whose arms share M_A and M_B as well. Nothing is trained.
+Timed are the steps of `python -m raysweep.run --plan --devices 1000` between reading the data and printing:
+the graph of every cell with its keys, the lookup in an (empty) store, tasks, order, simulation. Resolving the
+cells' configurations is timed separately. Prints one JSON line; `ratio` is the limit of 10 s over the slower study's
 time. `peak_mib` is the largest resident memory of the process, `import_mib` of it before anything was planned
 (shared libraries of torch above all).
 
@@ -80,7 +80,7 @@ DCJT = Study(
 
 
 def stub(name: str, count: int = 64) -> FaceData:
-    """Faces of 8 pixels with VA; nothing looks at them."""
+    """Faces of 8 pixels with VA; their pixels are never read."""
     labels = torch.arange(count) % len(EXPRESSIONS)
     return FaceData(
         name=name,
@@ -104,8 +104,8 @@ def seconds_of(task: Task) -> float:
     return EPOCH_SECONDS * task.epochs + 2.0
 
 
-def longest_way(tasks: Sequence[Task]) -> float:
-    """Seconds of the chain of tasks that takes longest: no cluster is quicker. `tasks`: inputs first."""
+def critical_path(tasks: Sequence[Task]) -> float:
+    """Seconds of the longest chain of tasks, a lower bound for any cluster. `tasks`: inputs first."""
     ends: dict[str, float] = {}
     for task in tasks:
         ends[task.key] = seconds_of(task) + max((ends[need] for need in task.needs), default=0.0)
@@ -124,7 +124,7 @@ def measure(study: Study, replicates: int, devices: int) -> dict[str, Any]:
     stages = list(ancestry(list(plan.finals.values())))
     if len(schedule.spans) != len(plan.tasks):
         raise SystemExit(f"{len(plan.tasks)} tasks were planned, but {len(schedule.spans)} ran")
-    at_least = max(longest_way(_inputs_first(plan.tasks)), schedule.busy_seconds / devices)
+    at_least = max(critical_path(_inputs_first(plan.tasks)), schedule.busy_seconds / devices)
     return {
         "cells": len(cells),
         "stages": len(stages),
@@ -164,7 +164,7 @@ def main() -> None:
     asked = arguments.parse_args()
     imported = peak_mib()
     small = replace(GRID, axes=[Axis(axis.name, dict([*axis.levels.items()][:1])) for axis in GRID.axes])
-    measure(small, 1, 2)  # what Python does once
+    measure(small, 1, 2)  # what Python does only at the first call
     studies = {
         name: measure(study, max(1, round(asked.share * replicates)), asked.devices)
         for name, study, replicates in (("grid", GRID, 15), ("dcjt", DCJT, 12))

@@ -1,9 +1,8 @@
-"""Stage sharing: the twelve arms of `dcjt_mapping` through one store, against each arm alone.
+"""Time saved by sharing stages: the twelve arms of `dcjt_mapping` through one store, against each arm alone.
 
 Both sides run in this process on one thread, one after another, on the same loaded faces; alone means a
 store of its own for every arm. Required: equal final weights, and as many epochs of every training as the
-plan says. What the plan expects to save is counted in images trained on; `efficiency` is the share of
-that which the clock shows. Prints one JSON line.
+plan has. `efficiency` is the saved time, as a share, over the saved images, as a share. Prints one JSON line.
 
     python -m bench.stage_sharing [--repeats 3] [--images 400] [--extra 1200] [--epochs 8]
 """
@@ -47,7 +46,7 @@ class Tally:
 def shared(plan: Plan, store: Store, cache: Path) -> tuple[float, Tally, dict[str, str]]:
     """Every task of the plan through one store: seconds, tally, weights hash by cell."""
     tally, began = Tally(), time.perf_counter()
-    for task in plan.tasks:  # in an order in which everything is there when it is needed
+    for task in plan.tasks:  # inputs first
         experiment = plan.by_key[min(task.cells)][0].experiment
         run_task(experiment, load_sets(experiment, cache), task.key, task.keep, store, report=tally)
     return time.perf_counter() - began, tally, {cell.name: weights(store, cell) for cell in plan.cells}

@@ -1,4 +1,4 @@
-"""How often a report claims a difference where there is none: simulated tables through the report's own code.
+"""How often a report claims a difference where there is none, in simulated tables through the report's own code.
 
     python -m bench.statistics
     python -m bench.statistics --tables 2000
@@ -38,7 +38,7 @@ Cells = Mapping[Levels, Sequence[Mapping[str, float] | None]]
 
 @dataclass(frozen=True)
 class Shape:
-    """The axes of a study, its reference, and arms that are one and the same cells (`same`: arm to the first such)."""
+    """The axes of a study, its reference, and arms that have the same cells (`same`: arm to the first such arm)."""
 
     axes: Mapping[str, tuple[str, ...]]
     reference: Mapping[str, str]
@@ -101,7 +101,7 @@ def false_claims(shape: str, replicates: int, tables: int, seed: int, shift: flo
     """Simulate tables of a shape (a name in `SHAPES`) and count those that hold a claim.
 
     Args:
-        shift: what every arm but the reference is truly better by; 0 for tables in which nothing differs.
+        shift: by how much every arm but the reference is truly better; 0 for tables in which nothing differs.
     """
     form = SHAPES[shape]
     rng = np.random.default_rng([seed, replicates, list(SHAPES).index(shape)])
@@ -118,7 +118,7 @@ def false_claims(shape: str, replicates: int, tables: int, seed: int, shift: flo
 def _draw(
     form: Shape, arms: Sequence[Levels], replicates: int, rng: np.random.Generator, shift: float
 ) -> dict[Levels, list[dict[str, float]]]:
-    """Normal scores: a part that arms of a replicate share, and one of the arm's own, larger at higher levels."""
+    """Normal scores: a part that all arms of a replicate share, and an arm's own, larger at higher levels."""
     shared = rng.normal(0, 0.02, (replicates, len(SCORES)))
     first = next(iter(form.axes.values()))
     drawn: dict[Levels, list[dict[str, float]]] = {}
@@ -139,13 +139,13 @@ def results_of(
     cells: Cells,
     keys: Mapping[Levels, Levels] | None = None,
 ) -> Results:
-    """A study's results made of numbers alone. Headline: the first score.
+    """Results of a study from given scores. The first score is the headline.
 
     Args:
         axes: name to levels.
         reference: levels that others are compared with.
         cells: the scores of every arm, by its level, or its levels where there are several axes.
-        keys: arms that are the same cells as another, to that other arm.
+        keys: arms that have the same cells as another, to that other arm.
     """
     planned, records = [], []
     for arm, row in cells.items():

@@ -66,7 +66,7 @@ class LocalServer:
         self.uri = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Begin to serve; returns when it answers."""
+        """Start the server; returns when it answers."""
         mlflow = str(Path(sys.executable).with_name("mlflow"))
         parts = ["--backend-store-uri", f"sqlite:///{self.folder / 'mlflow.db'}", "--workers", "1"]
         parts += ["--artifacts-destination", str(self.folder / "artifacts"), "--host", "127.0.0.1"]
@@ -95,7 +95,7 @@ class LocalServer:
 
 
 class OneCell:
-    """A launch of one cell, hand-made: what the driver has in hand while a trial reports its epochs."""
+    """A hand-made launch of one cell: the driver's plan and task while a trial reports its epochs."""
 
     def __init__(self, study: str, epochs: int) -> None:
         stage = Stage("start", {}, {})
@@ -192,7 +192,7 @@ def ours(uri: str, epochs: int, folder: Path, study: str) -> float:
 
 
 def drive(uri: str, epochs: int, folder: Path) -> None:
-    """Report epochs, and say on stdout which ones have been; what `killed` starts and kills."""
+    """Report epochs, and print the number of each afterwards; the process that `killed` starts and kills."""
     cell = OneCell("killed", epochs)
     with recording(cell, uri, folder, "first") as (recorder, _):
         for epoch in range(1, epochs + 1):
@@ -223,7 +223,7 @@ def killed(uri: str, epochs: int, folder: Path) -> int:
         raise SystemExit(f"{reported} epochs were reported, but {there} are on the server: {found}")
     cell = OneCell("killed", epochs)
     with recording(cell, uri, folder, "second") as (recorder, _):
-        for epoch in range(1, epochs + 1):  # those before are told again
+        for epoch in range(1, epochs + 1):  # from the first on, as a new launch does
             recorder.epoch(cell.task, cell.event(epoch))
     if history(client, cell_run(client, "killed")) != expected(epochs):
         raise SystemExit("after the second launch the curve is not whole, each value once")
@@ -271,14 +271,14 @@ def main() -> int:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(asked.repeats, asked.epochs, Path(folder))
-    words_of_machine = {
+    machine = {
         "load_before": round(load, 1),
         "device": platform.machine(),
         "cpus": os.cpu_count(),
         "mlflow": mlflow.__version__,
     }
     facts = {"metrics_per_epoch": len(NAMES), "epochs": asked.epochs, "code_version": code_version()}
-    print(json.dumps({"bench": "tracking", **figures, **facts, **words_of_machine}))
+    print(json.dumps({"bench": "tracking", **figures, **facts, **machine}))
     return 0
 
 

@@ -1,8 +1,8 @@
 """Start-up cost of a trial: the documented Tune + TorchTrainer pattern divided by ours.
 
-Both run trials that do nothing but report once. The cost is marginal, (T12 - T4) / 8 seconds a trial of the
-documented pattern and (T104 - T4) / 100 of ours, whose 8 trials would drown in the noise of the start: starting Ray and
-the first processes does not count. Prints one JSON line.
+Both run trials that only report once. The cost is marginal, (T12 - T4) / 8 seconds a trial of the documented pattern
+and (T104 - T4) / 100 of ours, of which 8 trials are too few against the noise: starting Ray and the first processes
+does not count. Prints one JSON line.
 
     python -m bench.trial_overhead [--repeats 7] [--documented-repeats 1]
 """

@@ -38,9 +38,9 @@ UNKNOWN = {"name": "timm", "skip_reason": "Dependency not found"}
     ("found", "code", "said"),
     [
         ([HEALTHY], 0, "audit: 1 versions looked up, no known vulnerability"),
-        ([HEALTHY, ILL], 1, "torch 2.15.0: CVE-1, mended in 2.16"),
-        ([HEALTHY, UNKNOWN], 0, "not audited, since the index does not know them: timm"),
-        ([UNKNOWN], 0, "audit skipped: the package index in use here knows nothing"),
+        ([HEALTHY, ILL], 1, "torch 2.15.0: CVE-1, fixed in 2.16"),
+        ([HEALTHY, UNKNOWN], 0, "not audited, since the index does not have them: timm"),
+        ([UNKNOWN], 0, "audit skipped: the package index in use here has no data on vulnerabilities"),
     ],
 )
 def test_what_an_audit_says(tmp_path, found, code, said):
