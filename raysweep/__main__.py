@@ -11,14 +11,14 @@ from raysweep.cli.arguments import leave
 from raysweep.core.errors import unknown_name
 
 COMMANDS = {
-    "run": "train a study's table, plan it, or look after its store",
-    "report": "make tables and figures of what MLflow has",
-    "data": "prepare data sets, and look at them before training on them",
+    "run": "plan and train a study; inspect or clean up its store",
+    "report": "build tables and figures from MLflow runs",
+    "data": "prepare, inspect and check data sets",
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: the command's; 2 where there is no such command."""
+    """Returns the command's exit code, or 2 for an unknown command."""
     parts = list(sys.argv[1:] if argv is None else argv)
     if parts[:1] in (["-h"], ["--help"]):
         print(usage())
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     lines = [f"  {name:8} {what}" for name, what in COMMANDS.items()]
-    return "\n".join(["usage: raysweep COMMAND ...", "", *lines, "", "raysweep COMMAND --help says more of each."])
+    return "\n".join(["usage: raysweep COMMAND ...", "", *lines, "", "raysweep COMMAND --help describes a command."])
 
 
 def console() -> None:

@@ -48,7 +48,7 @@ def empty_folder(tmp_path, monkeypatch):
         ("ablation_alpha --on /no/such/place", "/no/such/place: no such file or folder"),
         ("ablation_alpha --on faces facs", "unknown data set 'facs': did you mean 'faces'?"),
         ("ablation_alpha --on faces faces", "--on names faces twice"),
-        ("--on faces ablation_alpha", "name a study before --on, which takes all words after it"),
+        ("--on faces ablation_alpha", "name a study before --on, which takes every argument after it"),
         ("ablation_alpha --set model.backbone=resnt18", "unknown backbone 'resnt18': did you mean 'resnet18'?"),
         ("ablation_alpha --set model.weights=/no/weights.pth", "no such file: /no/weights.pth"),
         ("ablation_alpha --axis data.image_size=32,48", "a study is scored on one data set, but its arms have several"),

@@ -40,6 +40,6 @@ def test_what_is_no_command_is_answered_with_those_there_are(words, said, capsys
 
 def test_help_and_version(capsys):
     assert main(["--help"]) == 0
-    assert "prepare data sets" in capsys.readouterr().out
+    assert "prepare, inspect" in capsys.readouterr().out
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"raysweep {raysweep.__version__}\n"

@@ -1,4 +1,4 @@
-"""What all commands share: words of the command line as values, and how a command ends."""
+"""Shared by all commands: parsing of command-line values, and how a command exits."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def parse_seeds(text: str) -> range:
 
 
 def data_folders(sources: Sequence[str]) -> dict[str, str]:
-    """A folder's name for each of several data sets, as their names and paths are given.
+    """Report folder name to data set, for several names or paths of data sets.
 
     >>> data_folders(["faces", "/data/a/my.csv", "set.1"])
     {'faces': 'faces', 'my': '/data/a/my.csv', 'set.1': 'set.1'}
 
     Raises:
-        UserError: one is named twice, by another path perhaps, or two have one name: a table could not tell them apart.
+        UserError: a set is given twice, perhaps by different paths, or two sets have the same name.
     """
     places: dict[str, str] = {}
     names: dict[str, str] = {}
@@ -56,7 +56,7 @@ def data_folders(sources: Sequence[str]) -> dict[str, str]:
         if place in places:
             other = f" ({places[place]} is the same)" if places[place] != source else ""
             raise UserError(f"--on names {source} twice{other}")
-        name = path.resolve().name if path.is_dir() else path.name.removesuffix(".csv")  # a set's name may have a point
+        name = path.resolve().name if path.is_dir() else path.name.removesuffix(".csv")  # set names may contain a dot
         twin = next((known for known in names if known.casefold() == name.casefold()), None)
         if twin is not None:
             raise UserError(
@@ -68,15 +68,15 @@ def data_folders(sources: Sequence[str]) -> dict[str, str]:
 
 
 def silence_stdout() -> None:
-    """After a BrokenPipeError: whoever read the output (`| head`) has read enough, and Python must not try again."""
+    """After a BrokenPipeError (`| head`): redirect stdout, so that flushing it at exit does not fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def leave(code: int) -> NoReturn:
-    """Exit with this code, also after an interrupt that was answered.
+    """Exit with this code, also after a handled KeyboardInterrupt.
 
-    Python ends by SIGINT itself, whatever exit code it is given, when the interrupt fell into an `exec` of text, as
-    every import of a dataclass has one; a later `exec` makes it forget.
+    If the interrupt was raised inside `exec` of a string (dataclasses use it at import), Python ignores the exit code
+    and dies by SIGINT; another `exec` resets that.
     """
     exec("")
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""`python -m raysweep.data`: prepare data sets, and look at them before training on them."""
+"""`python -m raysweep.data`: prepare, inspect and check data sets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .data_commands import inspect as prepared
 def parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m raysweep.data",
-        description="Prepare data sets as they are distributed, list and verify what is prepared, show what is in it.",
+        description="Prepare data sets from their original files; list, verify and show prepared sets.",
         epilog=f"built-in data sets: {', '.join(SOURCES)}; small class folders and CSV files need no preparation",
     )
     commands = arguments.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"raysweep: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("raysweep: interrupted; the same command goes on", file=sys.stderr)
+        print("raysweep: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     try:
         print("\n".join(lines), flush=True)

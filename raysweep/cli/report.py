@@ -1,4 +1,4 @@
-"""`python -m raysweep.report STUDY`: tables, figures and a page from what MLflow holds."""
+"""`python -m raysweep.report STUDY`: tables, figures and an HTML page from MLflow runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from raysweep.core.errors import UserError
 from raysweep.core.masking import mask_streams, masking
 from raysweep.store.unusable import is_unusable
 
-if TYPE_CHECKING:  # mlflow and matplotlib take seconds, and mistakes should not wait for them
+if TYPE_CHECKING:  # mlflow and matplotlib take seconds to import; errors in the arguments are reported before that
     from raysweep.report import Results
 
 EXAMPLES = """examples:
@@ -24,8 +24,8 @@ EXAMPLES = """examples:
   python -m raysweep.report ablation_alpha --on affectnet morphset     # a report of each, and one table of all
   python -m raysweep.report ablation_alpha --check        # exit 1 when the files no longer match the runs
 
-exit codes: 0 written (also when cells are missing: the table marks them), 1 --check found a difference,
-2 a mistake in what was asked
+exit codes: 0 written (missing cells are marked in the table), 1 --check found a difference,
+2 invalid arguments or input
 """
 
 
@@ -41,11 +41,11 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--out",
         metavar="FOLDER",
-        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+        help="output folder; default reports/STUDY, or reports/STUDY-DATA if that folder holds a report on other data",
     )
     add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
-    add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: one table for all, too")
+    add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: also one table for all")
     add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
 @masking()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 --check found a difference, 2 a mistake in what was asked."""
+    """Exit codes: 0 done, 1 --check found a difference, 2 invalid arguments or input."""
     asked = parser().parse_args(argv)
     try:
         if asked.list:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"raysweep: the report cannot be written: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; files of an earlier report are as they were", file=sys.stderr)
+        print("\nstopped; an earlier report was left unchanged", file=sys.stderr)
         return 130
 
 
@@ -110,14 +110,14 @@ def _check(asked: argparse.Namespace) -> int:
     for path in stale:
         print(path)
     wrong = sum(len(one.checks) for one in results.values())
-    found = [f"{plural(len(stale), 'file')} not as the runs say"] if stale else []
-    found += [f"{plural(wrong, 'value')} in MLflow not as the files of its runs say"] if wrong else []
+    found = [f"{plural(len(stale), 'file')} out of date with the runs"] if stale else []
+    found += [f"{plural(wrong, 'value')} in MLflow different from the files of the runs"] if wrong else []
     print(f"{root}: {', '.join(found) or 'matches the runs'}")
     return 1 if found else 0
 
 
 def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
-    """Folder of everything, and folder of each report to what it shows."""
+    """The root folder, and each report's folder to its results."""
     from raysweep.data.progress import progress_bar
     from raysweep.report import default_folder, load_results, subject_of
 
@@ -132,8 +132,8 @@ def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
     for one, source in zip(loaded, named.values(), strict=True):
         for remark in one.remarks:
             print(f"note: {f'{source}: ' if len(loaded) > 1 else ''}{remark}", file=sys.stderr)
-        for words in one.checks:
-            print(f"MLflow disagrees with a run's files: {words}", file=sys.stderr)
+        for message in one.checks:
+            print(f"MLflow disagrees with a run's files: {message}", file=sys.stderr)
     root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in loaded])
     return root, {root / name: one for name, one in zip(named, loaded, strict=True)}
 

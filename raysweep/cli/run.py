@@ -41,8 +41,8 @@ INTERRUPTED = 130
 
 @masking()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 done, 1 some cells failed or no whole table could be made, 2 a mistake in what was asked, 130
-    stopped by Ctrl-C."""
+    """Exit codes: 0 done, 1 some cells failed or the table is incomplete, 2 invalid arguments or input, 130 stopped by
+    Ctrl-C."""
     asked = parser().parse_args(argv)
     try:
         if asked.list:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _maintain(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
-            late = " before --on, which takes all words after it" if asked.on and len(asked.on) > 1 else ""
+            late = " before --on, which takes every argument after it" if asked.on and len(asked.on) > 1 else ""
             raise UserError(f"name a study{late}, for example ablation_alpha (`--list` shows them)")
         return _run(asked)
     except UserError as error:
@@ -62,18 +62,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StoreUnusable as error:
         print(f"raysweep: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # --plan, --list and their like; a launch that trains stops, with exit code 1
+    except BrokenPipeError:  # --plan, --list and similar; a launch that trains stops with exit code 1
         silence_stdout()
         return 0
     except OSError as error:
         if not is_unusable(error):
             raise
-        with contextlib.suppress(OSError):  # it may have been stdout that was full, and stderr may lie beside it
-            full = "no room left on the disk" if error.errno in FULL else "a place cannot be written or read"
+        with contextlib.suppress(OSError):  # stdout may be the full file, and stderr may be on the same disk
+            full = "no space left on the disk" if error.errno in FULL else "a file cannot be read or written"
             print(f"raysweep: {full}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\nstopped; finished cells are kept. To go on:\n  {_command()}", file=sys.stderr)
+        print(f"\nstopped; finished cells are kept. To continue:\n  {_command()}", file=sys.stderr)
         return INTERRUPTED
 
 
@@ -100,25 +100,25 @@ def _run(asked: argparse.Namespace) -> int:
             shown = (devices, asked.devices_per_trial)
             print(json.dumps(session.json(*shown), indent=1) if asked.json else session.text(*shown))
         return 0
-    if len(sessions) > 1:  # a mistake about the last data set is said before the first is trained on
+    if len(sessions) > 1:  # report errors of every data set before training on the first
         for session in sessions.values():
             session.check()
     return _launched(asked, study, sessions)
 
 
 def _check_writable(asked: argparse.Namespace) -> None:
-    """Raises UserError where the store or the reports could not be written; a plan says it and goes on."""
+    """Raises UserError where the store or the reports cannot be written; `--plan` only warns."""
     places = {"the store": asked.store, "the report": asked.out or "reports"}
     for what, place in places.items():
         why = "" if "://" in str(place) else why_unwritable(Path(place).expanduser())
         if why and not asked.plan:
             raise UserError(f"{what} cannot be written: {why}")
         if why:
-            print(f"raysweep: {what} cannot be written, so a launch would end at once: {why}", file=sys.stderr)
+            print(f"raysweep: {what} cannot be written, so a launch would fail: {why}", file=sys.stderr)
 
 
 def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Session]) -> int:
-    """Run what was planned, data set by data set; of several a table of all, too."""
+    """Run the planned launches, one per data set; for several, also write their common table."""
     out = Path(asked.out) if asked.out else None
     if len(sessions) > 1:
         from raysweep.report import default_folder
@@ -146,13 +146,13 @@ def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Se
 
 
 def _check_apart(sessions: Mapping[str, Session], sources: Sequence[str]) -> None:
-    """Raises UserError when two of several data sets hold the same images, or have one name."""
+    """Raises UserError when two data sets hold the same images or have the same name."""
     seen: dict[str, str] = {}
     for source, session in zip(sources, sessions.values(), strict=True):
         scored = session.used[0]
-        for word, why in ((scored.origin, "hold the same images"), (scored.name, f"are both called {scored.name!r}")):
-            if word in seen:
-                raise UserError(f"--on: {seen[word]} and {source} {why}: leave one of them out, or rename it")
+        for value, why in ((scored.origin, "hold the same images"), (scored.name, f"are both called {scored.name!r}")):
+            if value in seen:
+                raise UserError(f"--on: {seen[value]} and {source} {why}: leave one of them out, or rename it")
         seen |= {scored.origin: source, scored.name: source}
 
 
@@ -161,7 +161,7 @@ def _options(asked: argparse.Namespace, out: Path | None) -> LaunchOptions:
 
 
 def _maintain(asked: argparse.Namespace) -> int:
-    """`--status` and `--gc`: what the store holds, and what can go."""
+    """`--status` and `--gc`: what the store holds, and what can be removed."""
     from raysweep.maintenance import collect, status
     from raysweep.store.store import Store
 
@@ -172,7 +172,7 @@ def _maintain(asked: argparse.Namespace) -> int:
 
 
 def _command() -> str:
-    """What was typed, without passwords: it goes into reports."""
+    """The command line without passwords, for reports."""
     return masked("python -m raysweep.run " + shlex.join(sys.argv[1:]))
 
 

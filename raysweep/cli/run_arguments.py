@@ -1,4 +1,4 @@
-"""The command line of `raysweep run`: its options, and what they mean."""
+"""The options of `raysweep run`, and the launch requests they make."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def parser() -> argparse.ArgumentParser:
         help="name of a study, or the path of a study file; names are looked up in search_spaces/ of the working "
         "folder, then among the studies that come with raysweep (see --list)",
     )
-    _add_looks(arguments.add_argument_group("instead of training"))
+    _add_inspection(arguments.add_argument_group("instead of training"))
     _add_study(arguments.add_argument_group("what is trained"))
     _add_search(arguments.add_argument_group("studies with a search"))
     _add_places(arguments.add_argument_group("where it runs, and where results go"))
     return arguments
 
 
-def _add_looks(group: argparse._ArgumentGroup) -> None:
+def _add_inspection(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--list", action="store_true", help="list the studies and presets")
     add("--fields", action="store_true", help="list every field that --set and --axis accept")
@@ -58,9 +58,13 @@ def _add_looks(group: argparse._ArgumentGroup) -> None:
         metavar="N,N,...",
         help="with --plan: numbers of devices to simulate the launch on; default 1,8,64",
     )
-    add("--status", action="store_true", help="what the store holds, by study, and which launches are running")
-    add("--gc", action="store_true", help="show what no study refers to any more; with --yes, remove it")
-    add("--yes", action="store_true", help="with --gc: really remove")
+    add(
+        "--status",
+        action="store_true",
+        help="show the state of every study in the store, and running launches",
+    )
+    add("--gc", action="store_true", help="list files in the store that no study refers to; with --yes, remove them")
+    add("--yes", action="store_true", help="with --gc: remove the listed files")
 
 
 def _add_study(group: argparse._ArgumentGroup) -> None:
@@ -72,7 +76,7 @@ def _add_study(group: argparse._ArgumentGroup) -> None:
         "--on",
         metavar="DATA",
         nargs="+",
-        help="data set: a name, a folder with one folder an expression, or a CSV file; several: a table for each, "
+        help="data set: a name, a folder with one subfolder per expression, or a CSV file; several: a table for each, "
         "and one for all",
     )
     add(
@@ -89,22 +93,22 @@ def _add_study(group: argparse._ArgumentGroup) -> None:
         metavar="FIELD=V,V,...",
         action="append",
         default=[],
-        help="replace, narrow or add an axis; a value with a comma stands in quotes; repeatable",
+        help="replace, narrow or add an axis; quote a value that contains a comma; repeatable",
     )
-    add("--retry-failed", action="store_true", help="try cells again that an earlier launch failed at")
+    add("--retry-failed", action="store_true", help="retry cells that failed in an earlier launch")
 
 
 def _add_search(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--trials", type=int, metavar="N", help="trials an arm; default by preset")
-    add("--device-hours", type=float, metavar="H", help="stop searching after this much device time an arm")
+    add("--trials", type=int, metavar="N", help="trials per arm; default by preset")
+    add("--device-hours", type=float, metavar="H", help="stop searching after this much device time per arm")
     add("--search-storage", metavar="URL", help="Optuna storage; default STORE/optuna.db (SQLite)")
 
 
 def _add_places(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine alone")
-    add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) one cell trains on; default 1")
+    add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine only")
+    add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) per cell; default 1")
     add(
         "--store",
         default=".raysweep",
@@ -114,16 +118,16 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
     add(
         "--out",
         metavar="FOLDER",
-        help="where the report goes; default reports/STUDY, or beside it when that is about other data",
+        help="output folder; default reports/STUDY, or reports/STUDY-DATA if that folder holds a report on other data",
     )
     add("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def requests(asked: argparse.Namespace, name: str, study: Study) -> dict[str, Request]:
-    """What is to be launched: one request a data set, by the folder of its report below the study's ("" for one).
+    """One launch request per data set, by the subfolder of its report ("" if there is only one).
 
     Raises:
-        UserError: options that make no sense, alone or together.
+        UserError: invalid options, or options that contradict each other.
     """
     study = _with_axes(study, asked.axis)
     if asked.preset not in PRESETS:
@@ -135,7 +139,7 @@ def requests(asked: argparse.Namespace, name: str, study: Study) -> dict[str, Re
     study, changes = with_fixed(study, changes)
     replicates = parse_seeds(asked.seeds) if asked.seeds else None
     if study.search is not None and replicates and ":" not in asked.seeds:
-        first = study.search.replicate + 1  # a count: as many after the one that is searched on
+        first = study.search.replicate + 1  # a count: that many, after the replicate that is searched on
         replicates = range(first, first + len(replicates))
     limits = (replicates, asked.trials, asked.device_hours, asked.search_storage, asked.retry_failed)
     return {
@@ -145,7 +149,7 @@ def requests(asked: argparse.Namespace, name: str, study: Study) -> dict[str, Re
 
 
 def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """What each data set changes, by the folder of its report below the study's; "" when there is one report."""
+    """The fields that each data set sets, by the subfolder of its report; "" when there is one report."""
     if len(sources) > 1:
         return {name: {"data.source": source} for name, source in data_folders(sources).items()}
     return {"": {"data.source": sources[0]} if sources else {}}
@@ -153,14 +157,14 @@ def _chosen_data(sources: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 def device_counts(text: str) -> list[int]:
     """ "1,8,64" as numbers."""
-    counts = [word.strip() for word in text.split(",") if word.strip()]
+    counts = [part.strip() for part in text.split(",") if part.strip()]
     if not counts or not all(count.isdigit() and int(count) for count in counts):
         raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
     return [int(count) for count in counts]
 
 
 def _with_axes(study: Study, texts: Sequence[str]) -> Study:
-    """The study with what --axis says, each axis once, by its name or by its field."""
+    """The study with the --axis options applied; each axis, by name or field, at most once."""
     changed: set[str] = set()
     for text in texts:
         name, separator, values = (part.strip() for part in text.partition("="))
@@ -176,7 +180,7 @@ def _with_axes(study: Study, texts: Sequence[str]) -> Study:
 
 
 def _changes(texts: Sequence[str], on: Sequence[str]) -> dict[str, Any]:
-    """What --set sets, by field."""
+    """Values of the --set options, by field."""
     changes: dict[str, Any] = {}
     for text in texts:
         path, value = parse_assignment("--set", text)

@@ -82,7 +82,7 @@ def test_a_metric_changed_by_hand(honest, tmp_path, capsys):
     assert main([*parts, "--check"]) == 1
     told = capsys.readouterr()
     assert sentence in told.err
-    assert "1 value in MLflow not as the files of its runs say" in told.out
+    assert "1 value in MLflow different from the files of the runs" in told.out
 
 
 def test_a_difference_in_the_fifth_decimal_is_rounding_and_a_small_one_is_shown_in_full(honest):

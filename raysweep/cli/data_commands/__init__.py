@@ -1,1 +1,1 @@
-"""Commands of `python -m raysweep.data`. Each gives the lines to print; `__main__` prints them."""
+"""Commands of `python -m raysweep.data`. Each returns lines, which `cli.data` prints."""

@@ -1,4 +1,4 @@
-"""`examine`: twins across splits, and faces whose class and VA contradict each other, in words, a CSV and pictures."""
+"""`examine`: twins across splits, and faces whose class and VA contradict each other, as text, CSV and pictures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .show import size_of
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    words = commands.add_parser("examine", help="find twins across splits, and classes that contradict VA")
-    words.add_argument("source", help="a prepared set, a folder with one folder an expression, or a CSV file")
-    words.add_argument("--size", type=int, metavar="PX", help="image side; default the largest that is prepared")
-    words.add_argument("--exact", action="store_true", help="look for pixel-identical twins only; much quicker")
-    words.add_argument("--threshold", type=float, metavar="L", help=f"likeness of near twins; default {THRESHOLD}")
-    words.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="for CSV and pictures; default here")
-    words.add_argument("--store", type=Path, default=Path(".raysweep"), help="where decoded images are kept")
-    words.set_defaults(run=run)
+    command = commands.add_parser("examine", help="find twins across splits, and classes that contradict VA")
+    command.add_argument("source", help="a prepared set, a folder with one subfolder per expression, or a CSV file")
+    command.add_argument("--size", type=int, metavar="PX", help="image side; default: the largest prepared size")
+    command.add_argument("--exact", action="store_true", help="find pixel-identical twins only; much faster")
+    command.add_argument("--threshold", type=float, metavar="L", help=f"similarity of near twins; default {THRESHOLD}")
+    command.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="output folder; default: this one")
+    command.add_argument("--store", type=Path, default=Path(".raysweep"), help="where decoded images are kept")
+    command.set_defaults(run=run)
 
 
 def run(asked: argparse.Namespace) -> list[str]:
-    """Examine the set; what was found, and where the files are."""
+    """Examine the set. Returns the findings and the paths of the written files."""
     threshold = asked.threshold
     if threshold is None:
         threshold = DRAWN_THRESHOLD if asked.source in SOURCES else THRESHOLD

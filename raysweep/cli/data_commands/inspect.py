@@ -1,4 +1,4 @@
-"""`list`, `stats` and `check`: what is prepared, what it holds, and whether it is intact."""
+"""`list`, `stats` and `check`: the prepared sets, their contents, and whether they are intact."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from raysweep.core.errors import UserError, unknown_name
-from raysweep.core.formatting import size as bytes_in_words
+from raysweep.core.formatting import size as format_bytes
 from raysweep.data.prepare.location import CONFIG, DEFAULT, SETTING, Home, home
 from raysweep.data.prepare.manifest import Manifest, read_manifest
 from raysweep.data.prepare.stats import describe_manifest
@@ -15,14 +15,14 @@ from raysweep.data.progress import progress_bar
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    everything = commands.add_parser("list", help="what is prepared, and where")
+    everything = commands.add_parser("list", help="list prepared sets and their folders")
     _add_data(everything)
     everything.set_defaults(run=run_list)
-    for name, words, run in (
-        ("stats", "counts by class and moments of valence and arousal, beside the published ones", run_stats),
+    for name, help_text, run in (
+        ("stats", "counts by class and moments of valence and arousal, next to the published ones", run_stats),
         ("check", "verify every checksum and shape of a prepared set", run_check),
     ):
-        command = commands.add_parser(name, help=words)
+        command = commands.add_parser(name, help=help_text)
         command.add_argument("store", metavar="STORE", help="name of a prepared set, or its folder")
         command.add_argument("--size", type=int, metavar="PX", help="which of its sizes; default: all")
         _add_data(command)
@@ -41,10 +41,10 @@ def run_list(asked: argparse.Namespace) -> list[str]:
     for found in place.everything():
         if found.manifest is None:
             lines.append(
-                f"{found.name:20} {found.size:>4} px  unfinished in {found.folder}: the same `prepare` goes on"
+                f"{found.name:20} {found.size:>4} px  unfinished in {found.folder}: to continue, repeat `prepare`"
             )
         else:
-            amount = f"{found.manifest.images:>10,} images {bytes_in_words(found.manifest.stored_bytes):>8}"
+            amount = f"{found.manifest.images:>10,} images {format_bytes(found.manifest.stored_bytes):>8}"
             lines.append(f"{found.name:20} {found.size:>4} px  {amount}  {found.folder}")
     return lines or [f"nothing is prepared in {place.place}; see `python -m raysweep.data prepare --help`"]
 
@@ -57,7 +57,7 @@ def run_stats(asked: argparse.Namespace) -> list[str]:
 
 
 def run_check(asked: argparse.Namespace) -> list[str]:
-    """Raises UserError: names the first broken file."""
+    """Raises UserError naming the first broken file."""
     lines = []
     for folder in _folders(asked):
         manifest = read_manifest(folder)
@@ -65,8 +65,8 @@ def run_check(asked: argparse.Namespace) -> list[str]:
         with progress_bar(f"checking {folder}", "images") as progress:
             fault = find_fault(folder, manifest, progress)
         if fault:
-            raise UserError(f"{fault}\nremove {folder} and prepare it anew")
-        lines.append(f"{folder}: intact, {manifest.images:,} images, {bytes_in_words(manifest.stored_bytes)}")
+            raise UserError(f"{fault}\nremove {folder} and prepare it again")
+        lines.append(f"{folder}: intact, {manifest.images:,} images, {format_bytes(manifest.stored_bytes)}")
     return lines
 
 
@@ -80,7 +80,7 @@ def _manifests(asked: argparse.Namespace) -> list[tuple[str, Manifest]]:
 
 
 def _folders(asked: argparse.Namespace) -> list[Path]:
-    """Local folders of a set; a set behind a URL is fetched."""
+    """Local folders of a set; a set at a URL is downloaded."""
     if read_manifest(Path(asked.store).expanduser()) is not None:
         return [Path(asked.store).expanduser()]
     place = home(asked.data)
@@ -89,7 +89,7 @@ def _folders(asked: argparse.Namespace) -> list[Path]:
 
 
 def sizes_of(place: Home, name: str, wanted: int | None) -> list[int]:
-    """The sizes at which a set is prepared, or the one that is wanted.
+    """The sizes at which a set is prepared, or only the `wanted` one.
 
     Raises:
         UserError: it is not prepared, or not at that size.

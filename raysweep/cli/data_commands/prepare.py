@@ -1,4 +1,4 @@
-"""`prepare`: read a data set as it was distributed, once, and store its faces ready for training."""
+"""`prepare`: read a data set's original files once and store its faces ready for training."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 from raysweep.core.errors import UserError
-from raysweep.core.formatting import plural
-from raysweep.core.formatting import size as bytes_in_words
+from raysweep.core.formatting import size as format_bytes
 from raysweep.data.listing import Listing
 from raysweep.data.load import SOURCES, read_options
 from raysweep.data.prepare.crop import MARGIN, Crop
@@ -23,7 +22,7 @@ from raysweep.data.readers import READERS, check_unpacked, read_listing, recogni
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     prepare = commands.add_parser(
         "prepare",
-        help="crop, resize and store a data set once; the same command goes on after an interruption",
+        help="crop, resize and store a data set once; run it again to continue after an interruption",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_readers(),
     )
@@ -31,23 +30,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "source",
         nargs="+",
         metavar="[NAME] PATH",
-        help="reader, and where the data set lies; without NAME it is guessed",
+        help="reader and path of the data set; without NAME the reader is guessed from the files",
     )
     prepare.add_argument("--size", type=int, default=224, metavar="PX", help="side of the faces; default 224")
-    prepare.add_argument("--margin", type=float, default=MARGIN, help=f"around face boxes; default {MARGIN}")
+    prepare.add_argument("--margin", type=float, default=MARGIN, help=f"share added to face boxes; default {MARGIN}")
     prepare.add_argument(
         "--detect",
         action="store_true",
-        help="find the largest face in images without a box, leave out those without one; needs raysweep[detect]",
+        help="detect the largest face in images without a box, skip images without a face; needs raysweep[detect]",
     )
     prepare.add_argument("--workers", type=int, metavar="N", help="processes; default: all cores")
-    prepare.add_argument("--option", action="append", default=[], metavar="K=V", help="of the reader; repeatable")
+    prepare.add_argument("--option", action="append", default=[], metavar="K=V", help="see below; repeatable")
     prepare.add_argument(
         "--to", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}"
     )
     prepare.add_argument("--as", dest="store", metavar="NAME", help="name of the prepared set; default the reader's")
     prepare.add_argument(
-        "--max-bad", type=float, default=MAX_BAD, metavar="SHARE", help=f"refuse above this; default {MAX_BAD}"
+        "--max-bad", type=float, default=MAX_BAD, metavar="SHARE", help=f"fail if more rows are bad; default {MAX_BAD}"
     )
     prepare.set_defaults(run=run)
 
@@ -65,7 +64,7 @@ def _readers() -> str:
 
 
 def run(asked: argparse.Namespace) -> list[str]:
-    """Prepare what was asked for, and say where it is."""
+    """Prepare a data set. Returns its counts, folder and notes."""
     crop, workers = _crop(asked), _workers(asked)
     reader, path = _source(asked.source)
     name = _store_name(asked.store, reader, path)
@@ -75,10 +74,10 @@ def run(asked: argparse.Namespace) -> list[str]:
     manifest = _prepare(listing, place, name, crop, workers, asked.max_bad)
     folder = f"{place.place}/{name}/{crop.size}px"
     lines = [
-        f"{name}: {manifest.images:,} images, {crop.size} px, {bytes_in_words(manifest.stored_bytes)} in {folder}",
+        f"{name}: {manifest.images:,} images, {crop.size} px, {format_bytes(manifest.stored_bytes)} in {folder}",
     ]
     if before == manifest:
-        lines.append("this was prepared before: nothing to do")
+        lines.append("already prepared: nothing to do")
     if manifest.problems:
         lines.append(f"{_rows_left_out(manifest.left_out)}; every problem is in {folder}/problems.csv")
     lines += [f"note: {note}" for note in manifest.notes] + [f"remark: {remark}" for remark in manifest.remarks]
@@ -96,7 +95,7 @@ def _rows_left_out(count: int) -> str:
 
 def _prepare(listing: Listing, place: Home, name: str, crop: Crop, workers: int, max_bad: float) -> Manifest:
     if not place.is_local:
-        place.open(name, crop.size)  # what is at the URL decides whether there is anything to do
+        place.open(name, crop.size)  # downloads the set if the URL has it already
     with progress_bar(f"preparing {name}", "rows") as progress:
         manifest = prepare_listing(listing, place.folder(name, crop.size), crop, workers, max_bad, progress)
     place.publish(name, crop.size, manifest)
@@ -120,21 +119,22 @@ def _workers(asked: argparse.Namespace) -> int:
     return asked.workers or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def _source(words: list[str]) -> tuple[str, Path]:
+def _source(arguments: list[str]) -> tuple[str, Path]:
     """Reader and path; the reader is guessed when there is only a path."""
-    if len(words) > 2:
-        raise UserError(f"prepare expects [NAME] PATH, but got {plural(len(words), 'word')}: {' '.join(words)}")
-    path = Path(words[-1]).expanduser().absolute()
-    if len(words) == 2:
-        return words[0], path
-    if words[0] in READERS and not path.exists():
-        raise UserError(f"prepare {words[0]} needs the folder where {READERS[words[0]].title} lies")
+    if len(arguments) > 2:
+        raise UserError(f"prepare expects [NAME] PATH, but got {len(arguments)} arguments: {' '.join(arguments)}")
+    path = Path(arguments[-1]).expanduser().absolute()
+    name = arguments[0]
+    if len(arguments) == 2:
+        return name, path
+    if name in READERS and not path.exists():
+        raise UserError(f"prepare {name} needs the path of {READERS[name].title}")
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     check_unpacked(path)
     guess = recognise(path)
     if guess is None:
-        raise UserError(f"{path}: no reader knows this layout; name one of {', '.join(READERS)} to see what it misses")
+        raise UserError(f"{path}: no reader recognises this layout; name one of {', '.join(READERS)} to see why")
     return guess, path
 
 
@@ -143,7 +143,7 @@ def _store_name(wanted: str | None, reader: str, path: Path) -> str:
     name = wanted or default
     if not is_name(name):
         what = f"--as {name!r}" if wanted else f"the name of {path}"
-        raise UserError(f"{what} cannot name a prepared set: give --as a word of letters, digits, . _ and -")
+        raise UserError(f"{what} cannot name a prepared set: give --as a name of letters, digits, . _ and -")
     if name in SOURCES:
         raise UserError(f"{name!r} is a built-in data set: choose another name with --as")
     return name

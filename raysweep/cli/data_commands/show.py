@@ -1,4 +1,4 @@
-"""`show` and `sites`: figures and pictures of a data set."""
+"""`show` and `sites`: statistics and pictures of a data set."""
 
 from __future__ import annotations
 
@@ -24,18 +24,22 @@ DEFAULT_SIZE = 64
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    show = commands.add_parser("show", help="print the figures of a data set and draw a contact sheet")
-    show.add_argument("source", help="a name, a prepared set, a folder with one folder an expression, or a CSV file")
-    show.add_argument("--out", type=Path, metavar="PNG", help="where the contact sheet goes; default SOURCE.png")
+    show = commands.add_parser("show", help="print the statistics of a data set and draw a contact sheet")
+    show.add_argument("source", help="a name, a prepared set, a folder with a subfolder per expression, or a CSV file")
+    show.add_argument("--out", type=Path, metavar="PNG", help="path of the contact sheet; default SOURCE.png")
     show.add_argument(
-        "--size", type=int, metavar="PX", help=f"image side; default {DEFAULT_SIZE}, or the largest that is prepared"
+        "--size", type=int, metavar="PX", help=f"image side; default {DEFAULT_SIZE}, or the largest prepared size"
     )
     show.add_argument("--store", type=Path, default=Path(".raysweep"), help="where decoded images are kept")
     show.add_argument(
-        "--option", action="append", default=[], metavar="K=V", help="of the reader, as for `prepare`; repeatable"
+        "--option",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="reader option, as for `prepare`; repeatable",
     )
     show.set_defaults(run=run_show)
-    sites = commands.add_parser("sites", help="how differently the built-in sites label: figures and a picture")
+    sites = commands.add_parser("sites", help="show how the labelling criteria of the built-in sites differ")
     sites.add_argument("--out", type=Path, default=Path("sites.png"), metavar="PNG", help="default sites.png")
     sites.set_defaults(run=run_sites)
 
@@ -61,7 +65,7 @@ def run_show(asked: argparse.Namespace) -> list[str]:
 
 
 def size_of(source: str, wanted: int | None) -> int:
-    """The side of the images to look at. Raises UserError."""
+    """Side of the images, in pixels. Raises UserError for an invalid or unprepared size."""
     prepared = home().sizes(source) if source not in SOURCES and is_name(source) else []
     if wanted is not None:
         if not 32 <= wanted <= 512:
@@ -93,7 +97,7 @@ def draw_va(data: FaceData, path: Path) -> None:
 
 
 def describe(data: FaceData) -> list[str]:
-    """What a person wants to know of a data set, a line each."""
+    """Counts by class, mean VA, ceilings and remarks of a data set, as lines of text."""
     size = f"{plural(data.num_classes, 'expression')}, {data.images.shape[-1]} px"
     lines = [f"{data.name}: {plural(len(data), 'image')}, {size}"]
     lines.append(f"{'':12}" + "".join(f"{name:>11}" for name in ("training", "validation", "test", "mean V", "mean A")))

@@ -182,8 +182,8 @@ def test_from_a_folder_to_figures_on_the_command_line(place, tmp_path, capsys):
     code, out, _ = run(capsys, *parts)
     assert code == 0
     assert "lab: 72 images, 48 px" in out
-    assert "this was prepared before: nothing to do" not in out
-    assert "this was prepared before: nothing to do" in run(capsys, *parts)[1]
+    assert "already prepared: nothing to do" not in out
+    assert "already prepared: nothing to do" in run(capsys, *parts)[1]
     run(capsys, "prepare", "folder", root, "--size", "32", "--workers", "1", "--as", "lab")
     (place.local / "lab" / ".64px.part").mkdir()
     lines = run(capsys, "list")[1].splitlines()
@@ -225,9 +225,9 @@ def test_published_numbers_stand_beside_ours(place, tmp_path, capsys):
     ("words", "message"),
     [
         (["prepare", "rafbd", "."], "did you mean 'rafdb'"),
-        (["prepare", "rafdb"], "prepare rafdb needs the folder where"),
+        (["prepare", "rafdb"], "prepare rafdb needs the path of"),
         (["prepare", "nowhere"], "no such file or folder"),
-        (["prepare", "empty"], "no reader knows this layout"),
+        (["prepare", "empty"], "no reader recognises this layout"),
         (["prepare", "a", "b", "c"], "expects [NAME] PATH"),
         (["prepare", "folder", "lab", "--size", "16"], "`32 <= --size <= 512` must hold, but got 16"),
         (["prepare", "folder", "lab", "--workers", "0"], "`--workers >= 1` must hold"),
