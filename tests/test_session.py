@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from raysweep.engine.journal_listener import JournalListener
-from raysweep.launch.session import _ended_whatever_happens
+from raysweep.launch.session import _runs_closed_on_error
 from raysweep.tracking.journal import Journal
 
 
@@ -20,7 +20,7 @@ def test_what_happens_before_work_is_handed_out_ends_the_runs_that_the_launch_ha
         listener = JournalListener("s", "l", "here", journal, publisher)
 
         def launch():
-            with _ended_whatever_happens(listener, SimpleNamespace(publisher=publisher)):
+            with _runs_closed_on_error(listener, SimpleNamespace(publisher=publisher)):
                 listener.launched({}, {})
                 raise error
 
@@ -38,7 +38,7 @@ def test_a_launch_that_is_over_or_has_not_begun_is_not_ended_again(tmp_path, ove
         listener = JournalListener("s", "l", "here", journal, publisher)
 
         def launch():
-            with _ended_whatever_happens(listener, SimpleNamespace(publisher=publisher)):
+            with _runs_closed_on_error(listener, SimpleNamespace(publisher=publisher)):
                 if over:
                     listener.launched({}, {})
                     listener.finished("FINISHED")

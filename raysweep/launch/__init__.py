@@ -1,1 +1,1 @@
-"""One launch, from the pre-flight checks to the summary."""
+"""One launch, from the checks before training to the summary."""

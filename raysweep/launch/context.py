@@ -1,4 +1,4 @@
-"""What every launch has, whatever it computes: a name, a store with leases, a journal, MLflow, a console."""
+"""Resources of every launch: a name, a store with leases, a journal, MLflow, a console."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from .options import LaunchOptions
 
 @dataclass(frozen=True)
 class Launch:
-    """An open launch. `uri`: the tracking store it publishes to, without a password."""
+    """An open launch. `uri`: its MLflow tracking store, without a password."""
 
     name: str
     engine: ClusterOptions
@@ -55,7 +55,7 @@ class Launch:
 
 
 def console_for(as_json: bool) -> Console:
-    """People read stdout; when a program does, they read stderr."""
+    """A console on stdout, or on stderr when stdout carries JSON."""
     return PlainConsole(file=steered(sys.stderr if as_json else sys.stdout), highlight=False)
 
 
@@ -63,7 +63,7 @@ def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[S
     """Tags of every run of a launch.
 
     Args:
-        experiment: of any cell: all cells of a launch read the scored data set alike.
+        experiment: of any cell; all cells of a launch read the scored data set the same way.
         used: the launch's data sets, the scored one first.
     """
     data, *extras = used
@@ -74,7 +74,7 @@ def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[S
         schema.DATA_FINGERPRINT: data.fingerprint,
         schema.DATA_SOURCE: data.source,
         schema.DATA_FIELDS: canonical_json(fields),
-        schema.EXTRAS: _extras_words(extras),
+        schema.EXTRAS: _extras_tag(extras),
         schema.STUDY_CONTENT: study.origin.content,
         schema.STUDY_FILE: study.origin.file,
         schema.CODE_VERSION: code_version(),
@@ -82,16 +82,16 @@ def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[S
     return {name: value for name, value in tags.items() if value}
 
 
-def _extras_words(extras: Sequence[SetIdentity]) -> str:
-    """The other data sets as JSON; of very many, which a tag cannot hold, how many and a digest."""
-    words = canonical_json([own.describe() for own in extras])
-    if len(words) <= schema.MAX_EXTRAS_LENGTH:
-        return words
-    return canonical_json({"count": len(extras), "digest": hashlib.sha256(words.encode()).hexdigest()})
+def _extras_tag(extras: Sequence[SetIdentity]) -> str:
+    """The other data sets as JSON; their count and a digest if that is too long for a tag."""
+    text = canonical_json([own.describe() for own in extras])
+    if len(text) <= schema.MAX_EXTRAS_LENGTH:
+        return text
+    return canonical_json({"count": len(extras), "digest": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def alive_on(store: Store) -> Callable[[str], bool]:
-    """Whether a launch, by name, holds leases on this store and lives."""
+    """A function that tells whether the launch of a name is alive: it holds leases on this store."""
     watch = Watch(store)
     return lambda launch: any(holder.owner == _owner(launch) for holder in watch.holders())
 
@@ -100,19 +100,19 @@ def alive_on(store: Store) -> Callable[[str], bool]:
 def opened(
     writer: Writer, study: str, engine: ClusterOptions, options: LaunchOptions, console: Console
 ) -> Iterator[Launch]:
-    """Open a launch: what dead ones left behind is published first, and their runs are closed."""
+    """Open a launch, after publishing the journals of dead launches and closing their runs."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder, uri = engine.store.local / "journal", masked(tracking_uri(options.tracking))
     leases = Leases(engine.store, _owner(name))
-    turn = PublishLock(engine.store, leases, name).turn
+    lock = PublishLock(engine.store, leases, name).turn
     say = partial(console.print, markup=False, soft_wrap=True)
     with contextlib.closing(leases):
-        leases.take([PRESENCE + name])  # as long as it lives, whatever it computes
-        for trouble in adopt_journals(folder, writer, uri, turn):
+        leases.take([PRESENCE + name])  # marks the launch as alive until it ends
+        for trouble in adopt_journals(folder, writer, uri, lock):
             say(trouble)
         adopt_runs(writer.client, study, alive_on(engine.store), say)
         with contextlib.closing(Journal(folder / f"{name}.jsonl")) as journal:
-            publisher = Publisher(journal, writer, turn)
+            publisher = Publisher(journal, writer, lock)
             publisher.start()
             yield Launch(name, engine, options, console, uri, journal, publisher, leases)
 

@@ -1,4 +1,4 @@
-"""How long a launch will take, before it begins."""
+"""Estimated time of a launch, from measured speeds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from raysweep.study.plan import Plan
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a launch would take. `unknown`: classes of work, in words, that no launch has measured yet; as long as there
-    are any, `device_seconds` (of all devices together) and `wall_seconds` are None. `measured_on`: the devices whose
-    speed was taken. `images` to train on, at most: what M_A keeps of an extra set is known later."""
+    """What a launch would take.
+
+    `unknown`: descriptions of work that no launch has measured; if any, `device_seconds` (summed over devices) and
+    `wall_seconds` are None. `measured_on`: the devices whose speeds are used. `images`: upper bound of the images
+    trained on, since the part of an extra set that M_A selects is not known yet.
+    """
 
     epochs: int
     images: int
@@ -24,12 +27,12 @@ class Forecast:
 
 
 def forecast(plan: Plan, speeds: Speeds, devices: int, device: str = "", per_trial: int = 1) -> Forecast:
-    """Simulate a plan at measured speed.
+    """Simulate a plan at measured speeds.
 
     Args:
-        devices: how many there are.
-        device: what kind, as `FitEvent.device` says it; "" for the kind measured last.
-        per_trial: devices that a task runs on.
+        devices: number of devices.
+        device: kind of device, as in `FitEvent.device`; "" for the kind measured last.
+        per_trial: devices per task.
     """
     costs = speeds.on(device, per_trial)
     images = sum(costs.images.of_task(task) for task in plan.tasks)

@@ -1,4 +1,4 @@
-"""What a user asks of a launch, besides the study."""
+"""Options of a launch besides the study."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TextIO
 
 @dataclass(frozen=True)
 class LaunchOptions:
-    """What the user asked of a launch besides the study: how it was typed, where it runs, is tracked and reported.
+    """The command as typed, and where a launch runs, is tracked and is reported.
 
-    `stdout` is taken at the beginning: while Ray runs, `sys.stdout` leads elsewhere.
+    `stdout` is kept from the start: while Ray runs, `sys.stdout` is redirected.
     """
 
     command: str

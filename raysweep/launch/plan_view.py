@@ -1,4 +1,4 @@
-"""What a launch would do, for people (`--plan`, the head of every launch) and for programs (`--plan --json`)."""
+"""The plan of a launch as text (`--plan`, and the first lines of every launch) and as JSON (`--plan --json`)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from raysweep.training import class_counts
 from .forecast import Forecast, forecast
 
 LAST = Selection(protocol="last", weights="last")
-"""Holds nothing out: every image of an extra set that is not for testing is trained on."""
+"""Holds nothing out: every image of an extra set outside its test split is trained on."""
 
 
 @dataclass(frozen=True)
 class PlanView:
-    """A plan beside what the store holds and what earlier launches measured; `devices`: how many to forecast for."""
+    """A plan with the store's contents and measured speeds. `devices`: numbers of devices to forecast for."""
 
     plan: Plan
     store: Store
@@ -33,21 +33,21 @@ class PlanView:
     per_trial: int = 1
 
     def text(self) -> str:
-        """The head, a line for every arm, and what the store holds that this study does not need any more."""
+        """The headline, counts, stale and orphaned products, and a line for every arm."""
         plan = self.plan
-        marks: dict[str, list[str]] = {cell.arm.name: [] for cell in plan.cells}
+        states: dict[str, list[str]] = {cell.arm.name: [] for cell in plan.cells}
         for cell in plan.cells:
-            mark = "done" if cell.key in plan.done else "failed" if cell.key in plan.failed else cell.key[:8]
-            marks[cell.arm.name].append(mark)
-        width = max(len(name) for name in marks)
-        arms = [f"    {name:{width}}  {' '.join(words)}" for name, words in marks.items()]
+            state = "done" if cell.key in plan.done else "failed" if cell.key in plan.failed else cell.key[:8]
+            states[cell.arm.name].append(state)
+        width = max(len(name) for name in states)
+        arms = [f"    {name:{width}}  {' '.join(each)}" for name, each in states.items()]
         return "\n".join([self.headline(), *self._count_lines(), *self._leftover_lines(), *arms])
 
     def headline(self) -> str:
-        """The plan in a few lines."""
+        """The plan in a few lines: data, cells, store, work and time."""
         plan, data = self.plan, self.plan.data
         replicates = sorted({cell.replicate for cell in plan.cells})
-        twins = len(plan.cells) - len(plan.by_key)
+        equal = len(plan.cells) - len(plan.by_key)
         lines = [
             f"{plan.study_name}: {plan.study.title}",
             data_line(data),
@@ -55,16 +55,16 @@ class PlanView:
             *other_lines(plan.extras, plan.first),
             *(f"  note     {remark}" for remark in plan.remarks),
             f"  cells    {plural(len(plan.study.arms()), 'arm')} x {plural(len(replicates), 'replicate')} = "
-            f"{len(plan.cells)}" + (f", {twins} equal to another" if twins else ""),
+            f"{len(plan.cells)}" + (f", {equal} equal to another" if equal else ""),
             self._store_line(),
         ]
         if plan.failed:
             causes = Counter(plan.failed.values())
-            lines += [f"           failed: {cause} ({n} x); --retry-failed tries again" for cause, n in causes.items()]
+            lines += [f"           failed: {cause} ({n} x); --retry-failed retries them" for cause, n in causes.items()]
         return "\n".join([*lines, *self._work_lines()])
 
     def json(self) -> dict[str, Any]:
-        """The same as plain values."""
+        """The plan as plain values."""
         plan, expected, left = self.plan, self._forecasts(), self._leftovers()
         return {
             "study": plan.study_name,
@@ -90,7 +90,7 @@ class PlanView:
         }
 
     def _count_lines(self) -> list[str]:
-        """Images by class of the scored set and of the others, so that a gap is seen before anything is trained."""
+        """Images by class of the scored set and of the others."""
         plan, first = self.plan, self.plan.cells[0]
         selection, seed = first.experiment.selection, first.experiment.seeds.split
         lines = [f"  images   {plan.data.name}, replicate {first.replicate}"]
@@ -137,7 +137,7 @@ class PlanView:
         ]
         return [
             f"  time     {expected[0].device_seconds / 3600:.2g} device-hours at measured speed; {', '.join(walls)}"
-            + (f", of it {duration(start)} to start" if start is not None else "")
+            + (f", including {duration(start)} to start" if start is not None else "")
         ]
 
     def _leftover_lines(self) -> list[str]:
@@ -162,7 +162,7 @@ class PlanView:
 
 
 def data_line(data: FaceData) -> str:
-    """Line of a headline: what is trained on and scored."""
+    """The headline's line on the scored data set."""
     train, validation, test = (len(data.rows(split)) for split in (TRAIN, VALIDATION, TEST))
     own = f", {validation} validation" if validation else ""
     return (
@@ -172,13 +172,13 @@ def data_line(data: FaceData) -> str:
 
 
 def note_lines(data: FaceData) -> list[str]:
-    """What captions will say of a set, and how it was read."""
+    """Notes (for captions) and remarks (on how it was read) of a data set."""
     notes = [f"           note: {note}" for note in data.notes]
     return notes + [f"           remark: {remark}" for remark in data.info.get("remarks", [])]
 
 
 def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]:
-    """Lines of a headline: sets that are trained on beside the scored one. `first`: the target, fine-tuned later."""
+    """The headline's lines on the other training sets. `first`: the target of joint training before fine-tuning."""
     lines = []
     for extra in extras:
         role = "target" if first is not None and extra.fingerprint == first.fingerprint else "extra"
@@ -189,7 +189,7 @@ def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]
 
 
 def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
-    """Images of every class that are trained on, validated on and tested on, as one replicate divides them."""
+    """Training, validation and test images by class, as split for one replicate."""
     held = for_protocol(data, selection, seed)
     columns = ("training", "validation", "test")
     per_class = dict(zip(data.classes, class_counts(held), strict=True))
@@ -203,6 +203,6 @@ def count_lines(data: FaceData, selection: Selection, seed: int) -> list[str]:
 
 
 def counts_json(data: FaceData) -> dict[str, Any]:
-    """Images by class: training, validation, test, as the set is divided before a replicate holds any out."""
+    """Training, validation and test images by class, before a replicate holds any out."""
     classes = dict(zip(data.classes, map(list, class_counts(data)), strict=True))
     return {"name": data.name, "notes": list(data.notes), "classes": classes}

@@ -1,4 +1,4 @@
-"""What a launch needs besides the store: initial weights, and labels that its data can give."""
+"""Checks before training: initial weights, image sizes, and labels that the data can give."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from raysweep.pipeline import load_sets
 from raysweep.training import check_every_class, given_labels, prepare_targets
 
 DOWNLOADED = "imagenet"
-"""Weights that are downloaded: a plan does not fetch them."""
+"""The weights that are downloaded; a plan does not download them."""
 
 
 def try_inputs(
     cells: Iterable[tuple[str, Experiment]], cache: Path, arms: int | None = None, download: bool = True
 ) -> None:
-    """Try whatever would fail a cell, as far as it can be tried before any training.
+    """Check every input that would fail a cell, as far as possible before training.
 
     Args:
-        cells: name of the arm and experiment, of every replicate.
+        cells: arm name and experiment of every replicate.
         cache: folder of decoded images.
-        arms: how many arms the study has; default as many as are named.
-        download: whether initial weights that are not there may be fetched.
+        arms: number of arms of the study; default: the arms in `cells`.
+        download: whether missing initial weights may be downloaded.
 
     Raises:
-        UserError: weights that are missing or do not fit, images of a wrong size, classes without an image; says
-            in which arms.
+        UserError: weights that are missing or do not fit, images of a wrong size, classes without an image; names
+            the arms.
     """
     known = list(cells)
     for model in {experiment.model for _, experiment in known}:
         if download or model.weights != DOWNLOADED:
             check_weights(model.backbone, model.weights)
     faults: dict[str, str] = {}
-    tried = _Tried()
+    checks = _InputChecks()
     for name, experiment in known:
         try:
-            tried.replicate(experiment, cache)
+            checks.replicate(experiment, cache)
             if name not in faults:
-                tried.labels(experiment, cache)
+                checks.labels(experiment, cache)
         except ValueError as error:
             faults.setdefault(name, str(error))
     if faults:
         raise error_of_arms(faults, arms or len({name for name, _ in known}))
 
 
-class _Tried:
-    """What was tried already, so that a study of a thousand cells tries each thing once."""
+class _InputChecks:
+    """Remembers what was checked, so that a study of many cells checks each input once."""
 
     def __init__(self) -> None:
         self.recipes: set[Experiment] = set()
         self.splits: set[tuple[object, ...]] = set()
 
     def replicate(self, experiment: Experiment, cache: Path) -> None:
-        """Every class must be trained on: other replicates hold other images out."""
+        """Every class needs a training image in this replicate's split."""
         for data in _scored(experiment, cache):
             token = (id(data), experiment.selection, experiment.seeds.split)
             if token not in self.splits:
@@ -66,7 +66,7 @@ class _Tried:
                 _check_classes(experiment, held)
 
     def labels(self, experiment: Experiment, cache: Path) -> None:
-        """Labels of the target and of the extra sets, on the first replicate of a recipe."""
+        """Make the labels of the target and of the extra sets, once per recipe."""
         recipe = experiment.with_replicate(0)
         if recipe in self.recipes:
             return
@@ -84,7 +84,7 @@ class _Tried:
 
 
 def _scored(experiment: Experiment, cache: Path) -> list[FaceData]:
-    """The target, and the set that is fine-tuned on."""
+    """The target, and the set for fine-tuning if there is one."""
     sets = load_sets(experiment, cache)
     return list({id(data): data for data in (sets.target, sets.scored)}.values())
 

@@ -1,4 +1,4 @@
-"""The search of a launch, inside every arm: what is planned, how far it is, and running it."""
+"""The hyperparameter search inside every arm of a launch: plan, progress, and run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from .plan_view import data_line, note_lines, other_lines
 
 @dataclass(frozen=True)
 class SearchPhase:
-    """A planned search. `so_far`: where the searches of arms that have begun stand, by name of the arm."""
+    """A planned search. `so_far`: results of the searches that have begun, by arm name."""
 
     request: Request
     plan: SearchPlan
@@ -46,11 +46,10 @@ class SearchPhase:
 
     @classmethod
     def prepare(cls, request: Request, store: Store) -> SearchPhase:
-        """Read the data, check the space in every arm, and look into the search's storage. Writes nothing but decoded
-        images.
+        """Read the data, check the space in every arm, and read the search storage. Writes only decoded images.
 
         Raises:
-            UserError: data that cannot be read or used, a space that makes no sense, a storage of something else.
+            UserError: data that cannot be read or used, an invalid space, or a storage of another search.
         """
         assert request.budget is not None
         cache = store.local / "data"
@@ -65,7 +64,7 @@ class SearchPhase:
 
     @property
     def trials_left(self) -> int:
-        """Trials that the budget still allows, over all arms."""
+        """Remaining trials of the budget, summed over arms."""
         return trials_left(self.plan, self.so_far, self.request.retry_failed)
 
     @cached_property
@@ -80,12 +79,12 @@ class SearchPhase:
 
     @property
     def used(self) -> tuple[SetIdentity, ...]:
-        """What the data sets are, the scored one first."""
+        """Identities of the data sets, the scored one first."""
         return used_sets((cell.experiment for cell in self.request.cells), self.sets)
 
     @property
     def start_points(self) -> list[tuple[str, Experiment]]:
-        """What every arm tries first: its name and an experiment."""
+        """Arm name and experiment of every start point."""
         search = self.plan.search
         return [
             (arm.cell.arm.name, arm.at(point))
@@ -98,7 +97,7 @@ class SearchPhase:
         return self.plan.describe({arm: one.describe() for arm, one in found.items()})
 
     def headline(self) -> str:
-        """The search in a few lines."""
+        """The search in a few lines: data, space, budget and progress."""
         search, budget, data, arms = self.plan.search, self.plan.budget, self.data, len(self.request.cells)
         limits = [plural(budget.trials, "trial")] if budget.trials is not None else []
         limits += [f"{budget.device_hours:g} device-hours"] if budget.device_hours is not None else []
@@ -118,7 +117,7 @@ class SearchPhase:
     def run(
         self, launch: Launch, journal: JournalListener, allotment: Allotment | None, since: float | None
     ) -> SearchOutcome:
-        """Search until every arm's budget is spent. `since`: when the launch began, for the time it takes to start."""
+        """Search until every arm's budget is spent. `since`: start of the launch, to measure start-up time."""
         tags = run_tags(self.request.preset, self.request.study, self.request.cells[0].experiment, self.used)
         journal.launched(self._record(launch.options.command).describe(), tags)
         tried = partial(tried_points, self.plan, launch.engine, self.request.storage)
@@ -141,7 +140,7 @@ class SearchPhase:
         return outcome
 
     def _record(self, command: str) -> StudyRecord:
-        """`plan.json` of a launch whose table is not known yet."""
+        """`plan.json` of a launch before its table is planned."""
         request, first = self.request, self.request.cells[0]
         data = UsedData(self.data, other_sets(self.sets), first_target(self.sets), self._remarks, self.used)
         changed = overrides(
@@ -162,12 +161,12 @@ class SearchPhase:
 
     @property
     def _remarks(self) -> Sequence[str]:
-        """What readers must know of how the sets are used, each once."""
+        """Remarks on how the data sets are used, without repeats."""
         pairs = zip(self.request.cells, self.sets, strict=True)
         return list(dict.fromkeys(remark for cell, own in pairs for remark in remarks(cell.experiment, own)))
 
     def _left_lines(self) -> list[str]:
-        """How much of the search is to come, at what trials took so far."""
+        """Remaining trials and their device time at the mean cost so far."""
         left, ended = self.trials_left, sum(found.trials for found in self.so_far.values())
         if self.plan.budget.trials is None or not left or not ended:
             return []
@@ -175,7 +174,7 @@ class SearchPhase:
         return [f"  left     {plural(left, 'trial')}, about {duration(seconds)} of device time"]
 
     def _is_alive(self) -> Callable[[str], bool | None]:
-        """Whether a launch lives; None of one that this store does not know."""
+        """A function that tells whether a launch is alive; None for a launch unknown to this store."""
         alive = alive_on(self.store)
 
         def is_alive(launch: str) -> bool | None:

@@ -41,8 +41,8 @@ from .summary import DRAIN_SECONDS, DRAIN_SECONDS_INTERRUPTED, LaunchSummary
 
 @dataclass(frozen=True)
 class Session:
-    """A planned launch. `search`: of a study that has one; `plan` of the table: None until every arm that a search
-    found something for is known."""
+    """A planned launch. `search`: None if the study has none; `plan` of the table: None until the search has found a
+    point."""
 
     request: Request
     store: Store
@@ -51,10 +51,10 @@ class Session:
 
     @classmethod
     def prepare(cls, request: Request, store: Store) -> Session:
-        """Read the data, and look into the store and the search's storage. Writes nothing but decoded images.
+        """Read the data, the store and the search storage. Writes only decoded images.
 
         Raises:
-            UserError: data that cannot be read or used, a space that makes no sense, a storage of something else.
+            UserError: data that cannot be read or used, an invalid space, or a storage of another search.
         """
         if request.study.search is None:
             return cls(request, store, _planned(request, store))
@@ -73,11 +73,11 @@ class Session:
 
     @property
     def used(self) -> Sequence[SetIdentity]:
-        """What its data sets are, the scored one first."""
+        """Identities of the data sets, the scored one first."""
         return self.search.used if self.search else self._table.used
 
     def check(self, download: bool = True) -> None:
-        """Try what would fail a cell or a trial. Raises UserError; writes nothing but decoded images."""
+        """Check the inputs of cells and trials. Raises UserError; writes only decoded images."""
         if self.search:
             if self.search.trials_left:
                 try_inputs(self.search.start_points, self.cache, download=download)
@@ -87,7 +87,7 @@ class Session:
         try_inputs(cells, self.cache, len(plan.study.arms()), download)
 
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
-        """What a launch would do, for people, and how long it would take on so many devices."""
+        """The plan as text, with its time on each number of devices."""
         if self.search is None:
             return self._view(devices, per_trial).text()
         if self.plan is None:
@@ -97,8 +97,7 @@ class Session:
         return f"{self.search.headline()}\n\n{self._view(devices, per_trial).text()}"
 
     def json(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> dict[str, Any]:
-        """The same as plain values. Of a search, `table`: the plan of the replicates, None until every arm has a best
-        point."""
+        """The plan as plain values. With a search, `table` is the replicates' plan; None until a point is found."""
         table = None if self.plan is None else self._view(devices, per_trial).json()
         if self.search is None:
             assert table is not None
@@ -116,12 +115,12 @@ class Session:
         """Search, train, track, report. Returns the exit code: 0, 1 when cells failed, 130 after Ctrl-C.
 
         Raises:
-            UserError: something that would fail every cell, found before the first; nothing is written then.
+            UserError: an input that would fail cells; raised before anything is trained or tracked.
         """
         since = _first_launch()
         self.check()
         self._draw()
-        writer = Writer(connect(options.tracking), self.store)  # before any training: can it be written?
+        writer = Writer(connect(options.tracking), self.store)  # fails before training if MLflow cannot be written
         console = console_for(as_json)
         self._announce(console, options)
         engine = ClusterOptions(self.store, self.cache, options.address, options.devices_per_trial)
@@ -130,7 +129,7 @@ class Session:
             opened(writer, self.request.name, engine, options, console) as launch,
         ):
             journal = JournalListener(self.request.name, launch.name, launch.uri, launch.journal, launch.publisher)
-            with _ended_whatever_happens(journal, launch):
+            with _runs_closed_on_error(journal, launch):
                 if self.search is None:
                     return self._train(self._table, launch, journal, allotment, as_json, since=since)
                 return self._search_and_train(self.search, launch, journal, allotment, as_json, since)
@@ -149,7 +148,7 @@ class Session:
             journal.finished("KILLED" if outcome.interrupted else "FAILED")
             launch.publisher.close(DRAIN_SECONDS_INTERRUPTED)
             why = f": {outcome.stopped}" if outcome.stopped else ""
-            launch.say(f"\nstopped{why}; finished trials are kept. To go on:\n  {launch.options.command}")
+            launch.say(f"\nstopped{why}; finished trials are kept. To continue:\n  {launch.options.command}")
             return 130 if outcome.interrupted else 1
         for sentence in outcome.failed.values():
             launch.say(sentence)
@@ -158,7 +157,7 @@ class Session:
             journal.finished("FAILED")
             launch.publisher.close(DRAIN_SECONDS)
             return 1
-        launch.say(f"\nreplicating what was found over replicates {', '.join(map(str, self.request.replicates))}")
+        launch.say(f"\nreplicating the best points over replicates {', '.join(map(str, self.request.replicates))}")
         launch.say(PlanView(plan, self.store, (1,)).headline())
         again = allot_again(launch.engine, allotment, len(plan.tasks))
         code = self._train(plan, launch, journal, again, as_json, search.describe(outcome.found))
@@ -174,11 +173,11 @@ class Session:
         found: Mapping[str, Any] | None = None,
         since: float | None = None,
     ) -> int:
-        """Compute what the table misses on a joined cluster, and end the launch. Returns the exit code.
+        """Compute the missing cells of the table on the cluster, and end the launch. Returns the exit code.
 
         Args:
-            found: by the search that the points come from, as plan.json has it.
-            since: when the launch began, for the time that it takes to start.
+            found: results of the search, for plan.json.
+            since: start of the launch, to measure start-up time.
         """
         tags = run_tags(plan.preset, plan.study, plan.cells[0].experiment, plan.used)
         record = plan.record(launch.options.command, found, self.request.budget)
@@ -208,7 +207,7 @@ class Session:
             console.print("  note     trials on several devices each are not ended early", highlight=False)
 
     def _draw(self) -> None:
-        """Built-in faces are drawn before anything is trained."""
+        """Draw built-in faces before training."""
         if self.search is None:
             draw_sets(load_sets(cell.experiment, self.cache) for cell in self._table.to_train)
         else:
@@ -216,7 +215,7 @@ class Session:
 
     @property
     def _tasks_ahead(self) -> int:
-        """How much there is to compute, as far as that is known: 0 when the store has everything."""
+        """Upper bound of the tasks and trials to run; 0 when the store has everything."""
         if self.search is None:
             return len(self._table.tasks)
         return self.search.trials_left + (len(self.plan.tasks) if self.plan else 1)
@@ -238,7 +237,7 @@ def _planned(request: Request, store: Store) -> Plan:
 
 
 def _tuned(request: Request, store: Store, points: Mapping[str, Mapping[str, Any]]) -> Plan | None:
-    """The plan of the arms whose search found something; None when none did."""
+    """The plan of the arms whose search found a point; None when none did."""
     if not points:
         return None
     study = request.study.tuned(points)
@@ -247,8 +246,8 @@ def _tuned(request: Request, store: Store, points: Mapping[str, Mapping[str, Any
 
 
 @contextmanager
-def _ended_whatever_happens(journal: JournalListener, launch: Launch) -> Iterator[None]:
-    """After Ctrl-C between two phases, or a fault of ours, no run is left RUNNING."""
+def _runs_closed_on_error(journal: JournalListener, launch: Launch) -> Iterator[None]:
+    """Close all MLflow runs if the launch is interrupted or raises."""
     try:
         yield
     except BaseException as error:
@@ -259,11 +258,11 @@ def _ended_whatever_happens(journal: JournalListener, launch: Launch) -> Iterato
 
 
 _launched: list[bool] = []
-"""Whether this process has run a launch: the next one finds modules imported and Ray started."""
+"""Not empty once this process has run a launch; later ones find modules already imported."""
 
 
 def _first_launch() -> float | None:
-    """When this process began, on the clock of `time.monotonic`; None unless this is its first launch."""
+    """Start of this process, in `time.monotonic` seconds; None unless this is its first launch."""
     if _launched:
         return None
     _launched.append(True)

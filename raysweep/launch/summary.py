@@ -1,4 +1,4 @@
-"""What is said at the end of a launch: the table, what failed, what to type next."""
+"""Output at the end of a launch: the table, failures, and the next commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from raysweep.tracking.server import ui_command
 from .options import LaunchOptions
 
 DRAIN_SECONDS = 60.0
-"""How long a launch waits at its end for a slow tracking server; the journal keeps what is left."""
+"""Seconds that a launch waits at its end for a slow tracking server; the rest stays in the journal."""
 
 DRAIN_SECONDS_INTERRUPTED = 5.0
 
@@ -49,24 +49,24 @@ class LaunchSummary:
     console: Console
 
     def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
-        """Wait for the tracking server, report, print. Returns the exit code: 0; 1 where cells failed, MLflow refused
-        something or no table could be made; 130.
+        """Wait for the tracking server, write the report, print. Returns the exit code: 0; 1 if cells failed, MLflow
+        refused events or there is no table; 130 after Ctrl-C.
 
-        `plan_json`: print one JSON object with these facts on stdout instead of the table.
+        `plan_json`: facts to print on stdout, with the results, as one JSON object instead of the table.
         """
         if self.outcome.interrupted or self.outcome.stopped:
             publisher.close(DRAIN_SECONDS_INTERRUPTED)
             why = f"{self.outcome.stopped}\n" if self.outcome.stopped else ""
             self._say(
-                f"\nstopped: {why}{self._done_words()}; finished cells are kept. To go on:\n  {self.options.command}"
+                f"\nstopped: {why}{self._progress()}; finished cells are kept. To continue:\n  {self.options.command}"
             )
             if plan_json is not None:
                 self._tell_json(plan_json, None)
             return 130 if self.outcome.interrupted else 1
         if not publisher.close(DRAIN_SECONDS):
             self._say(
-                f"tracking: not everything has arrived ({publisher.trouble}); it is kept in {publisher.journal.path} "
-                "and published by the next launch"
+                f"tracking: some events were not published ({publisher.trouble}); {publisher.journal.path} keeps them "
+                "and the next launch publishes them"
             )
         elif missing := refused(publisher.journal):
             self._say(missing)
@@ -83,16 +83,16 @@ class LaunchSummary:
         name = self.plan.study_name
         try:
             return build_report(name, self.options.out, self.options.tracking, self.launch)
-        except UserError as error:  # the cells are trained all the same
+        except UserError as error:  # the cells are trained anyway
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
 
     def _log_pictures(self, report: ReportFiles, publisher: Publisher) -> None:
-        """What shows a search belongs to its launch in MLflow, too."""
+        """Log the figures of a search to its launch in MLflow."""
         writer = publisher.writer
         try:
             log_search_pictures(report, partial(writer.log_file, self.plan.study_name, self.launch))
-        except Exception as error:  # noqa: BLE001  whatever the client raises: the files are in the report
+        except Exception as error:  # noqa: BLE001  any error of the client; the report has the files
             self._say(f"tracking: pictures of the search were not logged ({describe(error)})")
 
     def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
@@ -112,7 +112,7 @@ class LaunchSummary:
 
     def _tell_people(self, report: ReportFiles | None) -> None:
         if report is not None:
-            table = _table(report)  # a squeezed table cannot be read; a terminal wraps whole lines
+            table = _table(report)  # not squeezed: terminals wrap long lines
             needed = Measurement.get(self.console, self.console.options.update(width=1000), table).maximum
             wide = PlainConsole(file=self.console.file, width=max(self.console.width, needed), highlight=False)
             wide.print(table)
@@ -126,22 +126,21 @@ class LaunchSummary:
             self._say(f"FAILED {cell}: {cause}")
         if self.plan.failed:
             left = len(self.plan.failed)
-            cells = f"{plural(left, 'cell')} that failed in an earlier launch"
-            self._say(f"{cells} and {'was' if left == 1 else 'were'} left alone: --retry-failed tries again")
-        self._say(f"\n{self._done_words()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
+            self._say(f"skipped {plural(left, 'cell')} that failed in an earlier launch: add --retry-failed to retry")
+        self._say(f"\n{self._progress()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
         if report is not None:
             page = next(path for path in report.paths if path.suffix == ".html")
             more = plural(len(report.paths) - 1, "more file")
             self._say(f"report           {page} and {more} (Markdown, LaTeX, CSV, figures)")
             usual = ROOT / file_stem(self.plan.study_name)
             if self.options.out is None and page.parent != usual:
-                self._say(f"                 ({usual} has the report of another study of this name, or on other data)")
+                self._say(f"                 ({usual} holds a report on other data or of another study of this name)")
         self._say(f"compare trials   {ui_command(self.options.tracking)}")
 
     def _done(self) -> int:
         return len(self.outcome.completed) + len(self.plan.done)
 
-    def _done_words(self) -> str:
+    def _progress(self) -> str:
         trained = sum(epochs for _, epochs in self.outcome.trained.values())
         return (
             f"{self._done()} of {plural(len(self.plan.by_key), 'cell')} done, {plural(trained, 'epoch')} trained "
@@ -149,7 +148,7 @@ class LaunchSummary:
         )
 
     def _notes(self) -> dict[str, int]:
-        """What methods had to do that a reader should know, with the number of cells."""
+        """Notes of the methods on their labels, with the number of cells."""
         notes: Counter[str] = Counter()
         for key in sorted(self.outcome.completed):
             file = self.store.folder(key) / RESULT_FILE
@@ -163,7 +162,7 @@ class LaunchSummary:
 
     @property
     def _failed(self) -> dict[str, str]:
-        """Key to cause: what failed now, and what failed before and was left alone."""
+        """Key to cause, of cells that failed in this launch or earlier and were skipped."""
         return {**self.plan.failed, **self.outcome.failed}
 
     @property
@@ -175,11 +174,11 @@ def report_together(study: str, sets: Mapping[Path, FaceData], out: Path, tracki
     """Write the report of one study on several data sets, from the newest launch on each.
 
     Returns:
-        What to say of it, and whether it was written.
+        A message, and whether the report was written.
 
     Args:
         study: name of the study, or the path of its file.
-        sets: folder of a data set's own report to the data set.
+        sets: the data set of each single report's folder.
         out: folder of the common report.
         tracking: MLflow store.
     """
@@ -197,5 +196,5 @@ def _table(report: ReportFiles) -> Table:
     for i, title in enumerate(report.header):
         table.add_column(plain(title), justify="right" if i else "left", no_wrap=True)
     for row in report.rows:
-        table.add_row(*map(plain, row))  # words of a study, not markup
+        table.add_row(*map(plain, row))  # text of a study, not markup
     return table

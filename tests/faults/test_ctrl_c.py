@@ -27,7 +27,7 @@ def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, refere
         launch.signal(signal.SIGINT)
         ended = launch.end(code=130, seconds=60)
         wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
-    assert "To go on:" in ended.stderr
+    assert "To continue:" in ended.stderr
     assert working_folders(fresh) == begun
     assert not leases(fresh)
     found = statuses(fresh, STUDY)

@@ -308,4 +308,4 @@ def test_a_plan_says_what_of_its_time_is_the_start(tmp_path):
     assert words._time_lines() == ["  time     0.013 device-hours at measured speed; about 45 s on 1 device"]
     speeds.note_start(15.0)
     speeds.save()
-    assert "about 1 min 00 s on 1 device, of it 15 s to start" in words._time_lines()[0]
+    assert "about 1 min 00 s on 1 device, including 15 s to start" in words._time_lines()[0]
