@@ -67,7 +67,7 @@ class TestStatus:
     def test_an_empty_store(self, store):
         told = status(store)
         assert (told.products, told.bytes, told.studies, told.launches) == (0, 0, [], [])
-        assert "no launch is at work" in told.text()
+        assert "no launch is running" in told.text()
         assert everything(store) == set()
 
     def test_cells_by_what_became_of_them(self, store, launch):
@@ -204,7 +204,10 @@ class TestCollect:
             store.save_partial(key, "fit.pt", lambda path: path.write_bytes(b"x" * 50))
             store.note_failure(key, {"cause": "NaN"})
         found = collect(store, delete=True)
-        assert removed(found) == {"checkpoints of unfinished work": {"nobody's"}, "notes of failures": {"nobody's"}}
+        assert removed(found) == {
+            "checkpoints of unfinished work": {"nobody's"},
+            "failure records": {"nobody's"},
+        }
         assert store.partial_file(needed, "fit.pt") is not None
         assert store.failure(needed) is not None
         assert store.partial_file("nobody's", "fit.pt") is None
@@ -261,7 +264,7 @@ class TestCollect:
         living = launch("one", ["reserved"])
         found = collect(store, delete=True)
         assert removed(found) == {PRODUCTS: {"orphan"}}
-        assert "at work: launch one" in found.text()
+        assert "running: launch one" in found.text()
         living.close()
         assert removed(collect(store, delete=True))[PRODUCTS] == (old - kept(second)) | {"reserved"}
 
@@ -298,7 +301,7 @@ class TestCollect:
         found = collect(store)
         assert "belong to no recorded study" in found.text()
         assert "launch their studies again" in found.text()
-        assert "could be removed" not in found.text()
+        assert "can be removed" not in found.text()
         assert "nothing was removed" in found.text()
         assert found.json()["recorded"] is False
         with pytest.raises(UserError, match=r"belong to no recorded study .* launch their studies again"):
@@ -334,7 +337,7 @@ class TestCollect:
         lost = plan.cells[0].key
         Store(store.url, tmp_path / "elsewhere").drop(lost)
         assert store.folder(lost).exists()
-        assert len(removed(collect(store, delete=True))["local copies of what is gone"]) == 1
+        assert len(removed(collect(store, delete=True))["local copies of removed products"]) == 1
         assert not store.folder(lost).exists()
 
 
@@ -402,9 +405,7 @@ class TestClocks:
         self.launched(store, "new", plan, stored=10)
         assert removed(collect(store)).get(PRODUCTS, set()) == set()
         if ahead > 60:
-            with pytest.raises(
-                UserError, match=r"old.json.gz is from .* ahead of the store's clock.*nothing was removed"
-            ):
+            with pytest.raises(UserError, match=r"old.json.gz is .* ahead of the store's clock.*nothing was removed"):
                 collect(store, delete=True)
         else:
             collect(store, delete=True)

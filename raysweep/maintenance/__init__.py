@@ -1,4 +1,4 @@
-"""What a store holds, which launches live on it, and what can go (`--status`, `--gc`). Knows no ray and no mlflow."""
+"""Contents of a store, running launches, and unreferenced files (`--status`, `--gc`). Needs neither ray nor mlflow."""
 
 from .gc import Collection, collect
 from .status import Status, status

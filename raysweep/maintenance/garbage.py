@@ -1,4 +1,4 @@
-"""What can go from a store, pile by pile, and how each pile is removed."""
+"""What can be removed from a store, by kind, and how each kind is removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PRODUCTS = "products that no study needs"
 
 @dataclass(frozen=True)
 class Pile:
-    """Things of one sort that can go. `remove` takes one of the names."""
+    """Removable files of one kind. `remove` takes one of the names."""
 
     what: str
     names: Sequence[str]
@@ -40,12 +40,12 @@ def piles(
     launches: Sequence[Living],
     holders: Sequence[Holder],
 ) -> list[Pile]:
-    """Everything that can go, without the empty piles.
+    """Everything that can be removed, without empty groups.
 
     Args:
         held: bytes of all products, by key.
-        needed: keys that a study refers to or a living launch has reserved.
-        holders: of leases, those who live.
+        needed: keys that a study refers to or a running launch has reserved.
+        holders: living holders of leases.
     """
     found = [
         _products(store, held, needed),
@@ -57,7 +57,7 @@ def piles(
         _tune_folders(store, holders),
         _journals(store),
         _copies(store, held),
-        _local("sessions of Ray, of launches that are gone", dead_sessions()),
+        _local("Ray sessions of dead launches", dead_sessions()),
     ]
     return [pile for pile in found if pile.names]
 
@@ -68,7 +68,7 @@ def _products(store: Store, held: Mapping[str, int], needed: Collection[str]) ->
 
 
 def _unfinished(store: Store, held: Collection[str], needed: Collection[str]) -> Pile:
-    """Checkpoints of what nobody needs, or of what is done."""
+    """Checkpoints of work that is done or that no study needs."""
     sizes = sizes_by_key(store, "partial")
     done = store.present(key for key in sizes if key in held)
     names = sorted(key for key in sizes if key not in needed or key in done)
@@ -79,11 +79,11 @@ def _failures(store: Store, needed: Collection[str]) -> Pile:
     sizes = store.files.sizes("failed")
     names = [name.removesuffix(".json") for name in sorted(sizes) if name.removesuffix(".json") not in needed]
     total = sum(sizes[f"{key}.json"] for key in names)
-    return Pile("notes of failures", names, total, store.forget_failure)
+    return Pile("failure records", names, total, store.forget_failure)
 
 
 def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
-    """Leases and heartbeats of the dead."""
+    """Leases and heartbeats of dead launches."""
     living = {holder.token for holder in holders}
     claims = Watch(store).all_claims().items()
     names = [f"leases/{key}/{token}" for key, tokens in claims for token in tokens - living]
@@ -92,7 +92,7 @@ def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
 
 
 def _records(store: Store, records: Sequence[LaunchRecord], launches: Sequence[Living]) -> Pile:
-    """Records of launches of which no cell counts: newer ones have the same, or code or data moved since."""
+    """Records of launches whose cells are all superseded: by newer records, or by changed code or data."""
     kept = {record.file for record, _ in live(records)}
     alive = {launch.name for launch in launches}
     names = [record.file for record in records if record.file not in kept and record.launch not in alive]
@@ -101,7 +101,7 @@ def _records(store: Store, records: Sequence[LaunchRecord], launches: Sequence[L
 
 
 def _drafts(store: Store, holders: Sequence[Holder]) -> Pile:
-    """Half-written files of processes that are gone; of other machines those of yesterday, when no launch lives."""
+    """Half-written files of dead processes; those of other machines after a day, if no launch is running."""
     now = store.now() if store.is_local and not holders else None
     yesterday = (time.time() if now is None else now) - 24 * 3600
     paths = [
@@ -113,7 +113,7 @@ def _drafts(store: Store, holders: Sequence[Holder]) -> Pile:
 
 
 def _tune_folders(store: Store, holders: Sequence[Holder]) -> Pile:
-    """Ray Tune's own files of launches that are gone. Their folders are named after the launch's process."""
+    """Ray Tune's files of dead launches; folder names end in the launch's process id."""
     alive = {holder.process.pid for holder in holders}
     paths = []
     for path in _paths(store.local / "tune"):
@@ -124,29 +124,29 @@ def _tune_folders(store: Store, holders: Sequence[Holder]) -> Pile:
 
 
 def _journals(store: Store) -> Pile:
-    """Journals that no process holds and of which MLflow has everything, be it nothing at all."""
+    """Journals that no process holds and that are completely published; empty ones too."""
     paths = [path for path in _paths(store.local / "journal") if path.suffix == ".jsonl" and _is_published(path)]
     marks = [path.with_suffix(".published") for path in paths]
     return _local("published journals", [*paths, *(path for path in marks if path.exists())])
 
 
 def _copies(store: Store, held: Collection[str]) -> Pile:
-    """Copies on this machine of products that a remote store does not have any more."""
+    """Local copies of products that were removed from a remote store."""
     folder = store.local / "products"
     paths = [] if store.is_local else [path for path in _paths(folder) if path.name not in held]
-    return _local("local copies of what is gone", paths)
+    return _local("local copies of removed products", paths)
 
 
 def _is_published(journal: Path) -> bool:
     try:
         published = int(journal.with_suffix(".published").read_text())
     except (FileNotFoundError, ValueError):
-        published = 0  # enough for an empty journal: its launch ended before it began
+        published = 0  # an empty journal counts as published
     with journal.open("rb") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False  # its launch lives
+            return False  # its launch is running
     return published >= journal.stat().st_size
 
 

@@ -1,4 +1,4 @@
-"""`collect`: what a store holds, by study, and what can go because nothing refers to it any more."""
+"""`collect`: what a store holds, by study, and what can be removed because nothing refers to it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .garbage import PRODUCTS, Pile, piles
 from .status import Living, living
 
 FUTURE_SECONDS = 60.0
-"""A record may be so much ahead of the store's clock."""
+"""Seconds that a record may be ahead of the store's clock."""
 
 UNRECORDED = (
-    "these products belong to no recorded study: they were made before records were kept, or by hand",
-    "launch their studies again: that records them, and trains nothing that is there already",
-    "nothing was removed; --yes is refused until a study is recorded",
+    "these products belong to no recorded study: an older version made them, or they were copied here",
+    "launch their studies again to record them; existing products are not computed again",
+    "nothing was removed; --yes works once a study is recorded",
 )
 
 
 @dataclass(frozen=True)
 class Held:
-    """What one study refers to and no other does; `study` is "" for what several refer to."""
+    """Products that only one study refers to; `study` is "" for products of several studies."""
 
     study: str
     products: int
@@ -43,10 +43,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Collection:
-    """What `--gc` tells.
+    """Result of `--gc`.
 
-    `stale`: cells whose code or data moved and whose product is still there, (study, cell, reason). `recorded`: whether
-    any launch has left a record; without one nobody knows which products are needed, and none of them can be removed.
+    `stale`: (study, cell, reason) of products made by old code or from old data. `recorded`: whether the store has a
+    launch record; without one, needed products are unknown and none is removed.
     """
 
     store: str
@@ -62,7 +62,7 @@ class Collection:
         return sum(pile.bytes for pile in self.piles)
 
     def text(self) -> str:
-        """For people."""
+        """As text."""
         lines = [f"store {self.store} holds, counting each product once:"]
         lines += [f"  {own.products:>7} products  {size(own.bytes):>7}  {own.name}" for own in self.held]
         lines += [launch.line() for launch in self.launches]
@@ -70,7 +70,7 @@ class Collection:
             return "\n".join([*lines, *UNRECORDED])
         if not self.piles:
             return "\n".join([*lines, "nothing to remove"])
-        lines.append("removed:" if self.deleted else "could be removed:")
+        lines.append("removed:" if self.deleted else "can be removed:")
         lines += [f"  {len(pile.names):>7} {pile.what}  {size(pile.bytes)}" for pile in self.piles]
         reasons = Counter((study, reason) for study, _, reason in self.stale)
         lines += [f"          stale: {plural(n, 'cell')} of {study}, {why}" for (study, why), n in reasons.items()]
@@ -92,14 +92,14 @@ class Collection:
 
 
 def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> Collection:
-    """What the store holds and what can go; with `delete` it goes.
+    """What the store holds and what can be removed; `delete` removes it.
 
-    What a living launch refers to or has reserved stays. Deleting waits, where a launch on another machine seems to
-    live, until it is clear whether its heart beats.
+    Products that a running launch refers to or has reserved are kept. Deleting first waits for the heartbeats of
+    launches on other machines.
 
     Raises:
-        UserError: `delete`, and a launch lives whose needs are not known yet, no launch has said what it needs, or a
-            record cannot be read. Nothing is removed.
+        UserError: with `delete`, if a running launch has no record yet, there is no record at all, or a record is
+            unreadable or from the future. Nothing is removed.
     """
     watch = watch or Watch(store)
     holders = watch.surely_living() if delete else watch.holders()
@@ -124,46 +124,46 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
 
 
 def _check_readable(store: Store, broken: Sequence[str]) -> None:
-    """Refuse while a record cannot be read: what it refers to would look as if nobody needed it."""
+    """Raises UserError if a record cannot be read: its products would look unreferenced."""
     if broken:
         more = f" and {plural(len(broken) - 1, 'more record')}" if len(broken) > 1 else ""
         raise UserError(
-            f"{store.url}/{broken[0]}{more} cannot be used, so nobody knows what that launch needs: nothing was "
-            "removed; launch its study again, which trains nothing that is there already, remove the file, then --gc"
+            f"{store.url}/{broken[0]}{more} cannot be read, so the products that it needs are unknown: nothing was "
+            "removed; launch its study again (existing products are kept), remove the file, then repeat --gc"
         )
 
 
 def _check_past(store: Store, records: Sequence[LaunchRecord]) -> None:
-    """Refuse while a record is from the future: what it makes stale may be newer than it."""
+    """Raises UserError if a record is from the future: products that it marks as stale may be newer than it."""
     now = store.now()
     ahead = [] if now is None else future(records, now, FUTURE_SECONDS)
     if ahead:
         record, seconds = max(ahead, key=lambda found: found[1])
         raise UserError(
-            f"{store.url}/{record.file} is from {duration(seconds)} ahead of the store's clock: what it would make "
-            "stale may be newer than it, so nothing was removed; set the clock of the machine that launched it right, "
-            "launch its study again, remove the file, then --gc"
+            f"{store.url}/{record.file} is {duration(seconds)} ahead of the store's clock, so the products that it "
+            "marks as stale may be newer: nothing was removed; correct the clock of the machine that launched it, "
+            "launch its study again, remove the file, then repeat --gc"
         )
 
 
 def _check_known(launches: Sequence[Living], records: Sequence[LaunchRecord], held: Mapping[str, int]) -> None:
-    """Refuse while it is not known what is needed: older versions of raysweep left no records."""
+    """Raises UserError if the needed products are unknown; older versions of raysweep left no records."""
     if held and not records:
         raise UserError(
-            "the products in this store belong to no recorded study (made before records were kept, or by hand): "
-            "nothing was removed; launch their studies again, which trains nothing that is there already, then --gc"
+            "the products in this store belong to no recorded study (an older version made them, or they were copied "
+            "here): nothing was removed; launch their studies again (existing products are kept), then repeat --gc"
         )
     known = {record.launch for record in records}
     for launch in launches:
         if launch.name not in known:
             raise UserError(
-                f"{launch.owner} is at work and has not said yet what it needs: nothing was removed; "
-                "run --gc again when it has ended"
+                f"{launch.owner} is running and has not recorded yet which products it needs: nothing was "
+                "removed; repeat --gc when it has ended"
             )
 
 
 def _needed(records: Sequence[LaunchRecord], launches: Sequence[Living]) -> dict[str, set[str]]:
-    """Studies by key of everything that some study refers to, or a living launch, even where code or data moved."""
+    """Studies by key, for every key that a live record or any record of a running launch refers to."""
     names = {launch.name for launch in launches}
     studies: dict[str, set[str]] = {}
     of_living = [(record, list(record.entries)) for record in records if record.launch in names]
@@ -174,13 +174,13 @@ def _needed(records: Sequence[LaunchRecord], launches: Sequence[Living]) -> dict
 
 
 def _reserved(watch: Watch, holders: Sequence[Holder]) -> set[str]:
-    """Keys that living launches have leased."""
+    """Keys that running launches have leased."""
     tokens = {holder.token for holder in holders}
     return {key for key, claimed in watch.all_claims().items() if claimed & tokens and not key.startswith(PRESENCE)}
 
 
 def _by_study(held: Mapping[str, int], needed: Mapping[str, set[str]]) -> list[Held]:
-    """Products and bytes by study; what several share stands once, on a line of its own, as does what none needs."""
+    """Products and bytes by study; shared products and products without a study are counted once, separately."""
     counts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     for key, count in held.items():

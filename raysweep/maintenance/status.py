@@ -1,4 +1,4 @@
-"""`status`: per study what is done, failed, unfinished and missing by its live records; and which launches live."""
+"""`status`: done, failed, unfinished and missing cells of every recorded study, and running launches."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from raysweep.study.plan import failures
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """One study at one preset on one data set. `cells` counts those of every configuration that was asked for.
+    """One study at one preset on one data set. `cells`: number over all launched configurations.
 
-    `failed`: cause by cell's name; `bytes` of all that it refers to.
+    `failed`: cause by cell name; `bytes`: size of all products that the study refers to.
     """
 
     study: str
@@ -39,7 +39,7 @@ class StudyStatus:
     bytes: int
 
     def lines(self) -> list[str]:
-        """For people."""
+        """As text."""
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
         counts = [f"{self.done} of {plural(self.cells, 'cell')} done"]
         counts += [f"{len(self.failed)} failed"] if self.failed else []
@@ -51,13 +51,13 @@ class StudyStatus:
             f"{self.study}, {self.preset}, {self.data}: {', '.join(counts)}; {size(self.bytes)}",
             f"    last launch {self.launch}, {when}",
             *(f"    failed: {cause} ({n} x)" for cause, n in causes.most_common()),
-            *([f"    unfinished, a checkpoint is there: {', '.join(self.unfinished)}"] if self.unfinished else []),
+            *([f"    unfinished, with a checkpoint: {', '.join(self.unfinished)}"] if self.unfinished else []),
         ]
 
 
 @dataclass(frozen=True)
 class Living:
-    """A launch that lives. `leases`: how many stages it has reserved just now."""
+    """A running launch. `since`: seconds since 1970; `leases`: number of stages that it has reserved."""
 
     name: str
     owner: str
@@ -65,13 +65,13 @@ class Living:
     leases: int
 
     def line(self) -> str:
-        reserved = f", {self.leases} stages reserved" if self.leases else ""
-        return f"at work: {self.owner}, for {duration(time.time() - self.since)}{reserved}"
+        reserved = f", {plural(self.leases, 'stage')} reserved" if self.leases else ""
+        return f"running: {self.owner}, for {duration(time.time() - self.since)}{reserved}"
 
 
 @dataclass(frozen=True)
 class Status:
-    """What `--status` tells."""
+    """Result of `--status`."""
 
     store: str
     products: int
@@ -80,9 +80,9 @@ class Status:
     launches: Sequence[Living]
 
     def text(self) -> str:
-        lines = [f"store {self.store}: {self.products} products, {size(self.bytes)}"]
+        lines = [f"store {self.store}: {plural(self.products, 'product')}, {size(self.bytes)}"]
         lines += [line for study in self.studies for line in study.lines()]
-        lines += [launch.line() for launch in self.launches] or ["no launch is at work"]
+        lines += [launch.line() for launch in self.launches] or ["no launch is running"]
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:
@@ -90,10 +90,10 @@ class Status:
 
 
 def status(store: Store, study: str | None = None) -> Status:
-    """How one study stands, or all of them. Writes nothing.
+    """The status of one study, or of all. Writes nothing.
 
     Raises:
-        UserError: no launch has left a record of this study.
+        UserError: the store has no record of this study.
     """
     records = read_records(store)
     studies = {record.study for record in records}
@@ -104,13 +104,13 @@ def status(store: Store, study: str | None = None) -> Status:
     for record, entries in live(record for record in records if study in (None, record.study)):
         groups.setdefault((record.study, record.preset, record.source), []).append((record, entries))
     marks = Marks.of(store, (record.key(entry) for group in groups.values() for record, es in group for entry in es))
-    told = [study_status(group, held, marks) for _, group in sorted(groups.items())]
-    told = _told_apart(told, [source for _, _, source in sorted(groups)])
-    return Status(store.url, len(held), sum(held.values()), told, living(store, Watch(store).holders()))
+    found = [study_status(group, held, marks) for _, group in sorted(groups.items())]
+    found = _with_sources(found, [source for _, _, source in sorted(groups)])
+    return Status(store.url, len(held), sum(held.values()), found, living(store, Watch(store).holders()))
 
 
-def _told_apart(told: Sequence[StudyStatus], sources: Sequence[str]) -> list[StudyStatus]:
-    """Data sets of one name with the places where they were read."""
+def _with_sources(told: Sequence[StudyStatus], sources: Sequence[str]) -> list[StudyStatus]:
+    """Adds the source to data sets that share a name."""
     names = Counter((one.study, one.preset, one.data) for one in told)
     return [
         replace(one, data=f"{one.data} ({source})") if names[one.study, one.preset, one.data] > 1 else one
@@ -119,7 +119,7 @@ def _told_apart(told: Sequence[StudyStatus], sources: Sequence[str]) -> list[Stu
 
 
 def living(store: Store, holders: Iterable[Holder]) -> list[Living]:
-    """Launches behind the holders of leases, and how many stages each has reserved."""
+    """The launches that hold leases, with their numbers of reserved stages."""
     claims: dict[str, list[str]] = {}
     for key, tokens in Watch(store).all_claims().items():
         for token in tokens:
@@ -134,7 +134,7 @@ def living(store: Store, holders: Iterable[Holder]) -> list[Living]:
 
 @dataclass(frozen=True)
 class Marks:
-    """What the store says of keys: which are done, why others failed, and what has a checkpoint."""
+    """States of keys in the store: done, failed with a cause, or with a checkpoint."""
 
     done: frozenset[str]
     failed: Mapping[str, str]
@@ -151,7 +151,7 @@ class Marks:
 def study_status(
     group: Sequence[tuple[LaunchRecord, list[CellEntry]]], held: Mapping[str, int], marks: Marks
 ) -> StudyStatus:
-    """How one study at one preset on one data set stands, from its records and those of their entries that count."""
+    """Status of one study at one preset on one data set, from its records with their live entries."""
     done, failed, unfinished, missing, trials = 0, {}, [], [], 0
     refers: set[str] = set()
     for record, entries in group:
