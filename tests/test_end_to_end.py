@@ -122,7 +122,7 @@ def test_a_cell_on_two_devices_trains_in_a_worker_group(tmp_path):
     (tmp_path / "groups.py").write_text(GROUPS)
     refused, done = run_all(tmp_path, [[*GROUPED, "1000"], [*GROUPED, "2", "--axis", "training=several stages"]])
     assert refused.code == 2
-    assert re.search(rf"asks for 1000 devices, but the cluster has {os.cpu_count()} CPU", refused.stderr)
+    assert re.search(rf"needs 1000 devices, but the cluster has {os.cpu_count()} CPU", refused.stderr)
     assert done.code == 0, done
     (told,) = done.told
     assert told["done"] == 1, (told["failed"], told["stopped"])

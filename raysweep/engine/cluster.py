@@ -22,7 +22,7 @@ from .resources import Allotment, allot
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Where and how a launch runs. `cache`: folder of decoded images."""
+    """Store, cluster address and devices of a launch. `cache`: folder of decoded images."""
 
     store: Store
     cache: Path
@@ -34,24 +34,24 @@ class ClusterOptions:
 def cluster(options: ClusterOptions, tasks: int) -> Iterator[Allotment | None]:
     """Join the cluster at `options.address`, or start one on this machine; leave it at the end.
 
-    Yields what the cluster can carry; None, without starting anything, when there are no tasks.
+    Yields the devices of the launch; None, without starting Ray, when there are no tasks.
 
     Raises:
-        UserError: no cluster at that address, or a cell that could never run on it.
+        UserError: no cluster at that address, or a cell needs more devices than it can have.
     """
     if not tasks:
         yield None
         return
     session: Path | None = None
-    with redirect_stdout(sys.stderr):  # Ray prints what happens to its processes; --json must stay one object
+    with redirect_stdout(sys.stderr):  # Ray prints to stdout, which --json needs for its object
         try:
-            with CtrlC(lambda: None) as ctrl_c:  # Ray that is stopped half started may end in a segmentation fault
+            with CtrlC(lambda: None) as ctrl_c:  # interrupting Ray while it starts may crash it
                 _join(options.address)
             if ctrl_c.presses:
                 raise KeyboardInterrupt
             here = session_folder()
             yield allot(ray.cluster_resources(), most_resources(), options.devices_per_trial, tasks)
-            session = None if options.address else here  # kept where something went wrong: its logs may say what
+            session = None if options.address else here  # after an error the session is kept for its logs
         finally:
             ray.shutdown()
             if session is not None:
@@ -59,7 +59,7 @@ def cluster(options: ClusterOptions, tasks: int) -> Iterator[Allotment | None]:
 
 
 def allot_again(options: ClusterOptions, allotment: Allotment | None, tasks: int) -> Allotment | None:
-    """The same cluster, joined already, divided among other tasks; None when there are none."""
+    """Devices of the cluster, joined already, for other tasks; None when there are none."""
     if allotment is None or not tasks:
         return None
     return allot(ray.cluster_resources(), most_resources(), options.devices_per_trial, tasks)
@@ -67,7 +67,7 @@ def allot_again(options: ClusterOptions, allotment: Allotment | None, tasks: int
 
 def _join(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # pages on what we say in a line
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # long tracebacks of errors that raysweep reports itself
     if address is None:
         start_local(**quiet)
     else:

@@ -1,4 +1,4 @@
-"""What hands out work to trials of Tune and hears what became of it. Knows no Ray."""
+"""The interface that gives tasks to Tune trials and receives their results. Independent of Ray."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .events import Listener
 class Outcome:
     """How a run of a dispatcher ended.
 
-    `interrupted` by Ctrl-C; `stopped`: why it ended early, in a sentence; `seconds` of wall time; `devices`: how many
-    of what kind.
+    `interrupted`: by Ctrl-C; `stopped`: reason for an early end, as a sentence; `seconds`: wall time; `devices`: number
+    and kind, such as "2 GPUs".
     """
 
     interrupted: bool = False
@@ -31,10 +31,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a process needs to do one task: make the stage `key` of this experiment's graph.
+    """One task for a process: compute the stage `key` of this experiment's graph.
 
-    `keep`: keys of epochs to store in passing; `experiment`: as nested plain values; `validates`: the graph is that of
-    a search's trial, which ends in scores of validation images.
+    `keep`: keys of epochs to store on the way; `experiment`: as nested plain values; `validates`: the graph of a search
+    trial, which ends in scores of validation images.
     """
 
     key: str
@@ -48,38 +48,38 @@ class Assignment:
 
 
 class Dispatcher(ABC):
-    """Gives each trial of Tune, by its id, the tasks for one process, and keeps count of what becomes of them.
+    """Assigns tasks to Tune trials, by trial id, and records the results.
 
-    A driver calls `next` until it gives nothing; then `started`, `epoch`, `done` and `failed` as the process reports,
-    and `give_back` once the process has left the trial, whatever happened. What it has done by then stays done.
+    The driver calls `next` until it returns nothing; then `started`, `epoch`, `done` and `failed` as the process
+    reports, and `give_back` when the process has left the trial for any reason; tasks done by then stay done.
 
-    `trials` has the ids of the trials that are out.
+    `trials`: ids of the trials that have tasks.
     """
 
     listener: Listener
     outcome: Outcome
     trials: Collection[str]
     unusable: ClassVar[tuple[type[Exception], ...]] = ()
-    """Further errors that mean that a place this launch needs cannot be used."""
+    """Further exceptions that mean that a storage of this launch cannot be used."""
 
     stopping = False
 
     @property
     @abstractmethod
     def finished(self) -> bool:
-        """Nothing is left to hand out, now or later."""
+        """No task is left, now or later."""
 
     @abstractmethod
     def next(self, trial_id: str) -> list[Assignment]:
-        """Tasks for one process; none when there is nothing at the moment."""
+        """Tasks for one process; empty when none is ready."""
 
     @abstractmethod
     def started(self, trial_id: str, key: str) -> None:
-        """The process begins with a task; after a death of the process, for a second time perhaps."""
+        """The process begins a task; again if it was restarted after it died."""
 
     @abstractmethod
     def epoch(self, trial_id: str, key: str, event: FitEvent, seconds: float) -> None:
-        """An epoch of a task. `seconds` since the process began with it."""
+        """An epoch of a task has ended, `seconds` after the process began the task."""
 
     @abstractmethod
     def done(self, trial_id: str, key: str, seconds: float, scores: Mapping[str, float]) -> None:
@@ -87,30 +87,30 @@ class Dispatcher(ABC):
 
     @abstractmethod
     def failed(self, trial_id: str, cause: str, key: str = "", seconds: float | None = None) -> None:
-        """A task cannot be done; without `key`, the process died for good, in whichever it was at."""
+        """A task has failed; without `key`, the process failed for good during one of its tasks."""
 
     @abstractmethod
     def give_back(self, trial_id: str) -> None:
-        """The process has left the trial: what it has not done may be handed out again."""
+        """The process has left the trial: its unfinished tasks may be assigned again."""
 
     @abstractmethod
     def close(self) -> None:
-        """No process is left: give back everything that is out."""
+        """No process is left: give back all assigned tasks."""
 
     def stop(self, reason: str = "") -> None:
-        """Hand out nothing more. The first `reason` is kept."""
+        """Assign no more tasks. The first `reason` is kept."""
         self.stopping = True
         self.outcome.stopped = self.outcome.stopped or reason
 
     def interrupt(self) -> None:
-        """Ctrl-C: hand out nothing more, and say so."""
+        """Ctrl-C: assign no more tasks and tell the listener."""
         self.outcome.interrupted = True
         self.stop()
         self.listener.stopping()
 
     @contextmanager
     def stops_when_unusable(self) -> Iterator[None]:
-        """Stops the launch, in good order, when store, journal or another of its places cannot be used."""
+        """Stops the launch cleanly if the store, the journal or another storage cannot be used."""
         try:
             yield
         except StoreUnusable as error:

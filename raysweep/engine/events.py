@@ -1,4 +1,4 @@
-"""What happens to the work of a launch, and the interface of whoever wants to know: display, journal, cost model."""
+"""Events of a launch's tasks and trials, and the interface of listeners: display, journal, cost model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from raysweep.pipeline import FitEvent, Task
 class SearchTrial:
     """One point that a search tries: a cell whose chain ends in `validate`.
 
-    `search`: name of the Optuna study; `key` of the stage that gives its scores, empty for a point that no Experiment
-    can be; `point`: values of the searched fields; `experiment`: the whole of it (of such a point, the arm's);
-    `model`: key of the last epoch of its own training, which its curve is of: not of M_A's or M_B's, made on the way.
+    `search`: name of the Optuna study; `key`: of the stage that scores it, empty for a point that is no valid
+    Experiment; `point`: values of the searched fields; `experiment`: the complete one (the arm's, for an invalid
+    point); `model`: key of the last epoch of its final training, whose curve is shown, not M_A's or M_B's.
     """
 
     search: str
@@ -31,16 +31,16 @@ class SearchTrial:
 
 
 WorkItem = Task | SearchTrial
-"""What is handed out: a task that makes what cells of the table need, or a trial of a search."""
+"""A task that computes products for cells of the table, or a trial of a search."""
 
 
 @dataclass(frozen=True)
 class End:
-    """How a piece of work ended.
+    """How a task or trial ended.
 
-    `state`: complete; pruned (a search found it hopeless); failed; stopped (before its end: it waits again, for this
-    launch or the next). `elsewhere`: another launch computed it meanwhile. `scores`: of a complete trial,
-    `validation/<name>`; `seconds`: of a trial, on all of its devices.
+    `state`: complete; pruned (stopped early by the search); failed; stopped (unfinished, waits for this launch or the
+    next). `elsewhere`: another launch computed it. `scores`: of a complete trial, `validation/<name>`; `seconds`: of a
+    trial, summed over its devices.
     """
 
     state: Literal["complete", "pruned", "failed", "stopped"]
@@ -51,22 +51,22 @@ class End:
 
 
 class Listener:
-    """Hears of every event. Each method does nothing here: a listener overrides those it needs."""
+    """Receives every event. The methods do nothing here; a listener overrides those it needs."""
 
     def started(self, work: WorkItem) -> None:
-        """A process begins with it, or goes on with it."""
+        """A process begins or resumes it."""
 
     def epoch(self, work: WorkItem, event: FitEvent) -> None:
-        """An epoch of one of its trainings is done, replayed ones among them."""
+        """An epoch of one of its trainings is done, or replayed from the store."""
 
     def ended(self, work: WorkItem, end: End) -> None:
-        """It has ended. What was set aside or waits may end without ever having started here."""
+        """It has ended; work that was waiting may end without having started here."""
 
     def waiting(self, work: WorkItem, holder: str) -> None:
-        """Another launch (`holder`, for people) computes it."""
+        """Another launch computes it; `holder` describes that launch."""
 
     def stopping(self) -> None:
-        """Ctrl-C: what runs ends after its epoch."""
+        """Ctrl-C: running trainings end after their epoch."""
 
 
 class Listeners(Listener):

@@ -1,4 +1,4 @@
-"""Ctrl-C: once to end after the epochs that are running, twice to end now."""
+"""Ctrl-C: once to end after the running epochs, twice to end now."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .messages import Began, Epoch, unpacked
 
 
 class CtrlC:
-    """While it is entered, the first Ctrl-C calls `first`, the second raises KeyboardInterrupt.
+    """Inside this context the first Ctrl-C calls `first`, the second raises KeyboardInterrupt.
 
-    The second press is remembered too: Python drops a KeyboardInterrupt that falls into a destructor.
+    `check` raises it again: Python drops a KeyboardInterrupt that is raised in a destructor.
     """
 
     def __init__(self, first: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ class CtrlC:
 
 
 class Fault:
-    """The first exception of what Tune calls. Tune would swallow it, or take it for one of the trial's.
+    """Keeps the first exception of a Tune callback, which Tune would swallow or attribute to a trial.
 
     Args:
         stop: called at the first exception.
@@ -71,9 +71,9 @@ class Fault:
 
 
 class StopAfterEpoch(Stopper):
-    """Ends a trial at an epoch whose state is kept, once `stopping()` says so; all of them when none runs.
+    """Once `stopping()`, ends each trial at an epoch whose state is stored, and the run when none is running.
 
-    The last epoch of a training is not such a point: its state is stored after it is reported.
+    The last epoch of a training is excluded: its state is stored after it is reported.
     """
 
     def __init__(self, stopping: Callable[[], bool], idle: Callable[[], bool]) -> None:
@@ -89,4 +89,4 @@ class StopAfterEpoch(Stopper):
         return self.stopping() and self.idle()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it to restore a run; ours resume from the store instead
+        return {}  # Tune pickles it to restore runs; launches resume from the store

@@ -1,4 +1,4 @@
-"""A launch listener that writes every event to the journal and wakes the publisher."""
+"""A listener that writes every event to the journal and wakes the publisher."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from raysweep.tracking.publisher import Publisher
 from .events import End, Listener, SearchTrial, WorkItem
 
 ALL = "all"
-"""Stands for a whole curve, whose length only the finished cell knows."""
+"""All epochs of a curve, whose number is known when the cell is complete."""
 
 
 class JournalListener(Listener):
-    """PublishLock what happens to tasks and trials into journal events (see `raysweep.tracking.writer.Writer`).
+    """Turns events of tasks and trials into journal events (see `raysweep.tracking.writer.Writer`).
 
-    A search runs first, where there is one; the cells of the table are known after it (`launched` with a plan).
-    `is_open`: a launch has begun and is not over.
+    If there is a search, `launched` is called again with the plan of the table after it. `is_open`: the launch has
+    begun and not ended.
 
     Args:
         tracking: address of the MLflow store, without a password.
@@ -43,11 +43,11 @@ class JournalListener(Listener):
         self._curves: dict[tuple[str, int], set[int]] = defaultdict(set)  # epochs of trials, by search and number
 
     def launched(self, description: Mapping[str, Any], tags: Mapping[str, str], plan: Plan | None = None) -> None:
-        """The launch begins, or goes on with a table: what is known of cells before any work is published right away.
+        """The launch begins, or continues with a table; writes cells that are done or failed already.
 
         Args:
-            description: what becomes `plan.json` (`StudyRecord.describe`).
-            tags: of every run from now on.
+            description: the contents of `plan.json` (`StudyRecord.describe`).
+            tags: for every run from now on.
         """
         self.tags, self.is_open = dict(tags), True
         own = {**self.tags, schema.PROCESS: Process.this().word}
@@ -73,7 +73,7 @@ class JournalListener(Listener):
             self._write("start", cell=self._cell(cell), shared=self.shared.of(cell))
 
     def epoch(self, work: WorkItem, event: FitEvent) -> None:
-        """An epoch belongs to the curve of a trial, to those of cells, or to a training that cells are made from."""
+        """Writes the epoch to the curve of a trial, to those of cells, or to that of a shared training."""
         if isinstance(work, SearchTrial):
             self._trial_epoch(work, event)
             return
@@ -100,7 +100,7 @@ class JournalListener(Listener):
             self._failed(work, end.cause)
 
     def finished(self, status: str) -> None:
-        """The launch is over: FINISHED, FAILED or KILLED (MLflow's words)."""
+        """The launch has ended. `status`: FINISHED, FAILED or KILLED, as in MLflow."""
         self.is_open = False
         self._write("end", status=status, stopped=[self._cell(cell) for cell in self.unfinished.values()])
 
@@ -112,14 +112,14 @@ class JournalListener(Listener):
                 self._write("failed", cell=self._cell(cell), cause=cause)
 
     def _trial_epoch(self, trial: SearchTrial, event: FitEvent) -> None:
-        """Each epoch of the trial's own curve once, though a process that died may repeat some."""
+        """Writes each epoch of the trial's own curve once, even if a restarted process repeats it."""
         seen = self._curves[trial.search, trial.number]
         if event.training == trial.model and event.epoch not in seen:
             seen.add(event.epoch)
             self._write("trial_epoch", trial=self._trial(trial), epoch=event.epoch, metrics=_finite(event.metrics))
 
     def _cells(self, task: Task) -> list[Cell]:
-        """The cells that a task makes."""
+        """The cells that a task completes."""
         assert self.plan is not None
         return self.plan.by_key.get(task.key, [])
 
@@ -165,15 +165,15 @@ def _finite(values: Mapping[str, float]) -> dict[str, float]:
 
 
 class SharedEpochs:
-    """Which epochs of a cell's own curve its own task did not train: found in the store or computed in another task.
+    """Epochs of a cell's curve that its own task did not train, since the store or another task had them.
 
-    Of cells with equal keys the first one's task trains; the others' whole curve was computed for it.
+    Of cells with equal keys only the first has a task of its own; all epochs of the others are shared.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.begun: set[str] = set()
-        self.found: dict[str, set[int]] = defaultdict(set)  # epochs that own tasks did not plan to train, or replayed
+        self.found: dict[str, set[int]] = defaultdict(set)  # epochs not planned for the own task, or replayed
         self.trained: dict[str, set[int]] = defaultdict(set)
         for task in plan.tasks:
             if task.key in plan.by_key:
@@ -187,14 +187,14 @@ class SharedEpochs:
             (self.found if event.replayed else self.trained)[task.key].add(event.epoch)
 
     def of(self, cell: Cell) -> str:
-        """In words, as far as this launch knows: empty for none, `ALL` when it trained nothing for this cell."""
+        """The shared epochs as text, as far as this launch knows; `ALL` if it trained no epoch of the cell."""
         if cell is not self.plan.by_key[cell.key][0] or cell.key not in self.begun:
             return ALL
         return spans(self.found[cell.key] - self.trained[cell.key])
 
 
 def _planned(plan: Plan, task: Task) -> set[int]:
-    """Epochs of the curve that come before the first that the cell's task makes."""
+    """Epochs of the curve before the first that the cell's task trains."""
     epochs = [stage for stage in main_chain(plan.finals[task.key]) if stage.kind == "fit"]
     own = [stage.attached.epoch for stage in epochs if stage.key in task.makes]
     first = min(own, default=len(epochs) + 1)

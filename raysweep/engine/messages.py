@@ -1,6 +1,6 @@
-"""What a trial's process reports to the driver, through Tune: typed on both sides, a line of JSON on the way.
+"""Messages from a trial's process to the driver through Tune, encoded as one line of JSON.
 
-A line, since Tune hands nested values to callbacks as they are and to schedulers flattened.
+Tune flattens nested values for schedulers, but not for callbacks; a string is the same for both.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any
 from raysweep.pipeline import FitEvent
 
 KEY = "raysweep"
-"""Under which a message stands in what Tune passes on, beside values of Tune's own."""
+"""Key of a message in a Tune result, which has keys of Tune's own, too."""
 
 
 @dataclass(frozen=True)
 class Began:
-    """The process begins with this task."""
+    """The process begins this task."""
 
     task: str
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch of a training of this task. `seconds` since the process began with the task."""
+    """An epoch of a training of this task has ended, `seconds` after the process began the task."""
 
     task: str
     event: FitEvent
@@ -43,7 +43,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """A task cannot be done. `task` is empty where the whole group of workers failed, in whichever of its tasks."""
+    """A task has failed. `task` is empty if the group of workers failed, during any of its tasks."""
 
     cause: str
     task: str = ""
@@ -52,7 +52,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Unusable:
-    """The store, or another place that the task needs, cannot be read or written: no fault of the task."""
+    """The store or another file that the task needs cannot be read or written."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""What a person sees while a launch runs: a live table in a terminal, plain lines elsewhere."""
+"""Progress display of a running launch: a live table in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PLAIN_EVERY = 15.0
 
 
 class Progress(Listener):
-    """A live display on a console, and lines for what has ended. What it shows: a subclass for cells, one for searches.
+    """A live display on a console, and lines for ended work; a subclass each for cells and searches.
 
-    Enter it to show it.
+    A context manager, shown while entered.
     """
 
     def __init__(self, console: Console) -> None:
@@ -45,7 +45,7 @@ class Progress(Listener):
             self._live.stop()
 
     def screen(self) -> Group:
-        """What is shown now."""
+        """The current display."""
         raise NotImplementedError
 
     def stopping(self) -> None:
@@ -57,13 +57,13 @@ class Progress(Listener):
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def line_of_progress(self, text: str) -> None:
-        """Print it where there is no live table, and nothing was printed for a while."""
+        """Print one line without a live table, at most every `PLAIN_EVERY` seconds."""
         if not self.console.is_terminal and time.monotonic() - self._last_line > PLAIN_EVERY:
             self.line(text)
 
     @staticmethod
     def table(first: str, *others: str) -> Table:
-        """An empty one with these columns."""
+        """An empty table with these columns."""
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
         table.add_column(plain(first), style="cyan", header_style="dim")
         for title in others:
@@ -124,7 +124,7 @@ class CellProgress(Progress):
 
     def waiting(self, work: WorkItem, holder: str) -> None:
         assert isinstance(work, Task)
-        self.line(f"{self._indent()} waits   {self._name(work)}: {holder} computes it")
+        self.line(f"{self._indent()} waits   {self._name(work)}: {holder} is computing it")
 
     def screen(self) -> Group:
         table = self.table("running", "epoch", f"val {self.metric}", "loss", "time")
@@ -155,7 +155,7 @@ class CellProgress(Progress):
         return " " * len(f"[{self.total}/{self.total}]")
 
     def _name(self, task: Task) -> str:
-        """A cell's name, or that of the shared training and its replicate."""
+        """The name of a cell, or of a shared training with its replicate."""
         cells = self.plan.by_key.get(task.key)
         if cells:
             return cells[0].name
@@ -181,7 +181,7 @@ class CellProgress(Progress):
         return ", ".join(parts)
 
     def _seconds_left(self) -> float | None:
-        """From the speed so far of all devices together; None before the first epochs are in."""
+        """Estimated from the mean speed of all devices; None before the first epochs."""
         trained = self.total_epochs - sum(self.left.values())
         if self.first_epoch_at is None or trained < 2:
             return None

@@ -1,7 +1,4 @@
-"""Every use of what Ray calls private, in one place: `tests/engine/test_ray_internals.py` says when one of them moves.
-
-Each is here because Ray 2 has no public way to it. The environment variables that Ray reads are public.
-"""
+"""All uses of private Ray APIs, which Ray 2 has no public way for. `tests/engine/test_ray_internals.py` checks them."""
 
 from __future__ import annotations
 
@@ -21,32 +18,32 @@ from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 SESSION_LATEST: str = ray_constants.SESSION_LATEST
-"""Name of the link to the newest session's folder, beside it."""
+"""Name of the link to the newest session's folder, in the same folder."""
 
 LOST_WORKER = (RayActorError, WorkerHealthCheckFailedError)
-"""What Train's `worker_failures` hold for a worker that died rather than raised."""
+"""Exceptions in Train's `worker_failures` for a worker that died instead of raising."""
 
 PASSING = 1.0
-"""Seconds that a report may take from a queue to its place, both in one process."""
+"""Maximum seconds for a report to pass from one queue to the next within a process."""
 
 
 def most_resources() -> dict[str, float]:
-    """What the autoscaler may scale up to, by Ray's names of resources; empty without an autoscaler."""
+    """Maximum resources of the autoscaler, by Ray's names; empty without an autoscaler."""
     return dict(state.get_max_resources_from_cluster_config() or {})
 
 
 def session_folder() -> Path:
-    """Where the running Ray keeps its logs and sockets."""
+    """Folder of the running Ray's logs and sockets."""
     return Path(ray._private.worker._global_node.get_session_dir_path())
 
 
 def keep_from_workers(variables: Iterable[str]) -> None:
-    """Tune does not pass these environment variables on to its workers: Ray writes those into its logs."""
+    """Stop Tune from passing these environment variables to workers: Ray writes them into its logs."""
     ENV_VARS_TO_PROPAGATE.difference_update(variables)
 
 
 def read_settings_again() -> None:
-    """Ray reads its `RAY_*` variables when it is imported; this makes it read them now."""
+    """Make Ray read its `RAY_*` variables again; it has read them at import."""
     Config.initialize("")
 
 
@@ -58,14 +55,16 @@ def new_token() -> str:
 
 
 def forget_token() -> None:
-    """The token file has changed: it is read again."""
+    """Make Ray read the token file again."""
     AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager
 def on_loopback() -> Iterator[None]:
-    """Ray binds to its node's address, and to every interface unless that is 127.0.0.1. It takes that address itself
-    where it thinks clusters unsupported, and from no argument: `_node_ip_address` is looked up again."""
+    """Make Ray bind to 127.0.0.1 instead of all interfaces.
+
+    It does so only where it takes clusters for unsupported; the argument `_node_ip_address` is not used.
+    """
     before = ray_constants.ENABLE_RAY_CLUSTER
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
@@ -76,7 +75,7 @@ def on_loopback() -> Iterator[None]:
 
 @contextmanager
 def command_line(changed: Callable[[str], str]) -> Iterator[None]:
-    """Ray writes the command line of whoever starts or joins it into its job table and logs: as `changed` gives it."""
+    """Apply `changed` to the command line that Ray writes into its job table and logs."""
     before = ray_utils.get_entrypoint_name
     ray_utils.get_entrypoint_name = lambda: changed(before())
     try:
@@ -86,14 +85,14 @@ def command_line(changed: Callable[[str], str]) -> Iterator[None]:
 
 
 def wait_for_group_reports() -> None:
-    """Return when what a group's Train workers reported last has reached Tune.
+    """Wait until the last reports of a group's Train workers have reached Tune.
 
-    Train forwards their reports through a queue to the trial's main thread, which puts them into the one-slot queue
-    that `tune.report` uses, too, and which that thread alone drains: reporting before it is empty deadlocks.
+    Train forwards them through a queue to the trial's main thread, which puts them into the one-slot queue of
+    `tune.report`. Only that thread drains it: reporting before it is empty deadlocks.
     """
     session = get_session()
     assert session is not None
     queue, end = session._get_or_create_inter_actor_queue(), time.monotonic() + 10 * PASSING
-    while not queue.empty() and time.monotonic() < end:  # a trial that was stopped takes nothing any more
+    while not queue.empty() and time.monotonic() < end:  # a stopped trial takes no more reports
         time.sleep(0.05)
-    time.sleep(PASSING)  # taken from the first queue, not yet in the second
+    time.sleep(PASSING)  # a report may be out of the first queue but not in the second yet

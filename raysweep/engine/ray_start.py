@@ -1,4 +1,4 @@
-"""Starting or joining Ray: what it listens on, what it is told, and what it leaves behind."""
+"""Starting or joining Ray: network, token, environment and clean-up."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ AUTH_MODE = "RAY_AUTH_MODE"
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 
 _WITHHELD = (SETTING, "MLFLOW_")
-"""Variables, or starts of their names, that Ray's processes do without: they may hold passwords, and every process
-that is started inherits and shows them. Trials get what they need from `tune_run`."""
+"""Names or prefixes of variables that may hold passwords and are hidden from Ray's processes, whose environments other
+tools can show. Trials get what they need from `tune_run`."""
 
 
 def start_local(**quiet: Any) -> None:
-    """Start Ray on this machine alone: it listens on loopback, and asks everyone for the token.
+    """Start Ray on this machine only: it listens on loopback and requires the token.
 
     Raises:
-        UserError: the token cannot be made.
+        UserError: the token file cannot be made.
     """
     if _asks_for_token():
         os.environ[AUTH_MODE] = "token"
@@ -64,7 +64,7 @@ def join(address: str, **quiet: Any) -> None:
 
 
 def leave_no_session(folder: Path) -> None:
-    """Remove what a local Ray, shut down by now, has left."""
+    """Remove the session folder of a local Ray that has been shut down."""
     latest = folder.parent / SESSION_LATEST
     with suppress(OSError):
         if latest.is_symlink() and latest.resolve() == folder.resolve():
@@ -73,12 +73,12 @@ def leave_no_session(folder: Path) -> None:
 
 
 def _asks_for_token() -> bool:
-    """Whether Ray is to check tokens; says so when the user has switched that off."""
+    """Whether Ray shall check tokens; warns if the user has switched that off."""
     if os.environ.get(AUTH_MODE, "token").lower() != "disabled":
         return True
     _warn(
-        f"{AUTH_MODE}=disabled: whoever reaches Ray's ports, every account of this machine among them, can "
-        f"run code as you; unset {AUTH_MODE} to have Ray ask for a token"
+        f"{AUTH_MODE}=disabled: anyone who can reach Ray's ports, including every account of this machine, "
+        f"can run code as you; unset {AUTH_MODE} to make Ray require a token"
     )
     return False
 
@@ -88,7 +88,7 @@ def _warn(text: str) -> None:
 
 
 def _have_private_token() -> None:
-    """Make Ray's token file, readable by this account alone, when there is none; one that others can read is closed."""
+    """Make Ray's token file if missing, and restrict it to this account if others can read it."""
     if os.environ.get("RAY_AUTH_TOKEN"):
         return
     path = Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
@@ -98,26 +98,26 @@ def _have_private_token() -> None:
         elif path.stat().st_mode & 0o077 and path.stat().st_uid == os.getuid():
             path.chmod(0o600)
             _warn(
-                f"other accounts could read {path}: closed to them now (mode 600). If one may have read it, "
+                f"other accounts could read {path}; its mode is 600 now. If one may have read it, "
                 "remove the file: the next launch makes a new token"
             )
     except OSError as error:
         raise UserError(
-            f"Ray's token file {path} cannot be made private ({error.strerror}): make its folder yours, or name "
-            f"another file in {TOKEN_PATH}"
+            f"Ray's token file {path} cannot be made private ({error.strerror}): become the owner of its folder, or "
+            f"name another file in {TOKEN_PATH}"
         ) from None
 
 
 def _make_token(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file, draft = tempfile.mkstemp(dir=path.parent)  # mode 600 whatever the umask
+    file, draft = tempfile.mkstemp(dir=path.parent)  # mode 600 under any umask
     try:
         with os.fdopen(file, "w") as stream:
             stream.write(new_token())
-        os.link(draft, path)  # whole, or not at all: others start Ray, too
+        os.link(draft, path)  # atomic: other launches may make the file, too
     except FileExistsError:
         if path.is_symlink() and not path.exists():
-            raise OSError(errno.ENOENT, "it is a link that leads nowhere") from None
+            raise OSError(errno.ENOENT, "it is a broken link") from None
     finally:
         os.unlink(draft)
     forget_token()

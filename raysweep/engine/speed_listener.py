@@ -1,4 +1,4 @@
-"""A launch listener that measures how fast the devices are, for the next plan."""
+"""A listener that measures training speeds for the cost estimates of later plans."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .events import End, Listener, WorkItem
 
 
 class SpeedListener(Listener):
-    """Notes the seconds of epochs and of whole tasks; those that went on from a checkpoint, or while
-    this process was stopped, only by epochs. Also what the launch took until its first epoch began.
+    """Measures the seconds of epochs, of whole tasks, and from the start of the launch to its first epoch.
 
-    `speeds` is saved by whoever has it.
+    Tasks that resumed from a checkpoint, or during which this process was suspended, count by their epochs only. The
+    caller saves `speeds`.
 
     Args:
-        experiment_of: a task's experiment (`Plan.experiment_of`); none is asked for where trials alone are run.
-        since: when the launch began, on the clock of `time.monotonic`; None: not to be noted.
+        experiment_of: gives a task's experiment (`Plan.experiment_of`); not needed for search trials.
+        since: start of the launch in `time.monotonic` seconds; None: start-up time is not measured.
     """
 
     def __init__(

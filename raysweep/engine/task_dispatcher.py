@@ -17,15 +17,15 @@ from .dispatcher import Assignment, Dispatcher, Outcome
 from .events import End, Listener
 
 LOOK_EVERY = 1.0
-"""Seconds between looks at what other launches compute."""
+"""Seconds between checks of tasks that other launches compute."""
 
 
 @dataclass
 class TableOutcome(Outcome):
     """How the cells of a launch ended.
 
-    `completed`: keys of cells; `failed`: keys of cells with the cause; `trained`: epochs trained by title
-    of the training, and in how many pieces; `elsewhere`: tasks that another launch computed meanwhile.
+    `completed`: keys of cells; `failed`: cause by key of the cell; `trained`: number of pieces and of epochs by title
+    of the training; `elsewhere`: number of tasks that another launch computed.
     """
 
     completed: set[str] = field(default_factory=set)
@@ -35,10 +35,10 @@ class TableOutcome(Outcome):
 
 
 class TaskDispatcher(Dispatcher):
-    """Gives out tasks as their inputs finish, under a lease each; tiny ones travel together.
+    """Assigns tasks as their inputs finish, under a lease each, and small tasks in batches.
 
     Args:
-        devices: how many tasks run at once; never do so many travel together that a device waits.
+        devices: number of tasks that run at once; limits batches so that no device is idle.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class TaskDispatcher(Dispatcher):
 
     @property
     def finished(self) -> bool:
-        """What runs might come back, so it must have ended, too."""
+        """True if no task is left and none is running, since running tasks may be given back."""
         return self.stopping or (self.queue.exhausted and not self.running)
 
     def next(self, trial_id: str) -> list[Assignment]:
-        """Tasks for one device, leased and counted as running; none when everything ready is running somewhere."""
+        """Leased tasks for one device; empty when every ready task is running somewhere."""
         with self.stops_when_unusable():
             self._look_elsewhere()
             while not self.stopping and (batch := self.queue.take_batch(self.devices)):
@@ -78,7 +78,7 @@ class TaskDispatcher(Dispatcher):
         return []
 
     def started(self, trial_id: str, key: str) -> None:
-        """One process that came after a death may begin with what its batch has done before."""
+        """Ignores tasks that are done already, which a restarted process begins again."""
         if key not in self.running:
             return
         with self.stops_when_unusable():
@@ -90,7 +90,7 @@ class TaskDispatcher(Dispatcher):
             self.listener.epoch(self.tasks[key], event)
 
     def done(self, trial_id: str, key: str, seconds: float = 0.0, scores: Mapping[str, float] | None = None) -> None:
-        """Saying so twice is harmless."""
+        """Calling it again for the same task has no effect."""
         if key not in self.running:
             return
         self._leave(key)
@@ -98,16 +98,16 @@ class TaskDispatcher(Dispatcher):
         self._completed(self.tasks[key])
 
     def failed(self, trial_id: str, cause: str, key: str = "", seconds: float | None = None) -> None:
-        """The task's cells fail with it, now and in later launches until somebody retries them. Without `key`: what
-        the store has is done, and the task that the process was at fails."""
+        """Fails the task's cells, now and in later launches until they are retried. Without `key`, tasks whose
+        products are in the store are done, and the first other one fails."""
         for task in [key] if key else self.trials[trial_id]:
             if task not in self.running:
                 continue
-            if self.store.has(task):  # it was done, and the message of it was lost with a process
+            if self.store.has(task):  # done, but its message was lost with the process
                 self.done(trial_id, task)
                 continue
             self._fail(self.tasks[task], cause)
-            self._leave(task)  # after the note of it: who takes the lease next shall find that
+            self._leave(task)  # last: the next holder of the lease must find the failure
             return
 
     def give_back(self, trial_id: str) -> None:
@@ -127,7 +127,7 @@ class TaskDispatcher(Dispatcher):
         return Assignment(task.key, sorted(task.keep), self.plan.experiment_of(task).model_dump())
 
     def _claim(self, task: Task) -> bool:
-        """Whether this launch computes the task now: not when another one does, or has done."""
+        """Whether this launch may compute the task: False if another launch computes or has computed it."""
         holder = self.leases.take(task.makes)
         if holder is not None:
             self.queue.set_aside(task.key)
@@ -139,7 +139,7 @@ class TaskDispatcher(Dispatcher):
         return True
 
     def _look_elsewhere(self) -> None:
-        """Tasks that other launches were computing: done there, failed there, or ours to do after all."""
+        """Check tasks that other launches compute: done, failed, or released and to be done here."""
         if not self.queue.aside or self.clock() - self._looked < LOOK_EVERY:
             return
         self._looked = self.clock()
@@ -151,8 +151,8 @@ class TaskDispatcher(Dispatcher):
                 self.queue.resume(task.key)
 
     def _settled(self, task: Task) -> bool:
-        """Whether another launch has brought the task to its end since ours was planned."""
-        if self.store.has(task.key) and self.store.get(task.key) is not None:  # an altered one is computed again
+        """Whether another launch has completed or failed the task since this one was planned."""
+        if self.store.has(task.key) and self.store.get(task.key) is not None:  # a damaged product is computed again
             self.outcome.elsewhere += 1
             self.queue.done(task.key)
             self._completed(task, elsewhere=True)

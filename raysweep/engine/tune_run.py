@@ -1,4 +1,4 @@
-"""Run what a dispatcher hands out under Ray Tune: the one place where trials start and where their reports come in."""
+"""Run a dispatcher's tasks as Ray Tune trials and pass their reports back to it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .resources import Allotment
 from .worker import run_trial
 
 CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"})
-"""Variables that Tune would give to its workers through an environment that Ray writes into its logs."""
+"""Variables that Tune would pass to workers in an environment that Ray writes into its logs."""
 
 keep_from_workers(CREDENTIALS)
 
 MAX_RETRIES = 2
-"""How often a task whose process died is started again, from its last checkpoint."""
+"""Restarts of a task whose process died, from its last checkpoint."""
 
 
 def run(
@@ -42,14 +42,14 @@ def run(
     allotment: Allotment | None,
     scheduler: TrialScheduler | None = None,
 ) -> None:
-    """Compute what is handed out on a cluster from `cluster()`; how it ended is in `dispatcher.outcome`.
+    """Compute a dispatcher's tasks on a cluster from `cluster()`; the result is in `dispatcher.outcome`.
 
-    Ctrl-C once ends after the running epochs, twice at once; either way finished stages are kept, and
-    unfinished ones go on from their checkpoint next time.
+    Ctrl-C once ends after the running epochs, twice at once. Finished stages are kept, and unfinished ones resume
+    from their checkpoints in the next launch.
 
     Args:
         allotment: None when there is nothing to do.
-        scheduler: ends trials early; default none does.
+        scheduler: ends trials early; default: none.
     """
     if allotment is None:
         return
@@ -68,10 +68,10 @@ def run(
 
 
 def _trainable(options: ClusterOptions, resources: Any) -> Any:
-    """`work`, given where the store and prepared sets are.
+    """`work` with the URLs of store and prepared sets, and the `CREDENTIALS` of this process.
 
-    Their URLs may hold passwords, and Tune writes configurations into files: so they travel as an object of Ray's,
-    whose name alone is written. So do the `CREDENTIALS` of this process.
+    They may hold passwords, and Tune writes configurations into files: so they are passed as an object in Ray's
+    memory, of which Tune writes only the name.
     """
     credentials = {name: os.environ[name] for name in sorted(CREDENTIALS & os.environ.keys())}
     places = {"store": options.store.url, "data": Home(home_place()).place, "credentials": json.dumps(credentials)}
@@ -81,7 +81,7 @@ def _trainable(options: ClusterOptions, resources: Any) -> Any:
 def _tuner(
     watch: _Watch, options: ClusterOptions, allotment: Allotment, scheduler: TrialScheduler | None
 ) -> tune.Tuner:
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # a searcher gets one otherwise
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # the default for a searcher is 1
     shared = {
         "local": str(options.store.local),
         "cache": str(options.cache),
@@ -113,19 +113,19 @@ def _tuner(
 
 def work(config: dict[str, Any], places: dict[str, str]) -> None:
     """The Tune trainable."""
-    with masking():  # Ray keeps what a trial prints, Tune what it raises
+    with masking():  # Ray logs what a trial prints, Tune what it raises
         run_trial({**config["work"], **places})
 
 
 def trial_name(trial: Trial) -> str:
-    """How Tune's folders are called: by the first task."""
+    """Name of a trial's folder, from its first task."""
     return f"{trial.config['work']['tasks'][0]['key'][:16]}-{trial.trial_id}"
 
 
 class _Searcher(Searcher):
-    """Tune's view of a dispatcher: suggests the configuration of the next trial, None while there is none.
+    """Tune's interface to a dispatcher: suggests the configuration of the next trial, or None while none is ready.
 
-    Counts itself how many run at once: Tune's limiter would never hear of a trial that is lost (`_Watch.on_step_end`).
+    It limits concurrency itself: Tune's limiter is not told of lost trials (see `_Watch.on_step_end`).
     """
 
     def __init__(self, watch: _Watch, shared: dict[str, Any], concurrency: int) -> None:
@@ -144,25 +144,25 @@ class _Searcher(Searcher):
         return str(Searcher.FINISHED) if dispatcher.finished else None
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing: the dispatcher hears of it from `_Watch`."""
+        """Does nothing: `_Watch` tells the dispatcher."""
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
         return True
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: a launch resumes by planning again against store and storage."""
+        """Does nothing: a launch resumes by planning again from store and search storage."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing; see `save`."""
+        """Does nothing; see `save`."""
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles its searcher to restore a run; ours resume from the store instead
+        return {}  # Tune pickles it to restore runs; launches resume from the store
 
 
 class _Watch(tune.Callback):
-    """Passes what Tune says of its trials, and what their processes report, on to the dispatcher.
+    """Passes Tune's callbacks and the messages of trial processes on to the dispatcher.
 
-    `active` has the ids of the trials that have a process.
+    `active`: ids of the trials that have a process.
     """
 
     def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC) -> None:
@@ -171,17 +171,17 @@ class _Watch(tune.Callback):
         self.active: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # as of `_Searcher`
+        return {}  # see `_Searcher`
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around every call of the dispatcher: what it raises ends the launch, and is raised by `run`."""
+        """For every call of the dispatcher: an exception ends the launch and is raised by `run`."""
         with self.fault.kept(), self.dispatcher.stops_when_unusable():
             yield
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.ctrl_c.check()
-        if len(self.dispatcher.trials) > len(self.active):  # no callback for a trial that could not take over a process
+        if len(self.dispatcher.trials) > len(self.active):  # Tune calls back for no trial that lost its process
             for trial in trials:
                 if trial.status == Trial.ERROR:
                     self._left(trial)

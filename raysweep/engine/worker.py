@@ -1,4 +1,4 @@
-"""What runs inside a Tune trial: tasks of a plan, or a trial of a search, in this process or on a group of workers."""
+"""Code inside a Tune trial: runs tasks of a plan or a search trial, in this process or on a group of workers."""
 
 from __future__ import annotations
 
@@ -32,24 +32,23 @@ Report = Callable[[Message], object]
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Do the tasks of `config`, one after the other, and report messages.
+    """Run the tasks of `config` in order and report messages.
 
     `config`: tasks (`Assignment` as plain values), group (name of a worker group), store, local, cache, data,
-    credentials, device, workers, worker_resources. A task that fails is reported, and the next goes on: the process
-    stays. A process that dies, or loses its device or a worker, is Tune's to restart; its task goes on from the
-    checkpoint.
+    credentials, device, workers, worker_resources. A failed task is reported and the next one runs. Tune restarts a
+    process that dies or loses its device or a worker; its task resumes from the checkpoint.
     """
     try:
         if config["workers"] > 1:
             _train_in_group(config)
-        else:  # Train's in-process mode: no worker group to start; callbacks do not run in it
+        else:  # Train's in-process mode: no worker group, no callbacks
             TorchTrainer(_in_process, train_loop_config=config, scaling_config=ScalingConfig(num_workers=0)).fit()
     except Exception as error:
         if device_is_lost(error) or worker_is_lost(error):
             raise  # Tune tries again, in a new process
         _report_to_tune(trouble(root_of(error)))
     else:
-        _report_to_tune(Finished())  # Tune complains of a trial that reports nothing
+        _report_to_tune(Finished())  # Tune warns of a trial that reports nothing
 
 
 def _report_to_tune(message: Message) -> None:
@@ -57,14 +56,14 @@ def _report_to_tune(message: Message) -> None:
 
 
 def _in_process(config: dict[str, Any]) -> None:
-    """Each task on its own: one that fails leaves the others alone."""
+    """Run each task; a failed one does not stop the others."""
     device = "cuda" if config["device"] == "GPU" else "cpu"
     for task in config["tasks"]:
         began = awake()
         message = _attempt(config, task, device)
         if message is None:
             continue
-        _forget_memory(device)
+        _free_memory(device)
         _report_to_tune(
             message if isinstance(message, Unusable) else Failed(message.cause, task["key"], awake() - began)
         )
@@ -73,7 +72,7 @@ def _in_process(config: dict[str, Any]) -> None:
 
 
 def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Failed | Unusable | None:
-    """Do one task. None when it went well, else what to report (the error itself must not outlive its memory)."""
+    """Run one task. Returns None or the failure to report, not the exception, which would keep memory alive."""
     try:
         _run(config, task, device, _report_to_tune)
     except Exception as error:
@@ -84,14 +83,14 @@ def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Faile
 
 
 def trouble(error: BaseException) -> Failed | Unusable:
-    """A place that cannot be written or read is no fault of the cell: it ends the launch and is noted on nothing."""
+    """The message for an error. Unusable files end the launch; other errors fail the cell."""
     if isinstance(error, StoreUnusable):
         return Unusable(str(error))
     return Unusable(f"files cannot be reached: {describe(error)}") if is_unusable(error) else Failed(describe(error))
 
 
-def _forget_memory(device: str) -> None:
-    """After an error, out of memory above all: the next task finds the device empty."""
+def _free_memory(device: str) -> None:
+    """Free the device's memory after an error, for the next task."""
     gc.collect()
     if device == "cuda":
         torch.cuda.empty_cache()
@@ -110,7 +109,7 @@ def _train_in_group(config: dict[str, Any]) -> None:
 
 @masking()  # Train logs what a worker raises
 def _in_worker(config: dict[str, Any]) -> None:
-    """An error in one rank stops the whole group and comes out of fit(): the ranks must not part."""
+    """Run the tasks; an error in one rank stops the group and is raised by fit()."""
     for task in config["tasks"]:
         _run(config, task, str(get_device()), lambda message: train.report(packed(message)))
 
@@ -123,7 +122,7 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
 
     experiment = Experiment.model_validate(task["experiment"])
     take_credentials(config["credentials"])
-    use_home(config["data"])  # Tune's processes work in folders of their own
+    use_home(config["data"])  # Tune changes the working folder, which may hold the setting
     sets = load_sets(experiment, Path(config["cache"]))
     store = Store(config["store"], config["local"])
     report(Began(key))
@@ -132,26 +131,26 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
 
 
 def take_credentials(credentials: str) -> None:
-    """Set those of the driver's credentials (a JSON object of variables) that this process' environment lacks."""
+    """Set the driver's credentials (a JSON object of variables) that this environment lacks."""
     for name, value in json.loads(credentials).items():
         os.environ.setdefault(name, value)
 
 
 def root_of(error: BaseException) -> BaseException:
-    """The first cause of an error that Ray has wrapped; ours say it best themselves."""
+    """The first cause of an error that Ray has wrapped; raysweep's own errors are returned as they are."""
     if isinstance(error, (StoreUnusable, UserError)):
         return error
-    failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to what it raised
+    failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to exception
     if failures:
         roots = [root_of(failure) for failure in failures.values()]
-        own = [root for root in roots if not isinstance(root, torch.distributed.DistError)]  # others lost their peer
+        own = [root for root in roots if not isinstance(root, torch.distributed.DistError)]  # the others lost a peer
         return (own or roots)[0]
     inner = getattr(error, "cause", None) or error.__cause__
     return root_of(inner) if isinstance(inner, BaseException) else error
 
 
 def worker_is_lost(error: BaseException) -> bool:
-    """Whether a worker of the group died, rather than raised: killed, preempted, its node gone."""
+    """Whether a worker of the group died instead of raising: killed, preempted, or its node lost."""
     failures = getattr(error, "worker_failures", None) or {}
     return any(isinstance(failure, LOST_WORKER) for failure in failures.values())
 

@@ -25,7 +25,7 @@ def test_a_cluster_that_has_no_gpu_yet_but_may_scale_up():
 
 
 def test_more_than_there_is_is_refused_with_both_numbers():
-    with pytest.raises(UserError, match=r"asks for 3 devices, but the cluster has 2 CPUs"):
+    with pytest.raises(UserError, match=r"needs 3 devices, but the cluster has 2 CPUs"):
         allot({"CPU": 2.0}, {}, per_cell=3, cells=1)
     with pytest.raises(UserError, match=r"`devices-per-trial >= 1` must hold, but got 0"):
         allot({"CPU": 2.0}, {}, per_cell=0, cells=1)

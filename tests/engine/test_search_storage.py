@@ -102,7 +102,7 @@ def test_what_is_no_optuna_storage_is_refused(tmp_path):
     connection = sqlite3.connect(tmp_path / "other.db")
     connection.execute("CREATE TABLE experiments (name TEXT)")
     connection.close()
-    with pytest.raises(UserError, match=r"other\.db is a database of something else, not an Optuna storage"):
+    with pytest.raises(UserError, match=r"other\.db is not an Optuna storage"):
         asked(tmp_path, make_arm(SEARCH), f"sqlite:///{tmp_path}/other.db")
     for url in ("optuna.db", "nonsense://somewhere/db"):
         with pytest.raises(UserError, match="name sqlite:///FILE or a database's URL"):

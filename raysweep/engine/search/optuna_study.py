@@ -1,4 +1,4 @@
-"""One arm's search: an Optuna study behind Ray Tune's OptunaSearch, and what of it an earlier launch left behind."""
+"""One arm's search: an Optuna study used through Ray Tune's OptunaSearch, and resumed across launches."""
 
 from __future__ import annotations
 
@@ -26,30 +26,28 @@ from .storage import SIGNATURE, check_same
 LAUNCH, START, GOES_ON = "raysweep.launch", "raysweep.start", "raysweep.goes_on"
 SEEN = "raysweep.seen"
 KEY, CAUSE, SECONDS, SCORES = "raysweep.key", "raysweep.cause", "raysweep.seconds", "raysweep.scores"
-"""Attributes of an Optuna trial. GOES_ON: number of a stopped or failed trial whose point this one takes up again; that
-one does not count any more. SEEN: when the launch last said that the trial runs, in seconds since 1970."""
+"""Attributes of an Optuna trial. GOES_ON: number of the stopped or failed trial whose point this one continues; that
+one no longer counts. SEEN: last heartbeat of the running trial, in seconds since 1970."""
 
 UNMARKED_SECONDS = 60.0
-"""A trial that runs without the mark of a launch: its launch died between making and marking it, or is about to."""
+"""Seconds after which a running trial without a LAUNCH attribute is dead: its launch died before setting it."""
 
 UNSEEN_SECONDS = 3600.0
-"""A trial of a launch on another store, of which nobody here knows whether it lives: dead after so long a silence, seen
-from here by our own clock."""
+"""Seconds without a heartbeat, by the local clock, after which a trial of a launch on another store is dead."""
 
 STILL_SECONDS = 900.0
-"""The same, where its last mark is older than `UNSEEN_SECONDS`, too, by the clock of the machine that left it: clocks
-differ, so its word alone is not enough."""
+"""The same if its last SEEN time is older than `UNSEEN_SECONDS`; not trusted alone, since clocks of machines differ."""
 
 IDLE = 100
-"""A search that is limited by hours alone ends after so many trials in a row that cost nothing: it has tried all."""
+"""A search limited by hours only ends after this many consecutive trials without cost: every point was tried."""
 
 COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass
 class ProposedPoint:
-    """A point that Optuna proposed. `token`: OptunaSearch's name of it; `trial`: Optuna's own, for attributes; `taken`:
-    another launch took this one for dead and has queued the point again."""
+    """A point that Optuna proposed. `token`: its OptunaSearch trial id; `trial`: the Optuna trial; `taken`: another
+    launch took this one for dead and queued the point again."""
 
     token: str
     number: int
@@ -61,12 +59,11 @@ class ProposedPoint:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found for an arm.
+    """Result of an arm's search.
 
-    `number`, `values` and `point` of the best trial (None and empty when none was completed); of several objectives
-    the one on the Pareto front that is best in the first. `counts` by state: complete, pruned, failed; stopped trials
-    whose point was taken up again do not count, their `device_seconds` do. `idle`: how many of the last trials cost
-    nothing.
+    `number`, `values` and `point` of the best trial (None and empty if none is complete); for several objectives, the
+    trial of the Pareto front that is best in the first. `counts` by state: complete, pruned, failed; trials whose point
+    was continued do not count, but their `device_seconds` do. `idle`: number of last trials without cost.
     """
 
     search: str
@@ -86,7 +83,7 @@ class Found:
         return _is_spent(budget, self.trials, self.device_seconds, self.idle)
 
     def describe(self) -> dict[str, Any]:
-        """Of an arm in plan.json."""
+        """The entry of the arm in plan.json."""
         return {
             "search": self.search,
             "trials": self.trials,
@@ -102,8 +99,8 @@ class ArmStudy:
     """The Optuna study of one arm, as one launch uses it.
 
     Args:
-        alive: whether a launch still lives; None where nobody here can know, since it is not one of this store.
-            Trials that a dead one left running are stopped and taken up again.
+        alive: whether a launch is alive; None for a launch unknown to this store. Running trials of dead launches
+            are stopped and queued again.
     """
 
     def __init__(self, arm: SearchArm, storage: RDBStorage, launch: str, alive: Callable[[str], bool | None]) -> None:
@@ -116,9 +113,9 @@ class ArmStudy:
         if SIGNATURE not in self.study.user_attrs:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                self.study.set_metric_names([f"validation/{name}" for name in search.objectives])  # for its dashboard
+                self.study.set_metric_names([f"validation/{name}" for name in search.objectives])  # for dashboards
             self.study.set_user_attr(SIGNATURE, arm.signature)
-        check_same(str(storage.url), arm, self.study.user_attrs[SIGNATURE])  # it may have come since the plan was made
+        check_same(str(storage.url), arm, self.study.user_attrs[SIGNATURE])  # it may be new since planning
         modes = ["max" if direction == "maximize" else "min" for direction in search.directions]
         single = len(modes) == 1
         self.tune = OptunaSearch(
@@ -135,12 +132,12 @@ class ArmStudy:
         self._asked: ProposedPoint | None = None
 
     def adopt(self) -> list[FrozenTrial]:
-        """Stop what dead launches left running and queue it again. Returns what was left."""
+        """Stop running trials of dead launches and queue their points again. Returns those trials."""
         left = [trial for trial in self._trials(TrialState.RUNNING) if self._is_left(trial)]
         return [trial for trial in left if self.put_back(trial.number, trial.params)]
 
     def retry(self) -> int:
-        """Queue every failed point again: its failure does not count any more. Returns how many."""
+        """Queue every failed point again; its failure no longer counts. Returns their number."""
         stopped = self._stopped()
         failed = [trial for trial in self._trials(TrialState.FAIL) if trial.number not in stopped]
         for trial in failed:
@@ -148,15 +145,15 @@ class ArmStudy:
         return len(failed)
 
     def elsewhere(self) -> int:
-        """How many trials other launches run."""
+        """Number of trials that other launches run."""
         return sum(t.user_attrs.get(LAUNCH) != self.launch for t in self._trials(TrialState.RUNNING))
 
     def ask(self) -> ProposedPoint:
-        """The next point: what a stopped trial left, else a start point, else the sampler's."""
+        """The next point: of a stopped trial, else a start point, else from the sampler."""
         self._queue_start_point()
         token = f"{self.arm.name}-{next(self._tokens)}"
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Define-by-run function", UserWarning)  # a GP takes its time
+            warnings.filterwarnings("ignore", "Define-by-run function", UserWarning)  # raised when a GP is slow
             self.tune.suggest(token)
         asked = self._asked
         assert asked is not None
@@ -164,25 +161,25 @@ class ArmStudy:
         return asked
 
     def report(self, asked: ProposedPoint, epoch: int, score: float) -> None:
-        """A score of the curve, each epoch once; of several objectives Optuna keeps none."""
+        """Report the score of an epoch once; Optuna stores no curves for several objectives."""
         single = len(self.arm.search.objectives) == 1
         if single and epoch not in asked.reported and math.isfinite(score):
             asked.reported.add(epoch)
-            with _noticing(asked):
+            with _detecting_takeover(asked):
                 self.tune.on_trial_result(asked.token, {self.tune.metric: score, "training_iteration": epoch})
 
     def note(self, asked: ProposedPoint, name: str, value: Any) -> None:
         """Set an attribute of the trial."""
-        with _noticing(asked):
+        with _detecting_takeover(asked):
             asked.trial.set_user_attr(name, value)
 
-    def is_hopeless(self, asked: ProposedPoint) -> bool:
-        """Optuna's pruner about what was reported so far."""
+    def should_prune(self, asked: ProposedPoint) -> bool:
+        """Decision of Optuna's pruner on the scores reported so far."""
         trial = self.study.get_trials(deepcopy=False)[asked.number]
         return self.pruner.prune(self.study, trial)
 
     def complete(self, asked: ProposedPoint, scores: Mapping[str, float]) -> None:
-        """`scores`: by name, as `validation/<name>`, finite where they are objectives."""
+        """`scores` by name (`validation/<name>`); those of objectives are finite."""
         self.note(asked, SCORES, {name: value for name, value in scores.items() if math.isfinite(value)})
         values = {name: scores[f"validation/{name}"] for name in self.arm.search.objectives}
         self.tune.on_trial_complete(asked.token, values)
@@ -195,9 +192,9 @@ class ArmStudy:
         self.tune.on_trial_complete(asked.token, None, error=True)
 
     def put_back(self, number: int, point: Mapping[str, Any]) -> bool:
-        """Stop a trial and queue its point: whoever asks next gets it, and trains on from its checkpoint.
+        """Stop a trial and queue its point; the next `ask` returns it, and training resumes from its checkpoint.
 
-        False when another launch has done so.
+        Returns False if another launch has done so.
         """
         try:
             self.study.tell(number, state=TrialState.FAIL)
@@ -207,13 +204,13 @@ class ArmStudy:
         return True
 
     def twin(self, asked: ProposedPoint, key: str) -> FrozenTrial | None:
-        """An earlier trial of this search that ended with the same numbers to be had."""
+        """An earlier ended trial of this search with the same key, and therefore the same scores."""
         stopped = self._stopped()
         ended = (trial for trial in self._trials(*COUNTED) if trial.number not in stopped)
         return next((t for t in ended if t.number != asked.number and t.user_attrs.get(KEY) == key), None)
 
     def is_spent(self, budget: Budget) -> bool:
-        """Whether what ended and what runs use the budget up."""
+        """Whether ended and running trials use up the budget."""
         stopped, trials = self._stopped(), self._trials(TrialState.RUNNING, *COUNTED)
         seconds = sum(trial.user_attrs.get(SECONDS, 0.0) for trial in trials)
         return _is_spent(budget, sum(trial.number not in stopped for trial in trials), seconds, _idle(trials))
@@ -228,8 +225,7 @@ class ArmStudy:
         return summary(self.study)
 
     def _queue_start_point(self) -> None:
-        """The next start point that this search has not had, unless something waits already: Optuna takes what waits
-        longest, and what a stopped trial left comes first."""
+        """Queue the next untried start point if the queue is empty, so that points of stopped trials come first."""
         had = {trial.user_attrs.get(START) for trial in self._trials()}
         new = [point for point in self._start if canonical_json(point) not in had]
         if new and not self._trials(TrialState.WAITING):
@@ -259,22 +255,22 @@ class ArmStudy:
         return still > (STILL_SECONDS if time.time() - seen > UNSEEN_SECONDS else UNSEEN_SECONDS)
 
     def _seconds_still(self, number: int, mark: object) -> float:
-        """For how long, by our own clock, a trial's marks have been as they are."""
+        """Seconds, by the local clock, since a trial's mark last changed."""
         now = time.monotonic()
         if self._marks.get(number, (None, 0.0))[0] != mark:
             self._marks[number] = (mark, now)
         return now - self._marks[number][1]
 
     def _define(self, trial: Any) -> None:
-        """The search space, run by OptunaSearch for every new trial: Optuna's define-by-run style."""
+        """The define-by-run search space, which OptunaSearch calls for every new trial."""
         trial.set_user_attr(LAUNCH, self.launch)
         point = self.arm.search.point(self.arm.cell.experiment, lambda path, values: _suggested(trial, path, values))
         self._asked = ProposedPoint("", trial.number, point, trial)
 
 
 @contextmanager
-def _noticing(asked: ProposedPoint) -> Iterator[None]:
-    """A trial that is over for everybody else cannot be changed."""
+def _detecting_takeover(asked: ProposedPoint) -> Iterator[None]:
+    """Sets `taken` if another launch has already ended the trial."""
     try:
         yield
     except optuna.exceptions.UpdateFinishedTrialError:
@@ -282,13 +278,13 @@ def _noticing(asked: ProposedPoint) -> Iterator[None]:
 
 
 def stopped_numbers(study: optuna.Study) -> set[int]:
-    """Trials whose point a later one has taken up."""
+    """Numbers of trials whose point a later trial has continued."""
     attributes = (trial.user_attrs.get(GOES_ON) for trial in study.get_trials(deepcopy=False))
     return {number for number in attributes if number is not None}
 
 
 def summary(study: optuna.Study) -> Found:
-    """Where a search stands."""
+    """The result of a search so far."""
     stopped = stopped_numbers(study)
     trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state in COUNTED]
     counted = [trial for trial in trials if trial.number not in stopped]
@@ -316,13 +312,13 @@ def _is_spent(budget: Budget, trials: int, seconds: float, idle: int) -> bool:
 
 
 def _idle(trials: Sequence[FrozenTrial]) -> int:
-    """How many of the last trials cost nothing: the store had them, they wait for a twin, or no Experiment is that."""
+    """Number of last trials without cost: found in the store, waiting for a twin, or an invalid Experiment."""
     free = (SEEN not in trial.user_attrs and not trial.user_attrs.get(SECONDS) for trial in reversed(trials))
     return sum(1 for _ in itertools.takewhile(bool, free))
 
 
 def _best(study: optuna.Study) -> FrozenTrial | None:
-    """The best trial; of several objectives the one on the Pareto front that is best in the first. Ties: the first."""
+    """The best trial; for several objectives, the one of the Pareto front best in the first. Ties: the earliest."""
     front = study.best_trials
     if not front:
         return None

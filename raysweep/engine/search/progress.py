@@ -1,4 +1,4 @@
-"""What a person sees while a search runs: its arms, in the display of every launch."""
+"""Progress display of a running search."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class SearchProgress(Progress):
     """A listener that shows trials done and running, the best of each arm, and the time left.
 
     Args:
-        so_far: what the storage had before, by name of the arm.
+        so_far: results of earlier launches, by arm name.
     """
 
     def __init__(self, plan: SearchPlan, so_far: Mapping[str, Found], console: Console) -> None:
@@ -92,14 +92,14 @@ class SearchProgress(Progress):
         return f"{arm.done}/{trials}" if trials is not None else f"{arm.done}"
 
     def _share(self, arm: _Arm) -> float:
-        """How much of an arm's budget is used, 0 to 1."""
+        """Used share of an arm's budget, 0 to 1."""
         budget = self.plan.budget
         of_trials = arm.done / budget.trials if budget.trials is not None else 0.0
         of_time = arm.seconds / (budget.device_hours * 3600) if budget.device_hours is not None else 0.0
         return min(1.0, max(of_trials, of_time))
 
     def _seconds_left(self) -> float | None:
-        """From the pace of this launch so far; None before the first two trials have ended."""
+        """Estimated from the mean time per trial in this launch; None before two trials have ended."""
         ended = sum(arm.done for arm in self.arms.values()) - self.had
         if ended < 2:
             return None
@@ -128,7 +128,7 @@ def _running(number: int, epoch: int, score: float | None) -> str:
 
 
 def _begun(found: Found | None) -> _Arm:
-    """An arm as an earlier launch left it."""
+    """The state of an arm after earlier launches."""
     if found is None:
         return _Arm()
     best = found.values[0] if found.values else None

@@ -1,4 +1,4 @@
-"""Search inside every arm of a study, and say what was found."""
+"""Run the searches of a study's arms, and summarise their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .trial_dispatcher import SearchOutcome, TrialDispatcher
 
 
 def search_so_far(plan: SearchPlan, options: ClusterOptions, storage: str | None = None) -> dict[str, Found]:
-    """Where the arms' searches stand; arms that have not begun are left out. Writes nothing.
+    """Results of the searches that have begun, by arm name. Writes nothing.
 
     Raises:
         UserError: a storage that holds other searches of these names, or cannot be used.
@@ -33,7 +33,7 @@ def search_so_far(plan: SearchPlan, options: ClusterOptions, storage: str | None
 def tried_points(
     plan: SearchPlan, options: ClusterOptions, storage: str | None = None
 ) -> list[tuple[SearchArm, int, Any]]:
-    """Every trial that the storage has: arm, number, point. Raises UserError as `search_so_far`."""
+    """Arm, number and point of every trial in the storage. Raises UserError as `search_so_far`."""
     with existing_storage(storage_url(storage, options.store), plan.arms) as there:
         if there is None:
             return []
@@ -43,9 +43,9 @@ def tried_points(
 
 
 def trials_left(plan: SearchPlan, so_far: Mapping[str, Found], retry_failed: bool = False) -> int:
-    """Trials that the budget still allows, over all arms; of a budget in hours alone nobody knows: a thousand an arm.
+    """Remaining trials of the budget, summed over arms; a budget in hours only counts as a thousand trials per arm.
 
-    Zero: `run_search` needs no cluster.
+    If it is 0, `run_search` needs no cluster.
     """
     left = 0
     for arm in plan.arms:
@@ -70,18 +70,18 @@ def run_search(
     storage: str | None = None,
     retry_failed: bool = False,
 ) -> SearchOutcome:
-    """Search in every arm until its budget is spent; what the storage has already counts.
+    """Search in every arm until its budget is spent, counting the trials in the storage.
 
-    Ctrl-C once ends after the running epochs, twice at once; either way the next launch goes on. Trials on several
-    devices each are not ended early: Ray would keep the devices of a worker group that is stopped from outside.
+    Ctrl-C once ends after the running epochs, twice at once; the next launch continues. Trials on several devices
+    are not stopped early: Ray does not free the devices of a worker group that is stopped from outside.
 
     Args:
-        allotment: from `cluster()`; None when nothing is left to try.
-        so_far: what `search_so_far` said.
-        launch: this launch's name, which marks its trials; `alive` tells whether another one still lives, None for
-            one that this store does not know.
-        storage: URL of an Optuna storage; default a file beside the store.
-        retry_failed: points that failed are tried again.
+        allotment: from `cluster()`; None when no trials are left.
+        so_far: result of `search_so_far`.
+        launch: this launch's name, which marks its trials.
+        alive: whether a launch is alive; None for a launch unknown to this store.
+        storage: URL of an Optuna storage; default: a file in the local store.
+        retry_failed: retry failed points.
 
     Raises:
         UserError: a storage that holds other searches of these names, or cannot be used.
@@ -125,7 +125,7 @@ def _found(plan: SearchPlan, storage: RDBStorage) -> dict[str, Found]:
 
 
 def _failures(found: Mapping[str, Found]) -> dict[str, str]:
-    """Arms without a single complete trial, and why."""
+    """Arms without a complete trial, with the reason."""
     return {
         arm: f"no trial of the search{' of ' + arm if arm else ''} was completed: {one.counts['failed']} failed, the "
         f"first with {one.first_cause or 'no cause'}"

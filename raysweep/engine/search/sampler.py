@@ -1,4 +1,4 @@
-"""Optuna's samplers and pruners as a `Search` asks for them."""
+"""Optuna samplers and pruners for a `Search`."""
 
 from __future__ import annotations
 
@@ -18,23 +18,22 @@ from raysweep.study.search import Search
 from raysweep.study.search_plan import SearchArm
 
 POPULATION = 20
-"""Of NSGA-II: a budget of 40 trials sees two generations."""
+"""Population of NSGA-II: a budget of 40 trials has two generations."""
 
 
 class SteadySampler(BaseSampler):
-    """Draws of a trial depend on its place among the trials that count and on what those before it gave.
+    """Seeds every trial by its position among the counted trials, so that a resumed search draws the same points.
 
-    So a search that was stopped goes on with the points that it would have tried anyway: Optuna's own samplers start
-    their random numbers anew in every process, and would try the first points again.
+    Optuna's own samplers restart their random numbers in every process, and would repeat the first points.
 
     Args:
-        make: a sampler for a seed.
-        words: names the search; another search draws other points.
-        stopped: numbers of trials that do not count, because a later one has taken their point up again.
+        make: makes a sampler from a seed.
+        search: text that identifies the search, part of the seed.
+        stopped: numbers of trials that do not count because a later trial has continued their point.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], words: str, stopped: Callable[[], Collection[int]]) -> None:
-        self.make, self.words, self.stopped = make, words, stopped
+    def __init__(self, make: Callable[[int], BaseSampler], search: str, stopped: Callable[[], Collection[int]]) -> None:
+        self.make, self.search, self.stopped = make, search, stopped
         self._samplers: dict[int, BaseSampler] = {}
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -60,7 +59,7 @@ class SteadySampler(BaseSampler):
     def _of(self, trial: FrozenTrial) -> BaseSampler:
         if trial.number not in self._samplers:
             place = trial.number - sum(number < trial.number for number in self.stopped())
-            digest = hashlib.sha256(f"{self.words}/{place}".encode()).digest()
+            digest = hashlib.sha256(f"{self.search}/{place}".encode()).digest()
             self._samplers[trial.number] = self.make(int.from_bytes(digest[:4], "little"))
         return self._samplers[trial.number]
 
@@ -89,7 +88,7 @@ def _sampler(search: Search, seed: int) -> BaseSampler:
 
 
 def grace_of(epochs: int) -> int:
-    """Epochs that a trial always gets: an eighth of the longest training."""
+    """Minimum epochs of a trial: an eighth of the longest training."""
     return max(1, round(epochs / 8))
 
 

@@ -1,4 +1,4 @@
-"""Ends hopeless trials of a search: each arm's are compared among themselves."""
+"""Early stopping of search trials, separately for each arm."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .sampler import grace_of
 from .trial_dispatcher import Running, TrialDispatcher
 
 REDUCTION = 3
-"""ASHA keeps the best third at every rung."""
+"""Reduction factor of ASHA: the best third of the trials passes each rung."""
 
 
 class ArmSchedulers(FIFOScheduler):
-    """Ends hopeless trials: each arm's are compared among themselves, by epochs of their own training.
+    """Stops trials whose validation score is worse than that of other trials of the arm at the same epoch.
 
-    Stopper "asha": one of Tune's ASHA schedulers an arm. "median": Optuna's pruner, which reads the storage.
+    Stopper "asha": one Tune ASHA scheduler per arm; "median": Optuna's pruner on the storage.
 
     Args:
-        can_stop: off, every trial comes to its end.
+        can_stop: False to run every trial to its end.
     """
 
     def __init__(self, arms: Sequence[SearchArm], can_stop: bool = True) -> None:
@@ -36,11 +36,11 @@ class ArmSchedulers(FIFOScheduler):
         self.asha = {arm.name: scheduler for arm in arms if (scheduler := _asha(arm)) is not None}
 
     def watch(self, dispatcher: TrialDispatcher) -> None:
-        """Whose trials are judged."""
+        """Set the dispatcher whose trials are compared."""
         self.dispatcher = dispatcher
 
     def remember(self, arm: SearchArm, name: str, curve: Mapping[int, float]) -> None:
-        """A curve that did not run here, of an earlier launch or from the store."""
+        """Add the curve of a trial that did not run here but in an earlier launch or is in the store."""
         asha = self.asha.get(arm.name)
         if asha is not None:
             past = _Past(name)
@@ -60,40 +60,40 @@ class ArmSchedulers(FIFOScheduler):
         epoch, score = message.event.epoch, message.event.metrics.get(running.score, math.nan)
         if math.isfinite(score):
             running.study.report(running.asked, epoch, score)
-            running.pruned = self._is_hopeless(running, tune_controller, trial, epoch, score)
+            running.pruned = self._should_stop(running, tune_controller, trial, epoch, score)
         over = running.pruned or running.asked.taken
         return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
 
-    def _is_hopeless(self, running: Running, controller: Any, trial: Trial, epoch: int, score: float) -> bool:
+    def _should_stop(self, running: Running, controller: Any, trial: Trial, epoch: int, score: float) -> bool:
         if not self.can_stop or epoch >= running.experiment.train.epochs:
-            return False  # after its last epoch all that is left is to score it
+            return False  # after the last epoch only scoring is left
         asha = self.asha.get(running.trial.search)
         if asha is None:
-            return running.study.is_hopeless(running.asked)
+            return running.study.should_prune(running.asked)
         return bool(asha.on_trial_result(controller, trial, _rung(epoch, score)) == TrialScheduler.STOP)
 
     def _running(self, trial: Trial) -> Running | None:
         return self.dispatcher.trials.get(trial.trial_id) if self.dispatcher else None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # Tune pickles it to restore a run
+        return {}  # Tune pickles it to restore runs
 
 
 @dataclass(frozen=True)
 class _Past:
-    """As much of a Tune trial as ASHA looks at."""
+    """The part of a Tune trial that ASHA reads."""
 
     trial_id: str
 
 
 def _rung(epoch: int, score: float) -> dict[str, Any]:
-    """A result as ASHA reads it."""
+    """A result for ASHA."""
     return {"search_epoch": epoch, "search_score": score}
 
 
 def _asha(arm: SearchArm) -> AsyncHyperBandScheduler | None:
     """ASHA with rungs at an eighth of the longest training, three times that, and so on; none for one epoch."""
-    longest = arm.most_epochs - 1  # stopping in the last epoch would save nothing
+    longest = arm.most_epochs - 1  # stopping after the last epoch saves nothing
     if arm.search.stopper != "asha" or longest < 1:
         return None
     return AsyncHyperBandScheduler(

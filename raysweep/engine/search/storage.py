@@ -1,4 +1,4 @@
-"""The Optuna storage of a search: opened only when it is ours, and read without writing before that is known."""
+"""The Optuna storage of a search: read without writing until it is known to be of the same search."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from raysweep.store.store import Store
 from raysweep.study.search_plan import SearchArm
 
 SIGNATURE = "raysweep.signature"
-"""Of an Optuna study: what its trials depend on besides their points (`SearchArm.signature`)."""
+"""Attribute of an Optuna study: `SearchArm.signature`, on which its trials depend besides their points."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def storage_url(asked: str | None, store: Store) -> str:
-    """Where searches are kept: as asked, else a file beside the store."""
+    """URL of the Optuna storage: `asked`, else a file in the local store."""
     return remember(asked) if asked else f"sqlite:///{store.local / 'optuna.db'}"
 
 
 @contextmanager
 def existing_storage(url: str, arms: Sequence[SearchArm]) -> Iterator[RDBStorage | None]:
-    """The storage as far as it is there, to read from: None when it is not. Writes nothing.
+    """The existing storage, for reading; None if there is none. Writes nothing.
 
     Raises:
-        UserError: it is something else, or has another search of the name of one of these.
+        UserError: it is no Optuna storage, or has another search with the name of one of these.
     """
     tables = _tables(url)
     if not tables:
         yield None
         return
     if not {"studies", "trials"} <= tables:
-        raise UserError(f"{url} is a database of something else, not an Optuna storage: name another file")
+        raise UserError(f"{url} is not an Optuna storage: name another file")
     storage = _opened(url, skip_table_creation=True)
     try:
         for study in optuna.get_all_study_summaries(storage, include_best_trial=False):
@@ -55,7 +55,7 @@ def existing_storage(url: str, arms: Sequence[SearchArm]) -> Iterator[RDBStorage
 
 
 def open_storage(url: str) -> RDBStorage:
-    """The storage, made when it is not there yet. Raises UserError."""
+    """The storage, created if missing. Raises UserError."""
     file = make_url(url).database
     if url.startswith("sqlite:") and file:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _opened(url: str, skip_table_creation: bool = False) -> RDBStorage:
 
 
 def _tables(url: str) -> set[str]:
-    """Names of the tables at an address; none when there is no file yet."""
+    """Names of the tables at a URL; none if the file does not exist."""
     try:
         file = make_url(url).database
         if url.startswith("sqlite:") and not (file and Path(file).exists()):
@@ -90,7 +90,7 @@ def _tables(url: str) -> set[str]:
 
 
 def check_same(url: str, arm: SearchArm, signature: Mapping[str, Any] | None) -> None:
-    """Raises UserError unless the study of an arm's name has its signature. `signature`: what the study has."""
+    """Raises UserError unless `signature`, that of the Optuna study with an arm's name, is the arm's."""
     advice = f"name another storage, or remove it: optuna delete-study --storage {url} --study-name '{arm.name}'"
     if signature is None:
         raise UserError(f"the Optuna storage {url} has a study {arm.name!r} that is not a search of raysweep; {advice}")
@@ -100,18 +100,18 @@ def check_same(url: str, arm: SearchArm, signature: Mapping[str, Any] | None) ->
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """Up to three things in which two signatures differ, each in words."""
+    """Descriptions of up to three differences between two signatures."""
     found = []
     for part in here:
         old, new = there.get(part, {}), here[part]
         for name in sorted({*old, *new}):
             if old.get(name) != new.get(name):
                 what = name if part in ("experiment", "space") else f"{part} {name}"
-                found.append(f"{what} was {_words(old.get(name))} there and is {_words(new.get(name))} here")
+                found.append(f"{what} was {_shown(old.get(name))} there and is {_shown(new.get(name))} here")
     return found[:3] + ([f"and {len(found) - 3} more"] if len(found) > 3 else [])
 
 
-def _words(value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return "(" + ", ".join(f"{k} {v}" for k, v in value.items() if v is not None) + ")"
     return "not searched" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Dispatches the trials of all arms' searches: which runs next, what is known already, and what becomes of each."""
+"""Dispatches the trials of all arms' searches, answers known ones from the store, and records their results."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from raysweep.study.search_plan import SearchArm, SearchPlan
 from .optuna_study import CAUSE, KEY, SECONDS, SEEN, ArmStudy, Found, ProposedPoint
 
 LOOK_EVERY = 2.0
-"""Seconds between looks at what other launches do on the same storage."""
+"""Seconds between checks of other launches' trials in the same storage."""
 
 NOTE_EVERY = 10.0
-"""Seconds between notes of how long a trial has taken so far."""
+"""Seconds between heartbeats of a running trial."""
 
 STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 
@@ -35,7 +35,7 @@ STORAGE_ERRORS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 class SearchOutcome(Outcome):
     """How the search of a launch ended.
 
-    `found`: by name of the arm. `failed`: arms without a single complete trial, and why, in a sentence.
+    `found`: by arm name. `failed`: the reason, as a sentence, for each arm without a complete trial.
     """
 
     found: dict[str, Found] = field(default_factory=dict)
@@ -43,18 +43,18 @@ class SearchOutcome(Outcome):
 
     @property
     def points(self) -> dict[str, dict[str, Any]]:
-        """What `Study.tuned` takes."""
+        """The best points by arm name, for `Study.tuned`."""
         return {arm: found.point for arm, found in self.found.items() if found.number is not None}
 
     def describe(self) -> dict[str, Any]:
-        """What `SearchPlan.describe` takes."""
+        """The results by arm name, for `SearchPlan.describe`."""
         return {arm: found.describe() for arm, found in self.found.items()}
 
 
 @dataclass
 class Running:
-    """A trial on its way. `final`: the stage that gives its scores, None for a point that no Experiment can be;
-    `seconds` on devices so far; `lost_seconds`: of processes of it that died."""
+    """A running trial. `final`: the stage that scores it, None for a point that is no valid Experiment; `seconds`:
+    device time so far; `lost_seconds`: device time of its processes that died."""
 
     study: ArmStudy
     asked: ProposedPoint
@@ -73,21 +73,21 @@ class Running:
         return self.trial.experiment
 
     def is_own(self, event: FitEvent) -> bool:
-        """Whether an epoch is of the trial's own curve."""
+        """Whether an epoch is part of the trial's own curve."""
         return event.training == self.trial.model
 
     @property
     def score(self) -> str:
-        """The score of the curve that stoppers compare."""
+        """Name of the curve that early stopping compares."""
         return f"val/{self.study.arm.search.objectives[0]}"
 
 
 class TrialDispatcher(Dispatcher):
-    """Hands out trials, round by round over the arms, and answers at once what is known already.
+    """Assigns trials of the arms in turn, and completes known trials at once.
 
     Args:
-        devices: of one trial; its seconds count that often.
-        remember: called for curves that did not run here (arm, a name, score by epoch), for whoever stops trials early.
+        devices: per trial; a factor of its device time.
+        remember: called with arm, trial name and score by epoch of curves that did not run here, for early stopping.
     """
 
     unusable: ClassVar[tuple[type[Exception], ...]] = STORAGE_ERRORS
@@ -112,28 +112,28 @@ class TrialDispatcher(Dispatcher):
 
     @property
     def finished(self) -> bool:
-        """Budgets are spent, and nobody might leave a trial behind."""
+        """Budgets are spent, and no trial is running here or elsewhere."""
         if self.stopping:
             return True
         idle = not self.trials and not self._elsewhere
         return idle and all(study.is_spent(self.plan.budget) for study in self.studies)
 
     def prepare(self) -> None:
-        """Queue what dead launches left; the curves of earlier trials go to whoever stops trials early."""
+        """Queue trials of dead launches, and pass curves of earlier trials to early stopping."""
         self._look_elsewhere()
         for study in self.studies:
             for number, curve in study.curves().items():
                 self.remember(study.arm, f"{study.arm.name}-{number}", curve)
 
     def next(self, trial_id: str) -> list[Assignment]:
-        """A trial to run now; none when there is none at the moment."""
+        """The assignment of the next trial; empty when there is none now."""
         self._look_elsewhere()
         for _ in range(len(self.studies)):
             if self.stopping:
                 return []
             study = self.studies.pop(0)
             self.studies.append(study)
-            running = self._from(study)
+            running = self._next_of(study)
             if running is not None:
                 self.trials[trial_id] = running
                 return [self._assignment(running)]
@@ -141,7 +141,7 @@ class TrialDispatcher(Dispatcher):
 
     def started(self, trial_id: str, key: str) -> None:
         running = self.trials[trial_id]
-        running.lost_seconds += running.seconds  # of a process that died before
+        running.lost_seconds += running.seconds  # of an earlier process that died
         running.seconds = 0.0
         self._note_seen(running)
         if not running.began:
@@ -165,7 +165,7 @@ class TrialDispatcher(Dispatcher):
         running.seconds = running.seconds if seconds is None else seconds * self.devices
 
     def give_back(self, trial_id: str) -> None:
-        """Tells Optuna and the listener how the trial went; one without an end is queued again."""
+        """Report the trial's end to Optuna and the listener; queue an unfinished one again."""
         running = self.trials.pop(trial_id, None)
         if running is None:
             return
@@ -184,7 +184,7 @@ class TrialDispatcher(Dispatcher):
             self._answer_twin(twin, running)
 
     def close(self) -> None:
-        """A storage that cannot be used any more is left as it is: the next launch puts back what runs."""
+        """Gives back all trials unless the storage fails; the next launch then queues them again."""
         self.stop()
         for trial_id in list(self.trials):
             try:
@@ -196,13 +196,13 @@ class TrialDispatcher(Dispatcher):
         return f"the Optuna storage cannot be used: {describe(error)}"
 
     def _assignment(self, running: Running) -> Assignment:
-        """Epochs where other trials may part from this one are kept: where an extra set joins first, for one."""
+        """Keeps epochs at which other trials may diverge, such as the first with an extra set."""
         assert running.final is not None
         keep = {key for task in plan_tasks([running.final], self.store) for key in task.keep}
         return Assignment(running.trial.key, sorted(keep), running.experiment.model_dump(), validates=True)
 
     def _look_elsewhere(self) -> None:
-        """Trials that other launches run on this storage: those of dead ones are queued again."""
+        """Count trials of other launches on this storage, and queue those of dead launches again."""
         if self.clock() - self._looked < LOOK_EVERY:
             return
         self._looked = self.clock()
@@ -213,11 +213,11 @@ class TrialDispatcher(Dispatcher):
                 self.listener.ended(trial, End("stopped", "its launch died", seconds=seconds))
         self._elsewhere = sum(study.elsewhere() for study in self.studies)
 
-    def _from(self, study: ArmStudy) -> Running | None:
-        """A trial of this arm that must be trained, unless its budget is spent."""
+    def _next_of(self, study: ArmStudy) -> Running | None:
+        """The next trial of this arm that must be trained; None if its budget is spent."""
         while not self.stopping and not study.is_spent(self.plan.budget):
             asked = study.ask()
-            running = self._understood(study, asked)
+            running = self._built(study, asked)
             if running is None or self._known(running):
                 continue
             if any(other.trial.key == running.trial.key for other in self.trials.values()):
@@ -226,8 +226,8 @@ class TrialDispatcher(Dispatcher):
             return running
         return None
 
-    def _understood(self, study: ArmStudy, asked: ProposedPoint) -> Running | None:
-        """What is to be trained; a point that cannot be is failed at once."""
+    def _built(self, study: ArmStudy, asked: ProposedPoint) -> Running | None:
+        """The trial of a proposed point; None, and failed at once, if the point is no valid Experiment."""
         try:
             experiment = study.arm.at(asked.point)
             final = build_validation(experiment, load_sets(experiment, self.plan.cache))
@@ -241,14 +241,14 @@ class TrialDispatcher(Dispatcher):
         return Running(study, asked, replace(trial, model=final.inputs["model"].key), final)
 
     def _known(self, running: Running) -> bool:
-        """Whether the store or an earlier trial has the answer; then it is told."""
+        """Whether the store or an earlier trial has the result; if so, the trial is ended with it."""
         key = running.trial.key
         if self.store.get(key) is not None:
             self.listener.started(running.trial)
             self._answer(running, CellResult.read(self.store.folder(key)))
             return True
         twin = running.study.twin(running.asked, key)
-        if twin is None or twin.state.name == "COMPLETE":  # its product is gone from the store
+        if twin is None or twin.state.name == "COMPLETE":  # its product was removed from the store
             return False
         self.listener.started(running.trial)
         for epoch, score in twin.intermediate_values.items():
@@ -260,7 +260,7 @@ class TrialDispatcher(Dispatcher):
         return True
 
     def _answer(self, running: Running, result: CellResult) -> None:
-        """A trial whose scores the store has: its whole curve at once."""
+        """Complete a trial with its scores and curve from the store."""
         curve: dict[int, float] = {}
         for epoch, metrics in enumerate(result.history, 1):
             self.listener.epoch(running.trial, self._replayed(running, epoch, metrics))
@@ -271,7 +271,7 @@ class TrialDispatcher(Dispatcher):
         self._complete(running, result.scores)
 
     def _answer_twin(self, twin: Running, original: Running) -> None:
-        """A trial that waited for its twin: it ends as that did."""
+        """End a trial that waited for its twin in the same way."""
         if self._known(twin):
             return
         if self.stopping or not original.cause:  # the twin was stopped, or pruned in another arm
@@ -310,7 +310,7 @@ class TrialDispatcher(Dispatcher):
 
     @staticmethod
     def _replayed(running: Running, epoch: int, metrics: Mapping[str, float]) -> FitEvent:
-        """An epoch of a trial whose scores the store has."""
+        """The event of an epoch that the store has."""
         assert running.final is not None
         model = running.final.inputs["model"]
         epochs = model.attached.epoch
@@ -319,7 +319,7 @@ class TrialDispatcher(Dispatcher):
         )
 
     def _note_seen(self, running: Running) -> None:
-        """The trial lives, and what it has cost so far: what a launch that dies has spent."""
+        """Heartbeat of the trial with its device time so far, which counts if the launch dies."""
         running.noted = self.clock()
         running.study.note(running.asked, SEEN, time.time())
         running.study.note(running.asked, SECONDS, running.lost_seconds + running.seconds)

@@ -1,4 +1,4 @@
-"""A listener of searches that leaves in the store what their trials are made of."""
+"""A listener that records in the store which products the trials of a search need."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Tried = Callable[[], Sequence[tuple[SearchArm, int, Mapping[str, Any]]]]
 
 
 class TrialRecords(Listener):
-    """Writes the record of all trials whenever one begins, so that `--gc` spares them if the launch is killed.
+    """Writes the record of all trials whenever one begins, so that `--gc` keeps their products.
 
     Args:
-        tried: every trial that the search's storage has, those of other launches among them: arm, number, point.
+        tried: gives arm, number and point of every trial in the search storage, including those of other launches.
     """
 
     def __init__(self, plan: SearchPlan, preset: str, store: Store, launch: str, tried: Tried) -> None:
@@ -46,7 +46,7 @@ class TrialRecords(Listener):
         write_trials(self.store, self.plan.study_name, self.preset, self.launch, used, trials, self.plan.study_file)
 
     def _stage(self, arm: SearchArm, number: int, point: Mapping[str, Any]) -> Stage | None:
-        """The last stage of a trial; None of a point that no Experiment can be: it has nothing in the store."""
+        """The last stage of a trial; None for a point that is no valid Experiment."""
         if (arm.name, number) not in self._stages:
             try:
                 experiment = arm.at(point)
