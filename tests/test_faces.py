@@ -229,13 +229,13 @@ class TestDataSet:
         assert faces.classes == EXPRESSIONS
         assert len(faces) == 2540
         assert faces.images.shape == (2540, 3, 32, 32)
-        assert faces.info["version"] == FACES_VERSION
+        assert faces.info.version == FACES_VERSION
         for name in ("truth_expressions", "truth_va", "rater_probs"):
-            assert len(faces.info[name]) == len(faces)
+            assert len(getattr(faces.info, name)) == len(faces)
 
     @pytest.mark.parametrize(("split", "count"), [(TRAIN, 1600), (VALIDATION, 300)])
     def test_class_shares_are_affectnets(self, faces: FaceData, split: int, count: int) -> None:
-        counts = torch.bincount(faces.info["truth_expressions"][faces.rows(split)], minlength=8)
+        counts = torch.bincount(faces.info.truth_expressions[faces.rows(split)], minlength=8)
         assert counts.sum() == count
         assert counts.min() >= 2
         expected = torch.tensor(AFFECTNET_COUNTS) / sum(AFFECTNET_COUNTS) * (count - 16) + 2
@@ -255,7 +255,7 @@ class TestDataSet:
     def test_votes_and_points_are_valid(self, faces: FaceData) -> None:
         assert torch.allclose(faces.votes.sum(1), torch.ones(len(faces)))
         assert faces.va.abs().max() <= 1
-        error = (faces.va - faces.info["truth_va"]).std()
+        error = (faces.va - faces.info.truth_va).std()
         assert 0.06 < error < 0.09
 
     def test_nobody_is_in_two_splits(self, faces: FaceData) -> None:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from raysweep.core.hashing import file_checksum
 from raysweep.core.notices import passed_over
 from raysweep.store.verified import altered_file
 
-from .dataset import FaceData
+from .dataset import DatasetInfo, FaceData
 from .npy import NO_ARRAY
 
 _ARRAYS = ("images", "labels", "va", "votes", "subjects", "splits")
@@ -37,7 +37,7 @@ class _Description(TypedDict):
     classes: list[str]
     fingerprint: str
     notes: list[str]
-    info: dict[str, Any]
+    info: DatasetInfo
     files: Annotated[dict[str, str], AfterValidator(_of_arrays)]
 
 
@@ -45,18 +45,19 @@ _DESCRIPTION = TypeAdapter(_Description)
 
 
 def save_packed(data: FaceData, folder: Path) -> None:
-    """Write a data set under `folder`, atomically. Tensors in `info` travel too, other entries as JSON."""
+    """Write a data set under `folder`, atomically; of `info` tensors as arrays, too, the rest as JSON."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         for name in _ARRAYS:
             np.save(draft / f"{name}.npy", getattr(data, name).numpy(), allow_pickle=False)
-        facts = {k: v for k, v in data.info.items() if not isinstance(v, torch.Tensor)}
-        for key in data.info.keys() - facts.keys():
-            np.save(draft / f"info-{key}.npy", data.info[key].numpy(), allow_pickle=False)
+        for name, array in data.info.arrays.items():
+            np.save(draft / f"info-{name}.npy", array.numpy(), allow_pickle=False)
         values = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
         files = {path.name: file_checksum(path) for path in sorted(draft.glob("*.npy"))}
-        (draft / "data.json").write_text(json.dumps({**values, "notes": data.notes, "info": facts, "files": files}))
+        (draft / "data.json").write_text(
+            json.dumps({**values, "notes": data.notes, "info": data.info.facts, "files": files})
+        )
         if folder.exists() and load_packed(folder) is None:
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another process was quicker
@@ -82,7 +83,8 @@ def load_packed(folder: Path) -> FaceData | None:
         return None
     try:
         arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}
-        info = {p.stem.removeprefix("info-"): _read(p) for p in sorted(folder.glob("info-*.npy"))}
+        known = {name for name in vars(words["info"]) if f"info-{name}.npy" in words["files"]}
+        info = words["info"].with_arrays({name: _read(folder / f"info-{name}.npy") for name in known})
     except NO_ARRAY:
         return None
     return FaceData(  # no built-in set borrows Gaussians
@@ -90,7 +92,7 @@ def load_packed(folder: Path) -> FaceData | None:
         classes=tuple(words["classes"]),
         fingerprint=words["fingerprint"],
         notes=tuple(words["notes"]),
-        info={**words["info"], **info},
+        info=info,
         gaussians=None,
         **arrays,
     )

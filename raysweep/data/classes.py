@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from raysweep.config.class_changes import names_of, pairs_of
 from raysweep.core.errors import UserError, unknown_name
 
 from .borrowed import BorrowedGaussians
-from .dataset import TRAIN, FaceData
+from .dataset import TRAIN, DatasetInfo, FaceData
 from .expressions import EXPRESSIONS, canonical_expression
 
 ALIKE = 0.75
@@ -98,7 +97,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
         labels=labels,
         classes=classes,
         votes=_merged_votes(data.votes, places, len(classes)),
-        info={**_merged_info(data, places, len(classes)), "came_with": list(data.classes)},
+        info=replace(_merged_info(data, places, len(classes)), came_with=data.classes),
         notes=(*data.notes, *notes, *_fitted_anew(data, gaussians)),
         gaussians=gaussians,
         fingerprint=f"{data.fingerprint} with other classes ({hashlib.sha256(text.encode()).hexdigest()[:16]})",
@@ -208,10 +207,7 @@ def _merged(values_NK: Tensor, places_K: Tensor, count: int) -> Tensor:
     return merged.index_add_(1, places_K[kept], values_NK[:, kept])
 
 
-def _merged_info(data: FaceData, places_K: Tensor, count: int) -> dict[str, Any]:
+def _merged_info(data: FaceData, places_K: Tensor, count: int) -> DatasetInfo:
     """Probabilities over the classes follow; everything else stays."""
-    shape = (len(data), data.num_classes)
-    return {
-        name: _merged_votes(value, places_K, count) if isinstance(value, Tensor) and value.shape == shape else value
-        for name, value in data.info.items()
-    }
+    probs = {name: array for name, array in data.info.arrays.items() if name in ("rater_probs", "target_probs")}
+    return data.info.with_arrays({name: _merged_votes(value, places_K, count) for name, value in probs.items()})

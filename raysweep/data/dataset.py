@@ -2,18 +2,80 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import torch
+from pydantic import ConfigDict
 from torch import Tensor
 
 from .borrowed import BorrowedGaussians
 from .image_subset import Images, pick
 from .listing import TEST, TRAIN, VALIDATION
 
-__all__ = ["TEST", "TRAIN", "VALIDATION", "FaceData"]
+__all__ = ["TEST", "TRAIN", "VALIDATION", "DatasetInfo", "FaceData"]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set besides what is trained on. Tensors have a row an image; N images, K classes.
+
+    Of built-in faces, None for photographs:
+        truth_expressions: true expression as a place in `EXPRESSIONS`, (N,) int64 in [0, 8).
+        truth_va: true valence and arousal, (N, 2) float32 in [-1, 1].
+        rater_probs: probability that one of the set's raters names each class, (N, K) float32, rows sum to 1.
+        target_probs: the same of a rater of site A; None for "faces", which is of no site.
+        pictures: numbers of the pictures (`synthetic.build.picture_numbers`), (N,) int64.
+        version, sites_version: `FACES_VERSION`, and `SITES_VERSION` of a site.
+
+    Of photographs:
+        reader: which reader read them; "" where that was not recorded, None for built-in faces.
+        options: of the reader, as they were given, by name.
+        problems: what the reader could not use, "kind: count".
+        remarks: sentences of the reader on what it passed over.
+        bad_rows: the first rows that were left out, "where: kind: detail".
+
+    Of any set whose classes were changed:
+        came_with: the classes before; empty where they were not.
+    """
+
+    __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
+
+    truth_expressions: Tensor | None = None
+    truth_va: Tensor | None = None
+    rater_probs: Tensor | None = None
+    target_probs: Tensor | None = None
+    pictures: Tensor | None = None
+    version: int | None = None
+    sites_version: int | None = None
+    reader: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    bad_rows: tuple[str, ...] = ()
+    came_with: tuple[str, ...] = ()
+
+    @property
+    def arrays(self) -> dict[str, Tensor]:
+        """The tensors that are known, by name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Whatever else is known, by name."""
+        facts = {name: value for name, value in vars(self).items() if not isinstance(value, Tensor)}
+        return {name: value for name, value in facts.items() if value not in (None, (), {})}
+
+    def take(self, rows: Tensor) -> DatasetInfo:
+        """Of the images at `rows` only."""
+        return self.with_arrays({name: value[rows] for name, value in self.arrays.items()})
+
+    def with_arrays(self, arrays: Mapping[str, Tensor]) -> DatasetInfo:
+        """The same with other tensors, by name."""
+        changes: dict[str, Any] = dict(arrays)
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True)
@@ -39,7 +101,7 @@ class FaceData:
     splits: Tensor
     fingerprint: str
     notes: tuple[str, ...] = ()
-    info: dict[str, Any] = field(default_factory=dict)
+    info: DatasetInfo = field(default_factory=DatasetInfo)
     gaussians: BorrowedGaussians | None = None
 
     def __len__(self) -> int:
@@ -83,8 +145,7 @@ class FaceData:
         return replace(self, splits=splits)
 
     def take(self, rows: Tensor) -> FaceData:
-        """The images at `rows` only, not copied; per-image tensors of `info` follow."""
+        """The images at `rows` only, not copied."""
         per_image = ("labels", "va", "votes", "subjects", "splits")
-        info = {k: v[rows] if isinstance(v, Tensor) and len(v) == len(self) else v for k, v in self.info.items()}
         values = {name: getattr(self, name)[rows] for name in per_image}
-        return replace(self, info=info, images=pick(self.images, rows), **values)
+        return replace(self, info=self.info.take(rows), images=pick(self.images, rows), **values)

@@ -66,7 +66,7 @@ def own_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
 
 def picture_numbers(data: FaceData) -> Digests | None:
     """The numbers of built-in pictures, (N,) uint64; None for other sets."""
-    numbers = data.info.get("pictures")
+    numbers = data.info.pictures
     return None if numbers is None else numbers.numpy().view(np.uint64)
 
 

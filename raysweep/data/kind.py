@@ -14,13 +14,13 @@ def kind_of(data: FaceData) -> str:
 
     A list or folder of the user's own is "csv" or "folder", whatever its name.
     """
-    if "reader" not in data.info and data.name in BUILT_IN:
+    if data.info.reader is None and data.name in BUILT_IN:
         return DRAWN
-    return str(data.info.get("reader", ""))
+    return data.info.reader or ""
 
 
 def read_otherwise(data: FaceData) -> dict[str, str]:
     """Options that the reader was given, classes aside: they are seen in the set itself. With `gaussians_reader`, who
     read the set that Gaussians were borrowed from."""
-    options = {name: value for name, value in sorted(data.info.get("options", {}).items()) if name != "classes"}
+    options = {name: value for name, value in sorted(data.info.options.items()) if name != "classes"}
     return options | ({"gaussians_reader": data.gaussians.reader} if data.gaussians else {})

@@ -174,7 +174,7 @@ def data_line(data: FaceData) -> str:
 def note_lines(data: FaceData) -> list[str]:
     """Notes (for captions) and remarks (on how it was read) of a data set."""
     notes = [f"           note: {note}" for note in data.notes]
-    return notes + [f"           remark: {remark}" for remark in data.info.get("remarks", [])]
+    return notes + [f"           remark: {remark}" for remark in data.info.remarks]
 
 
 def other_lines(extras: Sequence[FaceData], first: FaceData | None) -> list[str]:

@@ -133,7 +133,7 @@ def _same_classes(target: FaceData, extra: FaceData) -> str:
             f"--set joint.map={more[0]}:NAME counts them as one of A's"
         )
     larger = max(target, extra, key=lambda data: data.num_classes)
-    if larger.info.get("options", {}).get("classes") == "8":
+    if larger.info.options.get("classes") == "8":
         return f"prepare {larger.name} with --option classes=7 --as {larger.name}-7, and name that one; or {other}"
     return other
 
@@ -155,9 +155,10 @@ def _check_fusion(experiment: Experiment, sets: Sets) -> None:
 def _va_for(data: FaceData) -> str:
     """Advice about a data set without valence and arousal."""
     ways = []
-    if data.info.get("options", {}).get("va") == "none":
-        name = data.info["reader"]
-        ways.append(f"prepare it with --option va=derived --as {name}-va (from its votes: no evidence for fusion)")
+    if data.info.options.get("va") == "none":
+        ways.append(
+            f"prepare it with --option va=derived --as {data.info.reader}-va (from its votes: no evidence for fusion)"
+        )
     ways.append("give it pseudo VA: a study of DCJT, or joint.method=dcjt with joint.extra=SET, a set that has VA")
     votes = bool(data.votes.isfinite().any())
     ways.append(f"or use labels.method={'one_hot, uniform or votes' if votes else 'one_hot or uniform'}")

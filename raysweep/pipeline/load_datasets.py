@@ -143,7 +143,7 @@ def _check_said_of_all(extras: Sequence[Extra], others: Sequence[_Read]) -> None
     if len(extras) < 2:
         return
     first = extras[0]
-    there = {name for other in others for name in other.data.info.get("came_with", other.data.classes)}
+    there = {name for other in others for name in other.data.info.came_with or other.data.classes}
     said = {"drop": names_of(first.drop), "map": tuple(pairs_of(first.map))}
     for (what, names), shared in zip(said.items(), first.shared, strict=True):
         for name in map(canonical_expression, names if shared else ()):

@@ -39,8 +39,8 @@ def by_prepare(monkeypatch, path: Path, home: Path, *options: str) -> FaceData:
 
 def assert_same(one: FaceData, other: FaceData) -> None:
     assert (one.classes, one.fingerprint, one.notes) == (other.classes, other.fingerprint, other.notes)
-    assert one.info["bad_rows"] == other.info["bad_rows"]
-    assert one.info["remarks"] == other.info["remarks"]
+    assert one.info.bad_rows == other.info.bad_rows
+    assert one.info.remarks == other.info.remarks
     for name in ("images", "labels", "va", "votes", "subjects", "splits"):
         ours, theirs = (torch.as_tensor(getattr(data, name)[:]) for data in (one, other))
         assert torch.equal(torch.nan_to_num(ours.float(), 9), torch.nan_to_num(theirs.float(), 9)), name
@@ -99,7 +99,7 @@ def test_floating_point_pixels_without_a_known_white_are_refused(tmp_path, value
     for i in range(30):
         picture(tmp_path / ("happy", "sad")[i % 2] / f"{i}.png")
     Image.fromarray(np.float32(values)).save(tmp_path / "happy" / "float.tif")
-    assert "must be in [0, 1]" in by_path(tmp_path).info["bad_rows"][0]
+    assert "must be in [0, 1]" in by_path(tmp_path).info.bad_rows[0]
 
 
 @pytest.mark.parametrize("values", [RAMP * 255, RAMP * 1e6, RAMP * 60_000 - 5])
@@ -107,7 +107,7 @@ def test_32_bit_pixels_without_a_known_white_are_refused(tmp_path, values):
     for i in range(30):
         picture(tmp_path / ("happy", "sad")[i % 2] / f"{i}.png")
     Image.fromarray(np.int32(values)).save(tmp_path / "happy" / "wide.tif")
-    assert "32-bit pixels must use the range of 16 bits" in by_path(tmp_path).info["bad_rows"][0]
+    assert "32-bit pixels must use the range of 16 bits" in by_path(tmp_path).info.bad_rows[0]
 
 
 def test_the_central_square_is_the_one_that_pillow_cuts(tmp_path):

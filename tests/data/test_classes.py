@@ -14,7 +14,7 @@ from raysweep.config.experiment import Experiment
 from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.classes import ClassChanges, canonical_order, changed_classes, in_order_of
-from raysweep.data.dataset import TRAIN, FaceData
+from raysweep.data.dataset import TRAIN, DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.load import load_data
 from tests.conftest import make_squares
@@ -26,7 +26,7 @@ def eight(count=64) -> FaceData:
     votes = votes / votes.sum(1, keepdim=True)
     votes[7] = torch.eye(8)[7]
     votes[9] = math.nan
-    return replace(data, votes=votes, info={"target_probs": votes.nan_to_num(0.125), "problems": ["one"]})
+    return replace(data, votes=votes, info=DatasetInfo(target_probs=votes.nan_to_num(0.125), problems=("one",)))
 
 
 def changed(data, number=None, drop=None, pairs=None, strict=True):
@@ -43,7 +43,7 @@ def test_a_dropped_class_leaves_with_its_images():
     assert seven.notes == ("images of classes that were dropped: contempt (8)",)
     assert seven.fingerprint.split(" ")[0] == data.fingerprint.split(" ")[0]
     assert seven.fingerprint == changed(data, number=7).fingerprint
-    assert seven.info["problems"] == ["one"]
+    assert seven.info.problems == ("one",)
     assert changed(changed(data, drop="contempt"), number=7).fingerprint == seven.fingerprint  # nothing more to do
 
 
@@ -58,7 +58,7 @@ def test_votes_of_merged_classes_are_added_and_the_rest_renormalised():
     expected = np.divide(expected, total, out=np.full_like(expected, np.nan), where=total > 0)
     assert merged.classes == ("neutral", "happiness", "sadness", "surprise", "disgust", "anger")
     assert np.allclose(merged.votes.numpy(), expected, atol=1e-6, equal_nan=True)
-    assert np.allclose(merged.info["target_probs"].sum(1), 1, atol=1e-6)
+    assert np.allclose(merged.info.target_probs.sum(1), 1, atol=1e-6)
     names = [merged.classes[k] for k in merged.labels]
     before = [EXPRESSIONS[k].replace("fear", "surprise") for k in data.labels[kept]]
     assert names == before

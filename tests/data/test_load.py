@@ -107,7 +107,7 @@ def test_few_bad_rows_are_listed(tmp_path):
     data = load(csv_of(tmp_path, " path , expression,valence,arousal", *rows, "0.png,fear,7,0"))
     assert len(data) == 40
     rule = "`-1 <= valence <= 1` must hold (or -2 for missing), but got '7'"
-    assert data.info["bad_rows"] == [f"faces.csv:42: VA out of range: {rule}"]
+    assert data.info.bad_rows == (f"faces.csv:42: VA out of range: {rule}",)
     assert "1 of 41 rows or images could not be used and is left out (VA out of range 1)" in data.notes
 
 
@@ -172,8 +172,8 @@ def test_few_broken_pictures_are_listed_many_refused(tmp_path):
     (root / "train" / "Sad" / "0.png").write_bytes(b"not a picture")
     data = load(root)
     assert len(data) == 71
-    assert data.info["problems"] == ["image unreadable: 1"]
-    assert data.info["bad_rows"][0].startswith("train/Sad/0.png: image unreadable")
+    assert data.info.problems == ("image unreadable: 1",)
+    assert data.info.bad_rows[0].startswith("train/Sad/0.png: image unreadable")
     for i in range(8):
         (root / "train" / "Happy" / f"{i}.png").write_bytes(b"")
     with pytest.raises(UserError, match="but 9 of the 72 that were read are"):

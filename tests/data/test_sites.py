@@ -1,5 +1,6 @@
 """The built-in sites: the same pictures, other habits of labelling, as strong as stated."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,9 @@ import torch
 from raysweep.cli.data import main
 from raysweep.config.sections import Data
 from raysweep.data.cache import load_packed, save_packed
+from raysweep.data.classes import ClassChanges, changed_classes
 from raysweep.data.dataset import TEST, TRAIN, FaceData
+from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.load import SOURCES, load_data
 from raysweep.data.synthetic import SITES, build_faces, build_site, criteria_at, criteria_of
 from raysweep.data.synthetic.criteria import compare
@@ -68,8 +71,8 @@ def test_the_strengths_show_the_same_pictures(built):
         assert torch.equal(none.images, other.images)
         assert torch.equal(none.subjects, other.subjects)
         assert torch.equal(none.splits, other.splits)
-        assert torch.equal(none.info["truth_va"], other.info["truth_va"])
-        assert torch.equal(none.info["target_probs"], other.info["target_probs"])
+        assert torch.equal(none.info.truth_va, other.info.truth_va)
+        assert torch.equal(none.info.target_probs, other.info.target_probs)
         assert not torch.equal(none.labels, other.labels)
         assert not torch.equal(none.va, other.va)
 
@@ -78,7 +81,7 @@ def test_a_is_the_built_in_faces_without_affect(built):
     faces = build_faces(size=32, train=320, validation=0, test=64, seed=0)
     for name in ("images", "labels", "votes", "subjects", "splits"):
         assert torch.equal(getattr(built["faces-a"], name), getattr(faces, name))
-    assert torch.equal(built["faces-a"].info["rater_probs"], faces.info["rater_probs"])
+    assert torch.equal(built["faces-a"].info.rater_probs, faces.info.rater_probs)
 
 
 def test_who_wrote_affect_down(built):
@@ -88,12 +91,12 @@ def test_who_wrote_affect_down(built):
 
 def test_target_probabilities_are_as_raters(built):
     for name in ("faces-a", "faces-b-none"):
-        assert torch.equal(built[name].info["target_probs"], built[name].info["rater_probs"])
+        assert torch.equal(built[name].info.target_probs, built[name].info.rater_probs)
     for data in built.values():
-        assert data.info["target_probs"].shape == (384, 8)
-        assert data.info["target_probs"].dtype == torch.float32
-        assert torch.allclose(data.info["target_probs"].sum(1), torch.ones(384))
-        assert (data.info["version"], data.info["sites_version"]) == (1, 1)
+        assert data.info.target_probs.shape == (384, 8)
+        assert data.info.target_probs.dtype == torch.float32
+        assert torch.allclose(data.info.target_probs.sum(1), torch.ones(384))
+        assert (data.info.version, data.info.sites_version) == (1, 1)
 
 
 def test_the_test_split_is_balanced(built):
@@ -154,7 +157,25 @@ def test_a_site_survives_the_disk(tmp_path, built):
     back = load_packed(tmp_path / "a")
     assert back is not None
     assert back.va.isnan().all()
-    assert torch.equal(back.info["target_probs"], built["faces-a"].info["target_probs"])
+    assert back.info.facts == built["faces-a"].info.facts
+    assert back.info.arrays.keys() == built["faces-a"].info.arrays.keys()
+    for name, array in back.info.arrays.items():
+        assert torch.equal(array, built["faces-a"].info.arrays[name]), name
+
+
+def test_what_another_version_wrote_besides_is_left_alone(tmp_path, built):
+    save_packed(built["faces-a"], tmp_path / "a")
+    description = json.loads((tmp_path / "a" / "data.json").read_text())
+    description["info"] |= {"lenses": [1, 2], "remarks": ["blurred"]}
+    (tmp_path / "a" / "data.json").write_text(json.dumps(description))
+    assert load_packed(tmp_path / "a").info.facts == {"version": 1, "sites_version": 1, "remarks": ("blurred",)}
+
+
+def test_true_affect_stays_whatever_becomes_of_the_classes(built):
+    two = changed_classes(built["faces-a"], ClassChanges(dropped=EXPRESSIONS[2:]))
+    again = changed_classes(two, ClassChanges(mapped=((EXPRESSIONS[0], "calm"),)))
+    assert torch.equal(again.info.truth_va, two.info.truth_va)
+    assert (again.info.target_probs.shape[1], again.info.came_with) == (2, EXPRESSIONS[:2])
 
 
 def test_criteria_by_hand():

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from raysweep.core.errors import UserError
 from raysweep.data.borrowed import BorrowedGaussians
-from raysweep.data.dataset import TEST, TRAIN, VALIDATION
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, DatasetInfo
 from raysweep.data.splits import for_protocol, subset
 from raysweep.labels.euclidean import class_means, euclidean_labels
 from raysweep.labels.gaussians import ClassGaussians, class_gaussians, gaussian_labels
@@ -570,10 +570,12 @@ class TestScoresOfLabels:
         truth = torch.where(torch.rand(80, generator=torch.Generator().manual_seed(2)) < 0.9, B.labels, 0)
         truth_va = B.va + 0.1
         known = Sets(
-            replace(A, fingerprint="known", info={"truth_va": A_VA.va}),
+            replace(A, fingerprint="known", info=DatasetInfo(truth_va=A_VA.va)),
             (
                 replace(
-                    B, fingerprint="known-B", info={"target_probs": F.one_hot(truth, K).float(), "truth_va": truth_va}
+                    B,
+                    fingerprint="known-B",
+                    info=DatasetInfo(target_probs=F.one_hot(truth, K).float(), truth_va=truth_va),
                 ),
             ),
         )

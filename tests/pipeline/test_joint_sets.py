@@ -10,7 +10,7 @@ from PIL import Image
 
 from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError
-from raysweep.data.dataset import TEST, TRAIN
+from raysweep.data.dataset import TEST, TRAIN, DatasetInfo
 from raysweep.pipeline import Sets, build, load_sets
 from raysweep.pipeline.datasets import share_of
 from raysweep.pipeline.stage import Known, ancestry
@@ -175,7 +175,7 @@ def test_a_set_that_is_not_there(folders, tmp_path, monkeypatch):
 
 def without_va(**options):
     """A set as a reader's options prepared it."""
-    return replace(make_a(), name="mine", info={"reader": "ferplus", "options": options})
+    return replace(make_a(), name="mine", info=DatasetInfo(reader="ferplus", options=options))
 
 
 @pytest.mark.parametrize("method", ["euclidean", "gaussian"])
@@ -219,7 +219,7 @@ def test_votes_of_a_set_that_has_none():
 
 
 def test_eight_expressions_against_seven_say_how_to_prepare_seven():
-    eight = replace(make_b(classes=8), name="affectnet", info={"reader": "affectnet", "options": {"classes": "8"}})
+    eight = replace(make_b(classes=8), name="affectnet", info=DatasetInfo(reader="affectnet", options={"classes": "8"}))
     with pytest.raises(UserError, match=r"prepare affectnet with --option classes=7 --as affectnet-7, and name that"):
         build(small_joint(), Sets(make_a(classes=7), (eight,)))
     with pytest.raises(UserError, match=r"prepare affectnet with --option classes=7"):

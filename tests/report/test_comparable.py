@@ -10,7 +10,7 @@ from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import arm_name
-from raysweep.data.dataset import FaceData
+from raysweep.data.dataset import DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.kind import kind_of
 from raysweep.data.load import load_data
@@ -41,7 +41,7 @@ KINDS = {"affectnet": AFFECTNET, "affwild": ("affwild", "affwild", SEVEN), "morp
 def faces(name, kind, classes, **options):
     count, nan = len(classes), float("nan")
     options = options or ({"gaussians": "affectnet", "gaussians_reader": "affectnet"} if kind == "affwild" else {})
-    info = {} if kind == "faces" else {"reader": kind, "options": options}
+    info = DatasetInfo() if kind == "faces" else DatasetInfo(reader=kind, options=options)
     return FaceData(
         name, tuple(classes), torch.zeros(count, 3, 4, 4, dtype=torch.uint8), torch.arange(count),
         torch.full((count, 2), nan), torch.full((count, count), nan), torch.full((count,), -1),

@@ -109,18 +109,18 @@ def describe(data: FaceData) -> list[str]:
     lines.append(
         f"valence and arousal known for {float(known):.0%}; subjects: {len(data.subjects[data.subjects >= 0].unique())}"
     )
-    if "rater_probs" in data.info:
+    if data.info.rater_probs is not None:
         ceiling = bayes_ceiling(data)
         agreement = (data.votes[data.rows(TRAIN)].max(1).values).mean()
-        version = ".".join(str(data.info[key]) for key in ("version", "sites_version") if key in data.info)
+        version = ".".join(str(n) for n in (data.info.version, data.info.sites_version) if n is not None)
         lines.append(f"version {version}; raters agree with the majority in {float(agreement):.0%} of votes")
         lines.append(
             f"Bayes ceiling on the test labels (a perfect reader of the true affect): "
             f"macro-F1 {ceiling['macro_f1']:.3f}, accuracy {ceiling['accuracy']:.3f}"
         )
-    if "target_probs" in data.info:
+    if data.info.target_probs is not None:
         lines += criteria_lines(data.name, criteria_of(data))
     lines += [f"note: {note}" for note in data.notes]
-    lines += [f"remark: {remark}" for remark in data.info.get("remarks", [])]
-    lines += [f"left out, by kind: {problem}" for problem in data.info.get("problems", [])]
-    return lines + [f"left out: {row}" for row in data.info.get("bad_rows", [])]
+    lines += [f"remark: {remark}" for remark in data.info.remarks]
+    lines += [f"left out, by kind: {problem}" for problem in data.info.problems]
+    return lines + [f"left out: {row}" for row in data.info.bad_rows]

@@ -36,8 +36,9 @@ def draw_site(data: FaceData, path: Path) -> None:
     rows = data.rows(TRAIN)
     rows = rows[permutation(derive_key("plane"), rows)][:PLANE_DOTS]
     written = bool(data.va[rows].isfinite().all())
+    va = data.va if written or data.info.truth_va is None else data.info.truth_va
     axes = right.subplots()
-    draw_plane(axes, data.va[rows] if written else data.info["truth_va"][rows], data.labels[rows])
+    draw_plane(axes, va[rows], data.labels[rows])
     axes.set_ylabel("arousal")
     axes.set_title("what its annotators wrote" if written else "true affect (this site wrote none)", fontsize=11)
     for k, name in enumerate(data.classes):

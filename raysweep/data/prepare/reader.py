@@ -18,7 +18,7 @@ from torch import Tensor
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
 from raysweep.data.borrowed import BorrowedGaussians
-from raysweep.data.dataset import FaceData
+from raysweep.data.dataset import DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import BY_DESIGN, TEST, TRAIN
 from raysweep.data.npy import NO_ARRAY, map_array
@@ -60,13 +60,13 @@ def read_prepared(folder: Path, name: str) -> FaceData:
         splits=torch.from_numpy(labels["split"].to_numpy().astype(np.int64)),
         fingerprint=manifest.fingerprint + (f" with {manifest.va_only} of VA alone" if manifest.va_only else ""),
         notes=(*manifest.notes, *_notes(manifest)),
-        info={
-            "problems": [f"{kind}: {count:,}" for kind, count in manifest.problems.items()],
-            "remarks": list(manifest.remarks),
-            "bad_rows": _bad_rows(folder) if manifest.bad else [],
-            "reader": manifest.read_by,
-            "options": dict(manifest.options),
-        },
+        info=DatasetInfo(
+            reader=manifest.read_by,
+            options=dict(manifest.options),
+            problems=tuple(f"{kind}: {count:,}" for kind, count in manifest.problems.items()),
+            remarks=manifest.remarks,
+            bad_rows=_bad_rows(folder) if manifest.bad else (),
+        ),
         gaussians=_gaussians(manifest),
     )
 
@@ -105,13 +105,13 @@ def _notes(manifest: Manifest) -> list[str]:
     return notes
 
 
-def _bad_rows(folder: Path) -> list[str]:
+def _bad_rows(folder: Path) -> tuple[str, ...]:
     """The first rows that cost an image and were not meant to, a line each."""
     try:
         bad = (row for row in problem_rows(folder / PROBLEMS) if row["fatal"] == "yes" and row["kind"] not in BY_DESIGN)
-        return [f"{row['where']}: {row['kind']}: {row['detail']}" for row in islice(bad, MOST_BAD_ROWS)]
+        return tuple(f"{row['where']}: {row['kind']}: {row['detail']}" for row in islice(bad, MOST_BAD_ROWS))
     except (OSError, ValueError, KeyError):
-        return []  # damaged: `check` says so
+        return ()  # damaged: `check` says so
 
 
 def _images(folder: Path, manifest: Manifest) -> Tensor:

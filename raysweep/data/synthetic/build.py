@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from raysweep.core.keyed_random import derive_key, permutation
-from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
+from raysweep.data.dataset import TEST, TRAIN, VALIDATION, DatasetInfo, FaceData
 from raysweep.data.expressions import AFFECTNET_COUNTS, EXPRESSIONS
 from raysweep.data.image_subset import Drawn, Images
 
-from .affect import DEFAULT_RATERS, Affect, sample_affect
+from .affect import DEFAULT_RATERS, sample_affect
 from .keyed_draws import Draws
 from .raters import RaterModel, annotate_va, cast_votes
 from .render import check_size, render_faces
@@ -50,8 +50,7 @@ def build_faces(
         at_once: whether to draw the pictures now, not when the first pixel is asked for (`Drawn`).
 
     Returns:
-        FaceData named "faces". `info` holds "truth_expressions" (N,) int64, "truth_va" (N, 2) and
-        "rater_probs" (N, K) float32, "pictures" (N,) int64 (`picture_numbers`), and "version".
+        FaceData named "faces".
 
     Raises:
         ValueError: if size or a count is out of range.
@@ -71,7 +70,13 @@ def build_faces(
         subjects=subjects,
         splits=splits,
         fingerprint=faces_fingerprint(size=size, seed=seed, raters=raters.described(), **counts),
-        info={**_truth(affect), "pictures": picture_numbers(indices, expressions, subjects, seed)},
+        info=DatasetInfo(
+            truth_expressions=affect.expressions,
+            truth_va=affect.va,
+            rater_probs=affect.rater_probs,
+            pictures=picture_numbers(indices, expressions, subjects, seed),
+            version=FACES_VERSION,
+        ),
     )
 
 
@@ -100,7 +105,8 @@ def bayes_ceiling(data: FaceData) -> dict[str, float]:
         "macro_f1" and "accuracy", both in [0, 1].
     """
     rows = data.rows(TEST)
-    said, truth = data.info["rater_probs"][rows].argmax(1), data.labels[rows]
+    assert data.info.rater_probs is not None
+    said, truth = data.info.rater_probs[rows].argmax(1), data.labels[rows]
     confusion = torch.zeros(data.num_classes, data.num_classes, dtype=torch.float64)
     confusion.index_put_((truth, said), torch.ones(len(rows), dtype=torch.float64), accumulate=True)
     hits, total = confusion.diagonal(), confusion.sum(0) + confusion.sum(1)
@@ -180,15 +186,6 @@ def _subjects(split: int, count: int, seed: int) -> Tensor:
     people = split * _SPLIT_STRIDE + torch.arange(count // 8 + 1)
     pictures = Draws(seed, "subjects", people).between("pictures", 8, 13).long()
     return people.repeat_interleave(pictures)[:count]
-
-
-def _truth(affect: Affect) -> dict[str, Tensor | int]:
-    return {
-        "truth_expressions": affect.expressions,
-        "truth_va": affect.va,
-        "rater_probs": affect.rater_probs,
-        "version": FACES_VERSION,
-    }
 
 
 def faces_fingerprint(**arguments: object) -> str:

@@ -71,8 +71,11 @@ def compare(target_NK: Tensor, site_NK: Tensor, labels_N: Tensor, truth_N2: Tens
 def criteria_of(data: FaceData) -> Criteria:
     """Criteria of a built site's training images."""
     rows = data.rows(TRAIN)
-    target, site, truth = (data.info[name][rows] for name in ("target_probs", "rater_probs", "truth_va"))
-    return compare(target, site, data.labels[rows], truth, data.va[rows])
+    target, site, truth = data.info.target_probs, data.info.rater_probs, data.info.truth_va
+    assert target is not None
+    assert site is not None
+    assert truth is not None
+    return compare(target[rows], site[rows], data.labels[rows], truth[rows], data.va[rows])
 
 
 def criteria_at(site: Site, count: int = 20_000) -> Criteria:

@@ -52,7 +52,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from raysweep.data.dataset import TEST, FaceData
+from raysweep.data.dataset import TEST, DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 
 from .affect import DEFAULT_RATERS, Affect, sample_affect
@@ -183,9 +183,7 @@ def build_site(
         at_once: as in `build_faces`.
 
     Returns:
-        FaceData named as the site. `info` holds "truth_expressions", "truth_va", "rater_probs" (the site's
-        own), "target_probs" (N, K) float32, the probability that one of A's raters names each expression,
-        and "version" and "sites_version".
+        FaceData named as the site.
 
     Raises:
         ValueError: if size or a count is out of range.
@@ -205,7 +203,15 @@ def build_site(
         splits=known.splits,
         fingerprint=faces_fingerprint(size=size, **counts, **_described(site)),
         notes=(site.caption,),
-        info=_info(known, site.seed),
+        info=DatasetInfo(
+            truth_expressions=known.affect.expressions,
+            truth_va=known.affect.va,
+            rater_probs=known.rater_probs,
+            target_probs=known.affect.rater_probs,
+            pictures=picture_numbers(known.indices, known.affect.expressions, known.subjects, site.seed),
+            version=FACES_VERSION,
+            sites_version=SITES_VERSION,
+        ),
     )
 
 
@@ -219,18 +225,6 @@ def label_site(site: Site, counts: dict[str, int]) -> Labelled:
     labels = torch.where(splits == TEST, votes.argmax(1), first)
     written = va if site.has_va else torch.full_like(va, torch.nan)
     return Labelled(indices, subjects, splits, affect, probs, votes, labels, written)
-
-
-def _info(known: Labelled, seed: int) -> dict[str, Tensor | int]:
-    return {
-        "truth_expressions": known.affect.expressions,
-        "truth_va": known.affect.va,
-        "rater_probs": known.rater_probs,
-        "target_probs": known.affect.rater_probs,
-        "pictures": picture_numbers(known.indices, known.affect.expressions, known.subjects, seed),
-        "version": FACES_VERSION,
-        "sites_version": SITES_VERSION,
-    }
 
 
 def _described(site: Site) -> dict[str, object]:

@@ -114,8 +114,8 @@ def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
         data: FaceData = context.product(shown["labels"].inputs["data"])
         rows = given.rows
         arrays |= {"target_labels": given.labels_N[rows], "target_va": context.product(shown["pseudo"])[rows]}
-        if "truth_va" in data.info:
-            arrays["target_truth_va"] = data.info["truth_va"][rows]
+        if data.info.truth_va is not None:
+            arrays["target_truth_va"] = data.info.truth_va[rows]
         if data.knows_va:
             arrays["target_own_va"] = data.va[rows]
     if "extra" in shown:
@@ -135,10 +135,10 @@ def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor
     if "adapted" in shown:
         adapted: AdaptedTargets = context.product(shown["adapted"])
         arrays |= {"extra_labels_new": adapted.labels_N[rows], "extra_va_new": adapted.va_N2[rows]}
-    if "target_probs" in data.info:
-        arrays["extra_truth_labels"] = data.info["target_probs"][rows].argmax(1)
-    if "truth_va" in data.info:
-        arrays["extra_truth_va"] = data.info["truth_va"][rows]
+    if data.info.target_probs is not None:
+        arrays["extra_truth_labels"] = data.info.target_probs[rows].argmax(1)
+    if data.info.truth_va is not None:
+        arrays["extra_truth_va"] = data.info.truth_va[rows]
     return arrays
 
 

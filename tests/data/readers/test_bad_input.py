@@ -423,11 +423,11 @@ def test_photographs_that_are_not_prepared_are_told_in_a_line_as_well(tmp_path):
     for number, name in enumerate(("fear", "anger")):
         for i in range(30):
             picture(tmp_path / name / f"{number}{i}.png")
-    assert unprepared(tmp_path).info["bad_rows"] == []
+    assert unprepared(tmp_path).info.bad_rows == ()
     (tmp_path / "fear" / "large.png").write_bytes(far_too_large())
     (tmp_path / "fear" / "script.png").write_bytes(BROKEN["PostScript"] or b"")
     os.mkfifo(tmp_path / "fear" / "pipe.png")
-    problems = unprepared(tmp_path, 40).info["bad_rows"]
+    problems = unprepared(tmp_path, 40).info.bad_rows
     assert [problem.split(":")[0] for problem in problems] == ["fear/large.png", "fear/pipe.png", "fear/script.png"]
     for i in range(9):
         (tmp_path / "fear" / f"a\nb{i}.png").write_bytes(b"")
