@@ -34,11 +34,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Done:
-    """The task's product is in the store. `scores` where the product has scores."""
+    """The task's product is in the store. `scores` where the product has scores. `host`: the machine that wrote it."""
 
     task: str
     seconds: float
     scores: Mapping[str, float] = field(default_factory=dict)
+    host: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from raysweep.core.errors import describe
 from raysweep.core.formatting import plural
 from raysweep.core.masking import masking
 from raysweep.data.prepare.location import Home, home_place
+from raysweep.store.store import Store
 
 from .cluster import ClusterOptions
 from .dispatcher import Dispatcher
@@ -34,6 +35,9 @@ keep_from_workers(CREDENTIALS)
 
 MAX_RETRIES = 2
 """Restarts of a task whose process died, from its last checkpoint."""
+
+SEEN_WITHIN = 20.0
+"""Seconds within which a worker's product must be seen by the driver."""
 
 
 def run(
@@ -57,7 +61,7 @@ def run(
     outcome.devices = plural(allotment.total, allotment.device)
     try:
         with CtrlC(dispatcher.interrupt) as ctrl_c:
-            watch = _Watch(dispatcher, ctrl_c)
+            watch = _Watch(dispatcher, ctrl_c, options.store)
             _tuner(watch, options, allotment, scheduler).fit()
         watch.fault.check()
     except KeyboardInterrupt:
@@ -109,6 +113,17 @@ def _tuner(
             failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
         ),
     )
+
+
+def appears(store: Store, key: str) -> bool:
+    """Whether this machine sees a product that a worker has written; shared folders may show it some seconds later."""
+    until = time.monotonic() + SEEN_WITHIN
+    while not store.has(key):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
+        list(store.keys())  # opening the folder makes NFS ask its server again
+    return True
 
 
 def work(config: dict[str, Any], places: dict[str, str]) -> None:
@@ -165,8 +180,8 @@ class _Watch(tune.Callback):
     `active`: ids of the trials that have a process.
     """
 
-    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC) -> None:
-        self.dispatcher, self.ctrl_c = dispatcher, ctrl_c
+    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC, store: Store) -> None:
+        self.dispatcher, self.ctrl_c, self.store = dispatcher, ctrl_c, store
         self.fault = Fault(dispatcher.stop)
         self.active: set[str] = set()
 
@@ -214,8 +229,14 @@ class _Watch(tune.Callback):
                 dispatcher.started(trial_id, task)
             case Epoch(task, event, seconds):
                 dispatcher.epoch(trial_id, task, event, seconds)
-            case Done(task, seconds, scores):
-                dispatcher.done(trial_id, task, seconds, scores)
+            case Done(task, seconds, scores, host):
+                if appears(self.store, task):
+                    dispatcher.done(trial_id, task, seconds, scores)
+                else:
+                    dispatcher.stop(
+                        f"{host} wrote a product that this machine does not see in its store ({self.store.url}): "
+                        "--store must be a folder that all machines share, or a URL"
+                    )
             case Failed(cause, task, seconds):
                 dispatcher.failed(trial_id, cause, task, seconds)
             case Unusable(reason):

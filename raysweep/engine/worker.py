@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,8 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
     store = Store(config["store"], config["local"])
     report(Began(key))
     product = run_task(experiment, sets, key, task["keep"], store, device, report_epoch, task["validates"])
-    report(Done(key, awake() - began, product.scores if isinstance(product, CellResult) else {}))
+    scores = product.scores if isinstance(product, CellResult) else {}
+    report(Done(key, awake() - began, scores, socket.gethostname()))
 
 
 def take_credentials(credentials: str) -> None:

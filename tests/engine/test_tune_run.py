@@ -1,12 +1,14 @@
 """Tune's side of a dispatcher: what is suggested, and what its callbacks pass on. Real leases, no Ray."""
 
 import pickle
+from threading import Timer
 from types import SimpleNamespace
 
 import pytest
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
+from raysweep.engine import tune_run
 from raysweep.engine.interrupt import CtrlC
 from raysweep.engine.messages import Began, Done, Epoch, Failed, Unusable, packed
 from raysweep.engine.tune_run import _Searcher, _Watch
@@ -21,7 +23,7 @@ class Tune:
 
     def __init__(self, side, concurrency=2):
         self.side = side
-        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt))
+        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt), side.store)
         self.searcher = _Searcher(self.watch, {"device": "CPU"}, concurrency)
         self.trials = {}
 
@@ -104,6 +106,28 @@ def test_a_place_that_cannot_be_used_ends_the_launch_and_blames_no_cell(tune):
     tune.complete("t1")
     assert tune.suggest("t2") == Searcher.FINISHED
     assert (tune.side.dispatcher.outcome.stopped, tune.side.dispatcher.outcome.failed) == ("no room left", {})
+
+
+def test_a_product_that_a_worker_wrote_elsewhere_ends_the_launch_and_blames_no_cell(tune, monkeypatch):
+    monkeypatch.setattr(tune_run, "SEEN_WITHIN", 0.1)
+    tune.suggest("t1")
+    tune.report("t1", Done(SHARED.key, 1.0, host="w2"))
+    tune.complete("t1")
+    assert tune.suggest("t2") == Searcher.FINISHED
+    outcome = tune.side.dispatcher.outcome
+    assert outcome.stopped.startswith("w2 wrote a product that this machine does not see in its store (")
+    assert outcome.stopped.endswith("--store must be a folder that all machines share, or a URL")
+    assert (outcome.failed, outcome.completed) == ({}, set())
+    assert tune.side.store.failure(SHARED.key) is None
+    assert tune.side.heard.words == [("stopped", "shared")]
+
+
+def test_a_shared_folder_may_show_a_product_late(tune):
+    tune.suggest("t1")
+    Timer(0.7, lambda: tune.side.store.put(SHARED.key, lambda folder: (folder / "x").write_text("x"), {})).start()
+    tune.report("t1", Done(SHARED.key, 1.0, host="w2"))
+    assert not tune.side.dispatcher.outcome.stopped
+    assert tune.side.heard.words == [("complete", "shared")]
 
 
 def test_the_first_exception_of_a_callback_is_kept_and_ends_the_launch(tune, monkeypatch):
