@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from .prepare.location import Home
 
 BOX = 1.0
-"""`within_std` of the paper, section 4.2: what labels are taken from."""
+"""`within_std` of the paper, section 4.2, for the Gaussians that give classes."""
 
 BOXES = (BOX, None)
-"""Those that are kept: in the box, and of all points."""
+"""Values of `within_std` that are stored: the paper's box, and all points."""
 
 
 @dataclass(frozen=True)
 class BorrowedGaussians:
     """Gaussians of the classes of a data set that has none of its own.
 
-    `origin`: whose they are, in words; `fits`: by `labels.within_std`, float64; `reader`: who read that set.
+    `origin`: their source, for captions; `fits`: by `labels.within_std`, float64; `reader`: the reader of that set.
     """
 
     origin: str
@@ -39,7 +39,7 @@ class BorrowedGaussians:
     reader: str = ""
 
     def within(self, std: float | None) -> ClassGaussians:
-        """Those for a box of this size. Raises UserError: they were kept for other sizes only."""
+        """The Gaussians for this `within_std`. Raises UserError: they are not stored for it."""
         if std not in self.fits:
             raise UserError(
                 f"`labels.within_std` must be 1.0 or none where Gaussians are borrowed ({self.origin}), but got {std}"
@@ -47,9 +47,10 @@ class BorrowedGaussians:
         return self.fits[std]
 
     def moved(self, places: Sequence[int], count: int) -> BorrowedGaussians | None:
-        """The same for `count` classes; old class k becomes `places[k]`, or leaves (-1). None where classes merge.
+        """The Gaussians of `count` new classes; old class k becomes `places[k]`, or is dropped (-1). None where
+        classes merge.
 
-        A class that nothing becomes has prior 0; the other priors sum to 1.
+        A new class without an old one has prior 0; the other priors sum to 1.
         """
         kept = [(old, new) for old, new in enumerate(places) if new >= 0]
         if not kept or len({new for _, new in kept}) < len(kept):
@@ -69,7 +70,7 @@ class BorrowedGaussians:
     def of_numbers(
         cls, origin: str, numbers: Mapping[str, Mapping[str, Sequence[object]]], reader: str
     ) -> BorrowedGaussians:
-        """What `numbers` gave."""
+        """The inverse of `numbers`."""
 
         def fit(parts: Mapping[str, Sequence[object]]) -> ClassGaussians:
             return ClassGaussians(*(torch.tensor(parts[name], dtype=torch.float64) for name in ClassGaussians._fields))
@@ -90,11 +91,11 @@ def _moved(fit: ClassGaussians, old: Tensor, new: Tensor, count: int) -> ClassGa
 def borrowed_gaussians(source: str, classes: Sequence[str]) -> BorrowedGaussians:
     """Priors, means and covariances of `classes`, fitted to the training images of a prepared set.
 
-    Eq. 1 with the one-std box of section 4.2, as the authors fit AffectNet's, and without it. Of the sizes that the set
-    is prepared at the smallest is read: labels are the same at all of them.
+    Eq. 1 with the one-std box of section 4.2, as the authors fit AffectNet's, and without it. The set is read at the
+    smallest size at which it is prepared: labels are equal at all of them.
 
     Args:
-        source: its name, or PLACE/NAME where it lies elsewhere than other prepared sets.
+        source: its name, or PLACE/NAME where it is not beside other prepared sets.
         classes: names.
 
     Raises:
@@ -106,19 +107,19 @@ def borrowed_gaussians(source: str, classes: Sequence[str]) -> BorrowedGaussians
     place = home(where)
     sizes = place.sizes(name) if is_name(name) else []
     if not sizes:
-        raise _not_there(place, name)
+        raise _not_prepared(place, name)
     manifest = place.manifest(name, sizes[0])
     assert manifest is not None
-    lacking = [one for one in classes if one not in manifest.classes]
+    lacking = [expression for expression in classes if expression not in manifest.classes]
     if lacking:
         advice = ": give --option classes=7" if lacking == ["contempt"] else ""
         raise UserError(f"gaussians={name}: {name} has no class {' or '.join(lacking)}{advice}")
     va, labels = _training(place, name, sizes[0])
     count = len(manifest.classes)
-    places = [classes.index(one) if one in classes else -1 for one in manifest.classes]
+    places = [classes.index(own) if own in classes else -1 for own in manifest.classes]
     known = va.isfinite().all(1)
     counts = torch.bincount(labels[known], minlength=count).tolist()
-    empty = [one for one, images in zip(manifest.classes, counts, strict=True) if one in classes and not images]
+    empty = [own for own, images in zip(manifest.classes, counts, strict=True) if own in classes and not images]
     if empty:
         raise UserError(f"gaussians={name}: no training image of {', '.join(empty)} in {name} has valence and arousal")
     used = sum(images for images, new in zip(counts, places, strict=True) if new >= 0)
@@ -130,7 +131,7 @@ def borrowed_gaussians(source: str, classes: Sequence[str]) -> BorrowedGaussians
     return moved
 
 
-def _not_there(place: Home, name: str) -> UserError:
+def _not_prepared(place: Home, name: str) -> UserError:
     if name == "affectnet" or not place.names():
         return UserError(
             f"gaussians={name}: nothing is prepared under that name in {place.place}; prepare AffectNet first: "
@@ -148,7 +149,7 @@ def _training(place: Home, name: str, size: int) -> tuple[Tensor, Tensor]:
     assert manifest is not None
     with tempfile.TemporaryDirectory(prefix="raysweep-") as draft:
         folder = place.folder(name, size)
-        if not place.is_local:  # a URL: without its images
+        if not place.is_local:  # a URL: labels are fetched, images are not
             folder, path = Path(draft), f"{name}/{size}px/{LABELS}"
             fetched = place.files.fetch(path, folder / LABELS)
             if not fetched or file_checksum(folder / LABELS) != manifest.files[LABELS].sha256:

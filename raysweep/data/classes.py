@@ -1,6 +1,6 @@
-"""Keeping, dropping, renaming and merging the classes of a data set; an extra set's brought in the target's order.
+"""Dropping, renaming and merging of a data set's classes; those of an extra set in the target's order.
 
-Everything that knows classes follows: labels, raters' votes (merged, then renormalised) and what is known of the truth.
+All fields by class change with them: labels, raters' votes (merged, then renormalised) and true probabilities.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from .dataset import TRAIN, DatasetInfo, FaceData
 from .expressions import EXPRESSIONS, canonical_expression
 
 ALIKE = 0.75
-"""Names this alike (`difflib`) are taken for one that was mistyped."""
+"""Similarity (`difflib`) from which a name counts as a misspelling of another."""
 
 
 @dataclass(frozen=True)
 class ClassChanges:
-    """What becomes of classes: first `mapped`, then `dropped`, then all but the 7 or 8 expressions refused.
+    """Changes of classes: first `mapped`, then `dropped`; with `number`, all but the 7 or 8 expressions are refused.
 
-    `field`: the section of an experiment that says so, for errors. `strict` names must be classes of the set; others
-    may be (they were said of several sets).
+    `strict`: names that must be classes of the set; others may be missing (they were given for several sets).
+    `section`: of the experiment, for errors.
     """
 
     number: int | None = None
@@ -46,16 +46,16 @@ class ClassChanges:
         both = [name for name in dropped if name in mapped]
         if both:
             raise UserError(f"{section}.drop and {section}.map both name {both[0]}: take it out of one")
-        said = frozenset({*dropped, *mapped}) if strict else frozenset()
-        return cls(number, dropped, tuple(mapped.items()), said, section)
+        required = frozenset({*dropped, *mapped}) if strict else frozenset()
+        return cls(number, dropped, tuple(mapped.items()), required, section)
 
     @property
     def old_names(self) -> tuple[str, ...]:
-        """Classes that count as others."""
+        """Classes that are mapped to others."""
         return tuple(old for old, _ in self.mapped)
 
     def or_those_of(self, other: ClassChanges) -> ClassChanges:
-        """These, and where they say nothing the other ones, of which no name need be there."""
+        """These changes, completed by the other ones, whose names need not be classes of the set."""
         dropped = tuple(name for name in other.dropped if name not in self.old_names)
         mapped = tuple((old, new) for old, new in other.mapped if old not in {*self.dropped, *self.old_names})
         return replace(
@@ -70,10 +70,10 @@ class ClassChanges:
 
 
 def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
-    """The data set with its classes changed; what became of them is in its notes and its fingerprint.
+    """The data set with its classes changed, with notes about it and another fingerprint.
 
-    Images of dropped classes leave it, without a copy. An image's label is its own class's new name, whatever the votes
-    say after merging.
+    Images of dropped classes are left out, without a copy. A label becomes the new name of its class, also where merged
+    votes have another majority.
 
     Raises:
         UserError: a name that is no class of the set, a new name that looks mistyped, or fewer than two classes left.
@@ -109,7 +109,7 @@ def changed_classes(data: FaceData, changes: ClassChanges) -> FaceData:
 def in_order_of(data: FaceData, classes: Sequence[str], target: str) -> FaceData:
     """An extra set with its classes in the target's order, and a note on those of which it has no training image.
 
-    A set with a class that the target lacks comes back as it is: `recipes.check_sets` refuses it.
+    A set with a class that the target lacks is not changed: `pipeline.datasets.check_sets` refuses it.
     """
     if not set(data.classes) <= set(classes):
         return data
@@ -135,9 +135,9 @@ def in_order_of(data: FaceData, classes: Sequence[str], target: str) -> FaceData
 
 
 def canonical_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The eight expressions in their order, then other names by the alphabet, each once."""
-    there = set(names)
-    return (*(name for name in EXPRESSIONS if name in there), *sorted(there - set(EXPRESSIONS)))
+    """The eight expressions in their order, then other names alphabetically, each once."""
+    present = set(names)
+    return (*(name for name in EXPRESSIONS if name in present), *sorted(present - set(EXPRESSIONS)))
 
 
 def _becomes(data: FaceData, changes: ClassChanges) -> dict[str, str | None]:
@@ -169,7 +169,7 @@ def _becomes(data: FaceData, changes: ClassChanges) -> dict[str, str | None]:
 
 
 def _notes(data: FaceData, becomes: Mapping[str, str | None]) -> list[str]:
-    """What became of the classes, with their images."""
+    """Sentences about dropped and renamed classes, with their numbers of images."""
     counts = dict(zip(data.classes, _class_counts(data), strict=True))
     gone = [f"{old} ({counts[old]:,})" for old, new in becomes.items() if new is None]
     renamed = [f"{old} ({counts[old]:,}) as {new}" for old, new in becomes.items() if new not in (None, old)]
@@ -178,7 +178,7 @@ def _notes(data: FaceData, becomes: Mapping[str, str | None]) -> list[str]:
 
 
 def _moved(data: FaceData, places: Tensor) -> Tensor:
-    """Labels under new numbers; -1 stays."""
+    """Labels as indices of the new classes; -1 stays."""
     return torch.where(data.va_only, -1, places[data.labels.clamp_min(0)])
 
 

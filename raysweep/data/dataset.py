@@ -1,4 +1,4 @@
-"""`FaceData`: faces and everything people said about them, as plain tensors; images may stay on disk."""
+"""`FaceData`: images of faces and their annotations, as plain tensors; images may stay on disk."""
 
 from __future__ import annotations
 
@@ -85,10 +85,9 @@ class FaceData:
     Shapes: `images` (N, 3, H, W) uint8, a tensor (perhaps over a memory map), some rows of one (`Picked`), or still to
     be drawn (`Drawn`); `labels` (N,) int64 in [0, K), or -1 of an image with valence and arousal alone; `va` (N, 2)
     float32 in [-1, 1], valence first, NaN where not annotated; `votes` (N, K) float32 rows summing to 1 or all NaN
-    where nobody voted (the soft truth); `subjects` (N,) int64, -1 where unknown; `splits` (N,) int64, one of TRAIN,
-    VALIDATION, TEST.
+    where nobody voted; `subjects` (N,) int64, -1 where unknown; `splits` (N,) int64, one of TRAIN, VALIDATION, TEST.
     `notes` are sentences a table's caption must carry (for example "derived VA, no claim").
-    `gaussians`: those that its classes were taken from, where they are another set's; Gaussian labels use them, too.
+    `gaussians`: another set's, if the classes were derived from them; Gaussian labels use them, too.
     """
 
     name: str
@@ -132,7 +131,7 @@ class FaceData:
         return torch.nonzero(mine if va_only else mine & ~self.va_only).flatten()
 
     def without_va_only(self) -> FaceData:
-        """The images that have an expression; what left is in the notes."""
+        """The images that have an expression; a note says how many others there were."""
         if not bool(self.va_only.any()):
             return self
         gone = int(self.va_only.sum())
@@ -141,7 +140,7 @@ class FaceData:
         return replace(kept, fingerprint=f"{self.fingerprint} with expressions", notes=(*self.notes, note))
 
     def with_splits(self, splits: Tensor) -> FaceData:
-        """The same faces under another division into training, validation and test."""
+        """The same images in other splits."""
         return replace(self, splits=splits)
 
     def take(self, rows: Tensor) -> FaceData:

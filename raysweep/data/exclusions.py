@@ -1,7 +1,7 @@
-"""`data.leave_out`: a data set less the training images that are in validation or test, too.
+"""`data.leave_out`: leaves out training images that are in validation or test, too.
 
-Pixel-identical twins are found by the digests that a prepared set has. Near ones take minutes of a large set, so what
-was found is remembered beside it: in the data home, which all machines of a cluster share, else in the cache.
+Pixel-identical twins are found by the digests of a prepared set. The search for near twins takes minutes for a large
+set, so its result is cached: in the data home, which all machines of a cluster share, else in the local cache.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .progress import progress_bar
 
 
 def leave_out(data: FaceData, which: LeaveOut, threshold: float, kept: Kept = NOTHING_KEPT) -> FaceData:
-    """The data set as `data.leave_out` asks for it, images not copied.
+    """The data set without the images that `which` leaves out; images are not copied.
 
     Args:
         threshold: least likeness of near twins.
@@ -31,12 +31,12 @@ def leave_out(data: FaceData, which: LeaveOut, threshold: float, kept: Kept = NO
     if which == "twins":
         return without_twins(data, lambda: exact_groups(own_digests(data, kept)), "pixel-identical")
     if which == "near_twins":
-        return without_twins(data, lambda: _near(data, threshold, kept.places), "pixel-identical or near")
+        return without_twins(data, lambda: _near_twins(data, threshold, kept.places), "pixel-identical or near")
     return data
 
 
-def _near(data: FaceData, threshold: float, places: Sequence[Beside]) -> Rows:
-    """Groups of twins, remembered or found and then remembered."""
+def _near_twins(data: FaceData, threshold: float, places: Sequence[Beside]) -> Rows:
+    """Groups of twins, from a cache if there is one."""
     text = f"{data.fingerprint}|{len(data)}|{threshold}|{VERSION}"
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     known = recall(key, "twins", places, len(data), np.int32)

@@ -1,4 +1,4 @@
-"""The eight expressions in AffectNet's order, what is published about each, and what people call them."""
+"""The eight expressions in AffectNet's order, their published statistics, and their synonyms."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ SYNONYMS = {
     "anger": ("angry", "angered", "angrily", "furious", "rage"),
     "contempt": ("contemptuous", "contempted", "disdain", "disdainful", "scorn", "scornful"),
 }
-"""Other words for the same, in lower case."""
+"""In lower case."""
 
 _MEANING = {name: name for name in EXPRESSIONS}
-_MEANING |= {word: name for name, words in SYNONYMS.items() for word in words}
+_MEANING |= {synonym: name for name, synonyms in SYNONYMS.items() for synonym in synonyms}
 
 _WHOLE_NUMBER = re.compile(r"([+-]?)0*(\d+)(?:\.0*)?")
 _NUMBERED = re.compile(r"\d+\s*[-_.):]*\s*(.+)")
@@ -46,7 +46,7 @@ NEARNESS = 0.75
 """`difflib`'s ratio from which a word counts as a misspelling: "feer" is one (0.75), "contentment" is none (0.74)."""
 
 _MISTAKEN = {"natural": "neutral"}
-"""Words that are written for an expression without being near enough to it."""
+"""Misspellings that are too different from the expression for `NEARNESS`."""
 
 
 def plain_name(name: str) -> str:
@@ -56,7 +56,7 @@ def plain_name(name: str) -> str:
     ['dégoût', 'very happy', '0', '0', '7']
     """
     text = unicodedata.normalize("NFKC", name)
-    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # marks without a width, such as a BOM
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # characters without width, such as a BOM
     text = unicodedata.normalize("NFC", " ".join(text.split()).casefold())
     number = _WHOLE_NUMBER.fullmatch(text)
     return (number[1].replace("+", "") if number[2] != "0" else "") + number[2] if number else text
@@ -78,7 +78,7 @@ def canonical_expression(name: str) -> str:
 
 
 def likely_expression(name: str) -> str | None:
-    """The expression that a name which is none may stand for: misspelt ("suprise"), cut short ("hap") or adorned
+    """The expression that an unknown name may mean: misspelt ("suprise"), abbreviated ("hap") or with other words
     ("happy_faces"); None where nothing is near."""
     plain = canonical_expression(name)
     parts = [part for part in re.split(r"[\W\d_]+", plain) if part]

@@ -1,9 +1,9 @@
-"""Images that are not all in memory: `Picked`, some of a larger array by their places in it, and `Drawn`, which are
-drawn when pixels are asked for. Nothing is copied or drawn before that.
+"""Images that are not all in memory: `Picked`, rows of a larger array, and `Drawn`, which are drawn at the first access
+to pixels. Nothing is copied or drawn before that.
 
-A data set of a million images lies on disk and is mapped into memory; a part of it (a subset, or all but its twins)
-must not cost its size in memory again. Row i of the part is row `places[i]` of the whole, so whatever is keyed by
-row (label noise, order, augmentation) is what it would be had the part been copied.
+A data set of a million images is a memory map; a part of it (a subset, or all but its twins) must not be a copy in
+memory. Row i of the part is row `places[i]` of the whole; what is keyed by row (label noise, order, augmentation) uses
+i, as it would for a copy.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _CHUNK = 1024
 
 
 class Drawn:
-    """Images (N, 3, H, W) uint8 on the CPU that `draw` gives when the first pixel is asked for: labels and counts of a
-    million built-in faces take seconds, their pixels minutes. Read like the tensor of them."""
+    """Images (N, 3, H, W) uint8 on the CPU, made by `draw` at the first access to pixels: labels and counts of a
+    million built-in faces take seconds, their pixels minutes. Indexed like a tensor."""
 
     def __init__(self, shape: tuple[int, int, int, int], draw: Callable[[], Tensor]) -> None:
         self.shape, self.device, self._draw = torch.Size(shape), torch.device("cpu"), draw
@@ -53,7 +53,7 @@ class Drawn:
 
 
 class Picked:
-    """Images (M, 3, H, W) uint8: those at `places` (M,) of `whole` (N, 3, H, W). Read like the tensor of them."""
+    """Images (M, 3, H, W) uint8: those at `places` (M,) of `whole` (N, 3, H, W). Indexed like a tensor."""
 
     def __init__(self, whole: Tensor | Drawn, places: Tensor) -> None:
         self.whole, self.places = whole, places
@@ -81,10 +81,10 @@ class Picked:
 
     def to(self, device: torch.device) -> Tensor:
         """A copy on a device, of these images only."""
-        there = torch.empty(self.shape, dtype=torch.uint8, device=device)
-        for part, places in zip(there.split(_CHUNK), self.places.split(_CHUNK), strict=True):
+        copied = torch.empty(self.shape, dtype=torch.uint8, device=device)
+        for part, places in zip(copied.split(_CHUNK), self.places.split(_CHUNK), strict=True):
             part.copy_(self.whole[places])
-        return there
+        return copied
 
 
 Images = Tensor | Picked | Drawn
@@ -92,7 +92,7 @@ Images = Tensor | Picked | Drawn
 
 
 def draw(images: Images) -> None:
-    """Make sure that pixels are there."""
+    """Draw pixels that are not drawn yet."""
     whole = images.whole if isinstance(images, Picked) else images
     if isinstance(whole, Drawn):
         _ = whole.pixels

@@ -1,11 +1,11 @@
-"""Which files are photographs, by name and by content; and which names are never data."""
+"""Formats of photographs, by name and by content, and names of files that are never data."""
 
 from __future__ import annotations
 
 import os
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM")
-"""What a file is taken for, whatever its name. Pillow knows more, and would hand PostScript to another program."""
+"""Formats that are decoded, whatever a file's name. Pillow knows more, and starts another program for PostScript."""
 
 IMAGE_TYPES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff"),
@@ -20,7 +20,7 @@ _LEFT_BY_SYSTEMS = (
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of that name is never data: hidden, or left behind by a system.
+    """Whether a file or folder of that name is never data: hidden, or made by an operating system.
 
     >>> [is_hidden(name) for name in ("._1.png", ".ipynb_checkpoints", "__MACOSX", "Thumbs.db", "1.png")]
     [True, True, True, True, False]

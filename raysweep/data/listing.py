@@ -1,4 +1,4 @@
-"""`Record`: one face as the lists of a data set describe it, before any pixel is read; and what can be wrong."""
+"""`FaceRecord`: one face as a data set's lists describe it, before any pixel is read; `Problem`: what is wrong."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 """Splits, as data sets number them."""
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
-"""Splits by the names that records have."""
+"""Splits by their names in records."""
 
-_SPLIT_WORDS = {
+_SPLIT_NAMES = {
     "train": ("train", "training", "trn"),
     "validation": ("validation", "valid", "val", "dev", "development", "publictest"),
     "test": ("test", "testing", "tst", "eval", "evaluation", "privatetest"),
 }
-_SPLIT_OF = {word: split for split, words in _SPLIT_WORDS.items() for word in words}
+_SPLIT_OF = {name: split for split, names in _SPLIT_NAMES.items() for name in names}
 
 
 def split_of(name: str) -> str | None:
-    """The split that a folder or a cell of a list names ("Train", "PublicTest", "val_set"); None where it names none.
+    """The split that a folder's name or a cell means ("Train", "PublicTest", "val_set"); None where it means none.
 
     >>> [split_of(name) for name in ("Training", "dev", "PublicTest", "test_set", "Tests", "happy", "train2")]
     ['train', 'validation', 'validation', 'test', 'test', None, None]
     """
-    word = "".join(c for c in name.casefold() if c.isalnum())
+    plain = "".join(c for c in name.casefold() if c.isalnum())
     for ending in ("", "set", "split", "data", "images", "s"):
-        found = _SPLIT_OF.get(word.removesuffix(ending)) if word.endswith(ending) else None
+        found = _SPLIT_OF.get(plain.removesuffix(ending)) if plain.endswith(ending) else None
         if found:
             return found
     return None
@@ -90,7 +90,7 @@ PROBLEMS = {
     "no face found": "a photograph in which the detector, where one was asked for, finds no face",
     "not a face": "uncertain, unknown or no face, by the release's own codes",
 }
-"""Kinds of problems, in words. Those of `BY_DESIGN` never refuse a set."""
+"""Kinds of problems. Those of `BY_DESIGN` do not count as errors of a set."""
 
 BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing", "hidden file")
 
@@ -99,13 +99,12 @@ BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing", "hidden
 class Listing:
     """A data set as its lists describe it. `entries` can be iterated once; it reads the lists as it goes.
 
-    `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options`: words that change
-    what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: what a user should know of how the
-    set was read (files that were passed over, columns that are not used), for the console; `names_lists`: the release
-    names its lists, so their names count in the fingerprint; `counts`: published training counts by expression and
-    `means`: published mean VA, where there are any, to stand beside ours. `reader`: which of the
-    readers read it; `name` may be a word of the user's. `gaussians`: those that
-    its classes were taken from, where they are another set's.
+    `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options` of the reader that
+    change what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: sentences for the console
+    about how the set was read (ignored files, unused columns); `names_lists`: the release fixes the names of its lists,
+    so these count in the fingerprint; `counts`: published training counts by expression and `means`: published mean VA,
+    where there are any, for comparison. `reader`: the reader's name; `name` may be the user's. `gaussians`: another
+    set's, if the classes were derived from them.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Where faces come from: a name in `SOURCES`, a prepared set by name, a class folder, or a CSV file."""
+"""Loading of a data set: a name in `SOURCES`, a prepared set by name, a class folder, or a CSV file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .synthetic import FACES_VERSION, SITES, SITES_VERSION, build_faces, build_s
 from .unprepared import read_unprepared
 
 FACES_TRAIN, FACES_TEST = 20_000, 1_600
-"""Built-in faces when no number is asked for."""
+"""Default numbers of built-in faces."""
 
 
 def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) -> FaceData:
@@ -43,17 +43,17 @@ def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) ->
 
 
 def load_fresh(config: Data, cache: Path | None = None) -> FaceData:
-    """As `load_data`, from what lies there now: a process remembers what it has loaded, this one asks again."""
+    """As `load_data`, but read again: `load_data` remembers what this process has loaded."""
     return _load.__wrapped__(config, cache, True, home_place())
 
 
 def load_whole(
     config: Data, cache: Path | None = None, hold_out: bool = True, changes: ClassChanges | None = None
 ) -> FaceData:
-    """The same before any limit on the number of images; of a built-in set as many as are drawn.
+    """As `load_data`, without limits on the number of images; of a built-in set as many as are drawn.
 
     Args:
-        changes: what becomes of its classes; default what `config` says.
+        changes: of its classes; default those of `config`.
 
     Raises:
         UserError: as `load_data`.
@@ -65,7 +65,7 @@ def load_whole(
 
 
 def class_changes(config: Data) -> ClassChanges:
-    """What an experiment says of the target's classes."""
+    """An experiment's changes of the target's classes."""
     return ClassChanges.of("data", config.classes, config.drop, config.map, strict=True)
 
 
@@ -92,14 +92,14 @@ def _whole(config: Data, cache: Path | None, hold_out: bool, place: str, changes
     data = with_test_split(data) if hold_out else data
     if config.leave_out not in ("twins", "near_twins"):
         return data
-    from .exclusions import leave_out  # here: scipy and matplotlib take their time
+    from .exclusions import leave_out  # imports scipy and matplotlib, which are slow
 
     return leave_out(data, config.leave_out, twin_threshold(config.source), kept_beside(config, cache))
 
 
 def kept_beside(config: Data, cache: Path | None = None) -> Kept:
-    """What is known of the images of a data set, and where it is remembered: in the data home, which all machines of a
-    cluster share, else in the cache."""
+    """Caches of results about a data set's images: in the data home, which all machines of a cluster share, else in
+    the local cache."""
     place = home_place()
     folder = _prepared(config, place)
     places = [Beside(LocalFiles(cache), "")] if cache else []
@@ -116,7 +116,7 @@ def twin_threshold(source: str) -> float:
 
 
 def _prepared(config: Data, where: str) -> Path | None:
-    """The folder of a prepared set by name; None for what is read otherwise.
+    """The folder of a prepared set; None where the source is something else.
 
     Raises:
         UserError: a reader's name that is not prepared, or a set that is not prepared at this size.
@@ -136,18 +136,18 @@ def _prepared(config: Data, where: str) -> Path | None:
 
 
 def _decoded(config: Data, cache: Path | None) -> FaceData:
-    """A built-in set, or photographs that are read here; either is kept below `cache` when given."""
+    """A built-in set, or photographs that are prepared now; either is stored below `cache` when given."""
     if config.source not in SOURCES:
         return read_unprepared(_path(config.source), config.image_size, read_options(config.options), cache)
     _check_no_options(config, "is a built-in set")
     name, build = SOURCES[config.source](config)
     folder = cache / name if cache else None
     data = load_packed(folder) if folder else None
-    return _kept(build(), folder) if data is None else data
+    return _drawn_later(build(), folder) if data is None else data
 
 
-def _kept(data: FaceData, folder: Path | None) -> FaceData:
-    """A built-in set that is written to `folder` as soon as it is drawn."""
+def _drawn_later(data: FaceData, folder: Path | None) -> FaceData:
+    """A built-in set that is drawn at the first access to pixels, then written to `folder`."""
 
     def draw() -> Tensor:
         pixels = data.images[:]
@@ -166,13 +166,13 @@ def _check_no_options(config: Data, why: str) -> None:
         )
 
 
-def read_options(words: Sequence[str]) -> dict[str, str]:
+def read_options(pairs: Sequence[str]) -> dict[str, str]:
     """Options of a reader by name. Raises UserError: not K=V, or one of them twice."""
     options: dict[str, str] = {}
-    for word in words:
-        name, separator, value = (part.strip() for part in word.partition("="))
+    for pair in pairs:
+        name, separator, value = (part.strip() for part in pair.partition("="))
         if not separator or not name or not value:
-            raise UserError(f"--option expects K=V, but got {word!r}")
+            raise UserError(f"--option expects K=V, but got {pair!r}")
         if options.get(name, value) != value:
             raise UserError(f"--option {name} is given twice, as {options[name]} and as {value}")
         options[name] = value

@@ -1,4 +1,4 @@
-"""Names of data sets, and whether there is such a set, answered before anything slow is imported or read."""
+"""Names of data sets, and checks that a named set exists, without slow imports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BUILT_IN = ("faces", "faces-a", "faces-b-none", "faces-b-moderate", "faces-b-str
 """Sets of drawn faces: they need no download."""
 
 READER_NAMES = ("affectnet", "affwild", "morphset", "rafdb", "caers", "ferplus", "fer2013", "folder", "csv")
-"""Readers of data sets as they are distributed: usual names of prepared sets."""
+"""Readers of data sets as distributed; also the usual names of prepared sets."""
 
 
 def check_named(source: str, size: int) -> None:
@@ -36,8 +36,8 @@ def check_named(source: str, size: int) -> None:
 
 
 def named_kind(source: str) -> str:
-    """What the set of this name is, as its reader knows it (`raysweep.data.kind`), before it is read: "" for drawn
-    faces. Of a name under which nothing is there the whole of it decides.
+    """The kind of the set of this name (`raysweep.data.kind`), before it is read; "" for drawn faces. Where there is
+    no such set, its name decides (`kind_of_name`).
 
     Raises:
         UserError: a manifest that cannot be read.
@@ -49,21 +49,21 @@ def named_kind(source: str) -> str:
     if sizes and (manifest := home.manifest(source, sizes[0])) is not None:
         return manifest.read_by
     if _exists(source):
-        from .readers import known_as, recognise  # torch takes its time
+        from .readers import known_as, recognise  # imports torch, which is slow
 
         reader = recognise(Path(source))
         return known_as(reader, Path(source).expanduser()) if reader else ""
-    return kind_in_words(source)
+    return kind_of_name(source)
 
 
-def kind_in_words(name: str) -> str:
-    """The reader that a whole name or path ends in, however it is spelled; else "".
+def kind_of_name(name: str) -> str:
+    """The reader whose name is the last part of a name or path, whatever its case and punctuation; else "".
 
-    >>> [kind_in_words(name) for name in ("caers", "/data/CAER-S/", "caer-mine", "caers2")]
+    >>> [kind_of_name(name) for name in ("caers", "/data/CAER-S/", "caer-mine", "caers2")]
     ['caers', 'caers', '', '']
     """
-    word = re.sub(r"[^a-z0-9]", "", name.rstrip("/").rsplit("/", 1)[-1].lower())
-    return word if word in READER_NAMES else ""
+    plain = re.sub(r"[^a-z0-9]", "", name.rstrip("/").rsplit("/", 1)[-1].lower())
+    return plain if plain in READER_NAMES else ""
 
 
 def check_size_prepared(home: Home, name: str, size: int) -> None:
@@ -86,7 +86,7 @@ def not_prepared(home: Home, name: str, size: int) -> UserError:
 
 
 def joined_otherwise(source: str) -> list[str]:
-    """The sets that someone meant who joined them by commas or semicolons instead of +; empty for one set.
+    """The sets in a source that joins them by commas or semicolons instead of +; empty for one set.
 
     >>> joined_otherwise("a.csv, b.csv"), joined_otherwise("a.csv")
     (['a.csv', 'b.csv'], [])
@@ -102,5 +102,5 @@ def _command(name: str, size: int) -> str:
 def _exists(source: str) -> bool:
     try:
         return os.path.exists(Path(source).expanduser())  # no ValueError for a NUL in the name
-    except RuntimeError:  # ~nobody
+    except RuntimeError:  # ~NAME of an unknown user
         return False

@@ -12,29 +12,29 @@ from raysweep.core.console import PlainConsole
 from raysweep.core.masking import steered
 from raysweep.core.printable import printable
 
-Told = Callable[[int, int | None], None]
-"""Is told what is done, and of how much (None: nobody knows)."""
+OnProgress = Callable[[int, int | None], None]
+"""Called with how much is done, and of how much (None: not known)."""
 
-Bar = Callable[[str, str], AbstractContextManager[Told]]
-"""`progress_bar`, or what stands in for it: what is done, and the unit it is counted in."""
+Bar = Callable[[str, str], AbstractContextManager[OnProgress]]
+"""`progress_bar`, or a substitute: the name of the work, and the unit it is counted in."""
 
 
-def nobody(done: int, total: int | None) -> None:
-    """Tells nobody."""
+def ignore_progress(done: int, total: int | None) -> None:
+    """Does nothing."""
 
 
 @contextmanager
-def no_bar(what: str, unit: str) -> Iterator[Told]:
+def no_bar(what: str, unit: str) -> Iterator[OnProgress]:
     """Shows nothing."""
-    yield nobody
+    yield ignore_progress
 
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Told]:
+def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
     """Shows a bar on the console; nothing without a terminal."""
     console = PlainConsole(file=steered(sys.stderr))
-    words = (TextColumn(printable(word).replace("{", "{{").replace("}", "}}"), markup=False) for word in (what, unit))
-    columns = (next(words), BarColumn(), MofNCompleteColumn(), next(words), TimeRemainingColumn())
+    texts = (TextColumn(printable(text).replace("{", "{{").replace("}", "}}"), markup=False) for text in (what, unit))
+    columns = (next(texts), BarColumn(), MofNCompleteColumn(), next(texts), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

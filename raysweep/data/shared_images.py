@@ -1,7 +1,7 @@
-"""Images that one data set trains on and another one is scored on: a leak, whatever the sets are called.
+"""Leaks between data sets: images on which one set trains and another is scored.
 
-Pictures are compared as they were loaded, at one size, so a folder, a list and a prepared set of the same photographs
-are known as the same. Near twins (`quality.near`) are looked for only where they are asked for: it takes minutes.
+Pictures are compared as loaded, at one size, so that a folder, a list and a prepared set of the same photographs are
+recognised. The search for near twins (`audit.near_duplicates`) takes minutes and is made on request only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, own_digest
 from .image_subset import Images
 
 NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
-"""What an image is to a set: nothing, a training image that a replicate may hold out for validation, a validation
+"""Roles of an image in a scored set: none, a training image that a replicate may hold out for validation, a validation
 image, a test image."""
 
 Roles = NDArray[np.int8]
@@ -27,8 +27,8 @@ Roles = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Scored:
-    """A set that is scored. `watched`: epochs are chosen on validation images; without any of its own, every replicate
-    holds some of its training images out."""
+    """A set that is scored. `watched`: epochs are chosen on its validation images, or, where it has none, on training
+    images that each replicate holds out."""
 
     data: FaceData
     watched: bool = True
@@ -36,7 +36,7 @@ class Scored:
 
     @property
     def roles(self) -> Roles:
-        """What each of its images is, (N,)."""
+        """The role of each of its images, (N,)."""
         splits = self.data.splits.numpy()
         own = bool((splits == VALIDATION).any())
         roles = np.zeros(len(splits), np.int8)
@@ -47,7 +47,7 @@ class Scored:
 
 
 def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None = None) -> Roles:
-    """What the training images of `data` are to another set that is scored, (N,); 0 for other images.
+    """The roles of the training images of `data` in another, scored set, (N,); 0 for other images.
 
     Args:
         near: least likeness of near twins; None: equal pixels only.
@@ -70,7 +70,7 @@ def same_images(left: FaceData, left_kept: Kept, right: FaceData, right_kept: Ke
 
 
 def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
-    """Validation and test images of a set whose pixels it has among its training images, too."""
+    """Numbers of validation and test images whose pixels are among the set's training images, too."""
     digests, splits = own_digests(data, kept), data.splits.numpy()
     again = np.isin(digests, digests[splits == TRAIN])
     return int((again & (splits == VALIDATION)).sum()), int((again & (splits == TEST)).sum())
@@ -83,7 +83,7 @@ def _identity(data: FaceData, digests: Digests) -> str:
 
 
 def _by_digest(ours: Digests, theirs: Digests, roles: Roles) -> Roles:
-    """The most that any image with the same digest is to the other set."""
+    """The highest role of an image with the same digest in the other set."""
     known, place = np.unique(theirs, return_inverse=True)
     most = np.zeros(len(known), np.int8)
     np.maximum.at(most, place, roles)
@@ -94,30 +94,30 @@ def _by_digest(ours: Digests, theirs: Digests, roles: Roles) -> Roles:
 
 
 def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Scored, threshold: float) -> Roles:
-    """The same for near twins, remembered beside the data."""
+    """The same for near twins, from a cache if there is one."""
     from .audit.near_duplicates import VERSION
 
     text = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     found = recall(key, "shared", kept.places, len(mine), np.int8)
     if found is None:
-        found = _look(data, mine, scored, threshold)
+        found = _near_roles(data, mine, scored, threshold)
         remember(found, key, "shared", kept.places)
     return found.astype(np.int8)
 
 
-def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: float) -> Roles:
+def _near_roles(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: float) -> Roles:
     from .audit import Thumbnails, exact_groups, near_links, survey, twin_groups
     from .progress import progress_bar
 
     theirs = np.flatnonzero(scored.roles)
     roles = scored.roles[theirs]
     parts = [scored.data.images[torch.from_numpy(theirs)], data.take(torch.from_numpy(mine)).images]
-    with progress_bar(f"looking at {data.name} and {scored.data.name}", "images") as told:
-        surveys = [survey(part, told) for part in parts]
+    with progress_bar(f"looking at {data.name} and {scored.data.name}", "images") as on_progress:
+        surveys = [survey(part, on_progress) for part in parts]
     surveyed = Thumbnails(*(np.concatenate(arrays) for arrays in zip(*surveys, strict=True)))
-    with progress_bar("comparing pictures", "rounds") as told:
-        links = near_links(_Chained(parts), surveyed, threshold, told=told)  # type: ignore[arg-type]
+    with progress_bar("comparing pictures", "rounds") as on_progress:
+        links = near_links(_Chained(parts), surveyed, threshold, on_progress=on_progress)  # type: ignore[arg-type]
     group = twin_groups(exact_groups(surveyed.digests), links.left, links.right)
     most = np.zeros(len(group), np.int8)
     np.maximum.at(most, group[: len(theirs)], roles)
@@ -125,7 +125,7 @@ def _look(data: FaceData, mine: NDArray[np.int64], scored: Scored, threshold: fl
 
 
 class _Chained:
-    """Several arrays of images one after another, read by row numbers; nothing is copied before."""
+    """Several arrays of images concatenated without a copy; indexed by row numbers."""
 
     def __init__(self, parts: list[Images]) -> None:
         self.parts = parts
@@ -139,6 +139,6 @@ class _Chained:
         shape = tuple(self.parts[0].shape[1:])
         images = np.empty((len(rows), *shape), np.uint8)
         for part, start, end in zip(self.parts, self.starts, self.starts[1:], strict=False):
-            here = (rows >= start) & (rows < end)
-            images[here] = np.asarray(part[torch.from_numpy(rows[here] - start)])
+            mine = (rows >= start) & (rows < end)
+            images[mine] = np.asarray(part[torch.from_numpy(rows[mine] - start)])
         return images

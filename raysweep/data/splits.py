@@ -1,4 +1,4 @@
-"""Dividing images into training, validation and test, by subject where subjects are known."""
+"""Division of images into training, validation and test, by subject where subjects are known."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from raysweep.core.keyed_random import derive_key, permutation
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
 
 TEST_SHARE = 0.2
-"""Held out once and for all from a data set that comes without a test split."""
+"""Share of test images, always the same ones, of a data set that comes without a test split."""
 
 
 def with_test_split(data: FaceData) -> FaceData:
-    """The data set with a test split: its own, or a fixed fifth that no seed moves.
+    """The data set with a test split: its own, or a fixed fifth that depends on no seed.
 
-    A note for captions says which was drawn, or that people whose images are trained on are in the set's own.
+    A note for captions says how it was drawn, or which people of its own one are also in other splits.
     """
     if len(data.rows(TEST)):  # with an expression
         return replace(data, notes=(*data.notes, *_shared_subjects(data)))
@@ -46,12 +46,12 @@ def _shared_subjects(data: FaceData) -> tuple[str, ...]:
 
 
 def all_trained(data: FaceData) -> FaceData:
-    """The data set with its validation images among the training ones: for a set that nothing is chosen on."""
+    """The data set with its validation images among the training ones: for a set on which no epoch is chosen."""
     return data.with_splits(torch.where(data.splits == VALIDATION, TRAIN, data.splits))
 
 
 def parts_trained(data: FaceData, parts: str) -> FaceData:
-    """An extra set, of which nothing is scored, with these parts for training and the rest for nothing (in TEST).
+    """An extra set, which is not scored, with these parts for training and the rest unused (in TEST).
 
     Args:
         parts: "train", "train_validation" or "all".
@@ -70,7 +70,7 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
 
     `validation` and `select_then_retrain` use the data set's validation images, or hold out a part
     of the training images drawn by `seed`; `last` and `best_on_test` train on both. Images with valence and arousal
-    alone stay in training then, but for those of people who are held out.
+    alone are not held out, except those of people who are.
 
     Raises:
         UserError: no image is for training, or `held_out` cannot divide them.
@@ -88,16 +88,16 @@ def for_protocol(data: FaceData, selection: Selection, seed: int) -> FaceData:
 
 
 def subset(data: FaceData, split: int, count: int | None, seed: int | None = None) -> FaceData:
-    """About `count` images of one split, class shares kept; the rest leave the set. Fewer lie within more.
+    """About `count` images of one split with its class shares, and all of other splits; a smaller subset is a part of a
+    larger one.
 
-    `seed`: of another draw; without one they are the same ones every time.
-
-    Images are not copied. Rows are numbered anew, as they always were: noise and order of an image follow its number.
+    `seed`: of the draw; None draws the same images every time. Images are not copied. Rows are renumbered: noise and
+    order of an image follow its new number.
     """
     rows = data.rows(split, va_only=True)
     if count is None or count >= len(rows):
         return data
-    place = torch.arange(len(rows))  # within the split: what became of the other splits does not matter
+    place = torch.arange(len(rows))  # within the split: does not depend on other splits
     key = derive_key("subset", split) if seed is None else derive_key(seed, "subset", split)
     kept = rows[_share_of_classes(data.labels[rows], place, key, count / len(rows))]
     everything_else = torch.nonzero(data.splits != split).flatten()
@@ -114,7 +114,7 @@ def held_out(data: FaceData, rows: Tensor, key: int, share: float, per_class: in
     (at most half of it).
 
     Raises:
-        UserError: a count a class asked of data with subjects, or nothing would be left to train on.
+        UserError: `per_class` for data with subjects, or no image would be left to train on.
     """
     if not _knows_subjects(data, rows):
         return _held_out_per_class(data.labels[rows], rows, key, share, per_class)
@@ -168,10 +168,9 @@ def _share_of_classes(labels: Tensor, rows: Tensor, key: int, share: float) -> T
 
 
 def named_gaps(data: FaceData, scored: bool = True) -> FaceData:
-    """The data set with notes for captions that name classes without training or test images, and images without a
-    class.
+    """The data set with notes for captions on classes without training or test images, and on images without a class.
 
-    `scored` off: nobody asks for its test images (an extra set).
+    `scored`: False for an extra set, whose test images are not used.
     """
     notes = []
     for split, word in ((TRAIN, "training"), *(((TEST, "test"),) if scored else ())):

@@ -1,4 +1,4 @@
-"""Photographs that nobody prepared: a folder or a list named by its path is prepared below the cache, once.
+"""Photographs named by a path: the folder or list is prepared below the cache, once.
 
 So `prepare` and a path give the same faces, records and problems, bit for bit.
 """
@@ -23,7 +23,7 @@ from .progress import progress_bar
 from .readers import known_as, read_listing, recognise
 
 MANY = 2_000
-"""Images from which several processes read them: starting one takes as long as reading some hundred."""
+"""More images than this are read by several processes: starting one takes as long as reading a few hundred."""
 
 WAIT = 0.2
 """Seconds between looks at a cache that another process is filling."""
@@ -33,11 +33,11 @@ def read_unprepared(path: Path, size: int, options: Mapping[str, str], cache: Pa
     """The faces of a folder or a list, by the reader that recognises it; kept below `cache` when given.
 
     Raises:
-        UserError: nothing that any reader knows, or what `prepare` would refuse.
+        UserError: no reader recognises it, or `prepare` would refuse it.
     """
     listing = _listing(path, options)
     with contextlib.ExitStack() as stack:
-        if cache is None:  # what is mapped from a file stays there until it is let go
+        if cache is None:  # a mapped file can be read after its folder is removed
             cache = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="raysweep-")))
         return _read(listing, cache / f"{listing.name}-{_digest(listing, size)}", size)
 
@@ -55,7 +55,7 @@ def _listing(path: Path, options: Mapping[str, str]) -> Listing:
 
 
 def _digest(listing: Listing, size: int) -> str:
-    """Changes with everything that is read, and with the size or time of any file."""
+    """A digest that changes with the listing, and with the size or time of any of its files."""
     digest = hashlib.sha256(f"{size}{listing.notes}{listing.remarks}{listing.options}{listing.classes}".encode())
     digest.update(repr(listing.gaussians and listing.gaussians.numbers()).encode() if listing.gaussians else b"")
     last: Path | None = None
@@ -69,7 +69,7 @@ def _digest(listing: Listing, size: int) -> str:
 
 
 def _state(path: Path) -> tuple[int, int] | None:
-    """Size and time of change; None where no such file is, or none can have such a name."""
+    """Size and time of change; None where there is no such file, or the name is not a valid one."""
     try:
         state = path.stat()
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def _read(listing: Listing, folder: Path, size: int) -> FaceData:
     except UserError:
         if not (folder / "manifest.json").exists():
             raise
-    shutil.rmtree(folder)  # a cache that was damaged: once more
+    shutil.rmtree(folder)  # a damaged cache: prepare it again
     _prepare(listing, folder, size)
     return read_prepared(folder, listing.name)
 

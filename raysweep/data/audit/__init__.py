@@ -1,14 +1,14 @@
-"""What is wrong with a data set before anything is trained on it.
+"""Examination of a data set before training: duplicates, and classes that contradict valence and arousal.
 
     images -> survey -> exact groups  \\
                      -> near links     -> twin groups -> across splits, labelled twice, which to drop
     va, labels -> va_inconsistencies
 
-`examine` does all of it and gives a `QualityReport`; `draw_twins` and `draw_inconsistent` show what it found.
+`examine` does all of it and gives a `QualityReport`; `draw_twins` and `draw_inconsistent` draw its findings.
 """
 
 from .contact_sheets import draw_inconsistent, draw_twins
-from .duplicate_groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
+from .duplicate_groups import across_splits, exact_groups, members, twin_groups, which_to_drop, with_several_labels
 from .near_duplicates import Links, near_links
 from .removal import all_twins, without, without_twins
 from .report import HEADER, QualityReport, examine
@@ -23,7 +23,6 @@ __all__ = [
     "Thumbnails",
     "across_splits",
     "all_twins",
-    "at_odds",
     "draw_inconsistent",
     "draw_twins",
     "exact_groups",
@@ -35,6 +34,7 @@ __all__ = [
     "twin_groups",
     "va_inconsistencies",
     "which_to_drop",
+    "with_several_labels",
     "without",
     "without_twins",
 ]

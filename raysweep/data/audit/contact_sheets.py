@@ -1,4 +1,4 @@
-"""Contact sheets: what was found, for a person to judge."""
+"""Contact sheets of an examination's findings, for a person to judge."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def draw_twins(
     """
     shown = [groups[i] for i in np.unique(np.linspace(0, len(groups) - 1, min(at_most, len(groups))).astype(int))]
     wide = max((min(len(rows), 4) for rows in shown), default=1)
-    beside = max(1, 12 // wide)
-    lines = max(1, -(-len(shown) // beside))
-    figure, axes = _page(lines, beside * wide, f"{title}: {len(shown)} of {plural(len(groups), 'group')}")
+    groups_a_line = max(1, 12 // wide)
+    lines = max(1, -(-len(shown) // groups_a_line))
+    figure, axes = _page(lines, groups_a_line * wide, f"{title}: {len(shown)} of {plural(len(groups), 'group')}")
     for place, rows in enumerate(shown):
-        line, column = place // beside, place % beside * wide
+        line, column = place // groups_a_line, place % groups_a_line * wide
         for step, row in enumerate(rows[:wide].tolist()):
-            words, colour = _twin_words(report, row, int(rows[0]))
-            _face(axes[line, column + step], images, row, words, colour)
+            caption, colour = _twin_caption(report, row, int(rows[0]))
+            _face(axes[line, column + step], images, row, caption, colour)
         if len(rows) > wide:
             axes[line, column + wide - 1].set_title(f"{len(rows)} in all", fontsize=6, color=_QUIET, pad=1)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})
@@ -57,7 +57,7 @@ def draw_inconsistent(images: Pixels, va: NDArray[np.float32], report: QualityRe
     every class with the ellipse of two standard deviations, and each face as a dot in the colour of its label.
 
     Raises:
-        ValueError: the report knows no valence and arousal.
+        ValueError: the data set has no valence and arousal.
     """
     found = report.inconsistent
     if found is None:
@@ -94,7 +94,7 @@ def _draw_classes(axes: Axes, report: QualityReport) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=4, fontsize=8, frameon=False)
 
 
-def _twin_words(report: QualityReport, row: int, first: int) -> tuple[str, str]:
+def _twin_caption(report: QualityReport, row: int, first: int) -> tuple[str, str]:
     label = int(report.labels[row])
     name = report.classes[label] if label >= 0 else "no label"
     colour = _INK if label == report.labels[first] else _ALARM
@@ -114,9 +114,9 @@ def _blank(axes: AxesGrid) -> AxesGrid:
     return axes
 
 
-def _face(axes: Axes, images: Pixels, row: int, words: str, colour: str) -> None:
+def _face(axes: Axes, images: Pixels, row: int, caption: str, colour: str) -> None:
     axes.imshow(np.asarray(images[row]).transpose(1, 2, 0), interpolation="nearest")
-    axes.set_xlabel(words, fontsize=6, color=colour, labelpad=1)
+    axes.set_xlabel(caption, fontsize=6, color=colour, labelpad=1)
 
 
 def _colour(k: int) -> str:

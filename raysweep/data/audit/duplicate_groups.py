@@ -1,4 +1,4 @@
-"""Groups of rows that show one picture: who is in them, which span splits, which are labelled twice, whom to drop."""
+"""Groups of rows that show one picture: their rows, which span splits or have several labels, and rows to drop."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 
 Rows = NDArray[np.int64]
 
-_WORTH = {TRAIN: 0, VALIDATION: 1, TEST: 2}
-"""Published test sets stay as they are; a validation image is worth more than one of many for training."""
+_PRIORITY = {TRAIN: 0, VALIDATION: 1, TEST: 2}
+"""The image in the split of highest priority is kept: published test sets do not change, training images are many."""
 
 
 def join(count: int, left: Rows, right: Rows) -> Rows:
@@ -52,26 +52,26 @@ def across_splits(groups: Sequence[Rows], splits: NDArray[np.int64]) -> list[Row
     return [rows for rows in groups if len(np.unique(splits[rows])) > 1]
 
 
-def at_odds(groups: Sequence[Rows], labels: NDArray[np.int64]) -> list[Rows]:
-    """The groups whose rows carry different labels; rows with a negative label (none) do not count. `labels` (N,)."""
+def with_several_labels(groups: Sequence[Rows], labels: NDArray[np.int64]) -> list[Rows]:
+    """The groups whose rows have different labels; rows with a negative label (none) do not count. `labels` (N,)."""
     return [rows for rows in groups if len(np.unique(labels[rows][labels[rows] >= 0])) > 1]
 
 
 def which_to_drop(groups: Sequence[Rows], splits: NDArray[np.int64], within: bool = False) -> Rows:
-    """The rows to leave out, so that no picture of a split is in one that matters more. Shape (D,), ascending.
+    """The rows to leave out, so that no picture is in two splits. Shape (D,), ascending.
 
-    Test stays, then validation: a validation image with a twin in test goes, a training image with a twin in
-    either goes. `within`: of what then remains of a group all but the lowest row go too.
+    Validation images with a twin in test are left out, and training images with a twin in either. `within`: also
+    all but the lowest of a group's remaining rows.
 
     >>> which_to_drop([np.array([0, 3, 4])], np.array([0, 0, 0, 1, 1])).tolist()
     [0]
     >>> which_to_drop([np.array([0, 3, 4])], np.array([0, 0, 0, 1, 1]), within=True).tolist()
     [0, 4]
     """
-    worth = np.array([_WORTH[TRAIN], _WORTH[VALIDATION], _WORTH[TEST]])[splits]
+    priority = np.array([_PRIORITY[TRAIN], _PRIORITY[VALIDATION], _PRIORITY[TEST]])[splits]
     dropped = [np.empty(0, np.int64)]
     for rows in groups:
-        best = worth[rows] == worth[rows].max()
+        best = priority[rows] == priority[rows].max()
         dropped.append(rows[~best])
         if within:
             dropped.append(rows[best][1:])

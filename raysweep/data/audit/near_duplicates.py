@@ -1,10 +1,10 @@
-"""Near twins: the same photograph twice, re-encoded, brightened, scaled, cropped by a few pixels, turned left to right.
+"""Near twins: the same photograph twice, re-encoded, brightened, scaled, cropped by a few pixels, mirrored.
 
     thumbnails -> keys in sorted order -> candidates -> descriptors agree -> thumbnails agree -> pictures agree
 
-Only the last step reads images. Pictures that are linked already are not compared again, so ten thousand frames of
-one face cost ten thousand comparisons, not fifty million; what comes out are links enough to join every group.
-In memory are about 1 KB an image and 8 bytes a pair that was compared in vain.
+Only the last step reads images. Pictures that are already linked are not compared again, so ten thousand frames of
+one face cost ten thousand comparisons, not fifty million; the links suffice to join every group. Memory: about 1 KB
+an image, and 8 bytes a compared pair that is no twin.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raysweep.data.progress import Told, nobody
+from raysweep.data.progress import OnProgress, ignore_progress
 
 from .duplicate_groups import join
-from .perceptual_hash import Descriptors, describe, keys, turned
+from .perceptual_hash import Descriptors, describe, keys, mirror
 from .similarity import band_thumbs, likeness, thumb_likeness
 from .thumbnails import CHUNK, Pixels, Thumbnails
 
 THRESHOLD = 0.85
 """Least likeness of twins. On FERPlus the 48 weakest links above it are all one photograph twice; from 0.84 down
-other photographs of the same sitting come in. Drawn faces need 0.92: people with one haircut differ in colours only."""
+there are other photographs of one session. Drawn faces need 0.92: people with one haircut differ in colours only."""
 
 DRAWN_THRESHOLD = 0.92
 """The same for the built-in faces."""
 
 VERSION = 1
-"""Of the search; bumped when it finds other twins, so that what is remembered of an older one is not used."""
+"""Of the search; bumped when it finds other twins, so that cached results of an older one are not used."""
 
 TABLES = 32
 """Orders in which neighbours are compared. More find more of the twins whose crops differ."""
@@ -42,10 +42,11 @@ WINDOW = 16
 """How many neighbours each picture is compared with in an order."""
 
 FLAT = 2.0
-"""A thumbnail whose grey levels spread less (standard deviation) shows nothing that could be recognised."""
+"""A thumbnail whose grey levels have a smaller standard deviation is not compared."""
 
 _ALIKE_DESCRIPTORS, _ALIKE_THUMBS = 0.75, 0.66
-"""Set so that each loses 1 % of the twins of FERPlus; of other pairs that came so far, the second passes 3 %."""
+"""Least similarities of descriptors and of thumbnails. Each loses 1 % of the twins of FERPlus; of other pairs that pass
+the first, 3 % pass the second."""
 
 _BATCH = 1 << 18
 
@@ -69,7 +70,7 @@ def near_links(
     mirrored: bool = True,
     tables: int = TABLES,
     window: int = WINDOW,
-    told: Told = nobody,
+    on_progress: OnProgress = ignore_progress,
 ) -> Links:
     """Links between the distinct pictures among `images`; pixel-identical ones stand for one another.
 
@@ -80,17 +81,17 @@ def near_links(
         images: (N, 3, H, W) uint8.
         surveyed: their `survey`.
         threshold: least `likeness`, in (0, 1].
-        mirrored: whether a picture turned left to right is a twin.
-        tables, window: how hard to look; time and candidates grow with their product.
-        told: how many tables are done, of how many.
+        mirrored: whether a mirrored picture is a twin.
+        tables, window: extent of the search; time and candidates grow with their product.
+        on_progress: called with the tables done, and all tables.
     """
     distinct = surveyed.distinct()
     textured = surveyed.thumbs[distinct].std((1, 2)) >= FLAT if len(distinct) else np.zeros(0, bool)
     rows = distinct[textured]
     search = _Search(images, rows, surveyed.thumbs[rows], threshold, mirrored)
     for table in range(tables):
-        search.look(table, window)
-        told(table + 1, tables)
+        search.search(table, window)
+        on_progress(table + 1, tables)
     return search.links(flat=np.sort(distinct[~textured]))
 
 
@@ -112,13 +113,13 @@ class _Search:
         self.bands = band_thumbs(self.thumbs)
         self.component = np.arange(len(self.rows))
 
-    def look(self, table: int, window: int) -> None:
+    def search(self, table: int, window: int) -> None:
         """Compare neighbours under one set of planes and join those that are twins.
 
-        Next neighbours first: what these join, the frames of a video say, is not compared at larger distances.
+        Nearest neighbours first: pictures that they join, such as frames of a video, are not compared at larger
+        distances.
         """
-        everyone = keys(self._all_descriptors(), table)
-        order = np.argsort(everyone, kind="stable")
+        order = np.argsort(keys(self._all_descriptors(), table), kind="stable")
         for distances in (range(1, 2), range(2, window + 1)):
             self._compare(self._candidates(order, distances))
 
@@ -139,7 +140,7 @@ class _Search:
         return Links(ends[0][order], ends[1][order], self.scores[order], mirrored[order], flat)
 
     def _candidates(self, order: Rows, distances: range) -> NDArray[np.int64]:
-        """Codes, ascending, of neighbours so far apart that are not joined yet and whose descriptors agree."""
+        """Codes, ascending, of neighbours at these distances that are not joined yet and whose descriptors agree."""
         count = len(self.rows)
         codes = [np.empty(0, np.int64)]
         for distance in distances:
@@ -153,22 +154,22 @@ class _Search:
         return np.unique(np.concatenate(codes))
 
     def _all_descriptors(self) -> Descriptors:
-        """Of the pictures, followed by those of the pictures turned."""
+        """Descriptors of the pictures, followed by those of the mirrored pictures."""
         if not self.mirrored:
             return self.descriptors
-        return np.concatenate([self.descriptors, turned(self.descriptors)])
+        return np.concatenate([self.descriptors, mirror(self.descriptors)])
 
     def _agree(self, a: Rows, b: Rows, flipped: NDArray[np.bool_]) -> NDArray[np.bool_]:
         agree = np.empty(len(a), bool)
         for start in range(0, len(a), _BATCH):
             part = slice(start, start + _BATCH)
             other = self.descriptors[b[part]]
-            other[flipped[part]] = turned(other[flipped[part]])
+            other[flipped[part]] = mirror(other[flipped[part]])
             agree[part] = np.einsum("pd,pd->p", self.descriptors[a[part]], other) >= _ALIKE_DESCRIPTORS
         return agree
 
     def _likeness(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of pairs whose thumbnails agree; 0 of others."""
+        """Likeness of pairs whose thumbnails agree; 0 of others."""
         rough = _in_threads(self._thumb_likeness, codes, 16 * CHUNK) >= _ALIKE_THUMBS
         scores = np.zeros(len(codes), np.float32)
         scores[rough] = _in_threads(self._image_likeness, codes[rough], CHUNK)
@@ -192,7 +193,7 @@ class _Search:
 def _in_threads(
     measure: Callable[[NDArray[np.int64]], NDArray[np.float32]], codes: NDArray[np.int64], size: int
 ) -> NDArray[np.float32]:
-    """`measure` of the codes, `size` at a time: the arithmetic inside lets go of the interpreter."""
+    """`measure` of the codes, `size` at a time in threads: its arithmetic releases the GIL."""
     parts = [codes[start : start + size] for start in range(0, len(codes), size)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return np.concatenate([np.empty(0, np.float32), *pool.map(measure, parts)])

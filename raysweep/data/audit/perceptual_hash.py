@@ -1,10 +1,10 @@
-"""Perceptual hashes: short descriptors of thumbnails, and keys under which alike ones come to lie side by side.
+"""Perceptual hashes: short descriptors of thumbnails, and keys by which similar ones are sorted next to each other.
 
-A descriptor holds the low frequencies of a thumbnail (its discrete cosine transform), scaled to length one, so that
-brightness and contrast drop out. A key holds on which side of 32 random planes it lies (Charikar, STOC 2002: two
-descriptors at angle t agree in a bit with probability 1 - t/pi). Sorted by such a key, pictures that agree in many
-leading bits are neighbours. Comparing each with the next few in many such orders costs the same for every data
-set: tables of buckets would fill up with the frames of one video, or with faces that are all aligned alike.
+A descriptor has the low frequencies of a thumbnail (its discrete cosine transform), scaled to length one, which removes
+brightness and contrast. A key has a bit for each of 32 random planes: the side on which the descriptor lies (Charikar,
+STOC 2002: two descriptors at angle t agree in a bit with probability 1 - t/pi). Sorted by such a key, pictures that
+agree in many leading bits are neighbours. Comparing each with the next few in many such orders costs the same for every
+data set: hash buckets would fill up with the frames of one video, or with faces that are all aligned alike.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _ROW, _COLUMN = np.mgrid[:THUMB, :THUMB]
 _FREQUENCY = np.hypot(_ROW, _COLUMN)
 _KEPT = (_FREQUENCY > 0) & (_FREQUENCY < HIGHEST_FREQUENCY)
 _WEIGHTS = np.sqrt(_FREQUENCY[_KEPT]).astype(np.float32)
-"""Pictures have less of the higher frequencies: half-way to giving all the same say."""
-_TURNED = np.where(_COLUMN[_KEPT] % 2, -1, 1).astype(np.float32)
-"""What turning a picture left to right does to its descriptor."""
+"""Higher frequencies are weaker in pictures: the weights make up for half of that."""
+_MIRRORED = np.where(_COLUMN[_KEPT] % 2, -1, 1).astype(np.float32)
+"""Signs by which the descriptor of a mirrored picture differs."""
 
 Descriptors = NDArray[np.float32]
 
@@ -43,9 +43,9 @@ def describe(thumbs: NDArray[np.uint8]) -> Descriptors:
     return described
 
 
-def turned(descriptors: Descriptors) -> Descriptors:
-    """The descriptors of the same pictures turned left to right."""
-    return descriptors * _TURNED
+def mirror(descriptors: Descriptors) -> Descriptors:
+    """The descriptors of the mirrored pictures."""
+    return descriptors * _MIRRORED
 
 
 def keys(descriptors: Descriptors, table: int) -> NDArray[np.uint32]:

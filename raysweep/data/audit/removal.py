@@ -1,4 +1,4 @@
-"""Leaving images out of a data set so that everything trained on the rest knows it."""
+"""Removal of images from a data set, recorded in its fingerprint and notes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .thumbnails import survey
 
 
 def without(data: FaceData, rows: NDArray[np.int64], why: str) -> FaceData:
-    """`data` less the images at `rows`; the fingerprint says how many and which, the notes how many and `why`.
+    """`data` without the images at `rows`; the fingerprint says how many and which, the notes how many and `why`.
 
-    No rows: the same data set, with the same fingerprint. Images are not copied; the rest is numbered anew.
+    No rows: the same data set, with the same fingerprint. Images are not copied; rows are renumbered.
     """
     if len(rows) == 0:
         return data
@@ -35,12 +35,12 @@ def without(data: FaceData, rows: NDArray[np.int64], why: str) -> FaceData:
 
 
 def without_twins(data: FaceData, groups: Callable[[], Rows], kind: str) -> FaceData:
-    """`data` less the images that `which_to_drop` names: those of training with a twin in validation or test, those
-    of validation with one in test.
+    """`data` without the images of `which_to_drop`: those of training with a twin in validation or test, those of
+    validation with one in test.
 
     Args:
-        groups: gives the lowest row of each row's group, (N,); not asked where all images are in one split.
-        kind: words for the twins, "pixel-identical" or "near".
+        groups: gives the lowest row of each row's group, (N,); not called where all images are in one split.
+        kind: of the twins, for notes: "pixel-identical" or "near".
     """
     splits = data.splits.numpy()
     rows = which_to_drop(members(groups()), splits) if len(np.unique(splits)) > 1 else np.empty(0, np.int64)
@@ -55,8 +55,8 @@ def without_twins(data: FaceData, groups: Callable[[], Rows], kind: str) -> Face
 
 def all_twins(data: FaceData, threshold: float = THRESHOLD, bar: Bar = no_bar) -> Rows:
     """Groups of pixel-identical images and near twins together, (N,). Takes minutes for tens of thousands of images."""
-    with bar(f"looking at {data.name}", "images") as told:
-        surveyed = survey(data.images, told)
-    with bar("comparing pictures", "rounds") as told:
-        links = near_links(data.images, surveyed, threshold, told=told)
+    with bar(f"looking at {data.name}", "images") as on_progress:
+        surveyed = survey(data.images, on_progress)
+    with bar("comparing pictures", "rounds") as on_progress:
+        links = near_links(data.images, surveyed, threshold, on_progress=on_progress)
     return twin_groups(exact_groups(surveyed.digests), links.left, links.right)

@@ -1,4 +1,4 @@
-"""The whole examination of a data set, and its outcome in words and in rows for a table."""
+"""The whole examination of a data set, and its results as sentences and as rows of a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.data.progress import Bar, no_bar
 
-from .duplicate_groups import across_splits, at_odds, exact_groups, members, twin_groups, which_to_drop
+from .duplicate_groups import across_splits, exact_groups, members, twin_groups, which_to_drop, with_several_labels
 from .near_duplicates import TABLES, THRESHOLD, Links, near_links
 from .thumbnails import survey
 from .va_outliers import CONFIDENT, Inconsistencies, va_inconsistencies
@@ -25,8 +25,8 @@ HEADER = ("kind", "group", "row", "split", "label", "other", "score", "mirrored"
 """Columns of `QualityReport.rows`.
 
 `kind` is "exact twins", "near twins" or "VA against class"; `group` counts from 0 within its kind; `row` of the data
-set; `other` the class that VA points to; `score` the best likeness of a near twin to another of its group (1: pixel-
-identical), or the log odds of the other class against the label; `drop` "yes" where `which_to_drop` names the row.
+set; `other` the most probable class given VA; `score` the best likeness of a near twin to another of its group (1:
+pixel-identical), or the log odds of the other class against the label; `drop` "yes" for rows of `which_to_drop`.
 """
 
 Rows = NDArray[np.int64]
@@ -37,8 +37,8 @@ Row = tuple[str, int, int, str, str, str, str, str, str]
 class QualityReport:
     """`exact` and `twin` (N,): the lowest row of each row's group, of pixel-identical rows and of all twins.
 
-    `labels`, `splits` (N,) as in the data set; `inconsistent` is None where the data set knows no VA; `near`: whether
-    near twins were looked for.
+    `labels`, `splits` (N,) as in the data set; `inconsistent` is None where the data set has no VA; `near`: whether
+    near twins were searched for.
     """
 
     name: str
@@ -62,11 +62,11 @@ class QualityReport:
 
     @cached_property
     def dropped(self) -> Rows:
-        """What `which_to_drop` says of all twins."""
+        """`which_to_drop` of all twins."""
         return which_to_drop(self.twin_groups, self.splits)
 
     def lines(self) -> list[str]:
-        """The outcome for people, a line each."""
+        """The results as lines of text."""
         lines = [f"{self.name}: {_counted(len(self.labels), 'image')}"]
         lines += self._twin_lines("pixel-identical twins", self.exact_groups)
         if self.near:
@@ -83,25 +83,43 @@ class QualityReport:
         drop, best, mirrored = set(self.dropped.tolist()), self._best_likeness(), set(self._mirrored().tolist())
         for number, group in enumerate(self.exact_groups):
             for row in group.tolist():
-                yield "exact twins", number, row, *self._words(row), "", "1.000", "", _yes(row in drop)
+                yield "exact twins", number, row, *self._split_and_label(row), "", "1.000", "", _yes(row in drop)
         near = [group for group in self.twin_groups if len(np.unique(self.exact[group])) > 1]
         for number, group in enumerate(near):
             for row in group.tolist():
-                turned = _yes(int(self.exact[row]) in mirrored)
-                yield "near twins", number, row, *self._words(row), "", f"{best[row]:.3f}", turned, _yes(row in drop)
+                flag = _yes(int(self.exact[row]) in mirrored)
+                yield (
+                    "near twins",
+                    number,
+                    row,
+                    *self._split_and_label(row),
+                    "",
+                    f"{best[row]:.3f}",
+                    flag,
+                    _yes(row in drop),
+                )
         found = self.inconsistent
         if found is not None:
             for rank, (row, other, score) in enumerate(
                 zip(found.rows.tolist(), found.likeliest.tolist(), found.score.tolist(), strict=True)
             ):
-                yield "VA against class", rank, row, *self._words(row), self.classes[other], f"{score:.2f}", "", ""
+                yield (
+                    "VA against class",
+                    rank,
+                    row,
+                    *self._split_and_label(row),
+                    self.classes[other],
+                    f"{score:.2f}",
+                    "",
+                    "",
+                )
 
-    def _words(self, row: int) -> tuple[str, str]:
+    def _split_and_label(self, row: int) -> tuple[str, str]:
         label = int(self.labels[row])
         return SPLIT_NAMES[int(self.splits[row])], self.classes[label] if label >= 0 else ""
 
     def _best_likeness(self) -> NDArray[np.float32]:
-        """Of each row to another of its group; links name the lowest of pixel-identical rows. (N,)"""
+        """The best likeness of each row to another of its group; links are of the lowest pixel-identical row. (N,)"""
         best = np.zeros(len(self.labels), np.float32)
         for end in (self.links.left, self.links.right):
             np.maximum.at(best, end, self.links.likeness)
@@ -114,7 +132,7 @@ class QualityReport:
         return np.concatenate([self.links.left[self.links.mirrored], self.links.right[self.links.mirrored]])
 
     def _twin_lines(self, title: str, groups: Sequence[Rows]) -> list[str]:
-        across, odds = across_splits(groups, self.splits), at_odds(groups, self.labels)
+        across, several = across_splits(groups, self.splits), with_several_labels(groups, self.labels)
         lines = [f"{title}: {_counted(sum(map(len, groups)), 'image')} in {_counted(len(groups), 'group')}"]
         if groups:
             in_test = sum(int((self.splits[rows] == TEST).sum()) for rows in across)
@@ -123,11 +141,11 @@ class QualityReport:
             lines.append(
                 f"  {spanning} in more than one split; {tests} among them, {with_train:,} with a twin in training"
             )
-            lines.append(f"  {_counted(len(odds), 'group')} with more than one label{self._confused(odds)}")
+            lines.append(f"  {_counted(len(several), 'group')} with more than one label{self._confused(several)}")
         return lines
 
     def _confused(self, groups: Sequence[Rows]) -> str:
-        """The pairs of classes that twins are most often labelled with."""
+        """The pairs of classes that twins most often have as labels."""
         pairs: Counter[tuple[str, str]] = Counter()
         for rows in groups:
             present = np.unique(self.labels[rows][self.labels[rows] >= 0]).tolist()
@@ -160,16 +178,17 @@ def examine(
     confident: float = CONFIDENT,
     bar: Bar = no_bar,
 ) -> QualityReport:
-    """Look for twins and for contradictions between class and VA. Reads every image once, candidates again.
+    """Search for twins and for contradictions between class and VA. Reads every image once, candidates again.
 
-    `near=False` looks for pixel-identical twins only; `mirrored`, `threshold`: see `near_links`; `confident`: see
-    `va_inconsistencies`; `bar` shows how far it is.
+    `near=False` finds pixel-identical twins only; `mirrored`, `threshold`: see `near_links`; `confident`: see
+    `va_inconsistencies`; `bar` shows progress.
     """
-    with bar(f"looking at {data.name}", "images") as told:
-        surveyed = survey(data.images, told)
+    with bar(f"looking at {data.name}", "images") as on_progress:
+        surveyed = survey(data.images, on_progress)
     exact = exact_groups(surveyed.digests)
-    with bar("comparing pictures", "rounds") as told:
-        links = near_links(data.images, surveyed, threshold, mirrored, tables=TABLES if near else 0, told=told)
+    with bar("comparing pictures", "rounds") as on_progress:
+        tables = TABLES if near else 0
+        links = near_links(data.images, surveyed, threshold, mirrored, tables, on_progress=on_progress)
     knows_both = bool((data.va.isfinite().all(1) & (data.labels >= 0)).any())
     return QualityReport(
         name=data.name,

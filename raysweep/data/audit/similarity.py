@@ -1,7 +1,7 @@
-"""How alike two pictures are, whatever their brightness, contrast, encoding and crop by a few pixels.
+"""Similarity of two pictures, independent of brightness, contrast, encoding and a crop by a few pixels.
 
-Faces are alike to begin with: two people who look at the camera correlate at 0.9. What tells one picture
-from another is finer than a face and coarser than the noise of an encoder, so both are filtered away first.
+All faces are similar: two people who face the camera correlate at 0.9. Pictures differ at scales finer than
+a face and coarser than the noise of an encoder, so both are filtered out first.
 Shapes: P pairs of pictures of S x S pixels.
 """
 
@@ -26,10 +26,10 @@ _THUMB_COARSE = 1.5
 """The same in pixels of a thumbnail, which is fine enough already."""
 
 _LEAST_TEXTURE = 1.0
-"""Standard deviation in grey levels below which a filtered view holds nothing to compare."""
+"""Standard deviation in grey levels below which a filtered view is not compared."""
 
 _NOTHING = 1e-3
-"""Variance in squared grey levels that is rounding only."""
+"""Variance in squared grey levels that is only rounding."""
 
 Picture = NDArray[np.float32]
 Bands = NDArray[np.int8]
@@ -38,10 +38,10 @@ Bands = NDArray[np.int8]
 def likeness(
     images: Pixels, left: NDArray[np.int64], right: NDArray[np.int64], mirrored: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Correlation of image rows `left` with `right` (turned left to right where `mirrored`), each (P,).
+    """Correlation of image rows `left` with `right` (mirrored where `mirrored`), each (P,).
 
-    The least of the correlations of the whole view and of its inner two thirds, at the best shift: a frame,
-    a mask or a watermark that two pictures share makes no twins. 0 where one of them has no texture.
+    The smaller of the correlations of the whole view and of its inner two thirds, at the best shift: a common
+    frame, mask or watermark does not make twins. 0 where one of them has no texture.
     """
     rows, where = np.unique(np.concatenate([left, right]), return_inverse=True)
     views = band_views(images, rows)
@@ -52,14 +52,14 @@ def likeness(
 
 
 def thumb_likeness(left: Bands, right: Bands, mirrored: NDArray[np.bool_]) -> Picture:
-    """The same of two stacks of filtered thumbnails (P, THUMB, THUMB): rough, but needs no image. Shape (P,)."""
+    """The same of two stacks of filtered thumbnails (P, THUMB, THUMB): coarse, but needs no image. Shape (P,)."""
     first, second = left.astype(np.float32), right.astype(np.float32)
     second[mirrored] = second[mirrored, :, ::-1]
     return best_correlation(first, second, reach=1, margin=0)
 
 
 def band_thumbs(thumbs: NDArray[np.uint8]) -> Bands:
-    """Thumbnails (N, THUMB, THUMB), only the band that tells pictures apart, in grey levels."""
+    """Band-pass filtered thumbnails (N, THUMB, THUMB), in grey levels."""
     bands = np.empty(thumbs.shape, np.int8)
     for start in range(0, len(thumbs), 16 * CHUNK):
         levels = thumbs[start : start + 16 * CHUNK].astype(np.float32)
@@ -69,7 +69,7 @@ def band_thumbs(thumbs: NDArray[np.uint8]) -> Bands:
 
 
 def band_views(images: Pixels, rows: NDArray[np.int64]) -> Picture:
-    """The images at `rows`, grey, VIEW pixels wide, only the band that tells pictures apart."""
+    """The images at `rows`, grey, VIEW pixels wide, band-pass filtered."""
     view = shrink(grey(np.asarray(images[rows])), VIEW)
     return _blurred(view, _FINE) - _blurred(view, _COARSE)
 
@@ -120,7 +120,7 @@ class _Sums:
 
 
 def _correlation(first: _Sums, second: _Sums, here: Window, there: Window) -> Picture:
-    """Pearson's of one window of the first with one of the second, picture by picture; 0 where one is constant."""
+    """Pearson correlation of a window of the first with one of the second, by picture; 0 where one is constant."""
     area = (here[2] - here[0]) * (here[3] - here[1])
     (sum_a, about_a), (sum_b, about_b) = first.moments(here), second.moments(there)
     together = np.einsum("pij,pij->p", first.window(here), second.window(there)) - sum_a * sum_b / area

@@ -1,7 +1,7 @@
-"""One pass over the images of a data set: what each is, to the last bit, and a thumbnail of it.
+"""One pass over the images of a data set: a digest of each, and a thumbnail.
 
-Everything here works in chunks, so `images` may be a memory map of any size; what stays in memory is
-264 bytes an image. Shapes: N images of H x W pixels.
+Everything here works in chunks, so `images` may be a memory map of any size; results take 264 bytes
+an image. Shapes: N images of H x W pixels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from raysweep.data.image_subset import Images
-from raysweep.data.progress import Told, nobody
+from raysweep.data.progress import OnProgress, ignore_progress
 
 THUMB = 16
 """Side of a thumbnail in pixels."""
@@ -35,21 +35,21 @@ class Thumbnails(NamedTuple):
     def distinct(self) -> NDArray[np.int64]:
         """One row of each picture, the lowest, in the order of their digests. Shape (M,).
 
-        That order does not depend on the order of the rows, and so neither does what is computed in it.
+        That order does not depend on the order of the rows, so neither do results computed in it.
         """
         rows: NDArray[np.int64] = np.unique(self.digests, return_index=True)[1]
         return rows
 
 
-def survey(images: Pixels, told: Told = nobody) -> Thumbnails:
-    """Digest and thumbnail of every image. `told`: how many are done, of how many."""
+def survey(images: Pixels, on_progress: OnProgress = ignore_progress) -> Thumbnails:
+    """Digest and thumbnail of every image. `on_progress` is called with the images done, and all images."""
     digests = np.empty(len(images), np.uint64)
     thumbs = np.empty((len(images), THUMB, THUMB), np.uint8)
     for start in range(0, len(images), CHUNK):
         chunk = np.ascontiguousarray(images[start : start + CHUNK])
         digests[start : start + CHUNK] = [pixel_digest(image) for image in chunk]
         thumbs[start : start + CHUNK] = np.rint(shrink(grey(chunk), THUMB))
-        told(start + len(chunk), len(images))
+        on_progress(start + len(chunk), len(images))
     return Thumbnails(digests, thumbs)
 
 
@@ -63,7 +63,7 @@ def pixel_digests(images: Pixels) -> NDArray[np.uint64]:
 
 
 def pixel_digest(image: NDArray[np.uint8]) -> int:
-    """The first 64 bits of SHA-256 over the pixels: among a million pictures two collide once in 40 million sets."""
+    """The first 64 bits of SHA-256 over the pixels: one of 40 million sets of a million pictures has a collision."""
     return int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big")
 
 

@@ -1,7 +1,7 @@
 """Faces whose class and whose valence and arousal contradict each other, the most confident contradiction first.
 
-Every class gets a Gaussian in the valence-arousal plane. A face whose point all but excludes the class it was
-given, and lies well inside another class, has a wrong class or a wrong point; which of the two, a person must say.
+Every class gets a Gaussian in the valence-arousal plane. A face whose point is very improbable for its class and
+lies well inside another one has a wrong class or a wrong point; a person must decide which.
 Shapes: N images, K classes, M findings; 2 is (valence, arousal).
 """
 
@@ -28,15 +28,15 @@ _ROUNDS = 20
 _TO_STD = 1.4826
 """From the median absolute deviation of a Gaussian to its standard deviation."""
 _LEAST_START = 0.1
-"""Least standard deviation that the search for a class begins with: most points of a class can coincide."""
+"""Least standard deviation at the start of a class's fit: most points of a class can coincide."""
 
 
 class Inconsistencies(NamedTuple):
     """Ranked: `rows` (M,), classes `given` and `likeliest` (M,), their posteriors `p_given` and `p_likeliest` (M,),
-    `score` (M,) = log(p_likeliest / p_given) in nats, falling.
+    `score` (M,) = log(p_likeliest / p_given) in nats, descending.
 
-    `stray` (S,): rows whose point lies far from every class, so that no posterior means anything.
-    `gaussians`: what was fitted; `annotated`: how many rows have valence and arousal.
+    `stray` (S,): rows whose point lies far from every class, so that posteriors are meaningless.
+    `gaussians`: the fitted ones; `annotated`: how many rows have valence and arousal.
     """
 
     rows: Tensor
@@ -51,7 +51,7 @@ class Inconsistencies(NamedTuple):
 
 
 def va_inconsistencies(va: Tensor, labels: Tensor, num_classes: int, confident: float = CONFIDENT) -> Inconsistencies:
-    """Faces that their valence and arousal place confidently into another class than the one given.
+    """Faces whose valence and arousal confidently indicate another class than the one given.
 
     Confidently: the likeliest class has a posterior of at least `confident`, is not the one given, and the point
     lies where 99 % of that class lie.
@@ -92,18 +92,18 @@ def va_inconsistencies(va: Tensor, labels: Tensor, num_classes: int, confident: 
 def robust_gaussians(va: Tensor, labels: Tensor, num_classes: int) -> ClassGaussians:
     """`class_gaussians` of the points that fit their class; float64.
 
-    The faces looked for would otherwise widen the very class that they do not belong to. It begins with the points
-    near the median of their class, then refits to the 97.5 % that fit best by the last fit until these stay the
-    same. Priors are the shares of all points.
+    Outliers would otherwise widen the class that they are wrongly in. The fit starts with the points near the median
+    of their class, then repeats with the 97.5 % that fit best by the previous fit, until these stay the same. Priors
+    are the shares of all points.
 
     Args:
         va: (M, 2) finite. labels: (M,) int64 in [0, num_classes).
     """
-    everyone = class_gaussians(va.to(torch.float64), labels, num_classes, within_std=None)
+    of_all = class_gaussians(va.to(torch.float64), labels, num_classes, within_std=None)
     kept_M = _near_median(va, labels, num_classes)
     for _ in range(_ROUNDS):
         fitted = class_gaussians(va[kept_M].to(torch.float64), labels[kept_M], num_classes, within_std=None)
-        fitted = ClassGaussians(everyone.priors, fitted.means, fitted.covariances * _CONSISTENT)
+        fitted = ClassGaussians(of_all.priors, fitted.means, fitted.covariances * _CONSISTENT)
         fits_M = squared_distances(va, fitted).gather(1, labels[:, None])[:, 0] <= _TRIM
         if bool((fits_M == kept_M).all()):
             break

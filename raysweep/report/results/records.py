@@ -9,7 +9,7 @@ from typing import Literal
 from raysweep.artifacts.adapted_labels import Arrays
 from raysweep.artifacts.attention_maps import AttentionMaps
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.data.names import kind_in_words
+from raysweep.data.names import kind_of_name
 
 from .searches import SearchRecord
 
@@ -50,7 +50,7 @@ def no_looks() -> None:
 def target_kind(study: StudyRecord) -> str:
     """What is scored, as its reader knows it; in a plan that does not say, by its whole name."""
     named = str(study.recipe.get("data.source", study.data.name))
-    return kind_in_words(named) if study.data.kind is None else study.data.kind
+    return kind_of_name(named) if study.data.kind is None else study.data.kind
 
 
 @dataclass(frozen=True)

@@ -17,17 +17,17 @@ from scipy.ndimage import gaussian_filter
 
 from raysweep.data.audit import (
     across_splits,
-    at_odds,
     exact_groups,
     members,
     near_links,
     survey,
     twin_groups,
     which_to_drop,
+    with_several_labels,
 )
 from raysweep.data.audit.duplicate_groups import join
 from raysweep.data.audit.near_duplicates import THRESHOLD
-from raysweep.data.audit.perceptual_hash import describe, keys, turned
+from raysweep.data.audit.perceptual_hash import describe, keys, mirror
 from raysweep.data.audit.similarity import best_correlation, likeness
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
 from raysweep.data.synthetic import affect_at, render_faces
@@ -225,7 +225,7 @@ def test_best_correlation_is_the_best_of_all_shifts() -> None:
 
 def test_a_descriptor_turns_with_its_picture() -> None:
     thumbs = survey(show(canvases(10, seed=13))).thumbs
-    np.testing.assert_allclose(turned(describe(thumbs)), describe(thumbs[:, :, ::-1]), atol=1e-5)
+    np.testing.assert_allclose(mirror(describe(thumbs)), describe(thumbs[:, :, ::-1]), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(describe(thumbs), axis=1), 1, atol=1e-5)
 
 
@@ -271,4 +271,4 @@ def test_what_remains_spans_no_splits_and_the_test_set_is_whole(
 def test_groups_labelled_twice() -> None:
     groups = [np.array([0, 1]), np.array([2, 3]), np.array([4, 5, 6])]
     labels = np.array([1, 1, 0, 2, -1, 3, 3])
-    assert [rows.tolist() for rows in at_odds(groups, labels)] == [[2, 3]]
+    assert [rows.tolist() for rows in with_several_labels(groups, labels)] == [[2, 3]]
