@@ -1,4 +1,4 @@
-"""A digest of every image's pixels: by it the same picture is known again in another data set, folder or list."""
+"""Digests of images' pixels, by which the same picture is found in another data set, folder or list."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Digests = NDArray[np.uint64]
 
 _MOST_KEPT = 16
 _KNOWN: OrderedDict[str, Digests] = OrderedDict()
-"""Of the data sets that were looked at last, by what identifies them."""
+"""Digests of the data sets used last, by key."""
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Where something that was found about images is remembered: a folder of `files`."""
+class CacheFolder:
+    """A folder of `files` in which results about images are cached."""
 
     files: Files
     folder: str
@@ -39,29 +39,31 @@ class Beside:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What lies beside a data set. `prepared`: folder of a prepared one, whose digests are known; `places`: where
-    findings are remembered, the best place first."""
+class ImageCaches:
+    """Caches of results about a data set's images. `prepared`: folder of a prepared set, which has digests; `places`:
+    folders for other results, the best first."""
 
     prepared: Path | None = None
-    places: Sequence[Beside] = ()
+    places: Sequence[CacheFolder] = ()
 
 
-NOTHING_KEPT = Kept()
+NO_CACHES = ImageCaches()
 
 
-def comparable_digests(data: FaceData, kept: Kept, other: FaceData, other_kept: Kept) -> tuple[Digests, Digests]:
-    """What tells the pictures of two sets apart: of built-in ones their numbers, which need no drawing, else pixels."""
+def comparable_digests(
+    data: FaceData, caches: ImageCaches, other: FaceData, other_caches: ImageCaches
+) -> tuple[Digests, Digests]:
+    """Digests that identify pictures in two sets: numbers of pictures of two built-in sets, undrawn; else of pixels."""
     numbers = [picture_numbers(one) for one in (data, other)]
     if numbers[0] is not None and numbers[1] is not None and data.images.shape[1:] == other.images.shape[1:]:
         return numbers[0], numbers[1]
-    return image_digests(data, kept), image_digests(other, other_kept)
+    return image_digests(data, caches), image_digests(other, other_caches)
 
 
-def own_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
-    """What tells the pictures of one set apart, (N,): of a built-in one their numbers, which need no drawing."""
+def own_digests(data: FaceData, caches: ImageCaches = NO_CACHES) -> Digests:
+    """Digests that identify the pictures of one set, (N,): numbers of pictures of a built-in set; else of pixels."""
     numbers = picture_numbers(data)
-    return image_digests(data, kept) if numbers is None else numbers
+    return image_digests(data, caches) if numbers is None else numbers
 
 
 def picture_numbers(data: FaceData) -> Digests | None:
@@ -70,38 +72,40 @@ def picture_numbers(data: FaceData) -> Digests | None:
     return None if numbers is None else numbers.numpy().view(np.uint64)
 
 
-def image_digests(data: FaceData, kept: Kept = NOTHING_KEPT) -> Digests:
-    """The first 64 bits of SHA-256 over the pixels of every image as it was loaded, (N,) uint64. Computed once."""
+def image_digests(data: FaceData, caches: ImageCaches = NO_CACHES) -> Digests:
+    """The first 64 bits of SHA-256 over the pixels of every image as loaded, (N,) uint64. Computed once."""
     picked = data.images if isinstance(data.images, Picked) else None
     whole = data.images if picked is None else picked.whole
-    origin = data.fingerprint.split(" ")[0]  # whatever was left out of it since
+    origin = data.fingerprint.split(" ")[0]  # of the set before images were left out
     key = hashlib.sha256(f"{origin}|{tuple(whole.shape)}".encode()).hexdigest()[:16]
     digests = _KNOWN.get(key)
     if digests is None:
-        digests = _read(key, len(whole), kept)
+        digests = _read(key, len(whole), caches)
     if digests is None:
-        from .audit.thumbnails import pixel_digests  # here: scipy and matplotlib take their time
+        from .audit.thumbnails import pixel_digests  # imports scipy and matplotlib, which are slow
 
         digests = pixel_digests(whole[:] if isinstance(whole, Drawn) else whole)
-        remember(digests, key, "digests", kept.places)
+        write_cached(digests, key, "digests", caches.places)
     _KNOWN[key] = digests
     while len(_KNOWN) > _MOST_KEPT:
         _KNOWN.popitem(last=False)
     return digests if picked is None else digests[picked.places.numpy()]
 
 
-def remember(array: NDArray[np.generic], key: str, what: str, places: Sequence[Beside]) -> None:
-    """Write an array at the first place that can be written."""
+def write_cached(array: NDArray[np.generic], key: str, what: str, places: Sequence[CacheFolder]) -> None:
+    """Cache an array in the first folder that can be written."""
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
     for place in places:
-        with suppress(OSError, StoreUnusable):  # a data home that only others may write to: the next place
+        with suppress(OSError, StoreUnusable):  # a read-only data home: the next place
             place.files.write(place.name(key, what), content.getvalue())
             break
 
 
-def recall(key: str, what: str, places: Sequence[Beside], count: int, dtype: type) -> NDArray[np.generic] | None:
-    """What `remember` wrote; None for nothing, or for half a file."""
+def read_cached(
+    key: str, what: str, places: Sequence[CacheFolder], count: int, dtype: type
+) -> NDArray[np.generic] | None:
+    """What `write_cached` wrote; None where it is missing or damaged."""
     for place in places:
         content = place.files.read(place.name(key, what))
         try:
@@ -113,10 +117,10 @@ def recall(key: str, what: str, places: Sequence[Beside], count: int, dtype: typ
     return None
 
 
-def _read(key: str, count: int, kept: Kept) -> Digests | None:
-    if kept.prepared is not None:
+def _read(key: str, count: int, caches: ImageCaches) -> Digests | None:
+    if caches.prepared is not None:
         from .prepare.reader import read_digests  # needs pyarrow, which training on other data does not
 
-        return read_digests(kept.prepared, count)
-    found = recall(key, "digests", kept.places, count, np.uint64)
+        return read_digests(caches.prepared, count)
+    found = read_cached(key, "digests", caches.places, count, np.uint64)
     return None if found is None else found.astype(np.uint64)

@@ -18,7 +18,7 @@ from raysweep.store.files import LocalFiles
 from .cache import load_packed, save_packed
 from .classes import ClassChanges, changed_classes
 from .dataset import TEST, TRAIN, FaceData
-from .digests import Beside, Kept
+from .digests import CacheFolder, ImageCaches
 from .image_subset import Drawn
 from .names import check_size_prepared, not_prepared
 from .prepare.location import Home, home, home_place, is_name
@@ -94,18 +94,18 @@ def _whole(config: Data, cache: Path | None, hold_out: bool, place: str, changes
         return data
     from .exclusions import leave_out  # imports scipy and matplotlib, which are slow
 
-    return leave_out(data, config.leave_out, twin_threshold(config.source), kept_beside(config, cache))
+    return leave_out(data, config.leave_out, twin_threshold(config.source), image_caches(config, cache))
 
 
-def kept_beside(config: Data, cache: Path | None = None) -> Kept:
+def image_caches(config: Data, cache: Path | None = None) -> ImageCaches:
     """Caches of results about a data set's images: in the data home, which all machines of a cluster share, else in
     the local cache."""
     place = home_place()
     folder = _prepared(config, place)
-    places = [Beside(LocalFiles(cache), "")] if cache else []
+    places = [CacheFolder(LocalFiles(cache), "")] if cache else []
     if folder is not None:
-        places.insert(0, Beside(Home(place).files, f"{config.source}/{config.image_size}px"))
-    return Kept(folder, tuple(places))
+        places.insert(0, CacheFolder(Home(place).files, f"{config.source}/{config.image_size}px"))
+    return ImageCaches(folder, tuple(places))
 
 
 def twin_threshold(source: str) -> float:

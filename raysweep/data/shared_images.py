@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from .dataset import TEST, TRAIN, VALIDATION, FaceData
-from .digests import NOTHING_KEPT, Digests, Kept, comparable_digests, own_digests, recall, remember
+from .digests import NO_CACHES, Digests, ImageCaches, comparable_digests, own_digests, read_cached, write_cached
 from .image_subset import Images
 
 NOT_SCORED, MAYBE, CHOSEN_ON, TESTED = 0, 1, 2, 3
@@ -32,7 +32,7 @@ class Scored:
 
     data: FaceData
     watched: bool = True
-    kept: Kept = NOTHING_KEPT
+    caches: ImageCaches = NO_CACHES
 
     @property
     def roles(self) -> Roles:
@@ -46,7 +46,7 @@ class Scored:
         return roles
 
 
-def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None = None) -> Roles:
+def shared_roles(data: FaceData, caches: ImageCaches, scored: Scored, near: float | None = None) -> Roles:
     """The roles of the training images of `data` in another, scored set, (N,); 0 for other images.
 
     Args:
@@ -54,24 +54,24 @@ def shared_roles(data: FaceData, kept: Kept, scored: Scored, near: float | None 
     """
     mine = np.flatnonzero(data.splits.numpy() == TRAIN)
     roles = np.zeros(len(data), np.int8)
-    ours, theirs = comparable_digests(data, kept, scored.data, scored.kept)
+    ours, theirs = comparable_digests(data, caches, scored.data, scored.caches)
     roles[mine] = _by_digest(ours[mine], theirs, scored.roles)
     if near is not None:
-        roles[mine] = np.maximum(roles[mine], _by_likeness(data, mine, kept, scored, near))
+        roles[mine] = np.maximum(roles[mine], _by_likeness(data, mine, caches, scored, near))
     return roles
 
 
-def same_images(left: FaceData, left_kept: Kept, right: FaceData, right_kept: Kept) -> bool:
+def same_images(left: FaceData, left_caches: ImageCaches, right: FaceData, right_caches: ImageCaches) -> bool:
     """Whether two sets are one: equal images with equal labels, however they are divided, listed or ordered."""
     if len(left) != len(right):
         return False
-    ours, theirs = comparable_digests(left, left_kept, right, right_kept)
+    ours, theirs = comparable_digests(left, left_caches, right, right_caches)
     return _identity(left, ours) == _identity(right, theirs)
 
 
-def twins_of_training(data: FaceData, kept: Kept) -> tuple[int, int]:
+def twins_of_training(data: FaceData, caches: ImageCaches) -> tuple[int, int]:
     """Numbers of validation and test images whose pixels are among the set's training images, too."""
-    digests, splits = own_digests(data, kept), data.splits.numpy()
+    digests, splits = own_digests(data, caches), data.splits.numpy()
     again = np.isin(digests, digests[splits == TRAIN])
     return int((again & (splits == VALIDATION)).sum()), int((again & (splits == TEST)).sum())
 
@@ -93,16 +93,18 @@ def _by_digest(ours: Digests, theirs: Digests, roles: Roles) -> Roles:
     return np.where(known[at] == ours, most[at], 0).astype(np.int8)
 
 
-def _by_likeness(data: FaceData, mine: NDArray[np.int64], kept: Kept, scored: Scored, threshold: float) -> Roles:
+def _by_likeness(
+    data: FaceData, mine: NDArray[np.int64], caches: ImageCaches, scored: Scored, threshold: float
+) -> Roles:
     """The same for near twins, from a cache if there is one."""
     from .audit.near_duplicates import VERSION
 
     text = f"{data.fingerprint}|{len(mine)}|{scored.data.fingerprint}|{scored.watched}|{threshold}|{VERSION}"
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    found = recall(key, "shared", kept.places, len(mine), np.int8)
+    found = read_cached(key, "shared", caches.places, len(mine), np.int8)
     if found is None:
         found = _near_roles(data, mine, scored, threshold)
-        remember(found, key, "shared", kept.places)
+        write_cached(found, key, "shared", caches.places)
     return found.astype(np.int8)
 
 

@@ -17,9 +17,9 @@ from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import plural
 from raysweep.data.classes import ClassChanges, in_order_of
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
-from raysweep.data.digests import Kept
+from raysweep.data.digests import ImageCaches
 from raysweep.data.expressions import canonical_expression
-from raysweep.data.load import class_changes, kept_beside, load_whole, twin_threshold
+from raysweep.data.load import class_changes, image_caches, load_whole, twin_threshold
 from raysweep.data.names import BUILT_IN
 from raysweep.data.shared_images import (
     CHOSEN_ON,
@@ -100,11 +100,11 @@ class _Read:
 
     config: Data
     data: FaceData
-    kept: Kept
+    kept: ImageCaches
 
 
 def _read(config: Data, cache: Path | None, hold_out: bool = True, changes: ClassChanges | None = None) -> _Read:
-    return _Read(config, load_whole(config, cache, hold_out, changes), kept_beside(config, cache))
+    return _Read(config, load_whole(config, cache, hold_out, changes), image_caches(config, cache))
 
 
 @lru_cache(maxsize=16)

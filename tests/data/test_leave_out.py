@@ -16,7 +16,7 @@ from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.audit import near_links, survey
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
-from raysweep.data.digests import Beside, Kept
+from raysweep.data.digests import CacheFolder, ImageCaches
 from raysweep.data.exclusions import leave_out
 from raysweep.data.image_subset import Picked, pick
 from raysweep.data.listing import FaceRecord
@@ -161,11 +161,11 @@ def test_a_home_that_may_not_be_written_leaves_it_to_the_cache(faces, place, tmp
         def write(self, name, content):
             raise PermissionError(name)
 
-    places = [Beside(ReadOnly(place.local), "small/48px"), Beside(LocalFiles(tmp_path / "cache"), "")]
-    rest = leave_out(data, "near_twins", 0.85, Kept(None, places))
+    places = [CacheFolder(ReadOnly(place.local), "small/48px"), CacheFolder(LocalFiles(tmp_path / "cache"), "")]
+    rest = leave_out(data, "near_twins", 0.85, ImageCaches(None, places))
     assert len(list((tmp_path / "cache").glob("twins-*.npy"))) == 1
     monkeypatch.setattr(leaving, "all_twins", lambda *words: pytest.fail("looked for again"))
-    assert leave_out(data, "near_twins", 0.85, Kept(None, places)).fingerprint == rest.fingerprint
+    assert leave_out(data, "near_twins", 0.85, ImageCaches(None, places)).fingerprint == rest.fingerprint
 
 
 def test_digests_of_the_store_are_those_of_the_pixels(faces, place):

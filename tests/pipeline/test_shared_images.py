@@ -13,7 +13,7 @@ import raysweep.data.digests as digests
 from raysweep.config.sections import Data
 from raysweep.core.errors import UserError
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION
-from raysweep.data.digests import Beside, Kept, image_digests
+from raysweep.data.digests import CacheFolder, ImageCaches, image_digests
 from raysweep.data.load import SOURCES, load_data
 from raysweep.data.shared_images import CHOSEN_ON, MAYBE, TESTED, Scored, shared_roles
 from raysweep.pipeline import build, load_sets
@@ -216,7 +216,7 @@ def test_which_built_in_sets_have_images_in_common():
     shared = set()
     for name, data in sets.items():
         for other in sets.values():
-            roles = shared_roles(data, Kept(), Scored(other)) if other is not data else np.zeros(1)
+            roles = shared_roles(data, ImageCaches(), Scored(other)) if other is not data else np.zeros(1)
             assert set(roles.tolist()) <= {0, MAYBE}
             shared |= {frozenset((name, other.name))} if roles.any() else set()
         ours = image_digests(data)
@@ -237,15 +237,19 @@ def test_roles():
     splits = a.splits.clone()
     splits[25:30] = VALIDATION
     b = replace(a, splits=torch.zeros(40, dtype=torch.int64), fingerprint="again")
-    assert shared_roles(b, Kept(), Scored(a.with_splits(splits)))[24:31].tolist() == [0, *[CHOSEN_ON] * 5, TESTED]
-    assert shared_roles(b, Kept(), Scored(a))[28:31].tolist() == [MAYBE, MAYBE, TESTED]
-    assert shared_roles(b, Kept(), Scored(a, watched=False))[28:31].tolist() == [0, 0, TESTED]
-    assert not shared_roles(b.with_splits(torch.full((40,), TEST)), Kept(), Scored(a)).any()
+    assert shared_roles(b, ImageCaches(), Scored(a.with_splits(splits)))[24:31].tolist() == [
+        0,
+        *[CHOSEN_ON] * 5,
+        TESTED,
+    ]
+    assert shared_roles(b, ImageCaches(), Scored(a))[28:31].tolist() == [MAYBE, MAYBE, TESTED]
+    assert shared_roles(b, ImageCaches(), Scored(a, watched=False))[28:31].tolist() == [0, 0, TESTED]
+    assert not shared_roles(b.with_splits(torch.full((40,), TEST)), ImageCaches(), Scored(a)).any()
 
 
 def test_digests_are_made_once_and_remembered(tmp_path, monkeypatch):
     data = replace(make_a(40), fingerprint="remembered")
-    kept = Kept(None, (Beside(LocalFiles(tmp_path), ""),))
+    kept = ImageCaches(None, (CacheFolder(LocalFiles(tmp_path), ""),))
     first = image_digests(data, kept)
     (file,) = tmp_path.glob("digests-*.npy")
     monkeypatch.setattr(digests, "_KNOWN", type(digests._KNOWN)())

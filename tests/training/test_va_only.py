@@ -217,9 +217,9 @@ class TestSplits:
 
 
 def _kept():
-    from raysweep.data.digests import NOTHING_KEPT
+    from raysweep.data.digests import NO_CACHES
 
-    return NOTHING_KEPT
+    return NO_CACHES
 
 
 class TestWhereTheyCannotBeUsed:
