@@ -11,6 +11,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,14 @@ def unzipped(content: bytes, most: int) -> bytes:
 NO_ARRAY: tuple[type[Exception], ...] = (OSError, ValueError, TypeError, EOFError, SyntaxError, OverflowError)
 NO_ARRAY += (MemoryError, KeyError, IndexError, RecursionError, tokenize.TokenError)
 """All that NumPy's readers raise for bytes that are not an `.npy` file."""
+
+
+def map_array(path: Path) -> np.memmap[Any, Any]:
+    """The array of an `.npy` file, memory-mapped read-only; never unpickles. Raises one of `NO_ARRAY`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a damaged header can look like one of Python 2, or name old types
+        return np.lib.format.open_memmap(path, mode="r")
+
 
 _NO_ARCHIVE: tuple[type[Exception], ...] = (*NO_ARRAY, zipfile.BadZipFile, zlib.error, struct.error)
 _NO_ARCHIVE += (lzma.LZMAError, NotImplementedError, RuntimeError)

@@ -15,13 +15,13 @@ import torch
 from pydantic import AfterValidator, TypeAdapter
 from typing_extensions import TypedDict
 
+from raysweep.core.bounds import NO_ARRAY
 from raysweep.core.errors import describe
 from raysweep.core.hashing import file_checksum
 from raysweep.core.notices import passed_over
 from raysweep.store.verified import altered_file
 
 from .dataset import DatasetInfo, FaceData
-from .npy import NO_ARRAY
 
 _ARRAYS = ("images", "labels", "va", "votes", "subjects", "splits")
 

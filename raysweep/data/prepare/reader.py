@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from raysweep.core.bounds import NO_ARRAY, map_array
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import BY_DESIGN, TEST, TRAIN
-from raysweep.data.npy import NO_ARRAY, map_array
 from raysweep.store.verified import altered_file
 
 from .manifest import IMAGES, LABELS, PROBLEMS, Manifest, read_manifest
@@ -117,7 +117,7 @@ def _bad_rows(folder: Path) -> tuple[str, ...]:
 def _images(folder: Path, manifest: Manifest) -> Tensor:
     """The whole array, mapped copy-on-write: torch refuses pages that cannot be written, nobody writes them."""
     try:
-        images = map_array(folder / IMAGES, "r")
+        images = map_array(folder / IMAGES)
     except NO_ARRAY as error:
         raise _broken(folder / IMAGES, str(error)) from None
     _check_content(folder, IMAGES, manifest)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from raysweep.core.bounds import NO_ARRAY, map_array
 from raysweep.core.hashing import file_checksum
-from raysweep.data.npy import NO_ARRAY, map_array
 
 from .manifest import IMAGES, LABELS, Manifest
 from .parquet_rows import SCHEMA
@@ -40,7 +40,7 @@ def find_fault(
 
 def _wrong_shape(folder: Path, manifest: Manifest) -> str | None:
     expected = (manifest.images, 3, manifest.size, manifest.size)
-    shape = map_array(folder / IMAGES, "r").shape
+    shape = map_array(folder / IMAGES).shape
     if shape != expected:
         return f"{folder / IMAGES}: shape {shape} instead of {expected}"
     labels = pq.ParquetFile(folder / LABELS)
@@ -57,7 +57,7 @@ def _wrong_digest(folder: Path, manifest: Manifest, progress: Callable[[int, int
 def _first_altered(folder: Path, manifest: Manifest, progress: Callable[[int, int], None]) -> str:
     """ ", the first: image 17 (train/17.png)", or nothing."""
     try:
-        pixels = map_array(folder / IMAGES, "r")
+        pixels = map_array(folder / IMAGES)
         labels = pq.ParquetFile(folder / LABELS)
     except (*NO_ARRAY, pa.ArrowException) as error:
         return f": {error}"

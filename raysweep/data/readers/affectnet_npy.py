@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.core.bounds import NO_ARRAY
 from raysweep.core.errors import UserError
 from raysweep.data.listing import Listing, Problem
-from raysweep.data.npy import NO_ARRAY
 
 from . import affectnet_codes as codes
 from .folders import image_names
