@@ -1,4 +1,4 @@
-"""A page that shows how the extra site labels at each strength of shift, beside the target's criteria."""
+"""A page that compares the extra site's labels, at each strength of shift, with the target's criteria."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.synthetic import SITES, Criteria, criteria_at
 
 COLOURS = ("#6b7280", "#d99a00", "#2f6fb3", "#1b9e9e", "#7b4fb5", "#4d8f2a", "#c8372d", "#b0478f")
-"""One an expression, in their order."""
+"""A colour for each expression, in their order."""
 
 _INK, _QUIET = "#1f2933", "#66727f"
 _SHOWN = ("faces-b-none", "faces-b-moderate", "faces-b-strong")
@@ -24,18 +24,18 @@ _LEGEND = (
     "Arrow: to what B wrote for them."
 )
 _LEAST_SHARE = 0.02
-"""Cells below this share of their row stay without a number."""
+"""Cells with a smaller share of their row have no number."""
 _SHORTEST_ARROW = 0.02
-"""Shorter ones would be all head."""
+"""Shorter arrows are not drawn."""
 _LABELS = (
     ((3, -14), "left"), ((14, -15), "right"), ((4, -13), "left"), ((7, 5), "left"),
     ((-3, 8), "right"), ((-7, -3), "right"), ((-6, 7), "right"), ((-2, -26), "right"),
 )  # fmt: skip
-"""Where the word of each expression stands, in points from its circle, and its alignment."""
+"""Position of each expression's name, in points from its circle, and its alignment."""
 
 
 def draw_criteria(path: Path, count: int = 20_000) -> list[str]:
-    """Write the PNG and return the figures of every site as lines of text."""
+    """Write the PNG and return every site's numbers as lines of text."""
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.10)
     figure = Figure(figsize=(11.4, 7.6), dpi=100, facecolor="white", layout=layout)
     measured = {name: criteria_at(site, count) for name, site in SITES.items()}
@@ -50,7 +50,7 @@ def draw_criteria(path: Path, count: int = 20_000) -> list[str]:
 
 
 def criteria_lines(name: str, criteria: Criteria) -> list[str]:
-    """What a person wants to know of a site's criteria, a line each."""
+    """A site's criteria as lines of text."""
     kept = ", ".join(f"{label} {float(x):.2f}" for label, x in zip(EXPRESSIONS, criteria.kept, strict=True))
     lines = [
         f"{name}: likeliest label differs from the target's in {criteria.likeliest_moved:.1%} of training images, "
@@ -66,7 +66,7 @@ def criteria_lines(name: str, criteria: Criteria) -> list[str]:
 
 
 def draw_plane(axes: Axes, points_N2: Tensor, labels_N: Tensor) -> None:
-    """A dot an image at its valence and arousal, in the colour of its label."""
+    """A dot for each image at its valence and arousal, in the colour of its label."""
     valence, arousal = points_N2.T.tolist()
     axes.scatter(valence, arousal, s=5, c=[COLOURS[k] for k in labels_N.tolist()], alpha=0.55, linewidths=0)
     frame_plane(axes)
@@ -85,16 +85,16 @@ def frame_plane(axes: Axes) -> None:
 def _plane(axes: Axes, criteria: Criteria, name: str, first: bool) -> None:
     """Arrows from the mean affect of each expression by A's criteria to that of B's labels and VA.
 
-    They bend at the true affect of the faces that B labels so: the first leg is B's naming, the second
-    B's writing.
+    They bend at the true affect of the faces that B labels so: the first part shows B's choice of labels,
+    the second B's annotation of VA.
     """
     frame_plane(axes)
     axes.set(xlim=(-0.9, 0.9), ylim=(-0.5, 0.9), xticks=(-0.5, 0, 0.5), yticks=(0, 0.5))
     axes.set_title(f"B, shift {name.rpartition('-')[2]}", loc="left", fontsize=12, color=_INK, fontweight="bold")
     if first:
         axes.set_ylabel("arousal", fontsize=9, color=_QUIET)
-    for k, word in enumerate(EXPRESSIONS):
-        start, bend, end = ((float(x[k, 0]), float(x[k, 1])) for x in _legs(criteria))
+    for k, expression in enumerate(EXPRESSIONS):
+        start, bend, end = ((float(x[k, 0]), float(x[k, 1])) for x in _corners(criteria))
         axes.plot(*zip(start, bend, strict=True), ":", color=COLOURS[k], lw=1.3)
         if math.dist(bend, end) > _SHORTEST_ARROW:
             style = {
@@ -108,10 +108,10 @@ def _plane(axes: Axes, criteria: Criteria, name: str, first: bool) -> None:
             axes.annotate("", end, bend, arrowprops=style)
         axes.plot(*start, "o", color="white", markeredgecolor=COLOURS[k], markersize=5.5, markeredgewidth=1.5)
         shift, side = _LABELS[k]
-        axes.annotate(word, start, shift, textcoords="offset points", fontsize=8.5, color=COLOURS[k], ha=side)
+        axes.annotate(expression, start, shift, textcoords="offset points", fontsize=8.5, color=COLOURS[k], ha=side)
 
 
-def _legs(criteria: Criteria) -> tuple[Tensor, Tensor, Tensor]:
+def _corners(criteria: Criteria) -> tuple[Tensor, Tensor, Tensor]:
     return criteria.target_centres, criteria.site_true_centres, criteria.site_centres
 
 

@@ -1,4 +1,4 @@
-"""A page of built-in faces: what the data set looks like and whether its faces read as what they carry."""
+"""A page of built-in faces, to judge the data set and whether faces show their labels."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from raysweep.data.synthetic.render import MIN_SIZE
 
 _INK, _QUIET = "#1f2933", "#66727f"
 _GAP, _DPI = 3, 100
-_CAST = (7, 44, 14, 38, 21, 49, 3, 46, 23, 27)
+_PEOPLE = (7, 44, 14, 38, 21, 49, 3, 46, 23, 27)
 """Identity numbers chosen for variety of skin, hair, age and glasses."""
-_MODEL = 7
-"""Who shows the whole valence-arousal plane."""
+_PERSON = 7
+"""Identity number of the person shown over the whole valence-arousal plane."""
 _VALENCES = (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)
 _AROUSALS = (0.8, 0.4, 0.0, -0.4, -0.8)
 
@@ -28,8 +28,8 @@ _AROUSALS = (0.8, 0.4, 0.0, -0.4, -0.8)
 def draw_contact_sheet(path: Path, seed: int = 0, size: int = 96) -> None:
     """Write one PNG, about 1,100 pixels wide at size 96; every face is shown pixel by pixel.
 
-    Above: rows of classes, columns of people, without circumstances. Below, at two thirds of the
-    size: one person over the valence-arousal plane, and samples as a model sees them.
+    Above: rows of classes, columns of people, without variation of pose, light and noise. Below, at two thirds
+    of the size: one person over the valence-arousal plane, and samples as a model sees them.
     """
     small = max(MIN_SIZE, size * 2 // 3)
     classes, plane, samples = class_faces(seed, size), plane_faces(seed, small), sample_faces(seed, small)
@@ -49,34 +49,34 @@ def draw_contact_sheet(path: Path, seed: int = 0, size: int = 96) -> None:
 
 def class_faces(seed: int, size: int) -> Tensor:
     """Every class at its mean affect on several people. Shape (K, people, 3, size, size) uint8."""
-    classes = torch.arange(len(EXPRESSIONS)).repeat_interleave(len(_CAST))
-    people = torch.tensor(_CAST).repeat(len(EXPRESSIONS))
+    classes = torch.arange(len(EXPRESSIONS)).repeat_interleave(len(_PEOPLE))
+    people = torch.tensor(_PEOPLE).repeat(len(EXPRESSIONS))
     affect = affect_at(classes, torch.tensor(AFFECTNET_MEANS)[classes])
     faces = render_faces(people, people, affect, size, seed, nuisance=0.0)
-    return faces.view(len(EXPRESSIONS), len(_CAST), 3, size, size)
+    return faces.view(len(EXPRESSIONS), len(_PEOPLE), 3, size, size)
 
 
 def plane_faces(seed: int, size: int) -> Tensor:
     """One person over the plane, arousal falling, valence rising. Shape (5, 7, 3, size, size) uint8."""
     arousal, valence = torch.meshgrid(torch.tensor(_AROUSALS), torch.tensor(_VALENCES), indexing="ij")
     va = torch.stack([valence.flatten(), arousal.flatten()], 1)
-    person = torch.full((len(va),), _MODEL)
-    faces = render_faces(person, person, _undecided(va), size, seed, nuisance=0.0)
+    person = torch.full((len(va),), _PERSON)
+    faces = render_faces(person, person, _affect_of_points(va), size, seed, nuisance=0.0)
     return faces.view(len(_AROUSALS), len(_VALENCES), 3, size, size)
 
 
 def sample_faces(seed: int, size: int, rows: int = 5, columns: int = 7) -> Tensor:
-    """Samples with all circumstances, classes in turn. Shape (rows, columns, 3, size, size) uint8."""
+    """Samples with variation as in the data set, classes in turn. Shape (rows, columns, 3, size, size) uint8."""
     indices = torch.arange(rows * columns)
     affect = sample_affect(indices, indices % len(EXPRESSIONS), seed)
     return render_faces(indices, indices, affect, size, seed).view(rows, columns, 3, size, size)
 
 
-def _undecided(va_N2: Tensor) -> Affect:
-    """Affect with a point but no class: the face blends what the point suggests."""
+def _affect_of_points(va_N2: Tensor) -> Affect:
+    """Affect of points without a class: a blend of the expressions that are likely at the point."""
     weights = (class_log_likelihoods(va_N2) / 3).softmax(1)
-    certain = affect_at(weights.argmax(1), va_N2)
-    return Affect(certain.expressions, va_N2, certain.intensity, weights)
+    likeliest = affect_at(weights.argmax(1), va_N2)
+    return Affect(likeliest.expressions, va_N2, likeliest.intensity, weights)
 
 
 class _Sheet:

@@ -1,4 +1,4 @@
-"""A few images of every class on one page, and where a site's labels lie in the valence-arousal plane."""
+"""A page with some images of every class, for a site beside its labels in the valence-arousal plane."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .criteria import COLOURS, draw_plane
 
 COLUMNS = 10
 PLANE_DOTS = 2_500
-"""More would only cover one another."""
+"""More would overlap."""
 
 
 def draw_samples(data: FaceData, path: Path) -> None:
@@ -27,7 +27,7 @@ def draw_samples(data: FaceData, path: Path) -> None:
 def draw_site(data: FaceData, path: Path) -> None:
     """`draw_samples` of a built-in site, by the site's own labels, beside its training images in the plane.
 
-    A site that wrote no valence and arousal is shown at the true affect.
+    A site without annotated valence and arousal is shown at the true affect.
     """
     figure = Figure(figsize=(COLUMNS * 1.05 + 5.6, data.num_classes * 1.05), layout="constrained")
     left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(COLUMNS * 1.05, 5.6))[0]
