@@ -156,10 +156,10 @@ def shares(faces: list[FaceRecord], target: Path, size: int) -> dict[str, float]
     parts: list[tuple[str, Any, str]] = [
         ("decode", worker, "read_photo"),
         ("resample", worker, "cut_out"),
-        ("flush chunks to disk", worker, "settle"),
+        ("flush chunks to disk", worker, "flush_files"),
         ("append to the array", Draft, "append"),
         ("labels and checksums", write, "finish"),
-        ("flush the store to disk", write, "settle"),
+        ("flush the store to disk", write, "flush_files"),
     ]
     seconds: dict[str, float] = defaultdict(float)
 

@@ -1,4 +1,4 @@
-"""From facial landmarks to the square that a face fills: a similarity transform onto a fixed template."""
+"""Alignment of a face by its landmarks: a similarity transform onto a fixed template."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 TEMPLATE = (0.35 + 0.38j, 0.65 + 0.38j, 0.375 + 0.727j, 0.625 + 0.727j)
 """Left eye, right eye, left and right corner of the mouth in the unit square, x + iy. Left is left in the picture.
 
-Proportions of the mean face; brows and chin are inside.
+Proportions of the mean face; the square includes brows and chin.
 """
 
 
 def four_points(landmarks: Sequence[float]) -> tuple[complex, ...] | None:
     """Eye centres and mouth corners in the template's order, of 68 or of 5 points (x, y, x, y, ...).
 
-    5 points: eyes, nose, corners of the mouth. Lists that name the subject's right eye first are put right.
-    None for another number of points, or where a value is no number.
+    5 points: eyes, nose, corners of the mouth. Lists with the subject's right eye first are reordered.
+    None for another number of points, or where a value is not finite.
     """
     if not all(map(math.isfinite, landmarks)) or len(landmarks) % 2:
         return None
@@ -37,12 +37,12 @@ def similarity(points: Sequence[complex], template: Sequence[complex] = TEMPLATE
     """(a, b) of the least-squares similarity template = a * point + b (Umeyama's, without reflection).
 
     Raises:
-        ValueError: all points are one.
+        ValueError: all points coincide.
     """
     centre, middle = sum(points) / len(points), sum(template) / len(template)
     spread = sum(abs(p - centre) ** 2 for p in points)
     a = sum((p - centre).conjugate() * (t - middle) for p, t in zip(points, template, strict=True))
     if spread == 0 or cmath.isclose(a, 0):
-        raise ValueError("the points of a face must not be one point")
+        raise ValueError("the points of a face must not all coincide")
     a /= spread
     return a, middle - a * centre

@@ -1,4 +1,4 @@
-"""A listing cut into chunks: what one worker process does at a time, and what an interrupted preparation keeps."""
+"""A listing cut into chunks: units of work of a process, and of resuming an interrupted preparation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from raysweep.data.listing import FaceRecord, Problem
 
 from .parquet_rows import relative
 
-SEEN = 1 << 64
-"""What `seen` stays below."""
+CHECKSUM_LIMIT = 1 << 64
+"""Checksums of files are below it."""
 
 CHUNK = 512
 """Entries of a chunk; more only where a video would be cut in two."""
@@ -47,7 +47,7 @@ def cut(entries: Iterable[FaceRecord | Problem], size: int = CHUNK) -> Iterator[
 
 
 def _one_video(before: FaceRecord | Problem, after: FaceRecord | Problem) -> bool:
-    """Problems in the midst of a video's frames do not part them."""
+    """Whether two entries are of one video; problems among its frames count, too."""
     return _video(after) is not None and _video(before) == _video(after)
 
 
@@ -57,10 +57,10 @@ def _video(entry: FaceRecord | Problem) -> str | None:
     return str(entry.path) if entry.frame >= 0 else None
 
 
-def seen(entries: Iterable[FaceRecord | Problem], root: Path) -> int:
-    """A number below 2**64 that tells which files were read: it changes when one has another name or size.
+def files_checksum(entries: Iterable[FaceRecord | Problem], root: Path) -> int:
+    """A checksum of names and sizes of the files that are read, below 2**64.
 
-    Not with dates: a copy of a data set is the same set. A sum, so however a listing is cut its parts add up to it.
+    Dates do not count: a copy of a data set is the same set. The checksums of a listing's chunks add up to its own.
     """
     total, path, size = 0, None, 0
     for entry in entries:
@@ -68,9 +68,9 @@ def seen(entries: Iterable[FaceRecord | Problem], root: Path) -> int:
             continue
         if entry.path != path:  # once for all frames of a video
             path, size = entry.path, _size(entry.path)
-        words = f"{relative(entry.path, root)}|{entry.frame}|{size}".encode()
-        total += int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big")
-    return total % SEEN
+        text = f"{relative(entry.path, root)}|{entry.frame}|{size}".encode()
+        total += int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+    return total % CHECKSUM_LIMIT
 
 
 def _size(path: Path) -> int:
@@ -82,7 +82,7 @@ def _size(path: Path) -> int:
 
 
 def passes(entries: Iterable[FaceRecord | Problem]) -> Iterator[tuple[Path | None, list[FaceRecord | Problem]]]:
-    """Entries as they are decoded: the frames of one video with its path, other entries together with None."""
+    """Entries in groups that are decoded together: frames of one video with its path, other entries with None."""
 
     def video(entry: FaceRecord | Problem) -> Path | None:
         return entry.path if isinstance(entry, FaceRecord) and entry.frame >= 0 else None

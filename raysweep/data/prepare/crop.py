@@ -1,4 +1,4 @@
-"""Where the face is in a photograph, and its square of a fixed size, resampled once from the original."""
+"""The square of a face in a photograph, and its pixels at a fixed size, resampled once from the original."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARGIN = 0.1
 class Crop:
     """How faces are cut out. `size`: pixels a side; `margin`: added to each side of a box, share of its longer one.
 
-    `detector`: what finds the boxes of photographs that have neither landmarks nor a box (`detector_words`), or "".
+    `detector`: of faces in photographs that have neither landmarks nor a box (`describe_detector`), or "".
     """
 
     size: int = 224
@@ -28,7 +28,7 @@ class Crop:
     detector: str = ""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         last = f"around the largest face, if any, by {self.detector}" if self.detector else "the central square"
         return (
             f"by landmarks (eye centres and mouth corners onto a template), else by box with {self.margin:.0%} on "
@@ -63,7 +63,7 @@ class Place:
         )
 
     def box(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of what it covers."""
+        """Left, top, right and bottom of the region that it covers."""
         xs = [self.x + u * self.right_x + v * self.down_x for u in (0, 1) for v in (0, 1)]
         ys = [self.y + u * self.right_y + v * self.down_y for u in (0, 1) for v in (0, 1)]
         return min(xs), min(ys), max(xs), max(ys)
@@ -103,13 +103,13 @@ def _by_landmarks(landmarks: tuple[float, ...], width: int, height: int) -> Plac
 
 
 def _by_box(box: tuple[float, float, float, float], width: int, height: int, margin: float) -> Place:
-    """The square around a box, moved into the photograph where it fits."""
+    """The square around a box, shifted into the photograph if it fits there."""
     if not all(map(math.isfinite, box)):
-        raise Unreadable("box outside", f"box {_words(box)} is no box")
+        raise Unreadable("box outside", f"box {_listed(box)} is no box")
     left, top = max(box[0], 0.0), max(box[1], 0.0)
     right, bottom = min(box[0] + box[2], width), min(box[1] + box[3], height)
     if right - left < 1 or bottom - top < 1:
-        raise Unreadable("box outside", f"box {_words(box)} covers nothing of {width} x {height} pixels")
+        raise Unreadable("box outside", f"box {_listed(box)} covers nothing of {width} x {height} pixels")
     side = max(right - left, bottom - top) * (1 + 2 * margin)
     x = _moved((left + right - side) / 2, side, width)
     y = _moved((top + bottom - side) / 2, side, height)
@@ -120,7 +120,7 @@ def _moved(start: float, side: float, limit: int) -> float:
     return min(max(start, 0.0), limit - side) if side <= limit else start
 
 
-def _words(box: tuple[float, float, float, float]) -> str:
+def _listed(box: tuple[float, float, float, float]) -> str:
     return ", ".join(f"{value:g}" for value in box)
 
 
@@ -138,7 +138,7 @@ def cut_out(photo: Photo, place: Place, size: int) -> np.ndarray:
 
 
 def _resampled(rgb: Image.Image, place: Place, size: int) -> Image.Image:
-    """Shrunk to the resolution of the crop first, then turned there: Pillow turns slowly, pixel by pixel."""
+    """Shrunk to the resolution of the crop first, then transformed: Pillow transforms slowly, pixel by pixel."""
     if place.side > size:
         rgb, place = _shrunk(rgb, place, place.side / size)
     step = 1 / size
@@ -154,7 +154,7 @@ def _resampled(rgb: Image.Image, place: Place, size: int) -> Image.Image:
 
 
 def _shrunk(rgb: Image.Image, place: Place, scale: float) -> tuple[Image.Image, Place]:
-    """What the square covers, `scale` times smaller, antialiased.
+    """The region of the square, `scale` times smaller, antialiased, and the square in it.
 
     Bicubic, as the bilinear interpolation that follows smooths again: together they are as sharp as one bilinear
     reduction, which an upright square gets.

@@ -1,4 +1,4 @@
-"""Photographs of every kind as upright 8-bit RGB."""
+"""Decoding of photographs of any format to upright 8-bit RGB."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image
 from raysweep.data.image_types import FORMATS
 
 MOST_PIXELS = Image.MAX_IMAGE_PIXELS or 89_478_485
-"""Of a photograph, by its header, before any is decoded."""
+"""Largest size of a photograph, checked in its header before pixels are decoded."""
 
 ScaleOf = Callable[[int, int], float]
-"""Width and height of an upright photograph to source pixels per pixel of the crop."""
+"""From width and height of an upright photograph to its pixels per pixel of the crop."""
 
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -29,11 +29,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a photograph upright, by the value of its EXIF orientation."""
+"""The transposition that makes a photograph upright, by its EXIF orientation."""
 
 
 class Unreadable(Exception):
-    """One face cannot be had. `kind` is one of `record.PROBLEMS`."""
+    """A face cannot be read. `kind` is one of `listing.PROBLEMS`."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(kind, detail)
@@ -55,34 +55,34 @@ def read_photo(path: Path, scale_of: ScaleOf) -> Photo:
     A JPEG that the crop will shrink at least twice is decoded at 1/2, 1/4 or 1/8 (libjpeg averages the pixels).
 
     Raises:
-        Unreadable: no such file, an empty or truncated one, no image, or one of absurd size.
+        Unreadable: no such file, an empty or truncated one, no image, or one that is too large.
     """
     try:
         if path.stat().st_size == 0:
             raise Unreadable("image unreadable", "the file is empty")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata
+            warnings.simplefilter("ignore")  # about unusual metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _decode(path, scale_of)
     except FileNotFoundError:
         raise Unreadable("image missing", "no such file") from None
     except Unreadable:
         raise
-    except Exception as error:  # what broken files make Pillow raise is open-ended
+    except Exception as error:  # Pillow raises many kinds for broken files
         raise Unreadable("image unreadable", f"{type(error).__name__}: {str(error)[:200]}") from error
 
 
 def _decode(path: Path, scale_of: ScaleOf) -> Photo:
-    # a stream, not a name: Pillow maps an uncompressed TIFF by name, and garbles one that lies on its side
+    # a stream, not a name: by name, Pillow maps an uncompressed TIFF, and decodes a rotated one wrongly
     with path.open("rb") as stream, Image.open(stream, formats=FORMATS) as photo:
-        if photo.width * photo.height > MOST_PIXELS:  # Pillow's warning is lost where threads reset warnings
+        if photo.width * photo.height > MOST_PIXELS:  # other threads may reset the filter of Pillow's warning
             raise Unreadable("image unreadable", f"{photo.width} x {photo.height} pixels are more than {MOST_PIXELS:,}")
         size = None
         if photo.format in ("JPEG", "MPO"):
             size = photo.size
             _draft(photo, scale_of(*_turned(size, _orientation(photo))))
         photo.load()
-        orientation = _orientation(photo)  # again: loading a TIFF turns it and takes the mark away
+        orientation = _orientation(photo)  # again: loading a TIFF makes it upright and removes the tag
         rgb = to_rgb(photo)
     width, height = _turned(size or rgb.size, orientation)
     return Photo(rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb, width, height)
@@ -102,13 +102,13 @@ def _draft(photo: Image.Image, scale: float) -> None:
 def _orientation(photo: Image.Image) -> int:
     try:
         value = photo.getexif().get(_ORIENTATION, 1)
-    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):  # pixels are fine without metadata
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):  # damaged metadata
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def to_rgb(photo: Image.Image) -> Image.Image:
-    """Any mode as 8-bit RGB; what is transparent becomes black, as outside of a photograph.
+    """Any mode as 8-bit RGB; transparent pixels become black, as outside of a photograph.
 
     16 bits are scaled, 65535 to 255. Floating-point numbers go from 0 (black) to 1 (white).
 
@@ -134,7 +134,7 @@ def _from_float(grey: np.ndarray) -> np.ndarray:
 
 
 def _from_integers(grey: np.ndarray, wide: bool) -> np.ndarray:
-    """16 bits to 8. `wide`: a file of 32-bit integers, which may hold anything."""
+    """16 bits to 8. `wide`: from a file of 32-bit integers, whose range is unknown."""
     low, high = int(grey.min()), int(grey.max())
     if low < 0 or high > 65535 or (wide and high <= 255):
         rule = "32-bit pixels must use the range of 16 bits, 256 to 65535 for the brightest"
@@ -143,10 +143,10 @@ def _from_integers(grey: np.ndarray, wide: bool) -> np.ndarray:
 
 
 def grey_square(pixels: bytes) -> Photo:
-    """Pixels that a list holds itself: rows of a grey square, one byte each.
+    """A photograph from grey pixels in a list: a square, row by row, a byte a pixel.
 
     Raises:
-        Unreadable: their number is no square.
+        Unreadable: their number is not a square.
     """
     side = round(len(pixels) ** 0.5)
     if not pixels or side * side != len(pixels):

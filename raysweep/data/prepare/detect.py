@@ -1,4 +1,4 @@
-"""The face in a photograph that comes without a box. Needs dlib: `pip install raysweep[detect]`."""
+"""Detection of faces in photographs that have no box. Needs dlib: `pip install raysweep[detect]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from raysweep.data.listing import FaceRecord
 from .decode import Photo, Unreadable
 
 LONGER_SIDE = 800
-"""Pixels that a photograph is brought to before it is searched. dlib's smallest face has 80 of them."""
+"""Pixels to which a photograph is resized before detection. dlib's smallest face has 80 of them."""
 
 LEAST_CONFIDENCE = -0.2
 """dlib's own choice is 0. This finds a seventh more of the faces of FERPlus, with as large a share of false ones."""
@@ -41,8 +41,8 @@ def detector_words() -> str:
     )
 
 
-def is_to_be_found(record: FaceRecord) -> bool:
-    """Whether nobody says where the face is; pixels that a list holds itself are nothing but the face."""
+def needs_detection(record: FaceRecord) -> bool:
+    """Whether a record has neither box nor landmarks; pixels in a list are cropped faces."""
     return record.box is None and not record.landmarks and not record.pixels
 
 
@@ -65,7 +65,7 @@ def with_face(record: FaceRecord, photo: Photo) -> FaceRecord:
 
 @cache
 def _detector() -> Any:
-    """One a process. Its weights are part of the library's code: nothing is fetched, nothing unpickled."""
+    """One a process. Its weights are in the library's code: nothing is downloaded or unpickled."""
     import dlib
 
     return dlib.get_frontal_face_detector()

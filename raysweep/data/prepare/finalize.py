@@ -1,4 +1,4 @@
-"""The end of a preparation: labels, problems and manifest from what the chunks left, in bounded memory."""
+"""The end of a preparation: labels, problems and manifest from the chunks' files, in bounded memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from raysweep.core.formatting import plural
 from raysweep.core.hashing import file_checksum
 from raysweep.data.listing import Listing
 
-from .chunks import SEEN
+from .chunks import CHECKSUM_LIMIT
 from .crop import Crop
 from .detect import NO_FACE
 from .manifest import IMAGES, LABELS, PROBLEMS, File, Manifest
@@ -31,14 +31,14 @@ from .worker import PROBLEMS as CHUNK_PROBLEMS
 from .worker import ROWS
 
 GROUP = 1 << 15
-"""Rows of a row group, or a few more."""
+"""Fewest rows of a row group."""
 
 FEW = 1 << 10
-"""Rows that are held as Python's objects at a time."""
+"""Rows converted to Python objects at a time."""
 
 
 def write_labels(draft: Draft, classes: tuple[str, ...], path: Path) -> tuple[Moments, str]:
-    """`labels.parquet` in the order of the images; the moments of it, and SHA-256 of all its rows."""
+    """Write `labels.parquet` in the order of the images; returns its moments, and SHA-256 of all its rows."""
     moments, digest = Moments(classes), hashlib.sha256()
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for table in _groups(draft):
@@ -67,7 +67,7 @@ def _groups(draft: Draft) -> Iterator[pa.Table]:
 
 
 def write_all_problems(draft: Draft, path: Path) -> Counter[str]:
-    """`problems.csv` in the order of the lists, and how many there are of each kind."""
+    """Write `problems.csv` in the order of the lists; returns how many there are of each kind."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         stream.write(",".join(PROBLEM_COLUMNS) + "\n")
         for made in draft.journal:
@@ -81,7 +81,7 @@ def write_all_problems(draft: Draft, path: Path) -> Counter[str]:
 
 
 def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) -> Manifest:
-    """Write everything but the manifest into the draft's `store`, and give the manifest."""
+    """Write all files but the manifest into the draft's `store`; returns the manifest."""
     draft.join_pixels()
     kinds = write_all_problems(draft, draft.store / PROBLEMS)
     left_out = kinds.pop("fatal", 0)
@@ -96,18 +96,18 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
         **({"gaussians": borrowed(listing)} if listing.gaussians else {}),
     }
     read = lists if listing.names_lists else sorted(lists.values())
-    told = {**content, "lists": read, "rows": rows}
-    fingerprint = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    identity = {**content, "lists": read, "rows": rows}
+    fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return Manifest(
         name=listing.name,
         release=listing.release,
         reader=listing.reader,
         source=str(listing.root),
-        photographs=f"{sum(made.seen for made in draft.journal) % SEEN:016x}",
-        cropped=crop.words,
+        photographs=f"{sum(made.seen for made in draft.journal) % CHECKSUM_LIMIT:016x}",
+        cropped=crop.description,
         images=draft.faces + draft.va_only,
         va_only=draft.va_only,
-        notes=(*listing.notes, *_found(crop, kinds[NO_FACE])),
+        notes=(*listing.notes, *_detection_note(crop, kinds[NO_FACE])),
         remarks=listing.remarks,
         counts=moments.counts(),
         va=moments.spreads(),
@@ -125,15 +125,15 @@ def finish(draft: Draft, listing: Listing, crop: Crop, lists: dict[str, str]) ->
 
 
 def borrowed(listing: Listing) -> dict[str, Any] | None:
-    """The Gaussians that classes were taken from, as a manifest has them."""
+    """The Gaussians that classes were derived from, as in a manifest."""
     if listing.gaussians is None:
         return None
     found = listing.gaussians
     return {"origin": found.origin, "numbers": found.numbers(), "reader": found.reader}
 
 
-def _found(crop: Crop, without: int) -> list[str]:
-    """A sentence for captions, where faces were looked for."""
+def _detection_note(crop: Crop, without: int) -> list[str]:
+    """A sentence for captions, where a detector was used."""
     are = "is" if without == 1 else "are"
     left_out = f"; {plural(without, 'image')} in which it finds none {are} left out" if without else ""
     return [f"faces that came without a box were found by {crop.detector}{left_out}"] if crop.detector else []

@@ -1,6 +1,6 @@
-"""Where prepared data sets lie: a folder or a URL, with one folder a set and size below it.
+"""The data home: the folder or URL of prepared data sets, with one folder a set and size below it.
 
-It is named by `RAYSWEEP_DATA`, or by `data` in the file `raysweep.toml` of the working folder.
+It is set by `RAYSWEEP_DATA`, or by `data` in the file `raysweep.toml` of the working folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared data set; `folder` may be a part of a URL. `manifest`: None while it is under way."""
+    """A prepared data set; `folder` may be a part of a URL. `manifest`: None while it is being prepared."""
 
     name: str
     size: int
@@ -42,7 +42,7 @@ class Prepared:
 
 
 class Home:
-    """A folder, or a URL that fsspec knows: sets are then copied to `local` before they are read.
+    """A folder, or a URL for fsspec, from which sets are copied to `local` before they are read.
 
     Raises:
         UserError: fsspec cannot open the URL.
@@ -67,23 +67,23 @@ class Home:
         return isinstance(self.files, LocalFiles)
 
     def folder(self, name: str, size: int) -> Path:
-        """The local folder of a set, whether it is there or not."""
+        """The local folder of a set, whether it exists or not."""
         return self.local / name / f"{size}px"
 
     def manifest(self, name: str, size: int) -> Manifest | None:
-        """What is prepared under a name at a size; None when nothing is. Raises UserError: it cannot be read."""
+        """The manifest of a set at a size; None when it is not prepared. Raises UserError: it cannot be read."""
         file = f"{name}/{size}px/{MANIFEST}"
         content = self.files.read(file)
         return None if content is None else parse_manifest(content, f"{self.place}/{file}")
 
     def sizes(self, name: str) -> list[int]:
-        """At which sizes a set is prepared, ascending."""
+        """The sizes at which a set is prepared, ascending."""
         found = (_SIZE.fullmatch(folder) for folder in self.files.names(name))
         sizes = sorted(int(match[1]) for match in found if match)
         return [size for size in sizes if self._usable_manifest(name, size) is not None]
 
     def _usable_manifest(self, name: str, size: int) -> Manifest | None:
-        """The manifest; None where there is none, or, which is said, where it cannot be used."""
+        """The manifest; None where there is none, or, with a warning, where it cannot be read."""
         try:
             return self.manifest(name, size)
         except UserError as error:
@@ -91,23 +91,23 @@ class Home:
             return None
 
     def names(self) -> list[str]:
-        """Prepared sets."""
+        """Names of prepared sets."""
         return [name for name in self.files.names("") if is_name(name) and self.sizes(name)]
 
     def everything(self) -> Iterator[Prepared]:
-        """All sets by name and size, those under way on this machine after the finished ones of a name."""
+        """All sets by name and size; for each name, those being prepared on this machine come last."""
         for name in self.files.names(""):
             for size in self.sizes(name) if is_name(name) else ():
                 yield Prepared(name, size, f"{self.place}/{name}/{size}px", self.manifest(name, size))
-            under_way = (_PART.fullmatch(folder) for folder in LocalFiles(self.local).names(name))
-            for size in sorted(int(m[1]) for m in under_way if m):
+            unfinished = (_PART.fullmatch(folder) for folder in LocalFiles(self.local).names(name))
+            for size in sorted(int(m[1]) for m in unfinished if m):
                 yield Prepared(name, size, f"{self.local}/{name}", None)
 
     def open(self, name: str, size: int) -> Path | None:
-        """A local folder with a prepared set, copied there from a URL if need be; None when it is not prepared.
+        """A local folder with a prepared set, copied from the URL if necessary; None when it is not prepared.
 
         Raises:
-            UserError: a copy is not what the manifest says.
+            UserError: a copied file has another checksum than in the manifest.
             StoreUnusable: no room for the copy.
         """
         manifest = self.manifest(name, size)
@@ -135,7 +135,7 @@ class Home:
             shutil.rmtree(draft, ignore_errors=True)
 
     def publish(self, name: str, size: int, manifest: Manifest) -> None:
-        """Send what was prepared on this machine to the URL, the manifest last; nothing when it is there."""
+        """Copy a set prepared on this machine to the URL, the manifest last, unless it is there already."""
         if self.is_local or self.manifest(name, size) == manifest:
             return
         folder = self.folder(name, size)
@@ -148,26 +148,26 @@ _used: list[str] = []
 
 
 def use_home(place: str) -> None:
-    """Let this process read prepared sets there, whatever the setting says.
+    """Make this process read prepared sets there, whatever the setting is.
 
-    Not by the environment, which every process that is started inherits and shows: a URL may hold a password.
+    Not through the environment, which other processes inherit and can show: a URL may contain a password.
     """
     _used[:] = [place]
 
 
 def home_place() -> str:
-    """What `use_home` said, else the setting `RAYSWEEP_DATA`, else `data` of `raysweep.toml`, else `.raysweep/prepared`
-    below this folder.
+    """The place of `use_home`, else the setting `RAYSWEEP_DATA`, else `data` of `raysweep.toml`, else
+    `.raysweep/prepared` below this folder.
 
     Raises:
-        UserError: a `raysweep.toml` that cannot be read, or says something else.
+        UserError: a `raysweep.toml` that cannot be read, or has other settings.
     """
     asked = _used[0] if _used else os.environ.get(SETTING)
     return asked or _configured(Path(CONFIG).absolute()) or str(Path(DEFAULT).absolute())
 
 
 def _configured(path: Path) -> str | None:
-    """`data` of the file; a folder is relative to the file's own."""
+    """`data` of the file; a folder is relative to the file's folder."""
     try:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -184,17 +184,17 @@ def _configured(path: Path) -> str | None:
 
 
 def home(place: str | None = None) -> Home:
-    """The place that was asked for, else the one of the setting."""
+    """The home at `place`, else at the set one."""
     return Home(place or home_place())
 
 
-def is_name(word: str) -> bool:
-    """Whether a word can name a prepared set: letters, digits, points, dashes and underscores.
+def is_name(text: str) -> bool:
+    """Whether a text can name a prepared set: letters, digits, points, dashes and underscores.
 
-    >>> [is_name(word) for word in ("affectnet-7", ".hidden", "a/b", "")]
+    >>> [is_name(text) for text in ("affectnet-7", ".hidden", "a/b", "")]
     [True, False, False, False]
     """
-    return _NAME.fullmatch(word) is not None
+    return _NAME.fullmatch(text) is not None
 
 
 def _cache_of(url: str) -> Path:

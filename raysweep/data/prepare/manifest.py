@@ -1,4 +1,4 @@
-"""`manifest.json` of a prepared data set: what it is made of. Written last; without it nothing is prepared."""
+"""`manifest.json`, which describes a prepared data set. Written last; without it a set does not count as prepared."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.core.errors import UserError
 MANIFEST, IMAGES, LABELS, PROBLEMS = "manifest.json", "images.npy", "labels.parquet", "problems.csv"
 
 FORMAT = 1
-"""Of the folder; bumped when an older raysweep could not read what a newer one writes."""
+"""Version of the folder's format; bumped when an older raysweep cannot read the new one."""
 
 
 class File(BaseModel):
@@ -25,9 +25,9 @@ class File(BaseModel):
 
 
 def _known(files: dict[str, File]) -> dict[str, File]:
-    """Names out of a manifest are fetched and written: only those that a set has."""
-    if strange := files.keys() - {IMAGES, LABELS, PROBLEMS}:
-        raise ValueError(f"{min(strange)!r} is no file of a prepared set")
+    """Refuse other names of files: those in a manifest are fetched and written."""
+    if unknown := files.keys() - {IMAGES, LABELS, PROBLEMS}:
+        raise ValueError(f"{min(unknown)!r} is no file of a prepared set")
     return files
 
 
@@ -43,7 +43,7 @@ class VaMoments(BaseModel):
 
 
 class Borrowed(BaseModel):
-    """`BorrowedGaussians`: whose they are, their numbers by box, and the reader of that set."""
+    """`BorrowedGaussians`: their source, their numbers by `within_std`, and the reader of that set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -53,14 +53,14 @@ class Borrowed(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a prepared data set is. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
+    """Description of a prepared set. Images 0 to `images - va_only - 1` have an expression, the others VA alone.
 
-    `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `bad`: those that cost
-    an image and are not of the set's own making, `published_counts` and
-    `published_means`: training images, by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists;
-    `photographs`: 16 hex digits that change with the name or size of any file that was read ("": not recorded).
-    `detector`: what found the faces that came without a box, or "". `reader`: which reader read it ("": prepared before
-    this was recorded, see `read_by`). `gaussians`: those of another set that classes were taken from.
+    `counts` and `va`: split, then class ("" where there is VA alone); `problems`: by kind, `bad`: those for which an
+    image was left out and that are not by the set's design; `published_counts` and `published_means`: training images,
+    by class. `source`: the folder it was read from; `lists`: SHA-256 of its lists; `photographs`: 16 hex digits that
+    change with the name or size of any file that was read ("": not recorded). `detector`: of faces without a box, or
+    "". `reader`: its name ("": prepared before this was recorded, see `read_by`). `gaussians`: those of another set
+    that classes were derived from.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,8 +97,8 @@ class Manifest(BaseModel):
 
     @property
     def read_by(self) -> str:
-        """The reader; of an older set by its release, "" where that does not say it: a list of MorphSet's and one of
-        the user's that is called so look alike there."""
+        """The reader; for an older set by its release, "" where that is ambiguous: MorphSet's list, or a user's list of
+        that name."""
         official = self.release not in ("CSV", "folder by class")
         return self.reader or (self.name if official else "")
 
@@ -114,7 +114,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     """A manifest from its file's bytes.
 
     Raises:
-        UserError: it is none, or one of a newer raysweep.
+        UserError: not a manifest, or one of a newer raysweep.
     """
     try:
         manifest = Manifest.model_validate_json(content)
@@ -128,7 +128,7 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a prepared folder; None where nothing is prepared. Raises UserError: it cannot be read."""
+    """The manifest of a prepared folder; None where there is none. Raises UserError: it cannot be read."""
     try:
         content = (folder / MANIFEST).read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -21,13 +21,13 @@ SCHEMA = pa.schema(
         ("expression", pa.int8()),
         ("valence", pa.float32()),
         ("arousal", pa.float32()),
-        ("votes", pa.list_(pa.float32())),  # not of fixed size: pyarrow reads no nulls of those back from Parquet
+        ("votes", pa.list_(pa.float32())),  # not a list of fixed size: pyarrow cannot read its nulls back from Parquet
         ("subject", pa.string()),
         ("split", pa.int8()),
         ("digest", pa.string()),
     ]
 )
-"""One row an image. `expression`: index into the manifest's classes, -1 where only VA is known; VA NaN where missing;
+"""A row an image. `expression`: index into the manifest's classes, -1 where only VA is known; VA NaN where missing;
 `votes` by EXPRESSIONS (all of them), null where nobody voted; `frame` -1 for photographs; `digest`: 16 hex digits of
 SHA-256 over the stored pixels.
 """
@@ -68,7 +68,7 @@ def write_problems(stream: TextIO, problems: Iterable[Problem], root: Path) -> N
     for p in problems:
         path = relative(Path(p.path), root) if p.path else ""
         parts = (p.where, path, p.kind, " ".join(p.detail.split()), "yes" if p.fatal else "no")
-        writer.writerow([cell(as_text(word)) for word in parts])
+        writer.writerow([cell(as_text(part)) for part in parts])
 
 
 def problem_rows(path: Path) -> Iterator[dict[str, str]]:
@@ -84,13 +84,13 @@ def relative(path: Path, root: Path) -> str:
         return as_text(str(path))
 
 
-def as_text(word: str) -> str:
-    """A name that is no Unicode with its odd bytes written out.
+def as_text(name: str) -> str:
+    """A name with the bytes that are not UTF-8 written as escapes.
 
     >>> as_text("ol\\udce9.png") == "ol" + chr(92) + "udce9.png"
     True
     """
-    return word.encode("utf-8", "backslashreplace").decode()
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def va_of(table: pa.Table) -> np.ndarray:

@@ -32,7 +32,7 @@ MOST_BAD_ROWS = 20
 _COLUMNS = ["expression", "valence", "arousal", "votes", "subject", "split"]
 
 _NO_RESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)  # Python names it since 3.13
-"""Linux promises memory for every page that could be written, and refuses sets larger than it has, unless told so."""
+"""Without this flag Linux reserves memory for every writable page, and refuses sets larger than its memory."""
 
 
 def read_prepared(folder: Path, name: str) -> FaceData:
@@ -41,7 +41,7 @@ def read_prepared(folder: Path, name: str) -> FaceData:
     Every file is checksummed once a machine (`store.verified`).
 
     Raises:
-        UserError: it is broken, or no image has an expression.
+        UserError: it is damaged, or no image has an expression.
     """
     manifest = read_manifest(folder)
     if manifest is None:
@@ -75,7 +75,7 @@ def read_labels(folder: Path, manifest: Manifest) -> tuple[Tensor, Tensor, Tenso
     """Valence and arousal (N, 2) float32, classes and splits (N,) int64 of all images, -1 where there is no class.
 
     Raises:
-        UserError: `labels.parquet` is broken.
+        UserError: `labels.parquet` is damaged.
     """
     labels = _labels(folder, manifest)
     expressions, splits = (
@@ -106,7 +106,7 @@ def _notes(manifest: Manifest) -> list[str]:
 
 
 def _bad_rows(folder: Path) -> tuple[str, ...]:
-    """The first rows that cost an image and were not meant to, a line each."""
+    """The first rows whose image was left out, and not by design, a line each."""
     try:
         bad = (row for row in problem_rows(folder / PROBLEMS) if row["fatal"] == "yes" and row["kind"] not in BY_DESIGN)
         return tuple(f"{row['where']}: {row['kind']}: {row['detail']}" for row in islice(bad, MOST_BAD_ROWS))
@@ -115,7 +115,7 @@ def _bad_rows(folder: Path) -> tuple[str, ...]:
 
 
 def _images(folder: Path, manifest: Manifest) -> Tensor:
-    """The whole array, mapped copy-on-write: torch refuses pages that cannot be written, nobody writes them."""
+    """The whole array, mapped copy-on-write: torch requires writable pages, which are never written."""
     try:
         images = map_array(folder / IMAGES)
     except NO_ARRAY as error:
@@ -161,7 +161,7 @@ def _wrong_column(labels: pa.Table) -> str:
 
 
 def _wrong_value(labels: pa.Table, manifest: Manifest) -> str:
-    """What is out of range in columns that training trusts: it would fail far from here, or not at all."""
+    """The first value out of range, which training would not notice, or only later; "" if there is none."""
     expression, split, va = labels["expression"].to_numpy(), labels["split"].to_numpy(), va_of(labels)
     count = manifest.images - manifest.va_only
     named, others = expression[:count], expression[count:]

@@ -1,10 +1,10 @@
-"""A preparation under way: a hidden folder that is renamed when all is done, and goes on where it was killed.
+"""An unfinished preparation: a hidden folder that is renamed at the end, and resumed after an interruption.
 
-plan.json          what is prepared, how; another plan starts over
-journal.jsonl      chunks that were appended to the pixels, in order: a `Made` a line
-chunks/            a folder a chunk, see `worker.py`; pixels leave it when they are appended
-rest               pixels of faces with VA alone, until they follow the others in images.npy
-store/             what becomes the prepared folder: images.npy grows here
+plan.json          data set and settings; with other ones the preparation starts over
+journal.jsonl      chunks whose pixels are appended, in order: a `Made` a line
+chunks/            a folder a chunk, see `worker.py`; its pixels are removed when they are appended
+rest               pixels of faces with VA alone, until they are appended to images.npy at the end
+store/             becomes the prepared folder: images.npy grows here
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from .worker import DRAFT, FACES, MADE, REST, Made
 
 
 class Busy(UserError):
-    """Another process prepares the same folder just now."""
+    """Another process is preparing the same folder."""
 
 
 def draft_folder(target: Path) -> Path:
-    """Where the preparation of a folder is under way."""
+    """The folder of an unfinished preparation of `target`."""
     return target.with_name(f".{target.name}.part")
 
 
@@ -41,7 +41,7 @@ class Draft:
     """The unfinished preparation of `target`, locked until `close`.
 
     Raises:
-        Busy: another process prepares it just now.
+        Busy: another process is preparing it.
     """
 
     def __init__(self, target: Path, plan: dict[str, Any], size: int) -> None:
@@ -56,9 +56,9 @@ class Draft:
         except OSError:
             self._lock.close()
             raise Busy(f"{target}: another process prepares it just now; wait for it or choose --as") from None
-        self._remember(self._journal() if self._same_plan(plan) else [])
+        self._set_journal(self._read_journal() if self._same_plan(plan) else [])
         if self.journal:
-            self._write_journal()  # without a torn line
+            self._write_journal()  # without an incomplete last line
         else:
             self._start(plan)
         for left in self.chunks.glob(f"{DRAFT}*"):
@@ -71,15 +71,15 @@ class Draft:
     def discard(self) -> None:
         shutil.rmtree(self.folder)
 
-    def _remember(self, journal: list[Made]) -> None:
-        """`faces` and `va_only`: images that are in; `bad`: problems that count against the set, by kind."""
+    def _set_journal(self, journal: list[Made]) -> None:
+        """`faces` and `va_only`: images that are appended; `bad`: problems not by design, by kind."""
         self.journal = journal
         self.faces = sum(made.faces for made in journal)
         self.va_only = sum(made.rest for made in journal)
         self.bad = sum((Counter(made.bad) for made in journal), Counter[str]())
 
     def has(self, chunk: Chunk) -> bool:
-        """Whether a chunk is in; what came after another chunk in its place is forgotten."""
+        """Whether a chunk is appended; if another chunk has its number, that and all later ones are removed."""
         if chunk.number >= len(self.journal):
             return False
         if self.journal[chunk.number].name == chunk.name:
@@ -88,19 +88,19 @@ class Draft:
         return False
 
     def keep(self, count: int) -> None:
-        """Forget all chunks but the first `count`."""
+        """Remove all chunks but the first `count`."""
         if count < len(self.journal):
-            self._remember(self.journal[:count])
+            self._set_journal(self.journal[:count])
             self._write_journal()
             self._cut_pixels()
 
     def made(self, chunk: Chunk) -> Made | None:
-        """A chunk that a killed preparation finished but did not append."""
+        """A chunk that an interrupted preparation finished but did not append."""
         folder = self.chunks / chunk.name
         return _read_made(folder / MADE) if (folder / FACES).exists() else None
 
     def append(self, made: Made) -> None:
-        """Take the pixels of the next chunk in."""
+        """Append the pixels of the next chunk."""
         folder = self.chunks / made.name
         for source, target in ((folder / FACES, self.images), (folder / REST, self.rest)):
             with source.open("rb") as pixels, target.open("ab") as stream:
@@ -118,7 +118,7 @@ class Draft:
         (folder / REST).unlink()
 
     def join_pixels(self) -> None:
-        """Let the faces with VA alone follow the others, and write how many there are into the array's header."""
+        """Append the faces with VA alone, and write the number of images into the array's header."""
         self._cut_pixels()
         with self.images.open("ab") as stream, self.rest.open("rb") as pixels:
             shutil.copyfileobj(pixels, stream, 1 << 20)
@@ -128,14 +128,14 @@ class Draft:
             os.fsync(stream.fileno())
 
     def _header(self, count: int) -> bytes:
-        """Of the array; numpy leaves room for any number of images, so its length never changes."""
+        """The array's header; numpy pads it, so its length does not depend on the number of images."""
         stream = BytesIO()
         shape = (count, 3, self.size, self.size)
         np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
         return stream.getvalue()
 
     def _cut_pixels(self) -> None:
-        """Take away what was appended without being written into the journal."""
+        """Remove appended pixels that are not in the journal."""
         image = 3 * self.size * self.size
         os.truncate(self.images, len(self._header(0)) + self.faces * image)
         os.truncate(self.rest, self.va_only * image)
@@ -155,8 +155,8 @@ class Draft:
         self.rest.write_bytes(b"")
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
-    def _journal(self) -> list[Made]:
-        """What was appended, as far as the files agree: a line may be torn, pixels may be short after a power cut."""
+    def _read_journal(self) -> list[Made]:
+        """Chunks of which all pixels are there; after a power cut a line may be incomplete, or pixels missing."""
         journal: list[Made] = []
         try:
             faces, rest = self._whole_images()

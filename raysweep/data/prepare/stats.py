@@ -1,11 +1,11 @@
-"""Counts and moments of a prepared data set, in lines, beside the published ones."""
+"""Counts and moments of a prepared data set as lines of text, beside the published ones."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from raysweep.core.formatting import plural
-from raysweep.core.formatting import size as bytes_in_words
+from raysweep.core.formatting import size as size_text
 
 from .manifest import Manifest, VaMoments
 from .va_moments import VA_ONLY
@@ -14,13 +14,13 @@ _SPLITS = ("train", "validation", "test")
 
 
 def describe_manifest(manifest: Manifest, place: str) -> list[str]:
-    """What a person wants to know of a prepared data set, a line each."""
+    """A description of a prepared data set, as lines of text."""
     options = ", ".join(f"{name}={value}" for name, value in manifest.options.items())
     store = Path(place).parent.name or manifest.name
     title = store if store == manifest.name else f"{store} ({manifest.name})"
     lines = [
         f"{title}: {plural(manifest.images, 'image')}, {plural(len(manifest.classes), 'expression')}, "
-        f"{manifest.size} px, {bytes_in_words(manifest.stored_bytes)} in {place}",
+        f"{manifest.size} px, {size_text(manifest.stored_bytes)} in {place}",
         f"release: {manifest.release}{' (' + options + ')' if options else ''}",
         f"faces: {manifest.cropped}",
     ]
@@ -34,7 +34,7 @@ def describe_manifest(manifest: Manifest, place: str) -> list[str]:
 
 def _count_lines(manifest: Manifest) -> list[str]:
     published = manifest.published_counts
-    lines = [f"{'images':14}" + "".join(f"{word:>12}" for word in (*_SPLITS, *(["published"] if published else [])))]
+    lines = [f"{'images':14}" + "".join(f"{head:>12}" for head in (*_SPLITS, *(["published"] if published else [])))]
     totals = [0] * len(_SPLITS)
     for name in (*manifest.classes, *([VA_ONLY] if manifest.va_only else [])):
         counts = [manifest.counts.get(split, {}).get(name, 0) for split in _SPLITS]
@@ -52,7 +52,7 @@ def _published_count(theirs: int | None, ours: int, column: bool) -> str:
 
 
 def _moment_lines(manifest: Manifest) -> list[str]:
-    """Of the training images, or of the first split with valence and arousal where those have none."""
+    """Moments of the training images, or, where these have no VA, of the first split that has."""
     split = next(split for split in _SPLITS if split in manifest.va)
     published = manifest.published_means
     heads = ["annotated", "mean V", "mean A", "std V", "std A", "cov", *(["publ. V", "publ. A"] if published else [])]

@@ -15,11 +15,11 @@ from .manifest import VaMoments
 SPLIT_NAMES = {SPLITS[name]: name for name in ("train", "validation", "test")}
 
 VA_ONLY = ""
-"""Stands for the class of images without one."""
+"""The class name of images without an expression."""
 
 
 class Moments:
-    """`classes`: names by index; -1 counts as `VA_ONLY`."""
+    """Sums over rows that are added. `classes`: names by index; -1 counts as `VA_ONLY`."""
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._names = (*classes, VA_ONLY)  # index -1 is the last
@@ -27,7 +27,7 @@ class Moments:
         self._sums: dict[tuple[int, int], np.ndarray] = defaultdict(lambda: np.zeros(6))
 
     def add(self, splits_N: np.ndarray, expressions_N: np.ndarray, va_N2: np.ndarray) -> None:
-        """More rows. `va_N2` float, NaN where missing."""
+        """Add rows. `va_N2` float, NaN where missing."""
         for split in np.unique(splits_N):
             for expression in np.unique(expressions_N[splits_N == split]):
                 mine = (splits_N == split) & (expressions_N == expression)

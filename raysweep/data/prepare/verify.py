@@ -1,4 +1,4 @@
-"""Whether a prepared folder is still what its manifest says."""
+"""Check of a prepared folder against its manifest."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BLOCK = 512
 def find_fault(
     folder: Path, manifest: Manifest, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> str | None:
-    """The first broken file and what is wrong with it; None when every checksum and shape is right.
+    """The first damaged file and what is wrong with it; None when every checksum and shape is right.
 
-    Of pixels that were altered it says the first image. `progress` is told images done and in all.
+    For altered pixels it names the first image. `progress` is called with the images done, and all images.
     """
     for name, file in manifest.files.items():
         path = folder / name
@@ -31,7 +31,7 @@ def find_fault(
             return f"{path}: missing"
         if path.stat().st_size != file.bytes:
             return f"{path}: {path.stat().st_size:,} bytes instead of {file.bytes:,}"
-    for name in sorted(manifest.files, key=lambda name: name == IMAGES):  # the quick ones first
+    for name in sorted(manifest.files, key=lambda name: name == IMAGES):  # images last, which take longest
         if file_checksum(folder / name) != manifest.files[name].sha256:
             which = _first_altered(folder, manifest, progress) if name == IMAGES else ""
             return f"{folder / name}: the content is not what was prepared{which}"

@@ -12,7 +12,7 @@ from raysweep.core.errors import UserError
 from .decode import Photo, Unreadable
 
 CONTAINERS = "mov,avi,matroska"
-"""What FFmpeg may take a file for: a playlist that calls itself a video would make it open other files."""
+"""Formats that FFmpeg may open: a playlist with the name of a video would make it open other files."""
 
 
 def read_frames(path: Path, wanted: Collection[int]) -> Iterator[tuple[int, Photo]]:

@@ -1,4 +1,4 @@
-"""What a worker process does: decode and crop the faces of a chunk, and leave pixels, rows and problems in a folder."""
+"""The work of a worker process: decode and crop the faces of a chunk; write pixels, rows and problems to a folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pathlib import Path
 
 from raysweep.data.listing import BY_DESIGN, FaceRecord, Problem
 
-from .chunks import Chunk, passes, seen
+from .chunks import Chunk, files_checksum, passes
 from .crop import Crop, cut_out, find_face
 from .decode import Photo, Unreadable, grey_square, read_photo
-from .detect import is_to_be_found, with_face
+from .detect import needs_detection, with_face
 from .parquet_rows import Row, label_row, write_problems, write_rows
 from .video import read_frames
 
@@ -33,22 +33,22 @@ DRAFT = "draft-"
 
 @dataclass(frozen=True)
 class PrepareTask:
-    """What is the same for all chunks. `work`: the folder that the chunks' folders go to."""
+    """Settings of all chunks. `work`: the folder for the chunks' folders."""
 
     work: Path
     root: Path
     classes: tuple[str, ...]
     crop: Crop
 
-    def finds(self, record: FaceRecord) -> bool:
-        """Whether the face of a record is to be looked for."""
-        return bool(self.crop.detector) and is_to_be_found(record)
+    def detects(self, record: FaceRecord) -> bool:
+        """Whether the face of a record is to be detected."""
+        return bool(self.crop.detector) and needs_detection(record)
 
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a chunk: `faces` with an expression, the `rest` with VA alone, bad rows by kind, and the files that
-    were `seen`."""
+    """The result of a chunk: numbers of `faces` with an expression and of the `rest` with VA alone, `bad` rows by kind,
+    and `files_checksum` of its entries (`seen`)."""
 
     name: str
     faces: int
@@ -64,7 +64,7 @@ class Made:
 
 
 def make_chunk(task: PrepareTask, chunk: Chunk) -> Made:
-    """Fill the folder `task.work / chunk.name`; it appears whole or not at all.
+    """Make the folder `task.work / chunk.name`, atomically.
 
     Raises:
         UserError: a package for videos is missing.
@@ -84,11 +84,11 @@ def make_chunk(task: PrepareTask, chunk: Chunk) -> Made:
                     (rest if row["expression"] == -1 else faces).write(pixels)
                     rows.append(row)
         write_rows(draft / ROWS, rows)
-        with (draft / PROBLEMS).open("w", encoding="utf-8") as words:
-            write_problems(words, problems, task.root)
-        made = Made.of(chunk.name, rows, problems, seen(chunk.entries, task.root))
+        with (draft / PROBLEMS).open("w", encoding="utf-8") as stream:
+            write_problems(stream, problems, task.root)
+        made = Made.of(chunk.name, rows, problems, files_checksum(chunk.entries, task.root))
         (draft / MADE).write_text(json.dumps(asdict(made)))
-        settle(draft)
+        flush_files(draft)
         shutil.rmtree(task.work / chunk.name, ignore_errors=True)
         os.replace(draft, task.work / chunk.name)
     finally:
@@ -96,8 +96,8 @@ def make_chunk(task: PrepareTask, chunk: Chunk) -> Made:
     return made
 
 
-def settle(folder: Path) -> None:
-    """Bring the files of a folder to the disk: what is renamed into place must not be empty after a power cut."""
+def flush_files(folder: Path) -> None:
+    """Flush the files of a folder to disk before it is renamed: else a power cut could leave them empty."""
     for path in folder.iterdir():
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -114,8 +114,8 @@ def _faces(task: PrepareTask, chunk: Chunk) -> Iterator[tuple[Row, memoryview] |
 
 def _photograph(task: PrepareTask, record: FaceRecord) -> Iterator[tuple[Row, memoryview] | Problem]:
     def scale_of(width: int, height: int) -> float:
-        if task.finds(record):
-            return 1.0  # nobody knows yet how large the face is
+        if task.detects(record):
+            return 1.0  # the size of the face is not known yet
         return find_face(record, width, height, task.crop.margin)[0].side / task.crop.size
 
     try:
@@ -126,7 +126,7 @@ def _photograph(task: PrepareTask, record: FaceRecord) -> Iterator[tuple[Row, me
 
 
 def _video(task: PrepareTask, path: Path, records: list[FaceRecord]) -> Iterator[tuple[Row, memoryview] | Problem]:
-    """The faces of one video, in the order of its frames; those that it does not reach are problems."""
+    """The faces of one video, in the order of its frames; frames after its end are problems."""
     wanted: dict[int, list[FaceRecord]] = {}
     for record in sorted(records, key=lambda record: record.frame):
         wanted.setdefault(record.frame, []).append(record)
@@ -151,7 +151,7 @@ def _face_or_problem(task: PrepareTask, record: FaceRecord, photo: Photo) -> Ite
 def _face(task: PrepareTask, record: FaceRecord, photo: Photo) -> Iterator[tuple[Row, memoryview] | Problem]:
     if record.expression and record.expression not in task.classes:
         raise Unreadable("label out of range", f"{record.expression!r} is none of {', '.join(task.classes)}")
-    if task.finds(record):
+    if task.detects(record):
         record = with_face(record, photo)
     place, wrong = find_face(record, photo.width, photo.height, task.crop.margin)
     pixels = cut_out(photo, place, task.crop.size).data
@@ -168,7 +168,7 @@ def _problem(record: FaceRecord, reason: Unreadable) -> Problem:
 
 
 def start_worker() -> None:
-    """Ctrl-C is the parent's to answer; without a parent (killed) there is nothing to work for."""
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

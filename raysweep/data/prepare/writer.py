@@ -1,6 +1,6 @@
-"""`prepare_listing`: read, crop and store a data set, with several processes, and go on where it was interrupted.
+"""`prepare_listing`: read, crop and store a data set, with several processes; resumes after an interruption.
 
-The result is the same bit for bit whatever the number of processes and of interruptions.
+The result does not depend on the number of processes and of interruptions, bit for bit.
 """
 
 from __future__ import annotations
@@ -22,24 +22,22 @@ import raysweep
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import file_checksum
 from raysweep.data.listing import Listing
+from raysweep.data.progress import OnProgress, ignore_progress
 from raysweep.store.unusable import writing
 
-from .chunks import CHUNK, Chunk, cut, seen
+from .chunks import CHUNK, Chunk, cut, files_checksum
 from .crop import Crop
 from .finalize import borrowed, finish, write_all_problems
 from .manifest import FORMAT, MANIFEST, PROBLEMS, Manifest, read_manifest
 from .parquet_rows import as_text, problem_rows, relative
 from .staging import Draft
-from .worker import Made, PrepareTask, make_chunk, settle, start_worker
+from .worker import Made, PrepareTask, flush_files, make_chunk, start_worker
 
 MAX_BAD = 0.05
-"""A set with a larger share of fatal problems that are not of its own making is refused."""
+"""A set with a larger share of fatal problems, other than those by design, is refused."""
 
 LONGEST_DETAIL = 500
 """Characters of a problem in a message: a path alone can have thousands."""
-
-Progress = Callable[[int, int | None], None]
-"""Told how many entries are done, and of how many (None: nobody knows)."""
 
 
 def prepare_listing(
@@ -48,16 +46,16 @@ def prepare_listing(
     crop: Crop,
     workers: int = 1,
     max_bad: float = MAX_BAD,
-    progress: Progress = lambda done, total: None,
+    progress: OnProgress = ignore_progress,
     chunk_size: int = CHUNK,
     min_classes: int = 2,
 ) -> Manifest:
-    """Store a data set in the folder `target`, which appears when all is done. What is prepared already is left alone.
+    """Store a data set in the folder `target`, which appears at the end. A set that is prepared already is not changed.
 
     Raises:
         UserError: too many problems (only `problems.csv` stays), no images, or of fewer classes; another set
             is in `target`, or another process prepares it.
-        StoreUnusable: no room; the same call goes on later.
+        StoreUnusable: the disk is full; the same call resumes later.
     """
     lists = {relative(path, listing.root): file_checksum(path) for path in listing.files}
     there = read_manifest(target)
@@ -71,7 +69,7 @@ def prepare_listing(
             manifest = finish(draft, listing, crop, lists)
             _check_classes(draft, manifest, listing, min_classes)
             (draft.store / MANIFEST).write_bytes(manifest.content())
-            settle(draft.store)
+            flush_files(draft.store)
             (target / PROBLEMS).unlink(missing_ok=True)  # of a refused set
             os.replace(draft.store, target)
             draft.discard()
@@ -79,7 +77,7 @@ def prepare_listing(
 
 
 def _plan(listing: Listing, crop: Crop, lists: dict[str, str], chunk_size: int) -> dict[str, Any]:
-    """What decides the result, and what may not change while a preparation is interrupted."""
+    """All that the result depends on; a draft with another plan starts over."""
     return {
         "format": FORMAT,
         "name": listing.name,
@@ -111,9 +109,9 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
         if theirs != ours:
             raise UserError(
                 f"{target} holds {there.name} with other {what} "
-                f"({_few_words(theirs, ours)}, not {_few_words(ours, theirs)}): choose --as, or remove that folder"
+                f"({_shortened(theirs, ours)}, not {_shortened(ours, theirs)}): choose --as, or remove that folder"
             )
-    if there.photographs and there.photographs != f"{seen(listing.entries, listing.root):016x}":
+    if there.photographs and there.photographs != f"{files_checksum(listing.entries, listing.root):016x}":
         raise UserError(
             f"{target} holds {there.name} as it was before files in {listing.root} came, went or changed in size: "
             "choose --as, or remove that folder"
@@ -121,8 +119,8 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
     return there
 
 
-def _few_words(value: object, other: object) -> str:
-    """A value; of several by name those that differ from the other's."""
+def _shortened(value: object, other: object) -> str:
+    """A value as text; of a dictionary the entries that differ from the other's."""
     text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
     if isinstance(value, dict) and isinstance(other, dict):
         differing = (f"{name}={value[name]}" for name in value if value[name] != other.get(name))
@@ -136,10 +134,10 @@ def _fill(
     crop: Crop,
     workers: int,
     max_bad: float,
-    progress: Progress,
+    progress: OnProgress,
     chunk_size: int,
 ) -> None:
-    """Make the chunks that are not in, a few ahead of the one whose turn it is to be appended."""
+    """Make the chunks that are not appended yet, a few ahead of the next one to append."""
     task = PrepareTask(draft.chunks, listing.root, listing.classes, crop)
     waiting: deque[tuple[Chunk, Future[Made]]] = deque()
     done = number = 0
@@ -151,7 +149,7 @@ def _fill(
         done += len(chunk.entries)
         progress(done, listing.total)
         if listing.total is not None and draft.bad.total() > max_bad * listing.total:
-            raise _refusal(draft, listing, max_bad)  # whatever comes: no need to read the rest
+            raise _refusal(draft, listing, max_bad)  # the rest cannot make up for it
 
     with _pool(workers) as submit:
         for chunk in cut(listing.entries, chunk_size):
@@ -177,7 +175,7 @@ def _check_share(draft: Draft, listing: Listing, max_bad: float) -> None:
 
 
 def _check_classes(draft: Draft, manifest: Manifest, listing: Listing, least: int) -> None:
-    """Raises UserError: images of one expression alone, which nothing can be learnt from."""
+    """Raises UserError: images of one expression alone, from which nothing can be learnt."""
     present = {name for counts in manifest.counts.values() for name, count in counts.items() if name and count}
     if 0 < len(present) < least:
         draft.discard()
@@ -192,7 +190,7 @@ def _origin(listing: Listing) -> str:
 
 
 def _refusal(draft: Draft, listing: Listing, max_bad: float) -> UserError:
-    """Leave `problems.csv` of a set, nothing else, and say the top reasons."""
+    """Keep only `problems.csv` in the target; returns an error with the most frequent reasons."""
     bad = draft.bad.total()
     rows = draft.faces + draft.va_only + bad
     draft.target.mkdir(exist_ok=True)
@@ -203,7 +201,7 @@ def _refusal(draft: Draft, listing: Listing, max_bad: float) -> UserError:
         return UserError(f"{_origin(listing)}: the data set has no images; what was left out by design: {listed}")
     first = next(row for row in problem_rows(listed) if row["kind"] in draft.bad)
     reasons = ", ".join(f"{kind} ({count:,})" for kind, count in draft.bad.most_common(3))
-    detail = ": ".join(dict.fromkeys(word for word in (first["where"], first["path"], first["detail"]) if word))
+    detail = ": ".join(dict.fromkeys(text for text in (first["where"], first["path"], first["detail"]) if text))
     return UserError(
         f"{_origin(listing)}: at most {max_bad * 100:g}% of the rows may be bad (--max-bad), but {bad:,} of the "
         f"{rows:,} that were read are: {reasons}\n"
@@ -227,7 +225,7 @@ Submit = Callable[[Callable[[PrepareTask, Chunk], Made], PrepareTask, Chunk], "F
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[Submit]:
-    """Run tasks in this process (one worker) or in others."""
+    """A function that runs tasks in this process (one worker) or in others."""
     if workers == 1:
         yield lambda make, task, chunk: _finished(make(task, chunk))
         return

@@ -13,7 +13,7 @@ from raysweep.cli.data import main
 from raysweep.core.errors import UserError
 from raysweep.data.listing import FaceRecord
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.detect import detector_words, is_to_be_found, with_face
+from raysweep.data.prepare.detect import detector_words, needs_detection, with_face
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS
 from raysweep.data.prepare.parquet_rows import problem_rows
 from raysweep.data.prepare.reader import read_prepared
@@ -159,7 +159,7 @@ def test_nothing_is_looked_for_where_the_list_says_where_it_is(tmp_path):
     boxed = FaceRecord(tmp_path / "a.png", "neutral", "1", box=(5, 5, 30, 30))
     marked = FaceRecord(tmp_path / "a.png", "neutral", "2", landmarks=(20, 20, 40, 20, 30, 30, 22, 40, 38, 40))
     listed = FaceRecord(tmp_path / "a.csv", "neutral", "3", pixels=bytes(48 * 48))
-    assert not any(map(is_to_be_found, (boxed, marked, listed)))
+    assert not any(map(needs_detection, (boxed, marked, listed)))
     manifest = prepare_listing(
         listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, detector_words()), min_classes=1
     )
