@@ -1,4 +1,4 @@
-"""Which facial muscles an affect moves: FACS action units (AU). N samples.
+"""Facial muscles moved by an affect: FACS action units (AU). N samples.
 
 Class prototypes follow EMFACS (Ekman and Friesen, Facial Action Coding System, 1978; Friesen and
 Ekman, EMFACS-7, 1983). L and R are the left and right side of the picture.
@@ -46,7 +46,7 @@ _VARIANTS: dict[str, dict[str, float]] = {
 """A second way to show the same class; each face lies somewhere between the two."""
 
 _BLEND = 0.20
-"""How much of the face follows what raters would say instead of the one true class."""
+"""Share of an expression that is the raters' mixture of classes instead of the true class."""
 
 
 def prototype_table(prototypes: dict[str, dict[str, float]]) -> Tensor:
@@ -57,10 +57,10 @@ def prototype_table(prototypes: dict[str, dict[str, float]]) -> Tensor:
 def expected_actions(affect: Affect) -> Tensor:
     """Action units of the average person: class prototype, ambiguity, and the affect point. Shape (N, A)."""
     table = prototype_table(PROTOTYPES)
-    certain = table[affect.expressions]
+    own = table[affect.expressions]
     blended = affect.rater_probs @ table
     strength = torch.where(affect.expressions == 0, 1.0, affect.intensity)[:, None]
-    shown = strength * torch.lerp(certain, blended, _BLEND)
+    shown = strength * torch.lerp(own, blended, _BLEND)
     return (shown + _point_actions(affect.va)).clamp(0, 1.2)
 
 
@@ -80,7 +80,7 @@ def action_units(affect: Affect, indices_N: Tensor, seed: int) -> Tensor:
 
 
 def _point_actions(va_N2: Tensor) -> Tensor:
-    """What pleasure and arousal do to any face, whatever it is called."""
+    """Action units by valence and arousal, the same for all classes."""
     pleasant, unpleasant = va_N2[:, 0].clamp(min=0), (-va_N2[:, 0]).clamp(min=0)
     awake, drowsy = va_N2[:, 1].clamp(min=0), (-va_N2[:, 1]).clamp(min=0)
     parts = {

@@ -1,4 +1,4 @@
-"""What is truly behind each face. N samples, K = 8 expressions."""
+"""The true affect of each face. N samples, K = 8 expressions."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def affect_at(
 ) -> Affect:
     """The affect of a given class at a given point, without any draw.
 
-    Intensity grows with the distance of the point from the neutral mean; `expressivity_N` (about 1)
-    is how much this person shows of it.
+    Intensity grows with the distance of the point from the neutral mean, times the person's
+    `expressivity_N` (about 1).
     """
     means, _ = class_distributions()
     distance = (va_N2 - means[0]).square().sum(1).sqrt()
@@ -53,7 +53,7 @@ def affect_at(
 def sample_affect(indices_N: Tensor, expressions_N: Tensor, seed: int, raters: RaterModel = DEFAULT_RATERS) -> Affect:
     """Draw the affect point of each sample from its expression's Gaussian, clipped to the unit square.
 
-    A pure function of (seed, index, expression): neighbours in the batch change nothing.
+    A pure function of (seed, index, expression), independent of the batch.
     """
     draws = Draws(seed, "affect", indices_N)
     means, lower = class_distributions()

@@ -1,4 +1,4 @@
-"""The whole data set: who shows what in which split, what raters called it, and its best possible score."""
+"""The whole data set: people, expressions, splits and raters' labels; its best possible score."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def build_faces(
     Args:
         size: height and width in pixels, 32 to 224.
         train, validation, test: images a split; validation may be 0, the others at least 1.
-        seed: of people, affect, votes and circumstances.
+        seed: of people, affect, votes, pose and light.
         raters: who names the expressions; another model is another "site".
         at_once: whether to draw the pictures now, not when the first pixel is asked for (`Drawn`).
 
@@ -88,7 +88,7 @@ def pictures(render: Callable[[], Tensor], count: int, size: int, at_once: bool)
 def picture_numbers(indices: Tensor, expressions: Tensor, subjects: Tensor, seed: int) -> Tensor:
     """A number for every picture, (N,) int64: two of one size are the same picture where these are equal.
 
-    Who is drawn, with which expression and in which circumstances, mixed by an odd constant (int64 wraps around).
+    A hash of person, expression, sample number and seed (int64 wraps around).
     """
     numbers = torch.full_like(indices, seed)
     for part in (indices, expressions, subjects):
@@ -97,9 +97,9 @@ def picture_numbers(indices: Tensor, expressions: Tensor, subjects: Tensor, seed
 
 
 def bayes_ceiling(data: FaceData) -> dict[str, float]:
-    """Score of a perfect reader of the true affect on the test split's labels.
+    """Best possible score on the test split's labels: of a predictor that knows the true affect.
 
-    The reader knows the probability that a rater names each expression and says the likeliest.
+    It knows the probability that a rater names each expression and predicts the likeliest.
 
     Returns:
         "macro_f1" and "accuracy", both in [0, 1].
@@ -162,7 +162,7 @@ def _imbalanced_samples(split: int, count: int, seed: int) -> tuple[Tensor, Tens
 
 
 def _balanced_samples(count: int, seed: int, raters: RaterModel) -> tuple[Tensor, Tensor]:
-    """Test samples, as many of each majority vote: candidates are drawn until every class is full."""
+    """Test samples, equally many of each majority vote: candidates are drawn until there are enough."""
     wanted = share_out(count, [1.0] * len(EXPRESSIONS))
     pool = 2 * count + 64
     while True:

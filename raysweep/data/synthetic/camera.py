@@ -1,4 +1,4 @@
-"""From a painted canvas to a photograph: occlusion, exposure, blur, sensor noise. n samples in a chunk."""
+"""The camera: occlusion, exposure, blur and sensor noise of a painted canvas. n samples in a chunk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.core.keyed_random import derive_key, normal
 from .canvas import Canvas, Patch, bump, chosen
 from .scene import BAR, HAND, SCARF, Scene
 
-_FILM = 1 << 20
+_GRAIN_LENGTH = 1 << 20
 
 
 def draw_occluder(canvas: Canvas, skin: Tensor, scene: Scene) -> None:
@@ -82,13 +82,13 @@ def _blur_along(pixels: Tensor, weight: Tensor, step: int, axis: int) -> None:
 
 def develop(pixels: Tensor, scene: Scene) -> Tensor:
     """Add sensor noise and round. Returns (n, 3, h, w) uint8."""
-    film, length = _film(), pixels.shape[1:].numel()
-    starts = (scene.grain.flatten() * (_FILM - length)).long().tolist()
-    grain = torch.cat([film[:0], *(film[start : start + length] for start in starts)]).view_as(pixels)
+    strip, length = _grain(), pixels.shape[1:].numel()
+    starts = (scene.grain.flatten() * (_GRAIN_LENGTH - length)).long().tolist()
+    grain = torch.cat([strip[:0], *(strip[start : start + length] for start in starts)]).view_as(pixels)
     return grain.mul_(255 * scene.noise[:, None]).add_(pixels).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
 
 @lru_cache(maxsize=1)
-def _film() -> Tensor:
-    """A strip of standard normal grain; each picture starts at its own place. Shape (2**20,) float32."""
-    return normal(derive_key("faces", "film"), torch.arange(_FILM)).float()
+def _grain() -> Tensor:
+    """Standard normal noise, of which each picture takes a part. Shape (2**20,) float32."""
+    return normal(derive_key("faces", "film"), torch.arange(_GRAIN_LENGTH)).float()

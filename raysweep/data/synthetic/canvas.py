@@ -1,7 +1,7 @@
 """The drawing surface: pixels, two coordinate systems, soft-edged shapes. n samples in a chunk.
 
-Every operation on pixels is a plain sum, product, minimum or square root, which are exact to the
-last bit in vectorised and scalar code alike: a face does not depend on its neighbours in the batch.
+Every operation on pixels is a plain sum, product, minimum or square root, which give the same bits
+in vectorised and scalar code: a face does not depend on the rest of the batch.
 Parts are contiguous copies: working on strided views costs about twice the time.
 """
 
@@ -39,7 +39,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Canvas:
-    """A picture in the making.
+    """An unfinished picture.
 
     `pixels` (n, 3, H, W); `shade` (n, H, W) brightness of the skin, 1 is plain; `u`, `v` (n, H, W)
     head coordinates, v downwards, the head about 0.6 by 0.8; `fu`, `fv` the same after turning the

@@ -1,4 +1,4 @@
-"""How far a site's labels are from the target's criteria. N faces, K expressions."""
+"""Comparison of a site's labels with the target's criteria. N faces, K expressions."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Criteria:
 
 def compare(target_NK: Tensor, site_NK: Tensor, labels_N: Tensor, truth_N2: Tensor, va_N2: Tensor) -> Criteria:
     """Criteria of N faces from the two tables of rater probabilities, the site's labels, and true and written VA."""
-    said = target_NK.argmax(1)
+    likeliest = target_NK.argmax(1)
     error = va_N2 - truth_N2
     shown = torch.where(va_N2.isfinite(), va_N2, truth_N2)
     given = torch.nn.functional.one_hot(labels_N, target_NK.shape[1]).float()
     return Criteria(
-        likeliest=_table(said, site_NK.argmax(1), target_NK.shape[1]),
-        labelled=_table(said, labels_N, target_NK.shape[1]),
+        likeliest=_table(likeliest, site_NK.argmax(1), target_NK.shape[1]),
+        labelled=_table(likeliest, labels_N, target_NK.shape[1]),
         own=1 - float(target_NK.max(1).values.mean()),
         va_rmse=error.square().nanmean(0).sqrt(),
         va_bias=error.nanmean(0),
@@ -79,7 +79,7 @@ def criteria_of(data: FaceData) -> Criteria:
 
 
 def criteria_at(site: Site, count: int = 20_000) -> Criteria:
-    """Criteria of a site over `count` training faces that nobody draws: seconds, and no pixels."""
+    """Criteria of a site over `count` training faces, without drawing them: takes seconds."""
     known = label_site(site, {"train": count, "validation": 0, "test": 8})
     rows = torch.nonzero(known.splits == TRAIN).flatten()
     target, site_probs = known.affect.rater_probs[rows], known.rater_probs[rows]

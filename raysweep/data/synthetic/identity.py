@@ -1,4 +1,4 @@
-"""Who the face belongs to: everything that stays when the expression changes. N samples."""
+"""People: everything about a face that does not depend on its expression. N samples."""
 
 from __future__ import annotations
 
@@ -61,19 +61,17 @@ class Identity(ParameterTable):
 
 
 def draw_identity(identities_N: Tensor, seed: int) -> Identity:
-    """The people behind N identity numbers, a pure function of (seed, identity)."""
+    """The people of N identity numbers, a pure function of (seed, identity)."""
     draws = Draws(seed, "identity", identities_N)
     man = draws.chance("man", 0.5)
     age = draws.between("age", 0, 1)
     tone = draws.between("skin tone", 0, 1)
     skin = mix_palette(_SKIN, tone) + draws.bell("skin warmth", 0, 0.012)[:, None] * torch.tensor([1.0, 0.0, -1.0])
-    old = age > 0.86
-    bald = man * draws.chance("bald", 0.05 + 0.15 * age)
     bearded = man * draws.chance("beard", 0.35)
     moustached = torch.maximum(bearded, man * draws.chance("moustache", 0.10))
     return Identity(
         skin=skin,
-        hair=_hair_colour(draws, tone, old),
+        hair=_hair_colour(draws, tone, age > 0.86),
         iris=_iris_colour(draws, tone),
         cloth=mix_palette(_CLOTH, draws.between("cloth", 0, 1)),
         head_width=draws.bell("head width", 0.590, 0.028) + 0.012 * man,
@@ -83,7 +81,7 @@ def draw_identity(identities_N: Tensor, seed: int) -> Identity:
         ear=draws.bell("ear", 1.0, 0.12),
         hair_style=_hair_style(draws, man),
         hair_volume=draws.bell("hair volume", 1.0, 0.018),
-        bald=bald,
+        bald=man * draws.chance("bald", 0.05 + 0.15 * age),
         brow_thickness=draws.bell("brow thickness", 0.029, 0.006) + 0.014 * man,
         brow_height=draws.bell("brow height", -0.335, 0.014) + 0.020 * man,
         brow_arch=draws.bell("brow arch", 0.040, 0.014) - 0.012 * man,

@@ -37,14 +37,14 @@ class Draws:
 
 @dataclass(frozen=True)
 class ParameterTable:
-    """Base of the parameter tables: every field is a tensor whose first axis is the sample."""
+    """Base of tables of parameters: every field is a tensor whose first axis is the sample."""
 
     def rows(self, where: slice | Tensor) -> Self:
         """The same table for some of the samples."""
         return replace(self, **{field.name: getattr(self, field.name)[where] for field in fields(self)})
 
     def planes(self) -> Self:
-        """Numbers (N,) become (N, 1, 1) and colours (N, 3) become (N, 3, 1, 1): ready to meet pixels."""
+        """Numbers (N,) become (N, 1, 1) and colours (N, 3) become (N, 3, 1, 1), to broadcast over pixels."""
         return replace(self, **{field.name: _plane(getattr(self, field.name)) for field in fields(self)})
 
 

@@ -1,4 +1,4 @@
-"""The mouth: two lips, what is between them, and its corners. n samples in a chunk."""
+"""The mouth: lips, corners, teeth and tongue. n samples in a chunk."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class MouthShape(ParameterTable):
 
 
 def shape_mouth(identity: Identity, actions: dict[str, Tensor]) -> MouthShape:
-    """Where lips and corners are for these muscles.
+    """Geometry of the mouth for these action units.
 
     AU12 lifts and widens the corners, AU14 tucks them, AU15 lowers them, AU20 stretches sideways,
     AU10 raises the upper lip, AU16 lowers the lower one, AU17 pushes the chin up, AU23 tightens,
@@ -82,7 +82,7 @@ def shape_mouth(identity: Identity, actions: dict[str, Tensor]) -> MouthShape:
 
 
 def draw_mouth(canvas: Canvas, identity: Identity, mouth: MouthShape) -> None:
-    """Paint lips, the dark between them, teeth and tongue, and the line from corner to corner."""
+    """Paint lips, the open mouth with teeth and tongue, and the line from corner to corner."""
     part = canvas.take(_MOUTH)
     right = ramp(part.x, -0.12, 0.12)
     half_width = right * (mouth.right_x - mouth.left_x) + (mouth.left_x + mouth.width)

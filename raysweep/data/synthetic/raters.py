@@ -50,14 +50,14 @@ _CONFUSABLE = {
 class RaterModel:
     """How a population of raters turns the true affect into a named expression.
 
-    `site` names them: two sites draw their votes apart. `temperature` divides the affect point's
-    log-likelihood under each expression (higher: the point says less); `evidence` is the weight of
+    `site` names them: votes of two sites are drawn independently. `temperature` divides the affect point's
+    log-likelihood under each expression (higher: the point matters less); `evidence` is the weight of
     the expression's own muscles; `bias` is added to the logits (one number an expression, empty for
     none); `lapse` is the share of random answers; `va_std` is the noise of an annotated affect
-    point. Other sites are other values of these.
+    point. Sites differ in these values.
 
-    Habits, none by default. Naming: the affect point va is seen at `affect_gain` * va + `affect_offset`,
-    so class boundaries lie elsewhere. Writing: the annotator draws the point by `halo` (0 to 1) towards
+    Biases, none by default. Labels: the affect point va is seen at `affect_gain` * va + `affect_offset`,
+    so class boundaries lie elsewhere. VA: the annotator moves the point by `halo` (0 to 1) towards
     AffectNet's mean of the expression this rater named, then writes `va_gain` times it + `va_offset`.
     """
 
@@ -75,10 +75,10 @@ class RaterModel:
     halo: float = 0.0
 
     def described(self) -> dict[str, object]:
-        """The fields for a fingerprint: a habit nobody has is left out, so that data sets older than it keep theirs."""
-        habits = ("affect_offset", "affect_gain", "va_offset", "va_gain", "halo")
+        """The fields for a fingerprint; biases at their default are left out, so that older fingerprints stay valid."""
+        biases = ("affect_offset", "affect_gain", "va_offset", "va_gain", "halo")
         values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {name: value for name, (value, default) in values.items() if name not in habits or value != default}
+        return {name: value for name, (value, default) in values.items() if name not in biases or value != default}
 
 
 def class_distributions() -> tuple[Tensor, Tensor]:

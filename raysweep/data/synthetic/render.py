@@ -1,4 +1,4 @@
-"""Draw faces: people, affect and circumstances in, pictures out."""
+"""Drawing of faces, from people, affect and scenes to pictures."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .skin import SkinShape
 
 MIN_SIZE, MAX_SIZE = 32, 224
 _CHUNK_PIXELS = 1 << 17
-"""Pixels drawn at once, the best of 2**15 to 2**19: fewer pay for torch's calls, more for cache misses."""
+"""Pixels drawn at once, the fastest of 2**15 to 2**19: fewer cost calls of torch, more cost cache misses."""
 
 _HEAP_BYTES = 30 << 20
-"""Allocating and freeing this much once tells glibc to keep freed memory: without it every temporary
-plane may be handed back to the kernel and cleared again. Costs nothing, does nothing elsewhere."""
+"""Allocating and freeing this much once makes glibc keep freed memory, which it may otherwise return to
+the kernel after every temporary plane. No effect with other allocators."""
 
 
 def render_faces(
@@ -33,9 +33,9 @@ def render_faces(
     """Pictures of N faces.
 
     Args:
-        indices_N: (N,) int64 sample numbers; circumstances and individual variation hang on them.
+        indices_N: (N,) int64 sample numbers, which key scene and individual variation.
         identities_N: (N,) int64 numbers of the people shown.
-        affect: what each of them feels, from `sample_affect` or `affect_at`.
+        affect: of each sample, from `sample_affect` or `affect_at`.
         size: height and width in pixels, 32 to 224.
         seed: of the whole data set.
         nuisance: 0 draws the average person's expression frontal, clean and in neutral light, 1 as in
@@ -59,26 +59,26 @@ def render_actions(
     check_size(size)
     people = draw_identity(identities_N, seed).planes()
     scenes = draw_scene(indices_N, seed, nuisance).planes()
-    cast = _cast(people, scenes, units_NA)
+    parts = _parts(people, scenes, units_NA)
     torch.empty(_HEAP_BYTES, dtype=torch.uint8)
     images = torch.empty(len(indices_N), 3, size, size, dtype=torch.uint8)
     step = max(1, _CHUNK_PIXELS // size**2)
     for start in range(0, len(indices_N), step):
         some = slice(start, start + step)
-        chunk = cast.rows(some)
+        chunk = parts.rows(some)
         images[some] = camera.develop(_paint(chunk, size), chunk.scene)
     return images
 
 
 def check_size(size: int) -> None:
-    """Raise ValueError unless the picture size is one the renderer is made for."""
+    """Raise ValueError unless the renderer supports this size."""
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise ValueError(f"`{MIN_SIZE} <= size <= {MAX_SIZE}` must hold, but got size={size}")
 
 
 @dataclass(frozen=True)
-class _Cast:
-    """Everything that is to be drawn, ready to meet pixels: every number is (n, 1, 1)."""
+class _Parts:
+    """All parameters of a picture, to broadcast over pixels: every number is (n, 1, 1)."""
 
     identity: Identity
     scene: Scene
@@ -88,14 +88,14 @@ class _Cast:
     eyes: EyeShape
     mouth: MouthShape
 
-    def rows(self, some: slice) -> _Cast:
-        return _Cast(*(getattr(self, field.name).rows(some) for field in fields(self)))
+    def rows(self, some: slice) -> _Parts:
+        return _Parts(*(getattr(self, field.name).rows(some) for field in fields(self)))
 
 
-def _cast(identity: Identity, scene: Scene, units_NA: Tensor) -> _Cast:
+def _parts(identity: Identity, scene: Scene, units_NA: Tensor) -> _Parts:
     actions = {unit: units_NA[:, column, None, None] for column, unit in enumerate(ACTION_UNITS)}
     hair = head.shape_hair(identity)
-    return _Cast(
+    return _Parts(
         identity=identity,
         scene=scene,
         head=head.shape_head(identity, hair, actions),
@@ -106,24 +106,24 @@ def _cast(identity: Identity, scene: Scene, units_NA: Tensor) -> _Cast:
     )
 
 
-def _paint(cast: _Cast, size: int) -> Tensor:
-    """From back to front. Returns pixels (n, 3, size, size) float32."""
-    person, scene = cast.identity, cast.scene
+def _paint(parts: _Parts, size: int) -> Tensor:
+    """Paint from back to front. Returns pixels (n, 3, size, size) float32."""
+    person, scene = parts.identity, parts.scene
     axis = picture_axis(size)
-    canvas = _empty_canvas(scene, cast.head, axis)
+    canvas = _empty_canvas(scene, parts.head, axis)
     head.draw_backdrop(canvas, scene, axis[None, None, :], axis[None, :, None])
-    head.draw_back_hair(canvas, person, cast.hair, cast.head)
-    head.draw_shoulders(canvas, person, cast.head)
-    skin.draw_nose(canvas, cast.skin, scene)
-    skin.draw_folds(canvas, cast.skin, cast.mouth)
-    skin.draw_forehead(canvas, person, cast.skin)
-    face = head.draw_head(canvas, person, cast.head, scene)
+    head.draw_back_hair(canvas, person, parts.hair, parts.head)
+    head.draw_shoulders(canvas, person, parts.head)
+    skin.draw_nose(canvas, parts.skin, scene)
+    skin.draw_folds(canvas, parts.skin, parts.mouth)
+    skin.draw_forehead(canvas, person, parts.skin)
+    face = head.draw_head(canvas, person, parts.head, scene)
     skin.draw_blush(canvas, person)
-    skin.draw_beard(canvas, person, cast.mouth, face)
-    draw_mouth(canvas, person, cast.mouth)
-    eyes.draw_eyes(canvas, person, cast.eyes, scene)
-    head.draw_front_hair(canvas, person, cast.hair, cast.head, face)
-    eyes.draw_brows(canvas, person, cast.eyes)
+    skin.draw_beard(canvas, person, parts.mouth, face)
+    draw_mouth(canvas, person, parts.mouth)
+    eyes.draw_eyes(canvas, person, parts.eyes, scene)
+    head.draw_front_hair(canvas, person, parts.hair, parts.head, face)
+    eyes.draw_brows(canvas, person, parts.eyes)
     eyes.draw_glasses(canvas, person)
     camera.draw_occluder(canvas, person.skin, scene)
     camera.expose(canvas.pixels, scene)

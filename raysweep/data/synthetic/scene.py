@@ -1,4 +1,4 @@
-"""How the picture was taken: pose, light, occlusion, blur, noise and background. N samples."""
+"""The scene of a picture: pose, light, occlusion, blur, noise and background. N samples."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Scene(ParameterTable):
 
 
 def draw_scene(indices_N: Tensor, seed: int, nuisance: float) -> Scene:
-    """The circumstances of N pictures, a pure function of (seed, index, nuisance).
+    """The scenes of N pictures, a pure function of (seed, index, nuisance).
 
     `nuisance` 0 is a frontal studio portrait, 1 is the data set; values between scale pose, light,
     blur, noise and the chance of an occlusion.

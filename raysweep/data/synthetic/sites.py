@@ -1,24 +1,24 @@
-"""Sites: the built-in faces labelled by crowds with different habits, for joint training. N faces, K = 8.
+"""Sites: the built-in faces labelled by raters with different biases, for joint training. N faces, K = 8.
 
 A is the target. B is the extra set, other people with valence and arousal (VA), at three strengths of
-shift between its criteria and A's; all three show the same pictures. C is a third crowd, to fine-tune on,
+shift between its criteria and A's; all three show the same pictures. C is a third site, to fine-tune on,
 D a fourth, without VA, to add to B.
 
-What the strengths mean, one sentence each:
+The strengths:
 
-- none: exactly A's criteria and annotators; only people and votes are drawn apart.
-- moderate: B's crowd sees every face as more negative and a little more aroused, says neutral and anger
-  quickly and fear and disgust slowly, and writes VA on a scale of its own, a fifth drawn towards the
-  prototype of what it named.
-- strong: the same habit in a larger dose, with more careless answers and a third drawn to the prototype.
+- none: exactly A's criteria and annotators; only people and votes are drawn independently.
+- moderate: B's raters see every face as more negative and a little more aroused, prefer the labels neutral
+  and anger, avoid fear and disgust, and annotate VA on another scale, moved by a fifth towards the mean of
+  the expression that they named.
+- strong: the same biases, larger, with more random answers and VA moved by a third towards that mean.
 
-C's crowd sees faces as milder and calmer, and says neutral, sadness and disgust quickly. D, a second extra
-set without VA, sees faces as more positive and more aroused, and says neutral and happiness quickly.
+C's raters see faces as milder and calmer, and prefer neutral, sadness and disgust. D's, of a second extra
+set without VA, see faces as more positive and more aroused, and prefer neutral and happiness.
 
-The numbers were chosen from the probability tables alone and fixed before any comparison was run: no
-model was trained, no method looked at. The aims were A's likeliest label overruled in 20 % and 40 % of
-training images, every class keeping a quarter of its own, and a VA error of 0.15-0.2 and 0.25-0.3. Anchor
-in life: a RAF-DB classifier agrees with about half to 60 % of AffectNet's labels.
+The numbers were chosen from the probability tables alone and fixed before any model was trained or any
+method compared. The aims were A's likeliest label changed in 20 % and 40 % of training images, every class
+keeping a quarter of its own, and a VA error of 0.15-0.2 and 0.25-0.3. For comparison: a RAF-DB classifier
+agrees with about half to 60 % of AffectNet's labels.
 
 Measured on 20,000 training faces with AffectNet's imbalance (`python -m raysweep.data sites`); "likeliest":
 share whose likeliest label is not A's likeliest; "label": share whose one-rater label is not (of A's own
@@ -38,8 +38,8 @@ raters' labels 0.149); "kept": share of A's faces of an expression that are the 
           anger          1.00        0.97      1.00   0.77
           contempt       1.00        1.00      0.98   0.66
 
-The two halves of B's habit pull against each other: what B calls happy is truly happier, and B writes it
-down as less so. An expression's centre in B's VA thus moves less than the faces in it do.
+B's biases of labels and of VA partly cancel: faces that B labels happy are truly happier, and B annotates
+them as less so. An expression's centre in B's VA thus moves less than the faces in it do.
 D: likeliest 0.024, label 0.173; it keeps at least 0.80 of every expression (disgust).
 Smallest class, strong: 746 of 20,000 labels (fear); by likeliest label 263 (A would give it 448).
 """
@@ -61,7 +61,7 @@ from .raters import RaterModel, annotate_va, cast_votes, rater_probabilities
 from .render import check_size, render_faces
 
 SITES_VERSION: int = 1
-"""Raised by hand whenever a site's habit, people or draws change."""
+"""Raised by hand whenever a site's raters, people or draws change."""
 
 _SUBJECT_STRIDE = 10_000_000_000
 """Subject numbers start at seed * stride: sites of different seeds show different people."""
@@ -69,12 +69,12 @@ _SUBJECT_STRIDE = 10_000_000_000
 
 @dataclass(frozen=True)
 class Site:
-    """A crowd, and the faces it labels.
+    """A group of raters, and the faces that it labels.
 
-    `caption` names it in tables; `seed` is of its people, affect, circumstances and votes; `raters` is
-    its habit. `has_va`: it wrote valence and arousal down. `test_raters` chose the test faces, as many of
-    each expression by their majority vote (the strengths of B share them, and with them the pictures).
-    `train` and `test` are the images when no number is asked for.
+    `caption` names it in tables; `seed` is of its people, affect, scenes and votes. `has_va`: it has
+    valence and arousal. `test_raters` choose the test faces, equally many of each expression by their
+    majority vote (the strengths of B share them, and so the pictures). `train` and `test` are default
+    numbers of images.
     """
 
     name: str
@@ -89,7 +89,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Everything of a site's N faces but the pictures.
+    """All annotations of a site's N faces.
 
     `indices`, `subjects`, `splits`, `labels` (N,) int64; `affect` holds the truth, its `rater_probs` are
     A's; `rater_probs` (N, K) are the site's own; `votes` (N, K), `va` (N, 2) as in `FaceData`.
@@ -161,7 +161,7 @@ _ALL = (
 )
 
 SITES: dict[str, Site] = {site.name: site for site in _ALL}
-"""Sites by the name of their data set. Habits were fixed before any comparison was run (see the module)."""
+"""Sites by the name of their data set. Biases were fixed before any comparison was run (see the module)."""
 
 
 def build_site(
@@ -174,7 +174,7 @@ def build_site(
 ) -> FaceData:
     """The data set of one site. Labels as in `build_faces`: one rater's in training, the majority's in test.
 
-    Pictures follow A's criteria at every site: a face stays the same, whoever names it.
+    Pictures follow A's criteria at every site: a face does not depend on its raters.
 
     Args:
         site: one of `SITES`.
@@ -216,7 +216,7 @@ def build_site(
 
 
 def label_site(site: Site, counts: dict[str, int]) -> Labelled:
-    """Who sits for a site, what they feel and what its raters say, without drawing anybody."""
+    """People, affect and raters' labels of a site's faces, without drawing them."""
     indices, expressions, subjects, splits = plan_faces(counts, site.seed, site.test_raters)
     affect = sample_affect(indices, expressions, site.seed, DEFAULT_RATERS)
     probs = rater_probabilities(expressions, affect.va, affect.intensity, site.raters)
@@ -228,7 +228,7 @@ def label_site(site: Site, counts: dict[str, int]) -> Labelled:
 
 
 def _described(site: Site) -> dict[str, object]:
-    """What makes a site's data what they are, for the fingerprint."""
+    """The parameters of a site's data, for the fingerprint."""
     return {
         "sites": SITES_VERSION,
         "site": site.name,

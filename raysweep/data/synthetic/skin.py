@@ -1,7 +1,7 @@
-"""What the muscles draw on the skin: nose, folds, wrinkles, cheeks, beard. n samples in a chunk.
+"""Nose, folds, wrinkles, cheeks and beard, by action units. n samples in a chunk.
 
-Nearly everything here only changes the brightness of the skin (`Canvas.shade`), one number a pixel,
-before the head is coloured.
+Nearly all of it only changes the brightness of the skin (`Canvas.shade`), one number a pixel, before the
+head is coloured.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RED = torch.tensor([0.86, 0.30, 0.28]).reshape(3, 1, 1)
 
 @dataclass(frozen=True)
 class SkinShape(ParameterTable):
-    """The nose and how deep every fold and line is cut. All (n, 1, 1)."""
+    """The nose, and the depth of folds and lines. All (n, 1, 1)."""
 
     nose_width: Tensor
     nose_tip: Tensor
@@ -47,7 +47,7 @@ class SkinShape(ParameterTable):
 
 
 def shape_skin(identity: Identity, actions: dict[str, Tensor]) -> SkinShape:
-    """Nose and folds of these muscles: AU9 and AU10 pull the wings of the nose up and apart."""
+    """Nose and folds for these action units: AU9 and AU10 pull the wings of the nose up and apart."""
     a = actions
     smile = (a["AU12L"] + a["AU12R"]) / 2
     lasting = 0.02 + 0.09 * identity.age + 0.26 * a["AU9"] + 0.26 * a["AU10"]
@@ -72,7 +72,7 @@ def shape_skin(identity: Identity, actions: dict[str, Tensor]) -> SkinShape:
 
 
 def draw_nose(canvas: Canvas, skin: SkinShape, scene: Scene) -> None:
-    """Bridge, tip, wings and nostrils, and the wrinkles of disgust across the bridge."""
+    """Bridge, tip, wings and nostrils, and the wrinkles of AU9 across the bridge."""
     x, y = canvas.crop(canvas.fu, _NOSE), canvas.crop(canvas.fv, _NOSE)
     mirrored, below = x.abs(), y - skin.nose_tip
     bridge = ramp(y, -0.30, -0.10).mul_(ramp(below, 0.02, -0.08))
