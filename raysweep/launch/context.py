@@ -104,7 +104,7 @@ def opened(
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder, uri = engine.store.local / "journal", masked(tracking_uri(options.tracking))
     leases = Leases(engine.store, _owner(name))
-    lock = PublishLock(engine.store, leases, name).turn
+    lock = PublishLock(engine.store, leases, name).held
     say = partial(console.print, markup=False, soft_wrap=True)
     with contextlib.closing(leases):
         leases.take([PRESENCE + name])  # marks the launch as alive until it ends

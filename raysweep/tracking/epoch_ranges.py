@@ -1,4 +1,4 @@
-"""Sets of epochs as people write them: "1-8,11"."""
+"""Sets of epochs as text: "1-8,11"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def spans(epochs: Iterable[int]) -> str:
-    """Epoch numbers in words; empty for none.
+    """Epoch numbers as text; "" for none.
 
     >>> spans([1, 2, 3, 5, 8, 7])
     '1-3,5,7-8'
@@ -20,11 +20,11 @@ def spans(epochs: Iterable[int]) -> str:
     return ",".join("-".join(map(str, run)) for run in runs)
 
 
-def epochs_in(words: str) -> set[int]:
+def epochs_in(text: str) -> set[int]:
     """The inverse of `spans`.
 
     >>> sorted(epochs_in("1-3,5"))
     [1, 2, 3, 5]
     """
-    ends = [[int(number) for number in span.split("-")] for span in words.split(",") if span]
+    ends = [[int(number) for number in span.split("-")] for span in text.split(",") if span]
     return {epoch for span in ends for epoch in range(span[0], span[-1] + 1)}

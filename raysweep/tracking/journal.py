@@ -1,4 +1,4 @@
-"""The launch's journal: one JSON object a line, on disk before anything goes to the server."""
+"""The launch's journal: one JSON object per line, written to disk before the server."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from typing import Any
 from raysweep.core.masking import masked_values
 from raysweep.store.files import read_json
 
-WORDS = {"event": str, "time": int, "study": str, "launch": str}
-"""What every event has."""
+FIELDS = {"event": str, "time": int, "study": str, "launch": str}
+"""Fields of every event, with their types."""
 
 
 class Journal:
-    """An append-only file of events and, beside it, how many of its bytes the server has.
+    """An append-only file of events, with a second file for the number of its published bytes.
 
-    The writer appends; one reader takes events in order and marks them as published. Both are
-    crash-safe: a torn last line is ignored, an event published twice is harmless to the reader.
-    The file is locked by its process, so that a later launch adopts only the journals of dead ones.
-    Lines that are no events, as power loss leaves them, are passed over: `damaged`. Events that the server will never
-    take are set aside in a file of their own, with the cause.
+    One writer appends; one reader takes events in order and marks them as published. Both are crash-safe: an
+    incomplete last line is dropped, and events may be published twice. The file is locked by its process, so that
+    later launches adopt only journals of dead ones. Damaged lines, such as after power loss, are skipped (`damaged`).
+    Events that the server refuses are moved to a file of their own, with the cause.
 
     Raises:
-        BlockingIOError: a living process holds this journal.
+        BlockingIOError: a running process holds this journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,16 +43,16 @@ class Journal:
         self._drop_torn_line()
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write one event, without passwords; it survives the death of this process."""
+        """Write one event, with passwords masked, and flush it to the operating system."""
         self._stream.write(json.dumps(masked_values(event)).encode() + b"\n")
         self._stream.flush()
 
     def events(self) -> list[dict[str, Any]]:
-        """Everything written so far."""
+        """All events written so far."""
         return [event for _, event in self._read(0)]
 
     def unpublished(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Events the server does not have yet: (end offset, event)."""
+        """Unpublished events as (end offset, event)."""
         return self._read(self._published())
 
     def _read(self, offset: int) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -68,7 +67,7 @@ class Journal:
                     yield offset, event
 
     def damaged(self) -> tuple[int, int, int]:
-        """Lines that are no events, the number of the first (from 1; 0 where there is none), and all lines."""
+        """Number of damaged lines, number of the first one (from 1; 0 if there is none), and number of all lines."""
         good = {offset for offset, _ in self._read(0)}
         lost, offset, number = [], 0, 0
         with self.path.open("rb") as stream:
@@ -79,29 +78,29 @@ class Journal:
         return len(lost), min(lost, default=0), number
 
     def set_aside(self, event: dict[str, Any], cause: str) -> None:
-        """Keep an event that the server refuses where nobody tries it again."""
+        """Add a refused event to the `refused` file, which is not retried."""
         with self.refused.open("ab") as stream:
             stream.write(json.dumps({"cause": cause, "event": event}).encode() + b"\n")
 
     def set_aside_whole(self) -> Path:
-        """Keep a journal with damaged lines where nobody reads it again; what could be read has been published."""
+        """Rename a published journal with damaged lines, so that it is not read again. Returns the new path."""
         broken = self.path.with_suffix(".broken")
         os.replace(self.path, broken)
         self.mark.unlink(missing_ok=True)
         return broken
 
     def mark_published(self, offset: int) -> None:
-        """Everything up to `offset` has arrived."""
+        """Mark everything up to `offset` as published."""
         draft = self.mark.with_suffix(".tmp")
         draft.write_text(str(offset))
         os.replace(draft, self.mark)
 
     def complete(self) -> bool:
-        """Whether the server has every event."""
+        """Whether every event is published."""
         return self._published() >= self.path.stat().st_size
 
     def close(self) -> None:
-        """Close the file. What found no room on the disk was refused by `append` and is given up here."""
+        """Close the file. A full disk is ignored: `append` has raised for it already."""
         try:
             self._stream.close()
         except OSError as error:
@@ -109,7 +108,7 @@ class Journal:
                 raise
 
     def _drop_torn_line(self) -> None:
-        """A process that died while writing leaves half a line: the next event must not be glued to it."""
+        """Drop an incomplete last line of a dead process, so that the next event starts a new line."""
         self._stream.seek(0)
         whole = self._stream.read().rfind(b"\n") + 1
         self._stream.truncate(whole)
@@ -122,15 +121,15 @@ class Journal:
             return 0
 
 
-def _is_event(words: dict[str, Any]) -> bool:
-    """Whether it has what every event has, and what a cell's must have."""
-    cell = words.get("cell", {"arm": "", "replicate": 0})
+def _is_event(values: dict[str, Any]) -> bool:
+    """Whether it has the fields of an event, and those of a cell if it is about one."""
+    cell = values.get("cell", {"arm": "", "replicate": 0})
     known = isinstance(cell, dict) and cell.keys() >= {"arm", "replicate"}
-    return known and all(isinstance(words.get(name), kind) for name, kind in WORDS.items())
+    return known and all(isinstance(values.get(name), kind) for name, kind in FIELDS.items())
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process writes this journal."""
+    """Whether a running process holds this journal."""
     try:
         with path.open("rb") as stream:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -142,7 +141,7 @@ def is_held(path: Path) -> bool:
 
 
 def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The end of a launch that did not live to write it: an "end" event, unless there is one."""
+    """The "end" event that a dead launch could not write; none if there is one."""
     if not events or events[-1]["event"] == "end":
         return []
     cells: dict[str, dict[str, Any]] = {}
@@ -157,5 +156,5 @@ def events_of_a_death(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def now_ms() -> int:
-    """Milliseconds since 1970, as MLflow counts."""
+    """Milliseconds since 1970, as in MLflow."""
     return time.time_ns() // 1_000_000

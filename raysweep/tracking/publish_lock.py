@@ -1,4 +1,4 @@
-"""Launches on one store publish in turn: none writes to a run while another does."""
+"""A lock under which launches on one store publish, so that no two write to MLflow at once."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from contextlib import contextmanager
 from raysweep.store.leases import Leases
 from raysweep.store.store import Store
 
-TURN = "publishing"
+LEASE = "publishing"
 LAST = "publisher"
-"""File of the store that says who published last."""
+"""File in the store with the name of the launch that published last."""
 
 
 class PublishLock:
-    """A launch's place in the queue. MLflow has no way to create a run or a point of a curve once and only once; two
-    launches that finish the same cells would write them twice.
+    """The lock as one launch uses it. Without it, two launches that finish the same cells would write them twice, since
+    MLflow cannot create a run or a point of a curve exactly once.
 
     Args:
         leases: of the launch.
-        launch: its name.
+        launch: name of the launch.
     """
 
     def __init__(self, store: Store, leases: Leases, launch: str) -> None:
         self.store, self.leases, self.launch = store, leases, launch.encode()
 
     @contextmanager
-    def turn(self) -> Iterator[bool]:
-        """Wait for the turn and hold it. Yields whether another launch has published since the last one of ours.
+    def held(self) -> Iterator[bool]:
+        """Wait for the lock and hold it. Yields whether another launch has published since this one last did.
 
         Raises:
             StoreUnusable, OSError: the store cannot be written.
         """
-        while self.leases.take([TURN]) is not None:
+        while self.leases.take([LEASE]) is not None:
             time.sleep(random.uniform(0.02, 0.05))
         try:
             changed = self.store.files.read(LAST) != self.launch
@@ -42,10 +42,10 @@ class PublishLock:
                 self.store.files.write(LAST, self.launch)
             yield changed
         finally:
-            self.leases.release([TURN])
+            self.leases.release([LEASE])
 
 
 @contextmanager
-def always() -> Iterator[bool]:
-    """The turn of a launch that shares its store with nobody."""
+def unlocked() -> Iterator[bool]:
+    """In place of `PublishLock.held` where no other launch uses the store."""
     yield False

@@ -1,4 +1,4 @@
-"""A thread that brings the journal to the server: late is allowed, lost is not."""
+"""A thread that delivers journal events to MLflow at least once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from raysweep.core.errors import describe
 from raysweep.core.formatting import plural
 
 from .journal import Journal, events_of_a_death, now_ms
-from .publish_lock import always
+from .publish_lock import unlocked
 from .writer import EPOCHS, Writer
 
-Turn = Callable[[], AbstractContextManager[bool]]
-"""Entered while something is written; tells whether others have written since (see `publish_lock.PublishLock`)."""
+Lock = Callable[[], AbstractContextManager[bool]]
+"""`PublishLock.held` or `unlocked`: entered while writing, yields whether another launch has written before."""
 
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "MALFORMED_REQUEST", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE")
 
@@ -29,18 +29,18 @@ PATIENCE = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts while the server does not answer; the last one repeats."""
 
 AT_ONCE = 1000
-"""The most epochs that are brought together; what arrived is noted after each lot."""
+"""Maximum number of epochs written together; the journal is marked after each batch."""
 
 BEAT = 60.0
-"""Seconds after which a launch tells the server again that it lives (see `recovery.adopt_runs`)."""
+"""Seconds between heartbeats of a launch to the server (see `recovery.adopt_runs`)."""
 
 
 class Publisher(threading.Thread):
-    """Publishes a journal's events in order, again and again until each has arrived."""
+    """Publishes a journal's events in order and retries until each has arrived."""
 
-    def __init__(self, journal: Journal, writer: Writer, turn: Turn = always) -> None:
+    def __init__(self, journal: Journal, writer: Writer, lock: Lock = unlocked) -> None:
         super().__init__(name="raysweep-publisher", daemon=True)
-        self.journal, self.writer, self.turn = journal, writer, turn
+        self.journal, self.writer, self.lock = journal, writer, lock
         self.trouble: str | None = None
         self._news = threading.Event()
         self._closing = threading.Event()
@@ -74,19 +74,19 @@ class Publisher(threading.Thread):
                 time.sleep(wait)
 
     def _publish_pending(self) -> bool:
-        """True when every event has arrived; False, with `trouble` set, at the first lot that has not."""
+        """Whether every event has arrived; stops at the first batch that has not and sets `trouble`."""
         try:
-            for events in publish(self.journal, self.writer, self.turn):
+            for events in publish(self.journal, self.writer, self.lock):
                 self._last = events[-1]
             self._beat()
-        except Exception as error:  # noqa: BLE001  whatever the client raises, the events are tried again
+        except Exception as error:  # noqa: BLE001  any error of the client; the events are retried
             self.trouble = describe(error)
             return False
         self.trouble = None
         return True
 
     def _beat(self) -> None:
-        """Tell the server now and then that the launch lives, also while it has nothing to tell."""
+        """Send a heartbeat if the last one is `BEAT` seconds old."""
         last = self._last
         if last is None or last["event"] == "end" or time.monotonic() - self._beat_at < BEAT:
             return
@@ -95,13 +95,13 @@ class Publisher(threading.Thread):
         self._beat_at = time.monotonic()
 
 
-def publish(journal: Journal, writer: Writer, turn: Turn = always) -> Iterator[list[dict[str, Any]]]:
-    """Bring a journal's events to the server lot by lot; yields each lot when it has arrived and is marked.
+def publish(journal: Journal, writer: Writer, lock: Lock = unlocked) -> Iterator[list[dict[str, Any]]]:
+    """Write a journal's events to the server in batches; yields each batch when it is written and marked.
 
-    What the server refuses, however often it is told, is set aside with its cause: it must hold up nothing else.
+    Events that the server refuses twice are set aside with their cause, so that later events are published.
     """
-    for offset, events in lots(journal.unpublished()):
-        with turn() as changed:
+    for offset, events in batches(journal.unpublished()):
+        with lock() as changed:
             if changed:
                 writer.forget()
             try:
@@ -115,7 +115,7 @@ def publish(journal: Journal, writer: Writer, turn: Turn = always) -> Iterator[l
 
 
 def _write_one_by_one(journal: Journal, writer: Writer, events: Sequence[dict[str, Any]]) -> None:
-    """Each event again, after the writer forgot what it knew of the server; what is refused once more is set aside."""
+    """Retry each event alone, with the writer's cache cleared; set aside those that are refused again."""
     for event in events:
         try:
             writer.write_all([event])
@@ -126,14 +126,14 @@ def _write_one_by_one(journal: Journal, writer: Writer, events: Sequence[dict[st
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether trying again cannot help: MLflow says that the request is wrong, or the event lacks what it must have."""
+    """Whether retrying is useless: MLflow calls the request invalid, or the event lacks a field."""
     if isinstance(error, MlflowException):
         return error.error_code in _REFUSALS
     return isinstance(error, LookupError | TypeError | AttributeError | UnicodeError)
 
 
 def refused(journal: Journal) -> str:
-    """A sentence on the events of a journal that were set aside; "" where none was."""
+    """A sentence on the journal's refused events; "" if there are none."""
     try:
         causes = [json.loads(line)["cause"] for line in journal.refused.read_text().splitlines()]
     except FileNotFoundError:
@@ -144,38 +144,37 @@ def refused(journal: Journal) -> str:
     )
 
 
-def lots(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Events in order, epochs that follow one another together: (end offset, events)."""
-    lot: list[dict[str, Any]] = []
+def batches(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Batches of events in order as (end offset, events): consecutive epochs together, other events alone."""
+    batch: list[dict[str, Any]] = []
     end = 0
     for offset, event in pending:
-        if lot and (event["event"] not in EPOCHS or len(lot) == AT_ONCE):
-            yield end, lot
-            lot = []
-        lot.append(event)
+        if batch and (event["event"] not in EPOCHS or len(batch) == AT_ONCE):
+            yield end, batch
+            batch = []
+        batch.append(event)
         end = offset
         if event["event"] not in EPOCHS:
-            yield end, lot
-            lot = []
-    if lot:
-        yield end, lot
+            yield end, batch
+            batch = []
+    if batch:
+        yield end, batch
 
 
-def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = always) -> list[str]:
-    """Publish what dead launches left behind in `folder`, and close their runs.
+def adopt_journals(folder: Path, writer: Writer, tracking: str, lock: Lock = unlocked) -> list[str]:
+    """Publish the journals of dead launches in `folder`, and close their runs.
 
-    Only journals that were meant for the same `tracking` store. What cannot be published stays for
-    the next time.
+    Only journals for the same `tracking` store. Those that cannot be published are kept for the next launch.
 
     Returns:
-        A sentence for each journal that could not be published, or not as a whole.
+        A sentence for each journal that was not or not completely published.
     """
     troubles: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             journal = Journal(path)
         except BlockingIOError:
-            continue  # its launch lives
+            continue  # its launch is running
         with contextlib.closing(journal):
             events = journal.events()
             meant_for = next((event["tracking"] for event in events if "tracking" in event), None)
@@ -186,9 +185,9 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = alw
             try:
                 for event in events_of_a_death(events):
                     journal.append(event)
-                for _ in publish(journal, writer, turn):
+                for _ in publish(journal, writer, lock):
                     pass
-            except Exception as error:  # noqa: BLE001  whatever the client raises
+            except Exception as error:  # noqa: BLE001  any error of the client
                 troubles.append(f"tracking: {path} could not be published yet ({describe(error)})")
                 continue
             troubles += filter(None, [refused(journal), _set_aside(journal)])
@@ -196,12 +195,12 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, turn: Turn = alw
 
 
 def _set_aside(journal: Journal) -> str:
-    """Move a journal with damaged lines away, and say what is lost; "" for a whole one."""
+    """Rename a journal with damaged lines. Returns a sentence on the loss; "" if no line is damaged."""
     lost, first, lines = journal.damaged()
     if not lost:
         return ""
     return (
-        f"tracking: {lost} of {plural(lines, 'line')} of {journal.path} cannot be read (the first: line {first}): what "
-        f"they said is lost to MLflow, and the file is {journal.set_aside_whole().name} now; cells that were done are "
-        "in the store, and launching their study again publishes them"
+        f"tracking: {lost} of {plural(lines, 'line')} of {journal.path} cannot be read (the first: line {first}): "
+        f"their events are missing in MLflow, and the file was renamed to {journal.set_aside_whole().name}; completed "
+        "cells are in the store, and launching their study again publishes them"
     )

@@ -1,4 +1,4 @@
-"""Runs that a dead launch left RUNNING in MLflow, when no journal tells what became of it."""
+"""Closes MLflow runs that dead launches without a journal here left RUNNING."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from raysweep.core.errors import describe
+from raysweep.core.formatting import plural
 from raysweep.store.process import Process
 
 from . import schema
@@ -18,19 +19,19 @@ from .runs import Runs
 from .writer import OVER
 
 SILENCE = 3600.0
-"""Seconds without a word from a launch of another machine, by its clock and ours, after which it may be dead. It speaks
-every minute while the server answers; a server that was down for long is allowed for."""
+"""Seconds without a heartbeat, by the clocks of both machines, after which a launch on another machine may be dead.
+Heartbeats come every minute; the margin is for times when the server is down."""
 
 STILL = 150.0
-"""Seconds by our own clock for which it must go on saying nothing then: clocks of machines differ."""
+"""Further seconds without a heartbeat by the local clock, since clocks of machines differ."""
 
-LOOKED_AT = f"and is looked at again in {STILL:.0f} seconds"
+CHECKED_AGAIN = f"and is checked again in {STILL:.0f} seconds"
 
 KINDS = ("launch", "cell", "training", "trial")
 
 
 def in_a_while(look: Callable[[], None]) -> None:
-    """Look again after `STILL` seconds, unless this process ends before."""
+    """Call `look` after `STILL` seconds, unless this process ends before."""
     timer = threading.Timer(STILL, look)
     timer.daemon = True
     timer.start()
@@ -44,23 +45,22 @@ def adopt_runs(
     now: Callable[[], int] = now_ms,
     later: Callable[[Callable[[], None]], None] = in_a_while,
 ) -> int:
-    """Close the study's runs that MLflow shows as running although their launch is dead; returns how many at once.
+    """Close the study's RUNNING runs of dead launches. Returns the number of runs closed immediately.
 
-    They become KILLED, their state "stopped". A launch is dead when `alive(launch)` is False and its process
-    is gone from this machine. One of another machine that has said nothing for `SILENCE` seconds is looked at again
-    by `later`: its runs are closed then if it has still said nothing. When in doubt runs are left, and `tell` gets a
-    sentence that says so; so it does when the server does not answer. Call it before a launch writes its own first
-    event.
+    They become KILLED with state "stopped". A launch is dead when `alive(launch)` is False and its process on this
+    machine has ended. A launch on another machine without a heartbeat for `SILENCE` seconds is checked again by
+    `later`, and its runs are closed if there still was none. Other runs are kept; `tell` gets a sentence about each
+    doubt and about an unreachable server. Call it before a launch writes its own first event.
     """
     closed: list[str] = []
     silent: dict[str, Any] = {}
     try:
         _adopt(Runs(client), study, alive, tell, now(), closed, silent)
-    except Exception as error:  # noqa: BLE001  whatever the client raises; the next launch tries again
+    except Exception as error:  # noqa: BLE001  any error of the client; the next launch retries
         tell(f"tracking: runs of dead launches could not be closed yet ({describe(error)})")
 
     def look() -> None:
-        with contextlib.suppress(Exception):  # the next launch tries again
+        with contextlib.suppress(Exception):  # the next launch retries
             _close_silent(Runs(client), study, alive, silent, now())
 
     if silent:
@@ -81,15 +81,15 @@ def _adopt(
         if alive(launch):
             continue
         if doubt := _doubt(runs, study, launch, left, now):
-            tell(f"tracking: {len(left)} runs of launch {launch} are left as running: {doubt}")
-            if doubt.endswith(LOOKED_AT):
+            tell(f"tracking: {plural(len(left), 'run')} of launch {launch} not closed: {doubt}")
+            if doubt.endswith(CHECKED_AGAIN):
                 silent[launch] = _signs(runs, study, launch)
             continue
         closed += [run.info.run_id for run in left if _close(runs, run.info.run_id, launch, now)]
 
 
 def _close_silent(runs: Runs, study: str, alive: Callable[[str], bool], silent: dict[str, Any], now: int) -> None:
-    """Close runs of launches that have said nothing since the first look."""
+    """Close runs of launches without a heartbeat or new run since the first check."""
     for launch, left in _held(runs, study).items():
         if launch in silent and not alive(launch) and _signs(runs, study, launch) == silent[launch]:
             for run in left:
@@ -97,7 +97,7 @@ def _close_silent(runs: Runs, study: str, alive: Callable[[str], bool], silent: 
 
 
 def _held(runs: Runs, study: str) -> dict[str, list[Any]]:
-    """Runs that MLflow shows as running, by launch."""
+    """RUNNING runs by launch."""
     held: dict[str, list[Any]] = {}
     if runs.client.get_experiment_by_name(study) is not None:
         for run in (run for kind in KINDS for run in runs.running(study, {schema.KIND: kind})):
@@ -106,14 +106,14 @@ def _held(runs: Runs, study: str) -> dict[str, list[Any]]:
 
 
 def _signs(runs: Runs, study: str, launch: str) -> tuple[str, frozenset[str]]:
-    """What changes while a launch lives: when it was last heard of, and which runs it has."""
+    """Signs of life of a launch: time of its last heartbeat, and ids of its runs."""
     found = runs.find(study, {schema.KIND: "launch", schema.LAUNCH: launch})
     tags = runs.tags(found) if found else {}
     return tags.get(schema.SEEN_ALIVE, ""), frozenset(run.info.run_id for run in _held(runs, study).get(launch, ()))
 
 
 def _doubt(runs: Runs, study: str, launch: str, left: Sequence[Any], now: int) -> str:
-    """Why the launch may live although nobody here knows of it; empty when it is dead."""
+    """Why the launch may be alive; "" when it is dead."""
     signs = [run.info.start_time for run in left]
     found = runs.find(study, {schema.KIND: "launch", schema.LAUNCH: launch})
     tags = runs.tags(found) if found else {}
@@ -121,20 +121,20 @@ def _doubt(runs: Runs, study: str, launch: str, left: Sequence[Any], now: int) -
     if process is not None and process.gone():
         return ""
     if process is not None and process.host == Process.this().host:
-        return f"its process {process.pid} lives"
+        return f"its process {process.pid} is running"
     silent = (now - max([*signs, int(tags.get(schema.SEEN_ALIVE, 0))])) / 1000
     if silent >= SILENCE:
-        return f"it was heard of {silent / 60:.0f} minutes ago on another machine, {LOOKED_AT}"
-    return f"it runs on another machine and was heard of {silent / 60:.0f} minutes ago (dead after {SILENCE / 60:.0f})"
+        return f"its last sign of life was {silent / 60:.0f} minutes ago on another machine, {CHECKED_AGAIN}"
+    return f"its last sign of life was {silent / 60:.0f} minutes ago on another machine (dead after {SILENCE / 60:.0f})"
 
 
 def _close(runs: Runs, identity: str, launch: str, when: int) -> bool:
-    """Close one run, unless another launch has taken it up meanwhile."""
+    """Close one run, unless another launch has continued it."""
     run = runs.client.get_run(identity)
     tags = run.data.tags
     if run.info.status != "RUNNING" or tags.get(schema.LAUNCH, "") != launch:
         return False
-    if tags.get(schema.STATE) in OVER:  # it died between its last words
+    if tags.get(schema.STATE) in OVER:  # it died after writing the state
         runs.client.set_terminated(identity, "FINISHED" if tags[schema.STATE] == "complete" else "KILLED", when)
     else:
         runs.stop(identity, when)

@@ -1,4 +1,4 @@
-"""What a run of MLflow is found by, and what it is made with: cells, shared trainings, search trials."""
+"""Identifying tags and contents of MLflow runs for cells, shared trainings and search trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run as it is made. `identity`: the tags that it is found by ever after; they are among `tags`."""
+    """A run to create. `identity`: the tags that later identify it, which are among `tags`."""
 
     name: str
     identity: Mapping[str, str]
@@ -26,7 +26,7 @@ class NewRun:
 
 
 def identity_of(event: Event) -> tuple[str, ...]:
-    """What the run of an event is known by within its study."""
+    """A tuple that identifies the run of an event within its study."""
     if "cell" in event:
         cell = event["cell"]
         return ("cell", cell["key"], cell["arm"], str(cell["replicate"]))
@@ -38,7 +38,7 @@ def identity_of(event: Event) -> tuple[str, ...]:
 
 
 def new_run(event: Event) -> NewRun:
-    """The run to make for the first event of a cell, a training or a trial."""
+    """The run to create for the first event of a cell, a training or a trial."""
     kind = identity_of(event)[0]
     common = {schema.KIND: kind, schema.STUDY: event["study"], schema.LAUNCH: event["launch"]}
     return {"cell": _cell, "trial": _trial, "training": _training}[kind](event[kind], common)
@@ -77,7 +77,7 @@ def _trial(trial: Mapping[str, Any], common: dict[str, str]) -> NewRun:
 
 
 def _training(training: Mapping[str, Any], common: dict[str, str]) -> NewRun:
-    """A training that belongs to no cell's own curve: M_A, M_B, a pre-training."""
+    """A training whose epochs are in no cell's own curve: M_A, M_B, a pre-training."""
     identity = {schema.KIND: "training", schema.KEY: training["key"], schema.TITLE: training["title"]}
     tags = {**common, **identity, schema.REPLICATE: str(training["replicate"]), **training["tags"]}
     return NewRun(f"{training['title']} #{training['replicate']}", identity, tags)

@@ -1,4 +1,4 @@
-"""MLflow runs of studies: found by their tags, made where there are none, their curves continued."""
+"""MLflow runs of studies: finding them by tags, creating them, and continuing their curves."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from raysweep.core.hashing import canonical_json
 from . import schema
 
 Epoch = tuple[int, Mapping[str, float], int]
-"""Number, metrics by name, ms since 1970."""
+"""Epoch number, metrics by name, and time in ms since 1970."""
 
 
 @dataclass
 class LoggedCurve:
-    """A run, the last epoch of its curve that the server has, and whether it has ended for good."""
+    """A run, the last epoch of its curve on the server, and whether it is complete."""
 
     run: str
     last: int
@@ -30,14 +30,14 @@ class LoggedCurve:
 
 
 class Runs:
-    """What every kind of run needs of an `MlflowClient`. Every call can be repeated."""
+    """Operations on runs through an `MlflowClient`. Every call may be repeated."""
 
     def __init__(self, client: MlflowClient) -> None:
         self.client = client
         self._experiments: dict[str, str] = {}
 
     def experiment(self, study: str) -> str:
-        """Id of the study's experiment; made, or taken out of the bin, where need be."""
+        """Id of the study's experiment, which is created or restored if necessary."""
         if study not in self._experiments:
             found = self.client.get_experiment_by_name(study)
             if found and found.lifecycle_stage == "deleted":
@@ -47,33 +47,31 @@ class Runs:
         return self._experiments[study]
 
     def find(self, study: str, tags: Mapping[str, str]) -> str | None:
-        """Id of the study's newest run that was made with these tags as its identity.
+        """Id of the study's newest run with these tags as its identity.
 
-        It is found by a digest of them: MLflow's language cannot quote every text. Runs of before there was one are
-        found by the tags themselves.
+        Runs are found by a digest of the tags, since MLflow's query language cannot quote every text; runs of older
+        versions have no digest and are found by the tags.
         """
         found = self._newest(study, {schema.IDENTITY: identity_digest(tags)})
         if found is None:
             try:
                 found = self._newest(study, tags)
             except MlflowException as error:
-                if (
-                    error.error_code != "INVALID_PARAMETER_VALUE"
-                ):  # a text that cannot be quoted: no run was made with it
+                if error.error_code != "INVALID_PARAMETER_VALUE":  # raised for a text that cannot be quoted
                     raise
         return found
 
     def _newest(self, study: str, tags: Mapping[str, str]) -> str | None:
-        runs = self.client.search_runs([self.experiment(study)], _words(tags), max_results=1)
+        runs = self.client.search_runs([self.experiment(study)], _query(tags), max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
     def running(self, study: str, tags: Mapping[str, str]) -> list[Any]:
-        """The study's runs with these tags that MLflow shows as running."""
-        words, token = _words(tags, "attributes.status = 'RUNNING'"), None
+        """The study's RUNNING runs with these tags."""
+        query, token = _query(tags, "attributes.status = 'RUNNING'"), None
         found: dict[str, Any] = {}
         while True:
             page = self.client.search_runs(
-                [self.experiment(study)], words, max_results=schema.MOST_RUNS, page_token=token
+                [self.experiment(study)], query, max_results=schema.MOST_RUNS, page_token=token
             )
             found |= {str(run.info.run_id): run for run in page}
             token = page.token
@@ -81,7 +79,7 @@ class Runs:
                 return list(found.values())
 
     def create(self, study: str, name: str, tags: Mapping[str, str], when: int) -> str:
-        """Id of a new run. Its tags are there from the start: a run without them would never be found again."""
+        """Id of a new run. The tags are set on creation, so that the run can be found if this process dies."""
         run = self.client.create_run(self.experiment(study), start_time=when, tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
@@ -89,7 +87,7 @@ class Runs:
         return dict(self.client.get_run(run).data.tags)
 
     def describe(self, run: str, config: Mapping[str, Any], params: Mapping[str, str]) -> None:
-        """Configuration and parameters, also where a server died between making the run and these."""
+        """Log configuration and parameters, unless the run has them already."""
         if params and self.client.get_run(run).data.params:
             return
         self.client.log_dict(run, dict(config), schema.CONFIG_FILE)
@@ -98,38 +96,38 @@ class Runs:
             self.client.log_batch(run, params=parts[start : start + schema.MAX_PARAMS_A_BATCH])
 
     def take_up(self, run: str, launch: str) -> None:
-        """The run goes on, in this launch."""
+        """Mark the run as continued by this launch."""
         self.client.log_batch(run, tags=[RunTag(schema.STATE, "running"), RunTag(schema.LAUNCH, launch)])
         self.client.update_run(run, status="RUNNING")
 
     def close(self, run: str, status: str, tags: Mapping[str, str], when: int) -> None:
-        """End a run; `tags` say how. Status FINISHED, FAILED or KILLED (MLflow's words)."""
+        """End a run with these tags. `status`: FINISHED, FAILED or KILLED, as in MLflow."""
         self.client.log_batch(run, tags=[RunTag(name, value) for name, value in tags.items()])
         self.client.set_terminated(run, status, when)
 
     def stop(self, run: str, when: int) -> None:
-        """End a run that somebody will go on with, or nobody."""
+        """End an unfinished run, which a later launch may continue."""
         self.close(run, "KILLED", {schema.STATE: "stopped"}, when)
 
     def last_epoch(self, run: str) -> int:
-        """The last epoch of its curve that the server has; 0 where it has none."""
+        """The last epoch of its curve on the server; 0 if there is none."""
         return max(self.epochs(run), default=0)
 
     def epochs(self, run: str) -> set[int]:
-        """The epochs of its curve that the server has."""
+        """The epochs of its curve on the server."""
         return {metric.step for metric in self.client.get_metric_history(run, schema.CURVE)}
 
     def log_epochs(self, run: str, epochs: Iterable[Epoch]) -> None:
-        """Epochs of a curve in as few requests as the server allows."""
+        """Log epochs of a curve in as few requests as the server allows."""
         for batch in metric_batches(epochs):
             self.client.log_batch(run, metrics=batch)
 
 
 def metric_batches(epochs: Iterable[Epoch]) -> Iterator[list[Metric]]:
-    """Finite metrics in lists of at most `MAX_METRICS_A_BATCH`, epochs whole.
+    """Finite metrics in lists of at most `MAX_METRICS_A_BATCH`, without splitting epochs.
 
-    A batch arrives or does not; so an epoch is there, or none of it. Of an epoch that is larger than a batch
-    the metric that tells of its arrival comes last.
+    A batch is written as a whole, and so is an epoch. If an epoch is larger than a batch, its `schema.CURVE` metric,
+    which marks it as written, is in the last one.
     """
     batch: list[Metric] = []
     for number, values, when in epochs:
@@ -152,8 +150,8 @@ def identity_digest(tags: Mapping[str, str]) -> str:
     return hashlib.sha256(canonical_json(dict(tags)).encode()).hexdigest()[:32]
 
 
-def _words(tags: Mapping[str, str], *also: str) -> str:
-    """A search in MLflow's language."""
+def _query(tags: Mapping[str, str], *also: str) -> str:
+    """A filter in MLflow's query language."""
     return " and ".join([*(f"tags.`{name}` = {_quoted(value)}" for name, value in tags.items()), *also])
 
 

@@ -1,38 +1,40 @@
-"""What is written where in MLflow: names of tags, parameters and artifacts. The report reads by the same names."""
+"""Names of MLflow tags, metrics and artifacts, for writing runs and for reports."""
 
-KIND = "raysweep.kind"  # "launch", "cell", "trial" (of a search), or "training" (one that several cells are made from)
-TITLE = "raysweep.title"  # what a shared training is called: "M_A"
+KIND = "raysweep.kind"  # "launch", "cell", "trial" (of a search), or "training" (shared by several cells)
+TITLE = "raysweep.title"  # title of a shared training, such as "M_A"
 STUDY = "raysweep.study"
 LAUNCH = "raysweep.launch"
 ARM = "raysweep.arm"
 COORDINATES = "raysweep.coordinates"  # JSON object, axis name to level
 REPLICATE = "raysweep.replicate"
 KEY = "raysweep.key"
-IDENTITY = "raysweep.identity"  # digest of the tags that a run is found by
+IDENTITY = "raysweep.identity"  # digest of the tags that identify a run
 STATE = "raysweep.state"  # "running", "complete", "failed" or "stopped"; of a trial also "pruned"
 CAUSE = "raysweep.cause"  # why a cell or a trial failed
 SHARED_EPOCHS = "raysweep.shared_epochs"  # epochs of a cell's curve that its own task did not train: "1-8,11"
-ATTEMPTS = "raysweep.attempts"  # launches that began this cell's own task, with commas
-PROCESS = "raysweep.process"  # which process a launch is, as `core.process.Process` writes it
-SEEN_ALIVE = "raysweep.seen_alive"  # when a launch last said that it lives, ms since 1970
-SEARCH = "raysweep.search"  # Optuna study that a trial belongs to
-TRIAL = "raysweep.trial"  # a trial's number in it
-POINT = "raysweep.point"  # JSON object, field path to the value a trial tries
+ATTEMPTS = "raysweep.attempts"  # launches that began this cell's own task, separated by commas
+PROCESS = "raysweep.process"  # process of a launch, as `store.process.Process` writes it
+SEEN_ALIVE = "raysweep.seen_alive"  # last heartbeat of a launch, ms since 1970
+SEARCH = "raysweep.search"  # Optuna study of a trial
+TRIAL = "raysweep.trial"  # number of a trial in its Optuna study
+POINT = "raysweep.point"  # JSON object, field path to value of a trial
 DEGENERATE = "raysweep.degenerate"  # "true" when the model predicts one class only
 PRESET = "raysweep.preset"
 CODE_VERSION = "raysweep.code_version"
 DATA = "raysweep.data"
 DATA_FINGERPRINT = "raysweep.data_fingerprint"
 DATA_SOURCE = "raysweep.data_source"  # name or path that the scored data set was read from
-DATA_FIELDS = "raysweep.data_fields"  # JSON object: fields of `data`, but the source, that are not at their defaults
+DATA_FIELDS = (
+    "raysweep.data_fields"  # JSON object: fields of `data` that differ from their defaults, without the source
+)
 EXTRAS = "raysweep.extras"  # JSON list of the other data sets, each with name, fingerprint and source
-STUDY_CONTENT = "raysweep.study_content"  # digest of what the study's file says
+STUDY_CONTENT = "raysweep.study_content"  # digest of the study's contents
 STUDY_FILE = "raysweep.study_file"
 NOISE_HASH = "raysweep.noise_hash"
 WEIGHTS_HASH = "raysweep.weights_hash"
 DEVICE = "raysweep.device"
 PICTURES = "raysweep.pictures"  # why a cell's pictures could not be drawn
-LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels came about
+LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels were made
 
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"

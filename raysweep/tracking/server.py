@@ -1,4 +1,4 @@
-"""Reaching the MLflow tracking store, and saying clearly when it cannot be reached or written."""
+"""Connecting to the MLflow tracking store, with errors if it cannot be reached or written."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ UI = "MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri"
 
 
 def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
-    """A client on `uri`, `MLFLOW_TRACKING_URI`, or `sqlite:///mlflow.db`; the schema is migrated here, once.
+    """A client for `uri`, `MLFLOW_TRACKING_URI` or `sqlite:///mlflow.db`; migrates the schema if necessary.
 
     Raises:
-        UserError: the store cannot be reached, or not be written when `writable` is asked for.
+        UserError: the store cannot be reached, or cannot be written if `writable`.
     """
     uri = tracking_uri(uri)
     _quiet_libraries()
@@ -39,12 +39,12 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
 
 
 def tracking_uri(uri: str | None = None) -> str:
-    """Where runs go: `uri`, else MLFLOW_TRACKING_URI, else a SQLite file in this folder."""
+    """`uri`, else MLFLOW_TRACKING_URI, else a SQLite file in the working folder."""
     return remember(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
 
 
 def ui_command(uri: str | None = None) -> str:
-    """What to type to look at the runs."""
+    """The command that shows the runs in a browser."""
     uri = masked(tracking_uri(uri))
     return f"open {uri}" if uri.startswith("http") else f"{UI} {shlex.quote(uri)}"
 
@@ -60,13 +60,13 @@ def _check_uri(uri: str, writable: bool) -> None:
     elif scheme not in ("http", "https", "postgresql", "mysql", "mssql", "databricks") and "+" not in scheme:
         raise UserError(f"tracking: expected sqlite:///FILE or http://HOST:PORT, but got {uri!r}")
     if scheme in ("http", "https"):
-        # Whoever writes tries again itself, after asking what arrived: a request sent twice may make a run twice.
+        # The publisher retries after asking what was written; a retried request could create a run twice.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0" if writable else "2")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
 def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
-    """SQLite opens a read-only file happily and fails at the first write: try one now, and undo it."""
+    """Try a write and roll it back: SQLite opens a read-only file without an error."""
     if not file.exists() and not writable:
         raise UserError(f"tracking: {uri} does not exist; run a study first, or set MLFLOW_TRACKING_URI or --tracking")
     if not file.parent.is_dir():
@@ -91,6 +91,8 @@ def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
 def _quiet_libraries() -> None:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # a page on what the publisher says in a line
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # else a line for every run that ends
+    logging.getLogger("mlflow.store.db.utils").setLevel(
+        logging.CRITICAL
+    )  # tracebacks of errors that the publisher reports
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a line per ended run
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")

@@ -1,4 +1,4 @@
-"""Events of a launch, written to MLflow. Every write can be repeated: runs are got or created by key."""
+"""Writes a launch's events to MLflow. Writes are idempotent: runs are looked up by key before creation."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from .run_identity import Event, identity_of, new_run
 from .runs import LoggedCurve, Runs, identity_digest
 
 EPOCHS = ("epoch", "training", "trial_epoch")
-"""Events that go on with a curve; any number of them in a row is brought at once."""
+"""Events that append to a curve; consecutive ones are written together."""
 
 OVER = ("complete", "pruned")
-"""States that nothing that is told later changes: equal keys mean equal numbers."""
+"""Final states, which later events do not change."""
 
 _DRAWN_FROM = (schema.LABELS_FILE, schema.ATTENTION_FILE)
-"""Files of arrays that a cell may have, with pictures of their own."""
+"""Optional array files of a cell, from which further pictures are drawn."""
 
 
 class Writer:
     """Writes studies' launches, cells, trainings and search trials through an `MlflowClient`.
 
-    Events are plain dicts: {"event": one of EPOCHS or the word of an `_on_` method below, "time": ms since 1970,
+    Events are plain dicts: {"event": one of EPOCHS or the name of an `_on_` method below, "time": ms since 1970,
     "study", "launch", ...}. A cell's event carries "cell": {"key", "arm", "coordinates", "replicate", "config",
     "tags"}, a trial's "trial": {"search", "number", "key", "arm", "coordinates", "replicate", "point", "config",
     "tags"}, a training's "training": {"key", "title", "replicate", "tags"}.
@@ -49,13 +49,13 @@ class Writer:
         self._curves: dict[tuple[str, ...], LoggedCurve] = {}
 
     def write(self, event: Event) -> None:
-        """Write one event. Raises whatever the client raises; calling again is safe."""
+        """Write one event. Raises the client's exceptions; may be repeated."""
         self.write_all([event])
 
     def write_all(self, events: Sequence[Event]) -> None:
-        """Write events in order: one of another kind, or any number of EPOCHS, each run's in one request or few.
+        """Write one event of another kind, or any number of EPOCHS in few requests per run.
 
-        Raises whatever the client raises; calling again with all of them is safe.
+        Raises the client's exceptions; may be repeated with the same events.
         """
         try:
             if events[0]["event"] in EPOCHS:
@@ -63,12 +63,12 @@ class Writer:
             else:
                 (event,) = events
                 getattr(self, f"_on_{event['event']}")(event)
-        except Exception:  # nobody knows what arrived
+        except Exception:  # some events may have been written
             self.forget()
             raise
 
     def forget(self) -> None:
-        """Others may have written: next time the server is asked what it has."""
+        """Clear the cache, because other launches may have written to the server."""
         self._ids, self._curves, self.runs = {}, {}, Runs(self.client)
 
     def _write_epochs(self, events: Sequence[Event]) -> None:
@@ -78,26 +78,26 @@ class Writer:
         for name, epochs in curves.items():
             if name not in self._curves:
                 self._curves[name] = self._open(epochs[0])
-            self._go_on(self._curves[name], epochs)
+            self._append(self._curves[name], epochs)
 
-    def _go_on(self, curve: LoggedCurve, events: Sequence[Event]) -> None:
+    def _append(self, curve: LoggedCurve, events: Sequence[Event]) -> None:
         epochs = {event["epoch"]: event for event in events if event["epoch"] > curve.last}
         self.runs.log_epochs(curve.run, [(e["epoch"], e["metrics"], e["time"]) for e in epochs.values()])
         for event in events:
-            if event.get("last") and not curve.over:  # a training that is nobody's own curve ends with its last epoch
+            if event.get("last") and not curve.over:  # a shared training ends with its last epoch
                 self.runs.close(curve.run, "FINISHED", {schema.STATE: "complete"}, event["time"])
                 curve.over = True
         curve.last = max([curve.last, *epochs])
 
     def _open(self, event: Event) -> LoggedCurve:
-        """The run of an epoch, at work in the event's launch, and what the server has of its curve."""
+        """The run of an epoch event, continued in its launch, with the last epoch on the server."""
         run = self._run(event)
         return LoggedCurve(run, self.runs.last_epoch(run), over=not self._take_up(run, event))
 
     def _take_up(self, run: str, event: Event) -> bool:
-        """The run goes on in the event's launch, unless it is over.
+        """Continue the run in the event's launch. Returns False if the run is complete.
 
-        What a dead launch left to tell may be published late: it takes no run from a launch that began after.
+        Late events of a dead launch do not take the run from a launch that began after them.
         """
         found = self.client.get_run(run)
         tags, status = found.data.tags, found.info.status
@@ -112,7 +112,7 @@ class Writer:
         return True
 
     def log_file(self, study: str, launch: str, file: Path, folder: str) -> None:
-        """Put a file among a launch's artifacts. Not journaled: whoever wants it again builds the report again."""
+        """Log a file as an artifact of a launch. Not journaled, since a report can be built again."""
         run = self._launch_run({"study": study, "launch": launch, "time": now_ms()})
         self.client.log_artifact(run, str(file), folder)
 
@@ -120,27 +120,27 @@ class Writer:
         self.client.log_dict(self._launch_run(event), event["plan"], schema.PLAN_FILE)
 
     def _on_beat(self, event: Event) -> None:
-        """The launch lives. Not journaled: it is told to the server alone."""
+        """Heartbeat of the launch; not journaled."""
         self.client.set_tag(self._launch_run(event), schema.SEEN_ALIVE, str(event["time"]))
 
     def _on_start(self, event: Event) -> None:
-        """The cell's own task begins. "shared": epochs of its curve that this task will not train ("all": any)."""
+        """The cell's own task begins. "shared": epochs of its curve that the task does not train."""
         run = self._run(event)
         if not self._take_up(run, event) or event.get("shared", "all") == "all":
             return
         tags = self.runs.tags(run)
-        self._say_shared(run, tags, event)
+        self._tag_shared(run, tags, event)
         attempts = _attempts(tags)
         if event["launch"] not in attempts:
             self.client.set_tag(run, schema.ATTEMPTS, ",".join([*attempts, event["launch"]]))
 
-    def _say_shared(self, run: str, tags: Mapping[str, str], event: Event) -> None:
-        """Tag the cell with what was computed for others. What an earlier attempt of its own trained is its own."""
-        words = event["shared"]
+    def _tag_shared(self, run: str, tags: Mapping[str, str], event: Event) -> None:
+        """Tag the cell with its shared epochs, without those that earlier attempts of its own task trained."""
+        shared = event["shared"]
         if set(_attempts(tags)) - {event["launch"]}:
-            words = spans(epochs_in(tags.get(schema.SHARED_EPOCHS, "")) & epochs_in(words))
-        if words:
-            self.client.set_tag(run, schema.SHARED_EPOCHS, words)
+            shared = spans(epochs_in(tags.get(schema.SHARED_EPOCHS, "")) & epochs_in(shared))
+        if shared:
+            self.client.set_tag(run, schema.SHARED_EPOCHS, shared)
         elif schema.SHARED_EPOCHS in tags:
             self.client.delete_tag(run, schema.SHARED_EPOCHS)
 
@@ -150,7 +150,7 @@ class Writer:
         before = self.client.get_run(run).data
         if before.tags.get(schema.STATE) == "complete":
             return
-        if self.store.get(event["cell"]["key"]) is None:  # removed since; a later launch trains it again
+        if self.store.get(event["cell"]["key"]) is None:  # removed from the store; a later launch trains it again
             self.runs.stop(run, event["time"])
             return
         folder = self.store.folder(event["cell"]["key"])
@@ -161,7 +161,7 @@ class Writer:
         self.runs.log_epochs(run, [*rest, (len(result.history), scores, when)])
         self._log_artifacts(run, folder, result)
         if event.get("shared", "") != "all":
-            self._say_shared(run, before.tags, {"shared": "", **event})
+            self._tag_shared(run, before.tags, {"shared": "", **event})
         elif not _attempts(before.tags):
             self.client.set_tag(run, schema.SHARED_EPOCHS, spans(range(1, len(result.history) + 1)))
         if schema.CAUSE in before.tags:  # it failed in an earlier launch
@@ -169,7 +169,7 @@ class Writer:
         self.runs.close(run, "FINISHED", _facts(result.facts), when)
 
     def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
-        """The cell's files, and pictures of them."""
+        """Log the cell's files and pictures of them."""
         more = [file for name in _DRAWN_FROM if (file := folder / name).exists()]
         with tempfile.TemporaryDirectory() as draft:
             trouble = _drawn(result, more, Path(draft))
@@ -180,18 +180,18 @@ class Writer:
             self.client.log_artifact(run, str(file))
 
     def _on_failed(self, event: Event) -> None:
-        """The cell failed; "before": in an earlier launch, and this one leaves it alone."""
+        """The cell failed; "before": in an earlier launch, and this one skips it."""
         run = self._run(event)
         state = self.runs.tags(run).get(schema.STATE)
         if state not in OVER and not (state and event.get("before")):
             self.runs.close(run, "FAILED", {schema.STATE: "failed", schema.CAUSE: event["cause"]}, event["time"])
 
     def _on_trial(self, event: Event) -> None:
-        """A search trial starts, or goes on."""
+        """A search trial starts or continues."""
         self._take_up(self._run(event), event)
 
     def _on_trial_end(self, event: Event) -> None:
-        """How a trial ended: "state", "scores" of the validation images, device-"seconds", "cause" when it failed."""
+        """A trial ended: "state", "scores" on validation images, device "seconds", and "cause" if it failed."""
         run, state, when = self._run(event), event["state"], event["time"]
         self._curves.pop((event["launch"], *identity_of(event)), None)
         if self.runs.tags(run).get(schema.STATE) in OVER:
@@ -203,7 +203,7 @@ class Writer:
         self.runs.close(run, status, {schema.STATE: state, **cause}, when)
 
     def _on_end(self, event: Event) -> None:
-        """The launch is over. What others hold by now is theirs."""
+        """The launch ended: stop its open runs, except those that other launches have continued."""
         for cell in event.get("stopped", ()):
             run = self._run({**event, "cell": cell})
             tags = self.runs.tags(run)
@@ -215,8 +215,8 @@ class Writer:
         self._curves = {name: curve for name, curve in self._curves.items() if name[0] != event["launch"]}
         self.client.set_terminated(self._launch_run(event), event["status"], event["time"])
 
-    def _ties(self, event: Event, identity: Mapping[str, str]) -> dict[str, str]:
-        """Tags of a new run: the launch it belongs to, and the digest that it is found by."""
+    def _common_tags(self, event: Event, identity: Mapping[str, str]) -> dict[str, str]:
+        """Tags of a new run: its launch, and the digest of its identity."""
         return {schema.PARENT_RUN: self._launch_run(event), schema.IDENTITY: identity_digest(identity)}
 
     def _launch_run(self, event: Event) -> str:
@@ -231,12 +231,12 @@ class Writer:
         return self._ids[name]
 
     def _run(self, event: Event) -> str:
-        """Id of the run that a cell's, a training's or a trial's event is about."""
+        """Id of the run of a cell's, a training's or a trial's event, which is created if missing."""
         identity = (event["study"], *identity_of(event))
         if identity not in self._ids:
             new = new_run(event)
             run = self.runs.find(event["study"], new.identity) or self.runs.create(
-                event["study"], new.name, {**new.tags, **self._ties(event, new.identity)}, event["time"]
+                event["study"], new.name, {**new.tags, **self._common_tags(event, new.identity)}, event["time"]
             )
             if new.config is not None:
                 self.runs.describe(run, new.config, new.params)
@@ -245,14 +245,14 @@ class Writer:
 
 
 def _drawn(result: CellResult, files: Sequence[Path], folder: Path) -> str:
-    """Draw a cell's pictures. Returns what went wrong: a picture that fails must not hold up every later event."""
+    """Draw a cell's pictures. Returns an error message or "", so that a failure does not block later events."""
     try:
         with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
             draw_artifacts(result, folder)
             for file in files:
                 draw = draw_labels if file.name == schema.LABELS_FILE else draw_attention
                 draw(file, result.facts["classes"], folder)
-    except Exception as error:  # noqa: BLE001  whatever the drawing raises
+    except Exception as error:  # noqa: BLE001  any error in drawing
         return f"not drawn: {describe(error)}"
     return ""
 
@@ -278,7 +278,7 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _json_within(sentences: Sequence[str], length: int) -> str:
-    """A JSON list of as many of the sentences, from the first on, as fit into `length` characters.
+    """A JSON list of the first sentences that fit into `length` characters.
 
     >>> _json_within(["one", "two", "three"], 16)
     '["one", "two"]'

@@ -74,7 +74,7 @@ def test_a_living_process_of_this_machine_is_left_whatever_its_age(server):
     left_running(server, Process.this().word)
     closed, (sentence,) = adopt(server, minutes=SILENCE)
     assert closed == 0
-    assert "4 runs of launch old are left as running: its process" in sentence
+    assert "4 runs of launch old not closed: its process" in sentence
 
 
 def test_a_number_that_another_process_has_by_now_is_no_life(server):
@@ -88,13 +88,13 @@ def test_a_launch_of_another_machine_counts_as_dead_after_long_silence(server, p
     left_running(server, process)
     closed, (sentence,) = adopt(server, minutes=SILENCE / 60 - 1)
     assert closed == 0
-    assert sentence.endswith("was heard of 59 minutes ago (dead after 60)")
+    assert sentence.endswith("was 59 minutes ago on another machine (dead after 60)")
     server.tell("beat", "old")
     server.time += int(SILENCE - 120) * 1000
     assert adopt(server)[0] == 0  # it spoke since
     closed, (sentence,) = adopt(server, minutes=3)
     assert closed == 4
-    assert sentence.endswith("on another machine, and is looked at again in 150 seconds")
+    assert sentence.endswith("on another machine, and is checked again in 150 seconds")
     assert states(server) == {("KILLED", "stopped")}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from raysweep.tracking import schema
 from raysweep.tracking.journal import Journal
-from raysweep.tracking.publisher import AT_ONCE, lots, publish
+from raysweep.tracking.publisher import AT_ONCE, batches, publish
 from raysweep.tracking.runs import metric_batches
 from raysweep.tracking.writer import Writer
 from tests.tracking.conftest import cell_of, metrics_of
@@ -143,7 +143,7 @@ kinds = st.lists(st.sampled_from(["start", "epoch", "training", "trial_epoch", "
 @given(kinds)
 def test_lots_keep_the_order_and_lose_nothing(kinds):
     pending = [(number * 10, {"event": kind, "number": number}) for number, kind in enumerate(kinds, 1)]
-    found = list(lots(pending))
+    found = list(batches(pending))
     assert [event["number"] for _, lot in found for event in lot] == list(range(1, len(kinds) + 1))
     assert all(lot[-1]["number"] * 10 == end for end, lot in found)
     assert all(len(lot) == 1 or {e["event"] for e in lot} <= {"epoch", "training", "trial_epoch"} for _, lot in found)
@@ -153,7 +153,7 @@ def test_lots_keep_the_order_and_lose_nothing(kinds):
 
 def test_a_long_row_of_epochs_is_cut():
     pending = [(number, {"event": "epoch"}) for number in range(2 * AT_ONCE + 1)]
-    assert [len(lot) for _, lot in lots(pending)] == [AT_ONCE, AT_ONCE, 1]
+    assert [len(batch) for _, batch in batches(pending)] == [AT_ONCE, AT_ONCE, 1]
 
 
 @given(st.lists(st.integers(0, 700), max_size=8), st.booleans())
