@@ -37,7 +37,7 @@ def build_faces(
     raters: RaterModel = DEFAULT_RATERS,
     at_once: bool = True,
 ) -> FaceData:
-    """The built-in data set.
+    """The built-in data set "faces".
 
     True classes of train and validation follow AffectNet's imbalance, and the label is one rater's
     vote; the test split is balanced by majority vote, which is its label. No person is in two splits.
@@ -49,9 +49,6 @@ def build_faces(
         raters: who names the expressions; another model is another "site".
         at_once: whether to draw the pictures now, not when the first pixel is asked for (`Drawn`).
 
-    Returns:
-        FaceData named "faces".
-
     Raises:
         ValueError: if size or a count is out of range.
     """
@@ -60,6 +57,7 @@ def build_faces(
     indices, expressions, subjects, splits = plan_faces(counts, seed, raters)
     affect = sample_affect(indices, expressions, seed, raters)
     votes, first = cast_votes(affect.rater_probs, indices, seed, raters)
+    numbers = picture_numbers(indices, expressions, subjects, seed)
     return FaceData(
         name="faces",
         classes=EXPRESSIONS,
@@ -70,13 +68,7 @@ def build_faces(
         subjects=subjects,
         splits=splits,
         fingerprint=faces_fingerprint(size=size, seed=seed, raters=raters.described(), **counts),
-        info=DatasetInfo(
-            truth_expressions=affect.expressions,
-            truth_va=affect.va,
-            rater_probs=affect.rater_probs,
-            pictures=picture_numbers(indices, expressions, subjects, seed),
-            version=FACES_VERSION,
-        ),
+        info=DatasetInfo(affect.expressions, affect.va, affect.rater_probs, pictures=numbers, version=FACES_VERSION),
     )
 
 

@@ -172,18 +172,14 @@ def build_site(
     test: int | None = None,
     at_once: bool = True,
 ) -> FaceData:
-    """The data set of one site. Labels as in `build_faces`: one rater's in training, the majority's in test.
+    """The data set of a site, named as it. Labels as in `build_faces`: one rater's in training, the majority's in test.
 
     Pictures follow A's criteria at every site: a face does not depend on its raters.
 
     Args:
         site: one of `SITES`.
         size: height and width in pixels, 32 to 224.
-        train, validation, test: images a split; None for the site's own number.
-        at_once: as in `build_faces`.
-
-    Returns:
-        FaceData named as the site.
+        train, validation, test, at_once: as in `build_faces`; None for the site's own number of images.
 
     Raises:
         ValueError: if size or a count is out of range.
@@ -204,10 +200,10 @@ def build_site(
         fingerprint=faces_fingerprint(size=size, **counts, **_described(site)),
         notes=(site.caption,),
         info=DatasetInfo(
-            truth_expressions=known.affect.expressions,
-            truth_va=known.affect.va,
-            rater_probs=known.rater_probs,
-            target_probs=known.affect.rater_probs,
+            known.affect.expressions,
+            known.affect.va,
+            known.rater_probs,
+            known.affect.rater_probs,
             pictures=picture_numbers(known.indices, known.affect.expressions, known.subjects, site.seed),
             version=FACES_VERSION,
             sites_version=SITES_VERSION,

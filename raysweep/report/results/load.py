@@ -83,17 +83,15 @@ def load_results(
     launch_run = chosen_launch(launches, launch)
     remarks += other_extras(launches, launch_run) if launch is None else []
     record = _plan(client, launch_run, study)
-    runs: dict[tuple[str, str, str], list[Any]] = {}
+    runs: dict[tuple[str | None, ...], list[Any]] = {}
     for run in search_runs(client, experiment, f"tags.`{schema.KIND}` = 'cell'", page):
-        tags = run.data.tags
-        identity = (tags.get(schema.KEY, ""), tags.get(schema.ARM, ""), tags.get(schema.REPLICATE, ""))
+        identity = tuple(run.data.tags.get(tag) for tag in (schema.KEY, schema.ARM, schema.REPLICATE))
         runs.setdefault(identity, []).append(run)
     of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
     cells = [_cell(client, c, found, record) for c, found in of_cell]
-    checks = _all_checked(client, of_cell, again, bar)
     trials = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
-    return Results(record, tuple(cells), searches, tuple(remarks), tuple(checks))
+    return Results(record, tuple(cells), searches, tuple(remarks), tuple(_all_checked(client, of_cell, again, bar)))
 
 
 def _narrowed(
