@@ -18,7 +18,7 @@ from raysweep.store.leases import PRESENCE, Leases
 from raysweep.store.process import Process, host_id
 from raysweep.store.ray_sessions import MARK
 from raysweep.store.store import Store
-from raysweep.study.launch_records import write_record, write_trials
+from raysweep.study.launch_records import read_records, write_record, write_trials
 from raysweep.tracking.journal import Journal
 from tests.conftest import make_squares
 from tests.study.small_plans import cell_keys, compute, kept, small_plan
@@ -312,6 +312,25 @@ class TestCollect:
         assert "belong to no recorded study" not in collect(store).text()
         assert collect(store, delete=True).json()["recorded"] is True
         assert set(store.keys()) == keys
+
+    @pytest.mark.parametrize("says", [("../../victim", "mine"), ("decay", "../../../victim/mine"), ("decay", "one")])
+    def test_a_record_that_says_it_is_another_s_removes_nothing(self, store, tmp_path, says):
+        """A superseded record is removed by the name it was read from, never by the study and launch that it says."""
+        (tmp_path / "victim").mkdir()
+        (tmp_path / "victim" / "mine.json.gz").write_text("mine")
+        plan = small_plan(store)
+        write_record(store, plan, "one")
+        store.put("orphan", lambda folder: (folder / "a").write_text("x"), {})
+        (record,) = read_records(store)
+        before = store.files.read(record.file)
+        for number, name in enumerate(("two", "three")):  # of the same cells, so that the first of them is superseded
+            odd = replace(record, study=says[0], launch=says[1], time=record.time + 60 * number)
+            store.files.write(f"studies/decay/{name}.json.gz", odd.packed())
+        with pytest.raises(UserError, match=r"three\.json\.gz and 1 more record cannot be .* nothing was removed"):
+            collect(store, delete=True)
+        assert (tmp_path / "victim" / "mine.json.gz").read_text() == "mine"
+        assert store.files.read(record.file) == before
+        assert store.has("orphan")
 
     def test_an_empty_store_without_records(self, store):
         assert "nothing to remove" in collect(store).text()

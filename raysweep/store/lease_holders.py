@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from time import monotonic, sleep
+from time import monotonic, sleep, time
+
+from raysweep.core.notices import passed_over
 
 from .files import read_json
 from .process import Process, host_id
@@ -69,7 +71,12 @@ class Watch:
             self._known[token] = holder
         if (holder is not None and holder.process.gone()) or self._silent(token, content):
             return None
-        return holder or Holder(token, "another launch", "unknown", Process("", 0, 0), 0.0)
+        if holder is None:
+            passed_over(
+                f"{self.store.url}/holders/{token}.json",
+                f"it names no launch: whatever it holds is left alone until it has not changed for {self.ttl:g} s",
+            )
+        return holder or Holder(token, "a launch without a readable record", "unknown", Process("", 0, 0), time())
 
     def bury(self, token: str) -> None:
         """Tell a holder that seems dead, should it wake up, that others take over from it."""

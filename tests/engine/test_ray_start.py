@@ -82,3 +82,23 @@ def test_what_ray_is_started_without(monkeypatch):
         assert "hidden" not in str(dict(os.environ))
         assert os.environ["AWS_PROFILE"] == "mine"
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize(("before", "during"), [(None, "token"), ("token", "token"), ("disabled", "disabled")])
+def test_a_local_ray_is_told_its_mode_and_has_a_private_token_before_it_starts(
+    token, tmp_path, monkeypatch, before, during
+):
+    """Not what this version of Ray takes for granted: the mode stands in the environment that its processes inherit."""
+    monkeypatch.setenv("RAY_AUTH_MODE", before or "")
+    if before is None:
+        monkeypatch.delenv("RAY_AUTH_MODE")
+    seen = []
+
+    def init(**asked):
+        seen.append((os.environ.get("RAY_AUTH_MODE"), token.exists() and mode(token), asked["address"]))
+
+    monkeypatch.setattr("raysweep.engine.ray_start.ray.init", init)
+    monkeypatch.setattr("raysweep.engine.ray_start.read_settings_again", lambda: None)
+    monkeypatch.setattr("raysweep.engine.ray_start.session_folder", lambda: tmp_path)
+    ray_start.start_local()
+    assert seen == [(during, False if during == "disabled" else 0o600, "local")]

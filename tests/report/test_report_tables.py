@@ -230,3 +230,17 @@ class TestCsv:
         failed = next(row for row in rows if row["state"] == "failed")
         assert failed["cause"] == "DegenerateLoss: the loss became nan in epoch 3"
         assert sum(row["degenerate"] == "yes" for row in rows) == 1
+
+
+@pytest.mark.parametrize("level", ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0"])
+def test_no_cell_of_a_report_s_sheets_is_a_formula(tracking, fabricate, level):
+    """Levels and causes are words of others; numbers below zero stay numbers."""
+    study = fabricate(
+        "sheets", {"level": (level, "plain")}, {"level": "plain"}, lambda where: 0.5, replicates=2, epochs=1
+    )
+    study.failed = {(f"level={level}", 1): "=HYPERLINK(1)"}
+    results = tracking.write(study).load("sheets")
+    for sheet in (scores_csv(summarise(results)), cells_csv(results)):
+        rows = list(csv.reader(io.StringIO(sheet)))
+        assert not [word for row in rows for word in row if word.startswith(("=", "@", "+"))]
+        assert any(f"'{level}" in row for row in rows)
