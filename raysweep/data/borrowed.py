@@ -153,7 +153,7 @@ def _training(place: Home, name: str, size: int) -> tuple[Tensor, Tensor]:
             folder, path = Path(draft), f"{name}/{size}px/{LABELS}"
             fetched = place.files.fetch(path, folder / LABELS)
             if not fetched or file_checksum(folder / LABELS) != manifest.files[LABELS].sha256:
-                raise UserError(f"{place.place}/{path} is not what its manifest says: prepare it anew")
+                raise UserError(f"{place.place}/{path} is not what its manifest says: prepare it again")
         va, labels, splits = read_labels(folder, manifest)
     rows = (splits == TRAIN) & (labels >= 0)
     return va[rows].double(), labels[rows]

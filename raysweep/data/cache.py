@@ -1,4 +1,4 @@
-"""A decoded data set on disk: one `.npy` an array, read back memory-mapped. No pickle anywhere."""
+"""A decoded data set on disk: an `.npy` file for each array, read back memory-mapped; without pickles."""
 
 from __future__ import annotations
 
@@ -76,10 +76,10 @@ def load_packed(folder: Path) -> FaceData | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:  # pydantic's is a ValueError
-        passed_over(str(folder), f"its data.json cannot be used ({describe(error)}); it is made anew")
+        passed_over(str(folder), f"its data.json cannot be used ({describe(error)}); it is made again")
         return None
     if altered := altered_file(folder, words["files"]):
-        passed_over(str(folder), f"{altered} is not what was written; it is made anew")
+        passed_over(str(folder), f"{altered} is not what was written; it is made again")
         return None
     try:
         arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}

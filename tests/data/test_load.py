@@ -83,7 +83,7 @@ def test_a_csv_with_everything(tmp_path):
     [
         ("path,mood", "0.png,fear", "column 'expression' is missing"),
         ("path,expression,valense,arousal", "0.png,fear,0,0", "did you mean 'valence'"),
-        ("path,expression,valence", "0.png,fear,0", "come together"),
+        ("path,expression,valence", "0.png,fear,0", "needed together"),
         ("path,expression,valence,arousal", "0.png,fear,1.5,0", "faces.csv:2: VA out of range: `-1 <= valence <= 1`"),
         ("path,expression,valence,arousal", "0.png,fear,x,0", "got 'x'"),
         ("path,expression", "0.png,", "faces.csv:2: bad row: path and expression must not be empty"),

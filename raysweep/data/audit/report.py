@@ -156,7 +156,7 @@ class QualityReport:
     def _inconsistency_lines(self) -> list[str]:
         found = self.inconsistent
         if found is None:
-            return ["valence and arousal: none, so nothing to hold the classes against"]
+            return ["valence and arousal: none, so classes are not compared with them"]
         share = len(found.rows) / found.annotated
         lines = [
             f"class against valence and arousal: {len(found.rows):,} of {found.annotated:,} contradict ({share:.1%})"

@@ -126,7 +126,7 @@ class Home:
             for name, file in manifest.files.items():
                 fetched = self.files.fetch(f"{path}/{name}", draft / name)
                 if not fetched or file_checksum(draft / name) != file.sha256:
-                    raise UserError(f"{self.place}/{path}/{name} is not what its manifest says: prepare it anew")
+                    raise UserError(f"{self.place}/{path}/{name} is not what its manifest says: prepare it again")
             (draft / MANIFEST).write_bytes(content)
             shutil.rmtree(self.local / path, ignore_errors=True)  # an older copy
             (self.local / path).parent.mkdir(parents=True, exist_ok=True)

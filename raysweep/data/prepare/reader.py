@@ -181,7 +181,7 @@ def _wrong_value(labels: pa.Table, manifest: Manifest) -> str:
 
 
 def _broken(path: Path, why: str) -> UserError:
-    return UserError(f"{path} is broken ({' '.join(why.split())}): remove its folder and prepare it anew")
+    return UserError(f"{path} is broken ({' '.join(why.split())}): remove its folder and prepare it again")
 
 
 def _votes(votes: pa.ListArray, classes: tuple[str, ...], named: int) -> Tensor:

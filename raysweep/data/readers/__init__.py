@@ -1,9 +1,9 @@
-"""Readers of data sets as they are officially distributed, one file each.
+"""Readers of data sets in their official form, one file each.
 
     read_listing("rafdb", Path("RAF-DB"), {}) -> Listing -> prepare
 
-A reader looks at folders and lists only, never at an image. What is wrong with a row becomes a `Problem` with its file
-and row; what is wrong with the whole release is a `UserError` before the first row.
+A reader opens folders and lists only, never an image. An error in a row becomes a `Problem` with its file and row; an
+error of the whole release is a `UserError` before the first row.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ READERS: dict[str, Reader] = {
     "folder": class_folder.READER,
     "csv": csv_table.READER,
 }
-"""Readers by name, the particular ones before those that fit anything: `recognise` takes the first that fits."""
+"""Readers by name, specific ones before general ones: `recognise` takes the first that fits."""
 
 NAMED_ALONE = {"caers": "folder", "morphset": "csv"}
-"""Readers that recognise a release by its name alone, and what a set is of which the name says something else."""
+"""Readers that recognise a release by its name alone, and the kind of sets that have another name."""
 
 
 def read_listing(name: str, root: Path, options: Mapping[str, str]) -> Listing:
-    """What the lists of a data set at `root` say. `options` by name, see `READERS`.
+    """The listing of the data set at `root`. `options` by name, see `READERS`.
 
     Raises:
-        UserError: an unknown reader, option or value; nothing at `root`, or not the release that the reader knows.
+        UserError: an unknown reader, option or value; nothing at `root`, or not the release that the reader reads.
     """
     if name not in READERS:
         raise unknown_name("reader", name, READERS)
@@ -66,19 +66,19 @@ def _check_option(name: str, reader: Reader, option: str, value: str) -> None:
 
 
 def recognise(root: Path) -> str | None:
-    """The name of the first reader whose release lies at `root`; None where nothing fits, or nothing is there."""
+    """The name of the first reader whose release is at `root`; None where no reader fits, or nothing is there."""
     root = root.expanduser()
     try:
         return next((name for name, reader in READERS.items() if root.exists() and reader.fits(root)), None)
-    except OSError:  # a folder that may not be read is nobody's release
+    except OSError:  # a folder without permission to read
         return None
 
 
 def known_as(reader: str, path: Path) -> str:
-    """The reader, as what the set is. Where only the name says that it is a release, the whole name must: `caer-mine`
-    is read as CAER-S is, and is a set of the user's."""
-    word = "".join(c for c in path.resolve().name.casefold().removesuffix(".csv") if c.isalnum())
-    return reader if reader not in NAMED_ALONE or word == reader else NAMED_ALONE[reader]
+    """The kind of a set, by its reader. Where a release is recognised by its name alone, the whole name must match:
+    `caer-mine` is read as CAER-S is, but is a user's own set."""
+    plain = "".join(c for c in path.resolve().name.casefold().removesuffix(".csv") if c.isalnum())
+    return reader if reader not in NAMED_ALONE or plain == reader else NAMED_ALONE[reader]
 
 
 __all__ = ["READERS", "Reader", "check_unpacked", "known_as", "read_listing", "recognise"]

@@ -1,4 +1,4 @@
-"""AffectNet: which of its two releases a folder holds."""
+"""AffectNet, of either of its two releases."""
 
 from __future__ import annotations
 

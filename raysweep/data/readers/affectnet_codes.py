@@ -1,4 +1,4 @@
-"""AffectNet: what its two releases have in common, the codes above all."""
+"""AffectNet: codes of expressions, and other parts that its two releases have in common."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def face(
     landmarks: Sequence[float],
     box: tuple[float, float, float, float] | None = None,
 ) -> Iterator[Entry]:
-    """The record of one face, after what it lacks. Raises Rejected: "none" without valence and arousal, or bad VA."""
+    """Problems of one face, then its record. Raises Rejected: "none" without valence and arousal, or bad VA."""
     va = read_va(*affect)
     if math.isnan(va[0]) and expression == "none":
         raise Rejected("VA missing", "neither an expression nor valence and arousal", str(path))
@@ -61,7 +61,7 @@ def face(
 
 
 def whole(numbers: Sequence[float]) -> Sequence[float]:
-    """Landmarks, or nothing where they are not `LANDMARKS` finite points."""
+    """The landmarks, or none where they are not `LANDMARKS` finite points."""
     return numbers if len(numbers) == 2 * LANDMARKS and all(map(math.isfinite, numbers)) else ()
 
 
@@ -73,7 +73,7 @@ def listing(
     files: Sequence[Path],
     total: int,
 ) -> Listing:
-    """What both releases have in common."""
+    """The listing of either release."""
     classes = EXPRESSIONS[: int(options["classes"])]
     return Listing(
         name="affectnet",

@@ -9,9 +9,9 @@ from pathlib import Path
 from raysweep.data.listing import Listing
 
 from . import affectnet_codes as codes
-from .reader import fitting, wrong_release
+from .reader import checked_entries, wrong_release
 from .rows import CsvFile, Entry, Row, count_rows, open_table, read_rows
-from .values import Rejected, Seen, inside, read_number, shown
+from .values import Rejected, Seen, inside, quoted, read_number
 
 COLUMNS = (
     "subDirectory_filePath",
@@ -27,7 +27,7 @@ COLUMNS = (
 LISTS = "Manually_Annotated_file_lists"
 IMAGES = "Manually_Annotated_Images"
 SPLITS = {"training.csv": "train", "validation.csv": "test"}
-"""The official validation set is the test set of every publication: nobody has the labels of the test set."""
+"""The official validation set is the test set of all publications, since labels of the test set are not published."""
 
 
 def fits(root: Path) -> bool:
@@ -42,7 +42,7 @@ def read(root: Path, options: Mapping[str, str]) -> Listing:
         raise wrong_release(root, codes.TITLE, f"{LISTS}/training.csv and validation.csv beside {IMAGES}/")
     tables = [open_table(file, root, COLUMNS, headless=True) for file in files]  # validation.csv can lack the header
     for table in tables:
-        fitting(table.file, codes.TITLE, partial(_entries, [table], images, options))
+        checked_entries(table.file, codes.TITLE, partial(_entries, [table], images, options))
     total = sum(count_rows(table.file) - bool(table.header_lines) for table in tables)
     return codes.listing(root, "CSV release", options, _entries(tables, images, options), files, total)
 
@@ -68,7 +68,7 @@ def _face(images: Path, split: str, options: Mapping[str, str], seen: Seen, wher
 def _box(row: Row) -> tuple[float, float, float, float]:
     left, top, width, height = (read_number(row[name]) for name in COLUMNS[1:5])
     if not (0 < width < float("inf") and 0 < height < float("inf")) or not abs(left) + abs(top) < float("inf"):
-        raise Rejected("box outside", f"a box of {shown(row['face_width'])} x {shown(row['face_height'])} pixels")
+        raise Rejected("box outside", f"a box of {quoted(row['face_width'])} x {quoted(row['face_height'])} pixels")
     return left, top, width, height
 
 

@@ -19,13 +19,13 @@ from . import affectnet_codes as codes
 from .folders import image_names
 from .reader import wrong_release
 from .rows import Entry
-from .values import Rejected, inside_folder, shown
+from .values import Rejected, inside_folder, quoted
 
 SPLITS = {"train_set": "train", "val_set": "test"}
-"""The official validation set is the test set of every publication."""
+"""The official validation set is the test set of all publications."""
 
 LARGEST = 65_536
-"""Bytes of an annotation: 136 landmarks as strings of 100 characters have fewer."""
+"""Largest annotation in bytes: 136 landmarks as strings of 100 characters have fewer."""
 
 
 def fits(root: Path) -> bool:
@@ -50,7 +50,7 @@ def _check_annotated(folder: Path, names: list[str]) -> None:
     if not any((folder / "annotations" / f"{Path(name).stem}_exp.npy").is_file() for name in names[:1000]):
         first = f"{Path(names[0]).stem}_exp.npy"
         raise UserError(
-            f"{folder / 'annotations'}: {codes.TITLE} needs {shown(first)} here, for the image of that name"
+            f"{folder / 'annotations'}: {codes.TITLE} needs {quoted(first)} here, for the image of that name"
         )
 
 
@@ -58,7 +58,7 @@ def _entries(root: Path, names: Mapping[str, list[str]], options: Mapping[str, s
     for part, split in SPLITS.items():
         images, annotations = root / part / "images", root / part / "annotations"
         for name in names[part]:
-            where = shown(name)
+            where = quoted(name)
             try:
                 where = inside_folder(annotations, root, f"{Path(name).stem}_exp.npy")
                 yield from _face(where, images / name, annotations, split, options)
@@ -88,7 +88,7 @@ def _without_image(root: Path, annotations: Path, names: list[str]) -> Iterator[
 
 
 def _affect(file: str) -> str:
-    """Empty where there is no file: missing."""
+    """The value; "" (missing) where there is no file."""
     return _scalar(file) if os.path.exists(file) else ""
 
 
@@ -108,37 +108,35 @@ def _landmarks(file: str) -> tuple[float, ...]:
 
 
 def load_annotation(file: str, most: int) -> list[str]:
-    """All values of a small .npy file as text; never unpickles, and never believes a size it has not read.
+    """All values of a small .npy file as text; never unpickles, and allocates no more than it has read.
 
     Raises:
         Rejected: no such file, no .npy file of numbers or strings, or more than `most` values.
     """
     name = os.path.basename(file)
-    if Path(file).is_fifo():  # and would be waited for
-        raise Rejected("bad row", f"{shown(name)} is a pipe, no file")
+    if Path(file).is_fifo():  # reading would wait
+        raise Rejected("bad row", f"{quoted(name)} is a pipe, no file")
     try:
         with open(file, "rb") as stream:
             data = stream.read(LARGEST + 1)
     except OSError as error:
-        raise Rejected("bad row", f"{shown(name)}: {error.strerror or 'cannot be read'}") from None
+        raise Rejected("bad row", f"{quoted(name)}: {error.strerror or 'cannot be read'}") from None
     if len(data) > LARGEST:
-        raise Rejected("bad row", f"{shown(name)} is larger than any annotation ({LARGEST:,} bytes)")
+        raise Rejected("bad row", f"{quoted(name)} is larger than any annotation ({LARGEST:,} bytes)")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about headers of Python 2 and old names of types, which are read all the same
+            warnings.simplefilter("ignore")  # headers of Python 2 and old names of types are read, too
             array = np.lib.format.read_array(BytesIO(data), allow_pickle=False)
     except NO_ARRAY:
-        raise Rejected("bad row", f"{shown(name)} is no .npy file of numbers") from None
+        raise Rejected("bad row", f"{quoted(name)} is no .npy file of numbers") from None
     if array.dtype.kind not in "iufbUS" or array.size > most:
-        raise Rejected("bad row", f"{shown(name)} must hold {most} numbers, but holds {array.size} of {array.dtype}")
+        raise Rejected("bad row", f"{quoted(name)} must hold {most} numbers, but holds {array.size} of {array.dtype}")
     if array.dtype.kind == "U" and not _is_ascii(array):
-        raise Rejected("bad row", f"{shown(name)} holds text that is no number")
+        raise Rejected("bad row", f"{quoted(name)} holds text that is no number")
     return [value.decode("latin-1") if isinstance(value, bytes) else str(value) for value in array.ravel().tolist()]
 
 
 def _is_ascii(array: np.ndarray[Any, Any]) -> bool:
-    """Looked up before Python makes strings of it: NumPy reads code points that do not exist, Python dies of them."""
+    """Checked before conversion to str: NumPy reads invalid code points, with which Python crashes."""
     points = np.dtype("u4").newbyteorder(array.dtype.byteorder)
     return not array.dtype.itemsize or bool((np.frombuffer(array.tobytes(), points) < 128).all())

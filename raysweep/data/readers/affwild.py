@@ -1,4 +1,4 @@
-"""Aff-Wild: videos with valence and arousal a frame. Classes are derived, because the release has none."""
+"""Aff-Wild: videos with valence and arousal of each frame. Classes are derived, because the release has none."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from raysweep.labels.gaussians import ClassGaussians, gaussian_labels
 from .affectnet_codes import seven_classes
 from .reader import Reader, held_out, wrong_release
 from .rows import Entry, count_rows, read_lines
-from .values import Rejected, inside_folder, read_number, read_va, shown
+from .values import Rejected, inside_folder, quoted, read_number, read_va
 
 CODES = dict(enumerate(EXPRESSIONS))
-"""Columns of the posterior that classes are taken from."""
+"""Classes by column of the posterior."""
 
 NEAREST_MEAN = ClassGaussians(
     priors=torch.full((len(EXPRESSIONS),), 1 / len(EXPRESSIONS), dtype=torch.float64),
     means=torch.tensor(AFFECTNET_MEANS, dtype=torch.float64),
     covariances=0.04 * torch.eye(2, dtype=torch.float64).expand(len(EXPRESSIONS), 2, 2),
 )
-"""As much of AffectNet's Gaussians as is published: their means. With equal priors and one round covariance, whatever
-its size, the most probable class is that of the nearest mean."""
+"""AffectNet's Gaussians as far as published: their means. With equal priors and one isotropic covariance of any size,
+the most probable class is that of the nearest mean."""
 
 SPLITS = ("train", "validation", "test")
 VIDEOS = (".mp4", ".avi")
@@ -51,7 +51,7 @@ TITLE = "Aff-Wild"
 
 @dataclass(frozen=True)
 class Video:
-    """One video of the release. `files`: perhaps two encodings of it; `boxes`: None where the release has none."""
+    """One video of the release. `files`: one or two encodings; `boxes`: None where the release has none."""
 
     name: str
     split: str
@@ -70,7 +70,7 @@ def read_affwild(root: Path, options: Mapping[str, str]) -> Listing:
     labels take the means of the frames' own classes.
 
     Raises:
-        UserError: a folder is missing, there are no annotations of this form, or no set to borrow Gaussians from.
+        UserError: a folder is missing, there are no annotations of this form, or no set of the option `gaussians`.
     """
     parts = [part for part in SPLITS if (root / "annotations" / part / "valence").is_dir()]
     if "train" not in parts or not (root / "videos" / "train").is_dir():
@@ -104,7 +104,7 @@ def read_affwild(root: Path, options: Mapping[str, str]) -> Listing:
 
 
 def _videos(root: Path, part: str) -> list[Video]:
-    """Every video that has a file or an annotation, 9 before 10."""
+    """Every video that has a file or an annotation, in numerical order."""
     files, lists, boxes = root / "videos" / part, root / "annotations" / part, root / "bboxes" / part
     names = _stems(files, VIDEOS) | _stems(lists / "valence", (".txt",)) | _stems(lists / "arousal", (".txt",))
     return [
@@ -132,7 +132,7 @@ def _with_test_split(videos: list[Video]) -> list[Video]:
 
 def _entries(root: Path, videos: Sequence[Video], gaussians: ClassGaussians) -> Iterator[Entry]:
     for video in videos:
-        where = shown(f"video {video.name}")
+        where = quoted(f"video {video.name}")
         try:
             where = inside_folder(video.valence.parent, root, video.valence.name)
             _check(video)
@@ -145,7 +145,7 @@ def _entries(root: Path, videos: Sequence[Video], gaussians: ClassGaussians) -> 
 
 
 def _check(video: Video) -> None:
-    """Raises Rejected: something that all frames need is missing."""
+    """Raises Rejected: a file that all frames need is missing."""
     for file in (video.valence, video.arousal):
         if not file.is_file():
             raise Rejected("VA missing", f"no {file.parent.name} for video {video.name}: all its frames are left out")
@@ -187,14 +187,14 @@ def _frame(video: Video, frame: int, where: str, valence: str | Problem, arousal
     assert isinstance(arousal, str)
     va = read_va(valence.strip(), arousal.strip())
     if math.isnan(va[0]):
-        raise Rejected("VA missing", f"valence {shown(valence)}, arousal {shown(arousal)}", str(video.files[0]))
+        raise Rejected("VA missing", f"valence {quoted(valence)}, arousal {quoted(arousal)}", str(video.files[0]))
     box = read_box(video.boxes / f"{frame + 1}.pts") if video.boxes else None
     return FaceRecord(video.files[0], "", where, va, subject=video.name, split=video.split, box=box, frame=frame)
 
 
 def read_box(file: Path) -> tuple[float, float, float, float]:
     """Left, top, width and height around the four corners in a .pts file. Raises Rejected: no such file or corners."""
-    if file.is_fifo():  # and would be waited for
+    if file.is_fifo():  # reading would wait
         raise Rejected("bad row", f"{file.name} is a pipe, no file")
     try:
         with file.open("rb") as stream:
@@ -203,7 +203,7 @@ def read_box(file: Path) -> tuple[float, float, float, float]:
         raise Rejected("not a face", f"no face box for this frame ({file.name})") from None
     except OSError as error:
         raise Rejected("bad row", f"{file.name}: {error.strerror}") from None
-    corners = [read_number(word) for word in text.partition("{")[2].partition("}")[0].split()]
+    corners = [read_number(number) for number in text.partition("{")[2].partition("}")[0].split()]
     if len(corners) != 8 or not all(map(math.isfinite, corners)):
         raise Rejected("bad row", f"{file.name} must hold four corners between braces")
     left, top, right, bottom = (edge(corners[axis::2]) for edge in (min, max) for axis in (0, 1))

@@ -1,4 +1,4 @@
-"""CAER-S: stills of television series, a folder an expression. Whole scenes: faces are yet to be found in them."""
+"""CAER-S: stills of television series, a folder an expression. Whole scenes, in which faces must be detected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from raysweep.data.listing import SPLITS, FaceRecord, Listing, split_of
 from .folders import FolderScan, ImageFolder, image_names, scan_folders, subfolders
 from .reader import Reader, wrong_release
 from .rows import Entry
-from .values import Rejected, inside_folder, shown
+from .values import Rejected, inside_folder, quoted
 
 CLASSES = EXPRESSIONS[:7]
 
@@ -70,18 +70,18 @@ def _entries(root: Path, scan: FolderScan) -> Iterator[Entry]:
 
 
 def _face(root: Path, folder: ImageFolder, name: str) -> Entry:
-    where = shown(name)
+    where = quoted(name)
     try:
         where = inside_folder(folder.folder, root, name)
         if not _is_expression(folder.name):
-            raise Rejected("label out of range", f"{shown(folder.name)} is no expression of {TITLE}", where)
+            raise Rejected("label out of range", f"{quoted(folder.name)} is no expression of {TITLE}", where)
     except Rejected as fault:
         return fault.at(where)
     return FaceRecord(folder.folder / name, canonical_expression(folder.name), where, split=folder.split)
 
 
 def fits(root: Path) -> bool:
-    """Whether the name says so: many data sets have folders like these."""
+    """Whether the folder has the name: many data sets have folders like these."""
     return "caer" in root.resolve().name.lower() and all((root / split).is_dir() for split in ("train", "test"))
 
 

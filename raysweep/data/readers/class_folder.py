@@ -1,4 +1,4 @@
-"""A folder of photographs by class: `[train|validation|test/]<expression>/**/*.png`, or the two the other way round."""
+"""A folder of photographs by class: `[train|validation|test/]<expression>/**/*.png`, or `<expression>/[train/...]`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .class_names import FORM, ClassNames
 from .folders import FolderScan, ImageFolder, image_names, scan_folders, walk
 from .reader import Reader, wrong_release
 from .rows import Entry
-from .values import Rejected, in_canonical_order, inside_folder, natural_order, shown
+from .values import Rejected, in_canonical_order, inside_folder, natural_order, quoted
 
 LAYOUT = """\
 [{train,validation,test}/]<expression>/**/<name>.{png,jpg,webp,gif,bmp,tif,pgm,...}
@@ -26,10 +26,10 @@ SUBJECTS = ("none", "folder")
 
 
 def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
-    """A listing whose images are named as they are needed.
+    """The listing of a folder; images are listed lazily.
 
     Raises:
-        UserError: no class folder with images is found, or the folders cannot be understood for sure.
+        UserError: no class folder with images is found, or the folders are ambiguous.
     """
     if not root.is_dir():
         raise wrong_release(root, TITLE, "a folder")
@@ -61,7 +61,7 @@ def read_folder_listing(root: Path, options: Mapping[str, str]) -> Listing:
 
 
 def _list_beside(root: Path) -> str:
-    """A hint at a CSV file that may say what the folders do not."""
+    """A hint at a CSV file that may have the labels."""
     lists = sorted(path.name for path in root.iterdir() if path.suffix.lower() == ".csv" and not is_hidden(path.name))
     return f"; or does {lists[0]} list them? Then give that file" if lists else ""
 
@@ -71,7 +71,7 @@ def _folders_around(scan: FolderScan, by_folder: bool) -> Iterator[str]:
         {_text(name) for folder in scan.folders for name in (*folder.above, *folder.below)}, key=natural_order
     )
     if around and not by_folder:
-        some = ", ".join(f"{shown(name)[1:-1]}/" for name in around[:3]) + (", ..." if len(around) > 3 else "")
+        some = ", ".join(f"{quoted(name)[1:-1]}/" for name in around[:3]) + (", ..." if len(around) > 3 else "")
         yield (
             f"folders around those of expressions ({some}) are read through; if they are subjects, --option "
             "subjects=folder keeps each on one side of every split"
@@ -79,7 +79,7 @@ def _folders_around(scan: FolderScan, by_folder: bool) -> Iterator[str]:
 
 
 def _text(name: str) -> str:
-    """A name on disk that is not in UTF-8, with its odd bytes as question marks."""
+    """A name on disk, with bytes that are not UTF-8 as question marks."""
     return name.encode("utf-8", "replace").decode()
 
 
@@ -94,7 +94,7 @@ def _face(root: Path, folder: ImageFolder, name: str, names: ClassNames, subject
     try:
         where = inside_folder(folder.folder, root, name)
     except Rejected as fault:
-        return fault.at(shown(name))
+        return fault.at(quoted(name))
     return FaceRecord(folder.folder / name, names(_text(folder.name)), where, subject=subject, split=folder.split)
 
 

@@ -1,4 +1,4 @@
-"""Names of classes as folders and lists have them, and the expressions that they stand for (option `names`)."""
+"""Names of classes in folders and lists, and the expressions that they mean (option `names`)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from raysweep.core.formatting import plural
 from raysweep.data.expressions import EXPRESSIONS, canonical_expression, likely_expression, plain_name
 
 from . import fer2013, rafdb
-from .values import in_canonical_order, natural_order, shown
+from .values import in_canonical_order, natural_order, quoted
 
 NUMBERINGS = {"affectnet": dict(enumerate(EXPRESSIONS)), "rafdb": rafdb.CODES, "fer2013": fer2013.CODES}
-"""Well-known numbers of expressions."""
+"""Well-known numberings of expressions."""
 
 KEEP = "keep"
 FORM = "keep|" + "|".join(NUMBERINGS) + "|NAME,NAME,...|OLD:NEW,..."
@@ -24,10 +24,10 @@ _MOST = 6
 
 
 class ClassNames:
-    """What the names of classes stand for: the option's word on it first, then `canonical_expression`.
+    """The meaning of class names: by the option, else by `canonical_expression`.
 
-    `option`: "" (expressions, and a few names beside them); `keep` (any names, as they are); a name in `NUMBERINGS`;
-    names in the order of the numbers that classes have; or `old:new` for some of them.
+    `option`: "" (expressions, and a few other names); `keep` (any names, unchanged); a name in `NUMBERINGS`;
+    names in the order of the classes' numbers; or `old:new` for some of them.
 
     Raises:
         UserError: an option of another form, or one that names a misspelt expression.
@@ -43,10 +43,10 @@ class ClassNames:
             self._read(option)
 
     def _read(self, option: str) -> None:
-        parts = [word.strip() for word in option.split(",")]
-        pairs = [word.rpartition(":") for word in parts]
+        parts = [part.strip() for part in option.split(",")]
+        pairs = [part.rpartition(":") for part in parts]
         if not all(parts) or len({bool(colon) for _, colon, _ in pairs}) > 1:
-            raise UserError(f"`names` must be {FORM}, but got {shown(option)}")
+            raise UserError(f"`names` must be {FORM}, but got {quoted(option)}")
         new = [_asked_name(name) for _, _, name in pairs]
         if pairs[0][1]:
             self._given = {plain_name(old): name for (old, _, _), name in zip(pairs, new, strict=True)}
@@ -54,7 +54,7 @@ class ClassNames:
             self._listed = new
 
     def number(self, names: Iterable[str]) -> None:
-        """Give a list of names to the numbers among `names`, in their order.
+        """Assign the option's names to the numbers among `names`, in their order.
 
         Raises:
             UserError: there are more or fewer numbers than names.
@@ -75,11 +75,11 @@ class ClassNames:
         self._given = {str(number): name for number, name in zip(numbers, self._listed, strict=True)}
 
     def __call__(self, name: str) -> str:
-        """The class that a name stands for."""
+        """The class that a name means."""
         return self._given.get(plain_name(name)) or canonical_expression(name)
 
     def is_expression(self, name: str) -> bool:
-        """Whether it stands for a class that is known: one of the eight, or one that the option names."""
+        """Whether a name means a known class: one of the eight, or one of the option."""
         plain = plain_name(name)
         is_listed = bool(self._listed) and _NUMBER.fullmatch(plain) is not None
         return plain in self._given or is_listed or canonical_expression(name) in EXPRESSIONS
@@ -88,11 +88,11 @@ class ClassNames:
         """Sentences about classes that are no expressions, and about names that mean the same.
 
         Args:
-            names: all names, and how many images each has; `origin`: where they stand; `what` they are, in words
-                ("folder", "label").
+            names: all names, and how many images each has; `origin`: their folder or file; `what` they are, for
+                messages ("folder", "label").
 
         Raises:
-            UserError: a name that is almost one of the eight expressions, or no name that is one.
+            UserError: a misspelt expression, or no name that is an expression.
         """
         unknown = [name for name in sorted(names, key=natural_order) if not self.is_expression(name)]
         if self.option != KEEP:
@@ -101,7 +101,7 @@ class ClassNames:
         for name in sorted({" ".join(name.split()).casefold() for name in names}):
             merged.setdefault(self(name), []).append(name)
         notes = [
-            f"{_and(spellings)} are read as {shown(one)[1:-1]}"
+            f"{_and(spellings)} are read as {quoted(one)[1:-1]}"
             for one, spellings in merged.items()
             if len({plain_name(name) for name in spellings}) > 1
         ]
@@ -115,7 +115,7 @@ def _check_known(names: Mapping[str, int], unknown: list[str], origin: Path, wha
     for name in unknown:
         if likely := likely_expression(name):
             raise UserError(
-                f"{origin}: {what} {shown(name)} ({names[name]:,} images) is no expression: did you mean {likely}? "
+                f"{origin}: {what} {quoted(name)} ({names[name]:,} images) is no expression: did you mean {likely}? "
                 f"Rename it, or give --option names={plain_name(name)}:{likely}; names={KEEP} keeps it as a class"
             )
     if names and len(unknown) == len(names):
@@ -123,20 +123,20 @@ def _check_known(names: Mapping[str, int], unknown: list[str], origin: Path, wha
 
 
 def _asked_name(name: str) -> str:
-    """A name that the option gives. Raises UserError: it is a misspelt expression."""
+    """A name in the option. Raises UserError: it is a misspelt expression."""
     known = canonical_expression(name)
     likely = None if known in EXPRESSIONS else likely_expression(name)
     if likely:
-        raise UserError(f"`names`: {shown(name.strip())} is no expression: did you mean {likely}?")
+        raise UserError(f"`names`: {quoted(name.strip())} is no expression: did you mean {likely}?")
     return known
 
 
 def _none_known(names: list[str], what: str) -> str:
-    some = ", ".join(shown(name)[1:-1] for name in names[:_MOST]) + (", ..." if len(names) > _MOST else "")
+    some = ", ".join(quoted(name)[1:-1] for name in names[:_MOST]) + (", ..." if len(names) > _MOST else "")
     numbers = all(_NUMBER.fullmatch(plain_name(name)) for name in names)
     if numbers:
         known = "; ".join(
-            f"names={name} for {', '.join(f'{number} {word}' for number, word in list(table.items())[:2])}, ..."
+            f"names={name} for {', '.join(f'{number} {meaning}' for number, meaning in list(table.items())[:2])}, ..."
             for name, table in NUMBERINGS.items()
         )
         return f"every {what} is a number ({some}): say what they mean with --option, {known}; or names=NAME,NAME,..."
@@ -147,5 +147,5 @@ def _none_known(names: list[str], what: str) -> str:
 
 
 def _and(names: list[str]) -> str:
-    names = [shown(name)[1:-1] for name in names]
+    names = [quoted(name)[1:-1] for name in names]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,4 +1,4 @@
-"""Columns of a user's CSV file: which one is the path, which the expression, and how the file separates them."""
+"""Columns of a user's CSV file: their roles (path, expression, ...), and the file's separator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from raysweep.core.errors import UserError
 
 from .rows import CsvFile, cells, read_head, read_lines
-from .values import Rejected, shown
+from .values import Rejected, quoted
 
 REQUIRED = ("path", "expression")
 ROLES = (*REQUIRED, "valence", "arousal", "subject", "split")
@@ -25,7 +25,7 @@ ALIASES = {
     "subject": "subject subjectid subj person personid identity actor participant",
     "split": "split usage subset partition set phase",
 }
-"""What people call the columns: letters and digits of the header, in lower case."""
+"""Usual names of the columns, as letters and digits in lower case."""
 
 _ROLE_OF = {alias: role for role, aliases in ALIASES.items() for alias in aliases.split()}
 
@@ -34,15 +34,15 @@ DELIMITERS = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
 IGNORE = "ignore"
 SEPARATOR = "MARK|tab"
 FORMS = dict.fromkeys(ROLES, "COLUMN") | {IGNORE: "COLUMN,COLUMN,...", "separator": SEPARATOR}
-"""Options that say which column is which."""
+"""Options for the roles of columns."""
 
 _MOST = 12
-"""Columns that are named in one line."""
+"""Most columns that one line names."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Roles by column ("" for one that is not used), and sentences about what was read as what."""
+    """Roles by column ("" for one that is not used), and sentences about them."""
 
     roles: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -54,13 +54,13 @@ def open_user_table(
     """The CSV file at `file` with its columns by role, and sentences about the columns; `options` as `FORMS`.
 
     Raises:
-        UserError: no rows, no text in UTF-8, a separator or a column that is not certain, or one that is missing.
+        UserError: no rows, no text in UTF-8, an ambiguous separator or column, or a missing column.
     """
     name = file.relative_to(root).as_posix()
     number, text, notes = read_head(file, name, f"{','.join(required)}[,...]")
     asked = {"tab": "\t"}.get(options.get("separator", ""), options.get("separator", ""))
     if len(asked) > 1:
-        raise UserError(f"`separator` must be one mark, or tab, but got {shown(asked)}")
+        raise UserError(f"`separator` must be one mark, or tab, but got {quoted(asked)}")
     if text.lower().startswith("sep=") and len(text) == 5:  # as Excel writes it
         asked = asked or text[4]
         number, text = _line_after(file, name, number)
@@ -77,7 +77,7 @@ def _line_after(file: Path, name: str, number: int) -> tuple[int, str]:
 
 
 def _delimiter(file: Path, text: str) -> str:
-    """The one that makes most roles of the first row. Raises UserError: two make as many, or none makes two."""
+    """The mark by which the first row has most roles. Raises UserError: two give equally many, or none gives two."""
     roles = {
         mark: len({_role(name) for name in _names(file, text, mark)} - {""}) for mark in DELIMITERS if mark in text
     }
@@ -88,7 +88,7 @@ def _delimiter(file: Path, text: str) -> str:
         which = " or ".join(DELIMITERS[mark] for mark in roles)
         raise UserError(
             f"{file}: are the columns separated by {which}? The first row must name them, such as "
-            f"{','.join(REQUIRED)}, but is {shown(text, 200)}; --option separator={SEPARATOR} says what separates them"
+            f"{','.join(REQUIRED)}, but is {quoted(text, 200)}; --option separator={SEPARATOR} says what separates them"
         )
     return max(roles, key=lambda mark: roles[mark])
 
@@ -128,17 +128,17 @@ def _index(file: Path, names: Sequence[str], name: str, option: str) -> int:
     """Raises UserError: no such column."""
     found = [i for i, other in enumerate(names) if other.casefold() == name.casefold()]
     if len(found) != 1:
-        some = shown(", ".join(names), 300)
+        some = quoted(", ".join(names), 300)
         raise UserError(f"{file}: --option {option}={name}: {len(found) or 'no'} columns have that name, of {some}")
     return found[0]
 
 
 def _guess(file: Path, names: Sequence[str], role: str, ignored: Sequence[str]) -> int | None:
-    """The column of a role: the one of its very name, else the only one of another name for it."""
+    """The column of a role: the one with its name, else the only one with an alias."""
     found = [i for i, name in enumerate(names) if _role(name) == role and name not in ignored]
     exact = [i for i in found if names[i].casefold() == role]
     if len(exact or found) > 1:
-        which = ", ".join(shown(names[i]) for i in exact or found)
+        which = ", ".join(quoted(names[i]) for i in exact or found)
         raise UserError(
             f"{file}: {role} may be any of the columns {which}: choose one with --option {role}=COLUMN"
             + (", or rename the others" if exact else "")
@@ -150,7 +150,7 @@ def _check_once(file: Path, names: Sequence[str], chosen: Mapping[str, int]) -> 
     for role, index in chosen.items():
         for other, same in chosen.items():
             if role < other and index == same:
-                raise UserError(f"{file}: column {shown(names[index])} cannot be both {role} and {other}")
+                raise UserError(f"{file}: column {quoted(names[index])} cannot be both {role} and {other}")
 
 
 def _check_complete(
@@ -165,20 +165,20 @@ def _check_complete(
     for role in required:
         if role not in chosen:
             raise UserError(_missing(file, names, free, role, notes))
-    for name in free:  # a misspelt column of those that need not be there
+    for name in free:  # a misspelt optional column
         near = _near(name, [role for role in ROLES if role not in chosen])
         if near:
             raise UserError(
-                f"{file}: unknown column {shown(name)}: did you mean {near!r}? Rename it, or give "
+                f"{file}: unknown column {quoted(name)}: did you mean {near!r}? Rename it, or give "
                 f"--option {near}={name} or --option {IGNORE}={name}"
             )
     if ("valence" in chosen) != ("arousal" in chosen):
         lone = "valence" if "valence" in chosen else "arousal"
-        raise UserError(f"{file}: valence and arousal come together, but only {lone} is there")
+        raise UserError(f"{file}: valence and arousal are needed together, but only {lone} is there")
 
 
 def _near(name: str, roles: Sequence[str], shortest: int = 5) -> str:
-    """The role whose name a column may have misspelt; names shorter than `shortest` are near to too many words."""
+    """The role of which a column's name may be a misspelling; aliases shorter than `shortest` are too ambiguous."""
     values = {alias: role for role in roles for alias in ALIASES[role].split() if len(alias) >= shortest}
     plain = "".join(c for c in name.casefold() if c.isalpha())
     found = get_close_matches(plain, values, n=1, cutoff=0.8)
@@ -189,14 +189,16 @@ def _missing(file: Path, names: Sequence[str], free: Sequence[str], role: str, n
     likely = next((name for name in free if _near(name, [role], 4)), "")
     hint = f"did you mean {role}={likely}? Rename it, or give --option {role}={likely}" if likely else ""
     if not hint and any({_role(part) for part in note.split(",")} >= set(REQUIRED) for note in notes):
-        hint = "a line that starts with # looks like it: take the # away"
+        hint = "a line that starts with # looks like the header: remove the #"
     hint = hint or f"the first row must name the columns, or --option {role}=COLUMN says which it is"
-    return f"{file}: column {role!r} is missing; the header is {shown(', '.join(names), 300)}: {hint}"
+    return f"{file}: column {role!r} is missing; the header is {quoted(', '.join(names), 300)}: {hint}"
 
 
 def _remarks(file: Path, names: Sequence[str], chosen: Mapping[str, int]) -> list[str]:
-    other = [f"{role} from {shown(names[i])}" for role, i in chosen.items() if names[i].casefold() != role]
-    unused = [shown(name) if name else "one without a name" for i, name in enumerate(names) if i not in chosen.values()]
+    other = [f"{role} from {quoted(names[i])}" for role, i in chosen.items() if names[i].casefold() != role]
+    unused = [
+        quoted(name) if name else "one without a name" for i, name in enumerate(names) if i not in chosen.values()
+    ]
     unused = [*unused[:_MOST], "..."] if len(unused) > _MOST else unused
     lines = [f"columns of {file.name}: {', '.join(other)}"] if other else []
     return lines + ([f"columns of {file.name} that are not used: {', '.join(unused)}"] if unused else [])

@@ -1,7 +1,7 @@
 """A CSV of photographs: `path, expression[, valence, arousal][, subject][, split]`, by these or other usual names.
 
-The file is read twice: once for what only the whole of it can say (classes, the scale of valence and arousal, images
-beside it that it does not list), once for its rows as they are needed.
+The file is read twice: once as a whole (classes, the scale of valence and arousal, images beside it that it does not
+list), then lazily, row by row.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from raysweep.data.listing import FaceRecord, Listing, Problem, split_of
 from .class_names import FORM, ClassNames
 from .columns import FORMS, open_user_table
 from .folders import MOST_NAMED, image_names
-from .reader import Reader, fitting, wrong_release
+from .reader import Reader, checked_entries, wrong_release
 from .rows import CsvFile, Entry, Row, read_rows
 from .va_range import RANGE, VaRange, scale_of
-from .values import AffectScale, Rejected, Seen, in_canonical_order, inside, is_missing, shown
+from .values import AffectScale, Rejected, Seen, in_canonical_order, inside, is_missing, quoted
 
 LAYOUT = """\
 <any name>.csv   path,expression[,valence,arousal][,subject][,split], or other usual names (image, label, Emotion, v,
@@ -38,7 +38,7 @@ IMAGES = "images"
 
 @dataclass(frozen=True)
 class Rules:
-    """How the rows of one file are read. Paths are below `root`; relative ones start at `folder`, `../` at `base`."""
+    """Rules for the rows of one file. Paths are below `root`; relative ones start there, those with `../` at `base`."""
 
     root: Path
     base: Path
@@ -52,10 +52,8 @@ class Rules:
         except Rejected as fault:
             if fault.kind != "path escapes":
                 raise
-            detail = (
-                f"{shown(text)} leads out of {self.root}; --option {IMAGES}=FOLDER names a folder that holds all images"
-            )
-            raise Rejected(fault.kind, detail, fault.path) from None
+            advice = f"--option {IMAGES}=FOLDER names a folder that holds all images"
+            raise Rejected(fault.kind, f"{quoted(text)} leads out of {self.root}; {advice}", fault.path) from None
 
     def face(self, seen: Seen, where: str, row: Row) -> Iterator[Entry]:
         path = self.path(row["path"])
@@ -91,7 +89,7 @@ def read_split(text: str) -> str:
 
 
 def _subject(text: str) -> str:
-    """ "" where it is missing; "3.0", as pandas writes a column of numbers with gaps, is "3"."""
+    """The subject, "" where it is missing; "3.0", as pandas writes numbers of a column with gaps, is "3"."""
     if is_missing(text):
         return ""
     whole, point, zeros = text.partition(".")
@@ -100,7 +98,7 @@ def _subject(text: str) -> str:
 
 @dataclass
 class FileCounts:
-    """What the whole of a file says, one row after the other."""
+    """Counts over all rows of a file."""
 
     classes: Counter[str] = field(default_factory=Counter)
     rows: int = 0
@@ -125,11 +123,10 @@ class FileCounts:
 
 
 def read_csv_listing(path: Path, options: Mapping[str, str]) -> Listing:
-    """A listing whose rows are read as they are needed: images below one folder only, each of them once.
+    """The listing of a CSV file, whose rows are read lazily: images below one folder only, each of them once.
 
     Raises:
-        UserError: no CSV in UTF-8, a column or a separator that is not certain, names or a scale that are not, or none
-            of the first rows can be used.
+        UserError: no CSV in UTF-8, ambiguous columns, separator, names or scale, or none of the first rows can be used.
     """
     if path.suffix.lower() not in (".csv", ".tsv") or not path.is_file():
         raise wrong_release(path, TITLE, "a .csv file")
@@ -141,7 +138,7 @@ def read_csv_listing(path: Path, options: Mapping[str, str]) -> Listing:
     names.number(survey.classes)
     notes = names.check(survey.classes, path, "label")
     remarks += (*survey.va.check(path, given), *_unlisted(rules.root, survey))
-    entries = fitting(path, TITLE, partial(_entries, table, rules))
+    entries = checked_entries(path, TITLE, partial(_entries, table, rules))
     return Listing(
         name=path.stem,
         release="CSV",
@@ -191,14 +188,14 @@ def _gaps(survey: FileCounts) -> Iterator[str]:
 
 
 def _unlisted(root: Path, survey: FileCounts) -> Iterator[str]:
-    """Images that lie beside listed ones without being listed."""
+    """A remark on images beside listed ones that are not listed."""
     lacking: dict[str, int] = {}
     for folder in sorted(survey.folders):
         if not folder.is_dir():
             continue
         count = sum(folder / name not in survey.seen for name in image_names(folder))
         if count:
-            lacking[shown(f"{folder.relative_to(root).as_posix()}/", 200)[1:-1]] = count
+            lacking[quoted(f"{folder.relative_to(root).as_posix()}/", 200)[1:-1]] = count
     if lacking:
         some = [f"{count:,} in {name}" for name, count in list(lacking.items())[:MOST_NAMED]]
         more = f" and {len(lacking) - MOST_NAMED:,} other folders" if len(lacking) > MOST_NAMED else ""

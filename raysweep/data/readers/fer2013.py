@@ -1,4 +1,4 @@
-"""FER2013: one CSV file that holds the labels and the pixels, 48 x 48 of grey."""
+"""FER2013: one CSV file with labels and pixels, 48 x 48 of grey."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import FaceRecord, Listing
 
-from .reader import Reader, fitting, wrong_release
+from .reader import Reader, checked_entries, wrong_release
 from .rows import CsvFile, Entry, Row, count_rows, open_table, read_rows
-from .values import Rejected, read_code, shown
+from .values import Rejected, quoted, read_code
 
 CODES = {0: "anger", 1: "disgust", 2: "fear", 3: "happiness", 4: "sadness", 5: "surprise", 6: "neutral"}
 
@@ -23,7 +23,7 @@ COUNTS |= {"anger": 3995}
 
 FILE = "fer2013.csv"
 FILES = (FILE, "icml_face_data.csv")
-"""Names that the file is distributed under."""
+"""Names under which the file is distributed."""
 
 COLUMNS = ("emotion", "pixels", "Usage")
 SIDE = 48
@@ -52,7 +52,7 @@ def read_fer2013(root: Path, options: Mapping[str, str]) -> Listing:
         release="CSV",
         root=folder,
         classes=EXPRESSIONS[:7],
-        entries=fitting(file, TITLE, partial(_entries, table)),
+        entries=checked_entries(file, TITLE, partial(_entries, table)),
         files=(file,),
         options=dict(options),
         counts=COUNTS,
@@ -72,16 +72,16 @@ def _face(file: Path, where: str, row: Row) -> Iterator[Entry]:
 def read_usage(text: str) -> str:
     """A split. Raises Rejected: not one of `USAGE`."""
     if text not in USAGE:
-        raise Rejected("bad row", f"Usage must be {', '.join(USAGE)}, but is {shown(text)}")
+        raise Rejected("bad row", f"Usage must be {', '.join(USAGE)}, but is {quoted(text)}")
     return USAGE[text]
 
 
 def read_pixels(text: str) -> bytes:
-    """48 x 48 grey values, row by row. Raises Rejected: other numbers than those."""
+    """48 x 48 grey values, row by row. Raises Rejected: more or fewer, or other numbers."""
     try:
         pixels = bytes(map(int, text.split()))
     except ValueError:
-        raise Rejected("image unreadable", f"pixels must be numbers from 0 to 255, but are {shown(text)}") from None
+        raise Rejected("image unreadable", f"pixels must be numbers from 0 to 255, but are {quoted(text)}") from None
     if len(pixels) != SIDE * SIDE:
         raise Rejected("image unreadable", f"{SIDE * SIDE} pixels are expected, but there are {len(pixels)}")
     return pixels

@@ -1,7 +1,7 @@
-"""Photographs in folders by expression: which there are, what each folder's name says, and what is not read.
+"""Scan of photographs in folders by expression, with remarks on files that are not read.
 
-A path below the root may have one part that names a split and one that names an expression, in either order, folders
-above them (`images/train/happy/`, `S010/happy/`) and below them (`happy/S010/`).
+A path below the root may have one part that names a split and one that names an expression, in either order, with
+other folders above (`images/train/happy/`, `S010/happy/`) and below (`happy/S010/`).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from raysweep.core.errors import UserError
 from raysweep.data.image_types import is_hidden, is_image_name
 from raysweep.data.listing import split_of
 
-from .values import shown
+from .values import quoted
 
 DOCUMENTS = (
     *(".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log", ".py", ".ipynb"),
     *(".doc", ".docx", ".xls", ".xlsx", ".rtf", ".db", ".mat", ".npy", ".npz", ".pkl"),
 )
-"""Files beside photographs that nobody takes for photographs."""
+"""Types of files that are no photographs, and not worth a remark."""
 
 MOST_NAMED = 5
 
 
 def image_names(folder: Path) -> list[str]:
-    """Names of the image files in `folder`, sorted; what systems left there is none."""
+    """Names of the image files in `folder`, sorted, without hidden ones and files of operating systems."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_image_name(entry.name))
 
@@ -41,7 +41,7 @@ def subfolders(folder: Path) -> list[Path]:
 def walk(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every visible folder from `root` down with the names of its visible files, both sorted.
 
-    Symbolic links to folders are followed, but never into a folder that is being walked through.
+    Symbolic links to folders are followed, but not into a folder that contains the link.
     """
     yield from _walk(root, frozenset())
 
@@ -61,7 +61,7 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[tuple[Pat
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder with photographs of one class. `name` as it is on disk; `above`, `below`: the folders around it."""
+    """A folder with photographs of one class. `name` as on disk; `above`, `below`: names of the folders around it."""
 
     folder: Path
     name: str
@@ -84,13 +84,13 @@ class FolderScan:
 
 
 def scan_folders(root: Path, is_expression: Callable[[str], bool]) -> FolderScan:
-    """Look through all folders below `root` once.
+    """Scan all folders below `root` once.
 
     Raises:
         UserError: two splits in one path, expressions at different depths, or photographs of expressions both in
             folders of splits and beside them.
     """
-    found = [_Found(root, folder, names) for folder, names in walk(root)]
+    found = [_Folder(root, folder, names) for folder, names in walk(root)]
     with_images = [here for here in found if here.images]
     depth = _depth_of_classes(root, with_images, is_expression)
     split = any(here.split for here in with_images if len(here.parts) > depth)
@@ -105,8 +105,8 @@ def scan_folders(root: Path, is_expression: Callable[[str], bool]) -> FolderScan
     return FolderScan(folders, tuple(_unread(root, [here for here in with_images if here not in kept], found)))
 
 
-class _Found:
-    """A folder and what is in it. `parts`: its path below the root without the split."""
+class _Folder:
+    """A folder and its files. `parts`: of its path below the root, without the split."""
 
     def __init__(self, root: Path, folder: Path, names: list[str]) -> None:
         self.root, self.folder = root, folder
@@ -127,16 +127,16 @@ class _Found:
 
     @property
     def name(self) -> str:
-        return shown(f"{self.folder.relative_to(self.root).as_posix()}/", 200)[1:-1]
+        return quoted(f"{self.folder.relative_to(self.root).as_posix()}/", 200)[1:-1]
 
     def of_class(self, depth: int) -> ImageFolder:
         above, name, below = self.parts[:depth], self.parts[depth], self.parts[depth + 1 :]
         return ImageFolder(self.folder, name, self.split, self.images, above, below)
 
 
-def _depth_of_classes(root: Path, found: list[_Found], is_expression: Callable[[str], bool]) -> int:
-    """How many folders lie above those of expressions, which all must have the same number; 0 where none is known."""
-    depths: dict[int, _Found] = {}
+def _depth_of_classes(root: Path, found: list[_Folder], is_expression: Callable[[str], bool]) -> int:
+    """The number of folders above those of expressions, which must be the same for all; 0 where there are none."""
+    depths: dict[int, _Folder] = {}
     for here in found:
         depth = next((i for i, part in enumerate(here.parts) if is_expression(part)), None)
         if depth is not None:
@@ -148,23 +148,23 @@ def _depth_of_classes(root: Path, found: list[_Found], is_expression: Callable[[
     return next(iter(depths), 0)
 
 
-def _split_hint(found: Sequence[_Found]) -> str:
-    """What to do about folders at different depths, where some lie in splits and others may, too."""
+def _split_hint(found: Sequence[_Folder]) -> str:
+    """Advice on folders at different depths: some are in splits, others may be meant as splits."""
     known = next((here.split_folder for here in found if here.split), "")
     other = next((here.parts[0] for here in found if not here.split and len(here.parts) > 1), "")
     if known and other:
         return (
-            f"{shown(known)[1:-1]}/ is read as a split; if {shown(other)[1:-1]}/ is one, too, name it train/, "
+            f"{quoted(known)[1:-1]}/ is read as a split; if {quoted(other)[1:-1]}/ is one, too, name it train/, "
             "validation/ or test/, else move it away"
         )
     return "move some away"
 
 
-def _splits(found: list[_Found]) -> str:
+def _splits(found: list[_Folder]) -> str:
     return ", ".join(sorted({f"{here.split_folder}/" for here in found}))
 
 
-def _counted(found: list[_Found]) -> str:
+def _counted(found: list[_Folder]) -> str:
     """ "12 images in happy/, 3 in sad/ and 9 in 2 other folders"."""
     some = [f"{here.images:,} image{'' if here.images == 1 else 's'} in {here.name}" for here in found[:MOST_NAMED]]
     rest = found[MOST_NAMED:]
@@ -172,7 +172,7 @@ def _counted(found: list[_Found]) -> str:
     return ", ".join(some) + more
 
 
-def _unread(root: Path, passed_over: list[_Found], found: list[_Found]) -> Iterator[str]:
+def _unread(root: Path, passed_over: list[_Folder], found: list[_Folder]) -> Iterator[str]:
     if passed_over:
         yield f"not read, for no folder says their expression: {_counted(passed_over)}"
     kinds: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""MorphSet: synthetic faces of known identities. It has no public layout: a CSV file says what there is."""
+"""MorphSet: synthetic faces of known identities. It has no public layout: a CSV file lists it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from raysweep.data.listing import FaceRecord, Listing, Problem
 from .class_names import ClassNames
 from .columns import open_user_table
 from .csv_table import read_face
-from .reader import Reader, fitting, held_out, wrong_release
+from .reader import Reader, checked_entries, held_out, wrong_release
 from .rows import CsvFile, Entry, Row, count_rows, read_rows
-from .values import USUAL, Rejected, Seen, inside, shown
+from .values import USUAL, Rejected, Seen, inside, quoted
 
 CLASSES = EXPRESSIONS[:7]
 """There is no contempt."""
@@ -46,7 +46,7 @@ def read_morphset(root: Path, options: Mapping[str, str]) -> Listing:
     if file is None:
         raise wrong_release(root, TITLE, f"{FILE} ({','.join(COLUMNS)})")
     table, remarks = open_user_table(file, file.parent, {}, COLUMNS)
-    fitting(file, TITLE, partial(_entries, table, frozenset()))
+    checked_entries(file, TITLE, partial(_entries, table, frozenset()))
     notes = table.notes
     test, total = frozenset[str](), count_rows(file) - len(notes) - 1
     if "split" not in table.columns:
@@ -76,12 +76,12 @@ def _face(folder: Path, test: frozenset[str], seen: Seen, where: str, row: Row) 
     path = inside(folder, row["path"])
     face = read_face(path, where, row, _NAMES, USUAL)
     if face.expression not in CLASSES:
-        raise Rejected("label out of range", f"{shown(row['expression'])} is no expression of {TITLE}")
+        raise Rejected("label out of range", f"{quoted(row['expression'])} is no expression of {TITLE}")
     if not face.subject:
         raise Rejected("bad row", "subject must not be empty: the data set is split by subject")
     seen.add(path)
     if not math.isfinite(sum(face.va)):
-        va = f"valence {shown(row['valence'])}, arousal {shown(row['arousal'])}"
+        va = f"valence {quoted(row['valence'])}, arousal {quoted(row['arousal'])}"
         yield Problem(where, "VA missing", va, str(path), fatal=False)
     split = face.split or ("test" if face.subject in test else "train")
     yield replace(face, split=split)

@@ -12,9 +12,9 @@ from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.listing import FaceRecord, Listing, Problem
 
 from .folders import image_names
-from .reader import Reader, fitting, wrong_release
+from .reader import Reader, checked_entries, wrong_release
 from .rows import Entry, count_rows, read_lines
-from .values import Rejected, Seen, inside, read_code, shown
+from .values import Rejected, Seen, inside, quoted, read_code
 
 CODES = {1: "surprise", 2: "fear", 3: "disgust", 4: "happiness", 5: "sadness", 6: "anger", 7: "neutral"}
 """Codes of the single-label subset. The compound subset has eleven others."""
@@ -24,7 +24,7 @@ COUNTS |= {"neutral": 2524}
 """Training images an expression."""
 
 LISTS = ("EmoLabel/list_patition_label.txt", "EmoLabel/list_partition_label.txt")
-"""The release has the first spelling; copies have been put right."""
+"""The release has the first spelling; some copies have the second."""
 
 FOLDERS = {"aligned": "Image/aligned", "original": "Image/original"}
 LAYOUT = """\
@@ -57,7 +57,7 @@ def read_rafdb(root: Path, options: Mapping[str, str]) -> Listing:
         release="single-label subset, aligned" if which == "aligned" else "single-label subset, original photographs",
         root=root,
         classes=EXPRESSIONS[:7],
-        entries=fitting(file, TITLE, partial(_entries, file, root, images)),
+        entries=checked_entries(file, TITLE, partial(_entries, file, root, images)),
         files=(file,),
         options={} if which == "aligned" else {"images": which},
         notes=() if which == "aligned" else (ORIGINAL,),
@@ -67,7 +67,7 @@ def read_rafdb(root: Path, options: Mapping[str, str]) -> Listing:
 
 
 class _Images:
-    """Files by the names that the list gives, whose endings may be in other letters (.JPG)."""
+    """Files by their names in the list; endings may differ in case (.JPG)."""
 
     def __init__(self, folder: Path, which: str) -> None:
         self.folder, self._ending = folder, "_aligned" if which == "aligned" else ""
@@ -91,14 +91,14 @@ def _entries(file: Path, root: Path, images: _Images) -> Iterator[Entry]:
             yield fault.at(where)
 
 
-def _face(where: str, words: list[str], images: _Images, seen: Seen) -> FaceRecord:
-    if len(words) != 2:
-        raise Rejected("bad row", f"a row needs a name and a code, but has {plural(len(words), 'word')}")
-    name, code = words
+def _face(where: str, values: list[str], images: _Images, seen: Seen) -> FaceRecord:
+    if len(values) != 2:
+        raise Rejected("bad row", f"a row needs a name and a code, but has {plural(len(values), 'word')}")
+    name, code = values
     path = images[name]
     split = name.partition("_")[0].lower()
     if split not in ("train", "test") or not name.lower().endswith((".jpg", ".jpeg")):
-        raise Rejected("bad row", f"names are train_*.jpg or test_*.jpg, but this is {shown(name)}")
+        raise Rejected("bad row", f"names are train_*.jpg or test_*.jpg, but this is {quoted(name)}")
     face = FaceRecord(path, read_code(code, CODES), where, split=split)
     seen.add(path)
     return face

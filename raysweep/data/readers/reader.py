@@ -1,4 +1,4 @@
-"""What a reader of a data set is, and how it says that a folder holds something else."""
+"""The interface of a reader, and checks that a folder or list is the expected release."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from raysweep.core.errors import UserError
 from raysweep.data.listing import BY_DESIGN, FaceRecord, Listing, Problem
 
 from .rows import Entry
-from .values import shown
+from .values import quoted
 
 TRIED = 100
-"""Rows that are tried before a list is believed to be what it should be."""
+"""First rows of a list, of which one must be valid."""
 
 TEST_SHARE = 0.2
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z", ".bz2", ".xz", ".zst")
-"""Nothing here unpacks any: that is for the user, who knows where to and how large it gets."""
+"""Readers do not unpack archives: the user decides where to, and how much space they may take."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One data set: what it is called, the files it has, and what reads and recognises them.
+    """A reader of one data set: its title, its layout of files, and functions that read and recognise them.
 
-    `read` takes the folder (or file) and every one of the `options` by name; `read_listing` fills in defaults.
-    `options`: by name, the allowed values, the default first; or the form of any value, which is "" by default.
+    `read` takes the folder (or file) and all `options` by name; `read_listing` fills in defaults.
+    `options`: by name, the allowed values, the default first; or a description of free values, which default to "".
     """
 
     title: str
@@ -48,18 +48,18 @@ def check_unpacked(root: Path) -> None:
 
 
 def wrong_release(root: Path, title: str, expected: str) -> UserError:
-    """The error for a folder that holds something else: what was looked for, and what is there."""
+    """The error for a folder that is not the release: what was expected, and what is there."""
     if not root.is_dir():
         return UserError(f"{root}: {title} needs {expected}, but this is a file")
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in islice(root.iterdir(), 1000))
-    packed = next((shown(name)[1:-1] for name in entries if name.lower().endswith(ARCHIVES)), "")
-    there = ", ".join(shown(name)[1:-1] for name in entries[:6]) + (", ..." if len(entries) > 6 else "")
+    packed = next((quoted(name)[1:-1] for name in entries if name.lower().endswith(ARCHIVES)), "")
+    there = ", ".join(quoted(name)[1:-1] for name in entries[:6]) + (", ..." if len(entries) > 6 else "")
     advice = f": unpack {packed} first" if packed else ""
     return UserError(f"{root}: {title} needs {expected}, but the folder holds {there or 'nothing'}{advice}")
 
 
-def fitting(file: Path, title: str, make: Callable[[], Iterator[Entry]]) -> Iterator[Entry]:
-    """`make()`, once its first rows were tried.
+def checked_entries(file: Path, title: str, make: Callable[[], Iterator[Entry]]) -> Iterator[Entry]:
+    """`make()`, after a check of its first rows.
 
     Raises:
         UserError: there are no rows, or none of the first `TRIED` gives a face or is left out by design.

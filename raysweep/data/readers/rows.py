@@ -1,4 +1,4 @@
-"""Lists as data sets are distributed with: text files of rows, read as they go, whatever is in them."""
+"""Lists that data sets are distributed with: text files of rows, read lazily, which may have any content."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import plural
 from raysweep.data.listing import FaceRecord, Problem
 
-from .values import Rejected, shown
+from .values import Rejected, quoted
 
 MAX_LINE = 131_072
 """Bytes. FER2013 has the longest rows of all lists, about 9,000."""
 
 MOST_LINES = 16
-"""That one row may go over, for a value in quotes with ends of lines in it."""
+"""Most lines of one row: a value in quotes may contain line ends."""
 
 _BLOCK = 1 << 16
 
@@ -42,10 +42,8 @@ def read_lines(file: Path, name: str) -> Iterator[tuple[str, str | Problem]]:
 
 
 def _raw_lines(file: Path) -> Iterator[bytes | None]:
-    """Lines without their ends, which may be LF, CR LF or CR; None for one that is longer than any list has.
-
-    Such a one is never in memory as a whole.
-    """
+    """Lines without their ends, which may be LF, CR LF or CR; None for one longer than `MAX_LINE`, which is never in
+    memory as a whole."""
     with file.open("rb") as stream:
         if stream.read(len(BOM_UTF8)) != BOM_UTF8:
             stream.seek(0)
@@ -62,7 +60,7 @@ def _raw_lines(file: Path) -> Iterator[bytes | None]:
 
 
 def _split_lines(content: bytes) -> list[bytes]:
-    """Whole lines, and what stands after the last end of one, a CR that may be half an end with it."""
+    """Whole lines, then the rest after the last line end, with a final CR that may be the first half of CR LF."""
     half = content.endswith(b"\r")
     lines = re.split(rb"\r\n|\n|\r", content.removesuffix(b"\r"))
     return [*lines[:-1], lines[-1] + b"\r"] if half else lines
@@ -81,18 +79,18 @@ def count_rows(file: Path) -> int:
 
 
 def cells(text: str, delimiter: str = ",") -> list[str]:
-    """The values of one row of a CSV file, without space around them. Raises Rejected: no row at all."""
+    """The values of one row of a CSV file, without space around them. Raises Rejected: not a row."""
     if '"' not in text:
         return [value.strip() for value in text.split(delimiter)]
     try:
         reader = csv.reader([text], skipinitialspace=True, delimiter=delimiter)
         return [value.strip() for value in next(reader, [])]
     except csv.Error as error:
-        raise Rejected("bad row", f"{shown(text)}: {error}") from None
+        raise Rejected("bad row", f"{quoted(text)}: {error}") from None
 
 
 def _whole_values(text: str, delimiter: str) -> int | None:
-    """How many values a row has; 0 where a quoted one does not end in it, None where quotes stand where none may."""
+    """The number of values in a row; 0 where a quoted one does not end, None where quotes are misplaced."""
     if '"' not in text:
         return text.count(delimiter) + 1
     try:
@@ -103,9 +101,9 @@ def _whole_values(text: str, delimiter: str) -> int | None:
 
 @dataclass(frozen=True)
 class CsvFile:
-    """A CSV list: its file, its name in `where`, its columns, and how many lines its header ends after.
+    """A CSV list: its file, its name in `where`, its columns, and the number of lines down to its header.
 
-    `columns`: a name for each that is used, "" for others. `notes`: lines with `#` above the header, without it.
+    `columns`: a name for each that is used, "" for others. `notes`: lines with `#` above the header, without the `#`.
     """
 
     file: Path
@@ -116,8 +114,8 @@ class CsvFile:
     notes: tuple[str, ...] = ()
 
     def rows(self, one_line: bool = False) -> Iterator[tuple[str, Row | Problem]]:
-        """`where` and row by column name. Blank lines are skipped; a quoted value may go over several lines, but not
-        where every row is `one_line`."""
+        """`where` and row by column name. Blank lines are skipped; a quoted value may span several lines, unless every
+        row is `one_line`."""
         lines = islice(read_lines(self.file, self.name), self.header_lines, None)
         for where, text in lines if one_line else self._whole_rows(lines):
             if isinstance(text, Problem):
@@ -126,7 +124,7 @@ class CsvFile:
                 yield where, self._row(where, text)
 
     def _whole_rows(self, lines: Iterator[tuple[str, str | Problem]]) -> Iterator[tuple[str, str | Problem]]:
-        """Lines, those of a value in quotes joined; where the quotes never end, each line stands for itself."""
+        """Lines, joined where they have a value in quotes; where the quotes never end, each line is a row."""
         ahead = deque[tuple[str, str | Problem]]()
         while True:
             first = ahead.popleft() if ahead else next(lines, None)
@@ -144,7 +142,7 @@ class CsvFile:
             yield where, text if joined is None else joined[0]
 
     def _closed(self, text: str, ahead: Iterable[tuple[str, str | Problem]]) -> tuple[str, int] | None:
-        """The row that a line begins, and how many more lines it has; None where it is a stray quote."""
+        """The row that begins with a line, and its number of further lines; None where there is a stray quote."""
         for number, (_, more) in enumerate(ahead, 1):
             if isinstance(more, Problem):
                 return None
@@ -173,7 +171,7 @@ def read_head(file: Path, name: str, rule: str) -> tuple[int, str, tuple[str, ..
     """Number and text of a list's first row, and the notes (lines with `#`) above it; `name` as in `where`.
 
     Raises:
-        UserError: no such file, no text in UTF-8, or no rows; `rule` says what the first must be.
+        UserError: no such file, no text in UTF-8, or no rows; `rule` describes the first row.
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file")
@@ -182,7 +180,7 @@ def read_head(file: Path, name: str, rule: str) -> tuple[int, str, tuple[str, ..
         if isinstance(text, Problem):
             with file.open("rb") as stream:
                 is_utf16 = stream.read(2) in (BOM_UTF16_LE, BOM_UTF16_BE)
-            advice = "it is in UTF-16: save it anew" if is_utf16 else f"line {number} is none: {text.detail}"
+            advice = "it is in UTF-16: save it in UTF-8" if is_utf16 else f"line {number} is not: {text.detail}"
             raise UserError(f"{file}: a CSV file in UTF-8 is expected, but {advice}")
         if text.startswith("#"):
             notes.append(text.lstrip("# ").strip())
@@ -192,10 +190,10 @@ def read_head(file: Path, name: str, rule: str) -> tuple[int, str, tuple[str, ..
 
 
 def open_table(file: Path, root: Path, required: Sequence[str], headless: bool = False) -> CsvFile:
-    """The list at `file`, after a look at its header. `headless`: it may lack one and has the `required` columns then.
+    """The list at `file`, with its header read. `headless`: it may lack one and then has the `required` columns.
 
     Raises:
-        UserError: no such file, no rows, no text in UTF-8, or a column that is missing, unknown or there twice.
+        UserError: no such file, no rows, no text in UTF-8, or a missing, unknown or duplicate column.
     """
     name = file.relative_to(root).as_posix()
     number, text, _ = read_head(file, name, ",".join(required))
@@ -216,7 +214,7 @@ def _columns(
         return tuple(required), number - 1
     missing = [name for name in required if name not in header]
     if missing:
-        raise UserError(f"{file}: column {missing[0]!r} is missing; the header is {shown(', '.join(header), 300)}")
+        raise UserError(f"{file}: column {missing[0]!r} is missing; the header is {quoted(', '.join(header), 300)}")
     for name in header:
         if name not in required:
             raise unknown_name("column", name[:60], required, f"(in {file})")
@@ -228,7 +226,7 @@ def _columns(
 def read_rows(
     rows: Iterable[tuple[str, Row | Problem]], read: Callable[[str, Row], Iterable[Entry]]
 ) -> Iterator[Entry]:
-    """What `read` makes of every row; a row that it rejects is a Problem."""
+    """The entries that `read` makes of every row; a row that it rejects becomes a Problem."""
     for where, row in rows:
         if isinstance(row, Problem):
             yield row

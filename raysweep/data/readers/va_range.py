@@ -1,4 +1,4 @@
-"""The scale that a list's valence and arousal are on: given by the option `va_range`, or -1 to 1, which is checked."""
+"""The scale of a list's valence and arousal: by the option `va_range`, or -1 to 1, which is checked."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from raysweep.core.errors import UserError
 
 from .rows import Row
-from .values import MISSING_AFFECT, AffectScale, Rejected, shown
+from .values import MISSING_AFFECT, AffectScale, Rejected, quoted
 
 RANGE = "va_range"
 MAX_OFF, MOST_SLIPS = 0.05, 2
-"""A file with more numbers off the usual scale than that share, and than that many, is on another scale."""
+"""A file with a larger share and a larger number of values outside [-1, 1] is on another scale."""
 
 SCALES = (
     *((-1, 1), (0, 1), (1, 5), (1, 7), (1, 9), (-2, 2), (-3, 3), (-4, 4), (-5, 5)),
     *((0, 10), (-10, 10), (0, 100), (-100, 100), (0, 255), (-1000, 1000)),
 )
-"""Usual ones, the most likely first."""
+"""Usual scales, the most likely first."""
 
 
 def scale_of(option: str, delimiter: str) -> AffectScale:
@@ -38,15 +38,15 @@ def scale_of(option: str, delimiter: str) -> AffectScale:
     except ValueError:
         ends = (math.nan, math.nan)
     if not (math.isfinite(ends[0]) and math.isfinite(ends[1]) and ends[0] < ends[1]):
-        raise UserError(f"`{RANGE}` must be LOW:HIGH, two numbers in order such as 1:9, but got {shown(option)}")
+        raise UserError(f"`{RANGE}` must be LOW:HIGH, two numbers in order such as 1:9, but got {quoted(option)}")
     return AffectScale(*ends, decimal_comma=comma)
 
 
 @dataclass
 class VaRange:
-    """The numbers that a file's columns have, seen one row after the other.
+    """Statistics of a file's numbers, updated row by row.
 
-    `low` and `high` are those of the values, `marked` of what may be a mark for a missing one, or a value after all.
+    `low` and `high` are of the values; `marked` is the lowest number that may be a value or mark a missing one.
     """
 
     comma: int = 0
@@ -77,14 +77,14 @@ class VaRange:
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def check(self, file: Path, given: AffectScale) -> Iterator[str]:
-        """A remark where the numbers may be on another scale than they seem.
+        """A remark where all numbers are in [0, 1], which may be their scale.
 
         Raises:
-            UserError: they are on another scale than -1 to 1, and none is given; or commas stand for points in a file
-                that is separated by commas.
+            UserError: they are on another scale than -1 to 1, and none is given; or decimal commas in a file whose
+                columns are separated by commas.
         """
         if self.comma and not given.decimal_comma:
-            raise UserError(f"{file}: valence and arousal have commas for points: write 0.5, or separate columns by ;")
+            raise UserError(f"{file}: valence and arousal have decimal commas: write 0.5, or separate columns by ;")
         if not given.is_usual or not self.numbers:
             return
         if self.off > max(MAX_OFF * self.numbers, MOST_SLIPS):

@@ -1,4 +1,4 @@
-"""Values in the rows of lists: numbers, affect, codes, paths; and `Rejected`, for what cannot be used."""
+"""Values in the rows of lists: numbers, affect, codes, paths; and `Rejected`, for invalid ones."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MISSING_AFFECT = (-2, -5)
 MISSING = frozenset(
     ("", "nan", "na", "n/a", "<na>", "#n/a", "#na", "#n/a n/a", "null", "none", "-nan", "-1.#ind", "1.#ind", "1.#qnan")
 )
-"""Cells that say nothing, in lower case: what pandas writes or reads as missing."""
+"""Cells without a value, in lower case: those that pandas writes or reads as missing."""
 
 LONGEST_NAME, LONGEST_PATH = 255, 4095
-"""Bytes: no file system in use has longer names, and no system call takes longer paths."""
+"""Bytes: limits of file systems for names, and of system calls for paths."""
 
 
 class Rejected(Exception):
-    """A row that gives no record. `kind` is one of `PROBLEMS`; `path` is the image, as far as it is known."""
+    """A row that gives no record. `kind` is one of `PROBLEMS`; `path` is the image, "" if it is not known."""
 
     def __init__(self, kind: str, detail: str, path: str = "") -> None:
         assert kind in PROBLEMS, kind
@@ -38,10 +38,10 @@ class Rejected(Exception):
         return Problem(where, self.kind, self.detail, self.path)
 
 
-def shown(text: str, most: int = 60) -> str:
+def quoted(text: str, most: int = 60) -> str:
     """`text` in quotes, on one line, shortened.
 
-    >>> print(shown("a" * 99, most=5))
+    >>> print(quoted("a" * 99, most=5))
     'aaaaa'... (99 characters)
     """
     text = text.encode("utf-8", "replace").decode()
@@ -49,25 +49,25 @@ def shown(text: str, most: int = 60) -> str:
 
 
 def is_missing(text: str) -> bool:
-    """Whether a cell says that there is no value: empty, NA, nan, null and their like."""
+    """Whether a cell has no value: empty, NA, nan, null or another of `MISSING`."""
     return text.strip().casefold() in MISSING
 
 
 def read_number(text: str) -> float:
-    """A number as lists write it. Raises Rejected: there is none."""
+    """A number as lists write it. Raises Rejected: not a number."""
     try:
-        if "_" not in text:  # Python's own spelling of numbers
+        if "_" not in text:  # valid in Python only
             return float(text)
     except ValueError:
         pass
-    raise Rejected("bad row", f"{shown(text)} is no number")
+    raise Rejected("bad row", f"{quoted(text)} is no number")
 
 
 @dataclass(frozen=True)
 class AffectScale:
-    """How a list writes valence and arousal: from `low` to `high`, perhaps with commas for points.
+    """How a list writes valence and arousal: from `low` to `high`, with points or decimal commas.
 
-    On the usual scale, -1 to 1, the numbers -2 and -5 mark what is missing; on another one every number is a value.
+    On the usual scale, -1 to 1, the numbers -2 and -5 mark missing values; on another one every number is a value.
     """
 
     low: float = -1.0
@@ -79,14 +79,14 @@ class AffectScale:
         return (self.low, self.high) == (-1, 1)
 
     def number(self, text: str) -> float:
-        """The number as written; NaN where it is missing. Raises Rejected: there is none."""
+        """The number as written; NaN where it is missing. Raises Rejected: not a number."""
         if is_missing(text):
             return math.nan
         value = read_number(text.replace(",", ".") if self.decimal_comma and text.count(",") == 1 else text)
         return math.nan if self.is_usual and value in MISSING_AFFECT else value
 
     def read(self, column: str, text: str) -> float:
-        """The value brought to [-1, 1]; NaN where it is missing. Raises Rejected: no number, or one off the scale."""
+        """The value mapped to [-1, 1]; NaN where it is missing. Raises Rejected: no number, or one off the scale."""
         try:
             value = self.number(text)
         except Rejected:
@@ -97,7 +97,7 @@ class AffectScale:
 
     def _rule(self, column: str, text: str) -> str:
         missing = " (or -2 for missing)" if self.is_usual else ""
-        return f"`{self.low:g} <= {column} <= {self.high:g}` must hold{missing}, but got {shown(text)}"
+        return f"`{self.low:g} <= {column} <= {self.high:g}` must hold{missing}, but got {quoted(text)}"
 
     def read_va(self, valence: str, arousal: str) -> tuple[float, float]:
         """Both or neither: NaN twice where one is missing. Raises Rejected as `read`."""
@@ -119,41 +119,41 @@ def read_va(valence: str, arousal: str) -> tuple[float, float]:
 
 
 def read_code(text: str, table: Mapping[int, str]) -> str:
-    """The name that a release's `table` gives a code. Raises Rejected: no number, or no such code."""
+    """The name of a code in a release's `table`. Raises Rejected: no number, or no such code."""
     value = read_number(text)
     if value not in table:
-        raise Rejected("label out of range", f"expression {shown(text)}: the codes are {min(table)} to {max(table)}")
+        raise Rejected("label out of range", f"expression {quoted(text)}: the codes are {min(table)} to {max(table)}")
     return table[int(value)]
 
 
 def inside(root: Path, text: str, base: Path | None = None) -> Path:
-    """The file below `root` that a list means; backslashes count as slashes.
+    """The file below `root` that a list names; backslashes count as slashes.
 
     Relative paths start at `base`, which is `root` unless given; an absolute one may lead into `root`, too. Symbolic
-    links within the folder are followed: whoever put them there meant it.
+    links within the folder are followed.
 
     Raises:
-        Rejected: no name at all, one that leads out of `root`, one that no file can have, or one that systems leave.
+        Rejected: no name, one that leads out of `root`, one that no file can have, or that of a hidden file.
     """
     name = posixpath.normpath(text.replace("\\", "/")) if text else "."
     if name == ".":
-        raise Rejected("no image name", f"the image is named {shown(text)}")
+        raise Rejected("no image name", f"the image is named {quoted(text)}")
     if "\0" in name:
-        raise Rejected("bad row", f"{shown(text)} is no file name")
+        raise Rejected("bad row", f"{quoted(text)} is no file name")
     below = _below(root, name, base)
     if below is None:
-        raise Rejected("path escapes", f"{shown(text)} leads out of the data set's folder", shown(text))
+        raise Rejected("path escapes", f"{quoted(text)} leads out of the data set's folder", quoted(text))
     longest = max(len(part.encode("utf-8", "surrogateescape")) for part in below.split("/"))
     path = root / below
     if longest > LONGEST_NAME or len(str(path).encode("utf-8", "surrogateescape")) > LONGEST_PATH:
-        raise Rejected("image missing", f"{shown(text)} is longer than any file name", shown(text))
+        raise Rejected("image missing", f"{quoted(text)} is longer than any file name", quoted(text))
     if any(map(is_hidden, below.split("/"))):
-        raise Rejected("hidden file", f"{shown(text)} is hidden, or left behind by a system", shown(text))
+        raise Rejected("hidden file", f"{quoted(text)} is hidden, or left behind by a system", quoted(text))
     return path
 
 
 def _below(root: Path, name: str, base: Path | None) -> str | None:
-    """A normalised path as one below `root`; None where it leads out, or is `root` itself."""
+    """A normalised path, relative to `root`; None where it leads out, or is `root` itself."""
     if base is not None and not name.startswith("/"):
         name = posixpath.normpath(f"{base.as_posix()}/{name}")
     if name.startswith("/"):
@@ -165,23 +165,23 @@ def _below(root: Path, name: str, base: Path | None) -> str | None:
 
 
 def inside_folder(folder: Path, root: Path, name: str) -> str:
-    """`where` of a file that was found on disk. Raises Rejected: its name is not in UTF-8."""
+    """`where` of a file found on disk. Raises Rejected: its name is not in UTF-8."""
     where = (folder.relative_to(root) / name).as_posix()
     try:
         where.encode()
     except UnicodeEncodeError:
-        raise Rejected("bad row", f"{shown(where)} is no name in UTF-8") from None
+        raise Rejected("bad row", f"{quoted(where)} is no name in UTF-8") from None
     return where
 
 
 class Seen:
-    """Remembers names as 64-bit digests: a million of them take 65 MB, and meet by chance once in 37 million sets."""
+    """A set of names as 64-bit digests: a million take 65 MB and collide in one of 37 million sets."""
 
     def __init__(self) -> None:
         self._digests: set[int] = set()
 
     def is_new(self, name: str | Path) -> bool:
-        """Whether `name` comes for the first time."""
+        """Add `name`; whether it is new."""
         before = len(self._digests)
         self._digests.add(self._digest(name))
         return len(self._digests) > before
@@ -194,13 +194,13 @@ class Seen:
         return self._digest(name) in self._digests
 
     def add(self, name: str | Path) -> None:
-        """Raises Rejected: `name` was there before."""
+        """Add `name`. Raises Rejected: it is not new."""
         if not self.is_new(name):
             raise Rejected("duplicate row", "the same image is listed before, and the first row counts", str(name))
 
 
 def natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A key for sorting: numbers in names count as numbers.
+    """A key that sorts numbers in names as numbers.
 
     >>> sorted(["10", "s2", "2", "s10"], key=natural_order)
     ['2', '10', 's2', 's10']
@@ -210,7 +210,7 @@ def natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
 
 
 def in_canonical_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Classes: AffectNet's order as far as it goes, other names follow, numbers in them counting as numbers.
+    """Classes in AffectNet's order, then other names, in which numbers are sorted as numbers.
 
     >>> in_canonical_order({"sadness", "calm", "neutral", "10", "2"})
     ('neutral', 'sadness', '2', '10', 'calm')

@@ -175,7 +175,7 @@ def test_only_exact_twins_and_no_affect_can_be_asked_for(data: FaceData) -> None
     report = examine(blind, near=False)
     assert report.inconsistent is None
     assert [rows.tolist() for rows in report.twin_groups] == [[0, 30], [1, 31]]
-    assert report.lines()[-1] == "valence and arousal: none, so nothing to hold the classes against"
+    assert report.lines()[-1] == "valence and arousal: none, so classes are not compared with them"
     with pytest.raises(ValueError, match="no valence and arousal"):
         draw_inconsistent(blind.images, blind.va.numpy(), report, Path("never.png"))
 

@@ -80,7 +80,7 @@ def test_labels_that_say_something_else(store, words):
     message = refused(store)
     assert words in message
     assert f"{store / LABELS} is broken (" in message
-    assert "prepare it anew" in message
+    assert "prepare it again" in message
 
 
 def test_labels_of_missing_votes_are_none(store):

@@ -12,7 +12,7 @@ from raysweep.core.errors import UserError
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
 from raysweep.data.listing import PROBLEMS
 from raysweep.data.readers import read_listing
-from raysweep.data.readers.ferplus_votes import CHOICES, RULES, derived_va, label
+from raysweep.data.readers.ferplus import CHOICES, RULES, derived_va, label
 from raysweep.data.readers.values import Rejected
 from tests.data.readers.trees import PIXELS, fer2013, ferplus, kinds, read, votes_row, write_rows
 

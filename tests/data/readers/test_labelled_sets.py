@@ -256,7 +256,7 @@ def test_rows_of_a_csv(tmp_path):
     [
         (("path", "mood"), "column 'expression' is missing"),
         (("path", "expression", "valense"), "did you mean 'valence'"),
-        (("path", "expression", "valence"), "come together"),
+        (("path", "expression", "valence"), "needed together"),
     ],
 )
 def test_other_columns_of_a_csv(tmp_path, header, words):

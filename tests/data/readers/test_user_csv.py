@@ -78,8 +78,8 @@ def test_columns_that_are_used_and_not_used_are_named(tmp_path):
         ("path,expresion", "{i}.png,{label}", r"did you mean expression=expresion\?"),
         ("path,expression,valence,arousel", "{i}.png,{label},0,0", "did you mean 'arousal'"),
         ("path,expression,splitt", "{i}.png,{label},train", "did you mean 'split'"),
-        ("path,expression,valence", "{i}.png,{label},0", "come together, but only valence"),
-        ("#path,expression", "{i}.png,{label}", "take the # away"),
+        ("path,expression,valence", "{i}.png,{label},0", "needed together, but only valence"),
+        ("#path,expression", "{i}.png,{label}", "remove the #"),
     ],
 )
 def test_what_is_not_certain_is_asked(tmp_path, header, row, words):
@@ -215,7 +215,7 @@ def test_all_within_zero_and_one_gets_a_remark(tmp_path):
 
 
 def test_commas_for_points_where_commas_separate(tmp_path):
-    with pytest.raises(UserError, match="commas for points"):
+    with pytest.raises(UserError, match="decimal commas"):
         faces(table(tmp_path, "path,expression,valence,arousal", '{i}.png,{label},"0,5","0,1"'))
 
 
@@ -286,5 +286,5 @@ def test_images_that_no_row_names_are_counted(tmp_path):
 
 
 def test_a_list_in_another_encoding_is_refused(tmp_path):
-    with pytest.raises(UserError, match="in UTF-16: save it anew"):
+    with pytest.raises(UserError, match="in UTF-16: save it in UTF-8"):
         faces(table(tmp_path, "path,expression", "{i}.png,{label}", encoding="utf-16"))

@@ -9,7 +9,7 @@ from PIL import Image
 from raysweep.data.listing import FaceRecord, Problem
 from raysweep.data.readers import READERS, read_listing
 from raysweep.data.readers.affectnet_csv import COLUMNS as AFFECTNET
-from raysweep.data.readers.ferplus_votes import CHOICES
+from raysweep.data.readers.ferplus import CHOICES
 
 POINTS = [float(i) for i in range(136)]
 POINTS_TEXT = ";".join(map(str, POINTS))
