@@ -213,7 +213,7 @@ def their_shares(folder: ImageFolder, count: int) -> dict[str, float]:
 
 
 def equal_pixels(data: FaceData, folder: ImageFolder) -> bool:
-    """Whether the store holds what the files hold, class by class in the order of their names."""
+    """Whether the store has the files' pixels and labels, class by class in the order of their names."""
     decoded = v2.PILToTensor()
     return all(
         folder.classes[theirs] == data.classes[int(ours)] and torch.equal(pixels, decoded(folder.loader(path)))

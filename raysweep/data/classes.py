@@ -162,7 +162,7 @@ def _becomes(data: FaceData, changes: ClassChanges) -> dict[str, str | None]:
     other = [new for new in becomes.values() if new is not None and new not in allowed]
     if other:
         raise UserError(
-            f"{section}.classes={changes.number} knows {', '.join(allowed)}, but {data.name} has {other[0]!r}: "
+            f"{section}.classes={changes.number} allows {', '.join(allowed)}, but {data.name} has {other[0]!r}: "
             f"{section}.map={other[0]}:NAME or {section}.drop={other[0]}"
         )
     return becomes

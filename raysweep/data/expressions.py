@@ -63,7 +63,7 @@ def plain_name(name: str) -> str:
 
 
 def canonical_expression(name: str) -> str:
-    """AffectNet's name of an expression ("Happy", "1_joy" -> "happiness"); other names come back as `plain_name`.
+    """AffectNet's name of an expression ("Happy", "1_joy" -> "happiness"); of other names their `plain_name`.
 
     >>> [canonical_expression(name) for name in ("Happy", "03-Anger", "neutral_face", "calm", "3")]
     ['happiness', 'anger', 'neutral', 'calm', '3']

@@ -97,7 +97,7 @@ BY_DESIGN = ("no majority", "not a face", "no face found", "VA missing", "hidden
 
 @dataclass(frozen=True)
 class Listing:
-    """A data set as its lists describe it. `entries` can be iterated once; it reads the lists as it goes.
+    """A data set as its lists describe it. `entries` can be iterated once; it reads the lists lazily.
 
     `classes` in canonical order; `files`: the lists (not the images), for the fingerprint; `options` of the reader that
     change what is read, for the fingerprint; `notes`: sentences for captions; `remarks`: sentences for the console

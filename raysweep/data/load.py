@@ -32,9 +32,9 @@ FACES_TRAIN, FACES_TEST = 20_000, 1_600
 
 
 def load_data(config: Data, cache: Path | None = None, hold_out: bool = True) -> FaceData:
-    """The data set an experiment asks for, with a test split (`hold_out` off: only when it came with one).
+    """The data set of an experiment, with a test split (`hold_out` False: only its own).
 
-    Decoded images are kept below `cache` (when given) and memory-mapped from there the next time.
+    Decoded images are stored below `cache` (when given) and memory-mapped from there the next time.
 
     Raises:
         UserError: an unknown name, a path that is not there, or data that cannot be used.

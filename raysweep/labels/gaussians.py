@@ -15,8 +15,8 @@ from raysweep.labels.checks import check_shape, check_va
 from raysweep.labels.moments import class_moments, valence_arousal
 
 VARIANCE_FLOOR = 1e-6
-"""Least variance of a class in any direction: a standard deviation of 0.001, finer than anybody
-annotates. Covariances above it are untouched. Smaller ones are lost in float32 rounding."""
+"""Least variance of a class in any direction: a standard deviation of 0.001, finer than any
+annotation. Covariances above it are not changed. Smaller ones are lost in float32 rounding."""
 
 
 class ClassGaussians(NamedTuple):

@@ -23,7 +23,7 @@ from raysweep.labels.moments import class_moments
 
 RIDGE = 1e-6
 """Added to the diagonal of a covariance whose smallest eigenvalue is below it: a standard deviation of
-0.001, finer than anybody annotates. Covariances above it are untouched."""
+0.001, finer than any annotation. Covariances above it are not changed."""
 
 MIN_CLASS_SAMPLES = 10
 """Fewest annotated points from which a class gets statistics of its own. A standard deviation estimated

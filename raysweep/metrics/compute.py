@@ -78,8 +78,8 @@ def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict
         relabelled_right: of the remainder's new labels; relabel_agreement: share of the remainder that
         keeps its label. pseudo_rmse, pseudo_ccc: A's pseudo VA against the truth (root of the mean over
         points and both dimensions; mean of both CCC). given_va_rmse, mapped_va_rmse: the remainder's VA
-        against the truth, before and after mapping. pseudo_own_rmse, pseudo_own_ccc: A's pseudo VA against the VA
-        that A came with.
+        against the truth, before and after mapping. pseudo_own_rmse, pseudo_own_ccc: A's pseudo VA against A's
+        annotated VA.
     """
     scores: dict[str, float] = {}
     if "target_va" in labels and "target_truth_va" in labels:

@@ -88,8 +88,8 @@ class SharingAffinity(nn.Module):
 
     Differs from the authors' code: theirs takes the second mean over the batch at evaluation too, so
     that a prediction depends on its neighbours. Here, as in batch normalisation, training keeps a
-    running mean (the first batch sets it, later ones enter with `momentum`, all alike if that is
-    None) and evaluation uses it. On several devices each takes the mean of its own part of a batch.
+    running mean (the first batch sets it, later ones enter with `momentum`, or with equal weights if
+    that is None) and evaluation uses it. On several devices each takes the mean of its own part of a batch.
     """
 
     running_mean: Tensor

@@ -42,7 +42,7 @@ def augment(images_N3HW: Tensor, ids_N: Tensor, seed: int, epoch: int, config: A
 
     Differs from the authors' code, which is torchvision's `RandomAffine` and `ColorJitter`: what a shift or turn
     uncovers repeats the edge of the image (theirs: black); images are resampled bilinearly (theirs: nearest pixel);
-    the shift is drawn before the zoom, so that it grows with it, and not rounded to pixels; brightness comes before
+    the shift is drawn before the zoom, which enlarges it, and not rounded to pixels; brightness comes before
     contrast (theirs: in random order).
 
     Args:

@@ -113,7 +113,7 @@ class Trainer:
             if self.experiment.train.averages(self.epoch):
                 self.average = self.average or AveragedModel(self.model)
                 self.average.update_parameters(self.model)
-            metrics = self._monitor() | fit  # the headline first: MLflow compares by the first metric
+            metrics = self._monitor() | fit  # the headline first: MLflow's comparison starts with the first metric
             metrics |= {"learning_rate": rate, "seconds": awake() - began}
             self.history.append(metrics)
             yield EpochResult(self.epoch, metrics)

@@ -116,7 +116,7 @@ def test_what_changes_nothing_changes_no_key(pairs):
         ({"pairs": "fear:suprise"}, "unknown class in data.map: 'suprise': did you mean 'surprise'?"),
         ({"drop": "fear", "pairs": "fear:surprise"}, "data.drop and data.map both name fear"),
         ({"drop": ",".join(EXPRESSIONS[1:])}, "at least two classes are needed, but data.* leaves neutral"),
-        ({"number": 7, "pairs": "fear:calm"}, "data.classes=7 knows neutral, "),
+        ({"number": 7, "pairs": "fear:calm"}, "data.classes=7 allows neutral, "),
         ({"number": 8, "pairs": "fear:calm"}, "data.map=calm:NAME or data.drop=calm"),
     ],
 )

@@ -72,9 +72,9 @@ def near_links(
     window: int = WINDOW,
     on_progress: OnProgress = ignore_progress,
 ) -> Links:
-    """Links between the distinct pictures among `images`; pixel-identical ones stand for one another.
+    """Links between the distinct pictures among `images`.
 
-    The rows of a link are the lowest of their pixel-identical copies. The same links come out for any order of the
+    The rows of a link are the lowest of their pixel-identical copies. Links do not depend on the order of the
     images. A link is left out where others already join the two.
 
     Args:

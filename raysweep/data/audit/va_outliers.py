@@ -18,11 +18,11 @@ CONFIDENT = 0.9
 """Least posterior of the likeliest class for a contradiction."""
 
 _TRIM, _CONSISTENT = 7.378, 1.104
-"""Squared distance that 97.5 % of a plane Gaussian lies within, and what the covariance of those must be
-multiplied by to be that of all: 0.975 / F(7.378), F the chi-square distribution with four degrees of freedom."""
+"""Squared distance within which 97.5 % of a plane Gaussian lie, and the factor from their covariance to that
+of all: 0.975 / F(7.378), F the chi-square distribution with four degrees of freedom."""
 
 _WITHIN, _BEYOND = 9.21, 13.82
-"""Squared distances that 99 % and 99.9 % of a plane Gaussian lie within."""
+"""Squared distances within which 99 % and 99.9 % of a plane Gaussian lie."""
 
 _ROUNDS = 20
 _TO_STD = 1.4826

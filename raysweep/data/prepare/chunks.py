@@ -35,7 +35,7 @@ class Chunk:
 
 
 def cut(entries: Iterable[FaceRecord | Problem], size: int = CHUNK) -> Iterator[Chunk]:
-    """Chunks of at least `size` entries (the last one: what is left). The frames of one video stay together."""
+    """Chunks of at least `size` entries, the last of the rest. The frames of one video stay together."""
     number, held = 0, list[FaceRecord | Problem]()
     for entry in entries:
         if len(held) >= size and not _one_video(held[-1], entry):

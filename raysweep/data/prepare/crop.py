@@ -70,7 +70,7 @@ class Place:
 
 
 def find_face(record: FaceRecord, width: int, height: int, margin: float) -> tuple[Place, str]:
-    """The square of a record's face, and what is wrong with its landmarks ("" when nothing is).
+    """The square of a record's face, and the fault of its landmarks, or "".
 
     Raises:
         Unreadable: the box misses the photograph.

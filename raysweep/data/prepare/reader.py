@@ -130,7 +130,7 @@ def _images(folder: Path, manifest: Manifest) -> Tensor:
 
 
 def _check_content(folder: Path, name: str, manifest: Manifest) -> None:
-    """Raises UserError: a file is not what was prepared."""
+    """Raises UserError: a file has another checksum than in the manifest."""
     file = manifest.files.get(name)
     if file is None or altered_file(folder, {name: file.sha256}):
         raise _broken(folder / name, "its content is not what was prepared")

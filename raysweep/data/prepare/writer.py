@@ -113,8 +113,8 @@ def _same_set(there: Manifest, listing: Listing, crop: Crop, lists: dict[str, st
             )
     if there.photographs and there.photographs != f"{files_checksum(listing.entries, listing.root):016x}":
         raise UserError(
-            f"{target} holds {there.name} as it was before files in {listing.root} came, went or changed in size: "
-            "choose --as, or remove that folder"
+            f"{target} holds {there.name} as it was before files in {listing.root} were added, removed or changed in "
+            "size: choose --as, or remove that folder"
         )
     return there
 
@@ -234,7 +234,7 @@ def _pool(workers: int) -> Iterator[Submit]:
         yield pool.submit
     except BrokenProcessPool:
         raise UserError(
-            "a worker process was killed, perhaps for memory: the same command goes on; try fewer --workers"
+            "a worker process was killed, perhaps for lack of memory: the same command resumes; try fewer --workers"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)

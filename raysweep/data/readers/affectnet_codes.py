@@ -30,7 +30,7 @@ def read_expression(text: str, options: Mapping[str, str]) -> str:
 
 
 def left_out(expression: str, options: Mapping[str, str]) -> bool:
-    """Contempt, where seven classes are asked for."""
+    """Whether a face is left out: contempt, with seven classes."""
     return expression == "contempt" and options["classes"] == "7"
 
 

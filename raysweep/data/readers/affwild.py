@@ -156,7 +156,7 @@ def _check(video: Video) -> None:
 
 
 def _labelled(frames: Iterator[Entry], gaussians: ClassGaussians) -> Iterator[Entry]:
-    """Frames with the class that is most probable given their valence and arousal."""
+    """Frames with their most probable class given valence and arousal."""
     while chunk := list(islice(frames, CHUNK)):
         va = [frame.va for frame in chunk if isinstance(frame, FaceRecord)]
         posterior = gaussian_labels(torch.tensor(va, dtype=torch.float64).reshape(-1, 2), gaussians)

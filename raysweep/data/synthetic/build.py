@@ -47,7 +47,7 @@ def build_faces(
         train, validation, test: images a split; validation may be 0, the others at least 1.
         seed: of people, affect, votes, pose and light.
         raters: who names the expressions; another model is another "site".
-        at_once: whether to draw the pictures now, not when the first pixel is asked for (`Drawn`).
+        at_once: whether to draw the pictures now, not at the first access to pixels (`Drawn`).
 
     Raises:
         ValueError: if size or a count is out of range.
@@ -73,7 +73,7 @@ def build_faces(
 
 
 def pictures(render: Callable[[], Tensor], count: int, size: int, at_once: bool) -> Images:
-    """(count, 3, size, size) uint8, drawn now or when they are asked for."""
+    """(count, 3, size, size) uint8, drawn now or at the first access."""
     return render() if at_once else Drawn((count, 3, size, size), render)
 
 

@@ -311,7 +311,7 @@ def test_other_photographs_under_the_same_lists_are_noticed(stored, tmp_path, ch
         (tmp_path / "raw" / "004.png").unlink()
     else:
         photograph(tmp_path / "raw" / "gone.png", 1)
-    with pytest.raises(UserError, match="came, went or changed in size: choose --as"):
+    with pytest.raises(UserError, match="added, removed or changed in size: choose --as"):
         prepare(tmp_path / "raw", folder, entries)
 
 
