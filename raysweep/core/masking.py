@@ -179,7 +179,7 @@ class MaskedStream:
         return getattr(self._stream, name)
 
 
-def steered(stream: TextIO) -> TextIO:
+def with_controls(stream: TextIO) -> TextIO:
     """The stream for rich's console, whose control characters pass; callers escape those of other text."""
     return stream.with_controls() if isinstance(stream, MaskedStream) else stream
 

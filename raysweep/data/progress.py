@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from raysweep.core.console import PlainConsole
-from raysweep.core.masking import steered
+from raysweep.core.masking import with_controls
 from raysweep.core.printable import printable
 
 OnProgress = Callable[[int, int | None], None]
@@ -32,7 +32,7 @@ def no_bar(what: str, unit: str) -> Iterator[OnProgress]:
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[OnProgress]:
     """Shows a bar on the console; nothing without a terminal."""
-    console = PlainConsole(file=steered(sys.stderr))
+    console = PlainConsole(file=with_controls(sys.stderr))
     texts = (TextColumn(printable(text).replace("{", "{{").replace("}", "}}"), markup=False) for text in (what, unit))
     columns = (next(texts), BarColumn(), MofNCompleteColumn(), next(texts), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

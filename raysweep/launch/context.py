@@ -18,7 +18,7 @@ from raysweep.config.acting_fields import plain
 from raysweep.config.experiment import Experiment
 from raysweep.core.console import PlainConsole
 from raysweep.core.hashing import canonical_json
-from raysweep.core.masking import masked, steered
+from raysweep.core.masking import masked, with_controls
 from raysweep.core.version import code_version
 from raysweep.engine.cluster import ClusterOptions
 from raysweep.store.lease_holders import Watch
@@ -56,7 +56,7 @@ class Launch:
 
 def console_for(as_json: bool) -> Console:
     """A console on stdout, or on stderr when stdout carries JSON."""
-    return PlainConsole(file=steered(sys.stderr if as_json else sys.stdout), highlight=False)
+    return PlainConsole(file=with_controls(sys.stderr if as_json else sys.stdout), highlight=False)
 
 
 def run_tags(preset: str, study: Study, experiment: Experiment, used: Sequence[SetIdentity]) -> Mapping[str, str]:

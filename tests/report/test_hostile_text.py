@@ -13,7 +13,7 @@ from rich.console import Group
 from rich.table import Table as RichTable
 
 from raysweep.core.console import PlainConsole, plain
-from raysweep.core.masking import masking, steered
+from raysweep.core.masking import masking, with_controls
 from raysweep.core.printable import printable, printable_tree
 from raysweep.core.spreadsheet import cell, write_csv
 from raysweep.data.listing import Problem
@@ -96,7 +96,7 @@ def test_a_bar_about_a_set_of_any_name(words, monkeypatch):
 def test_what_commands_print_steers_nothing(words, capsys):
     with masking():
         print(f"raysweep: {words}")
-        steered(__import__("sys").stdout).write("\x1b[1mbold\x1b[0m\n")  # rich's own
+        with_controls(__import__("sys").stdout).write("\x1b[1mbold\x1b[0m\n")  # rich's own
     said = capsys.readouterr().out
     assert printable(words) in said
     assert said.count("\x1b") == 2

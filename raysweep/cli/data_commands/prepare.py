@@ -11,7 +11,7 @@ from raysweep.core.formatting import size as format_bytes
 from raysweep.data.listing import Listing
 from raysweep.data.load import SOURCES, read_options
 from raysweep.data.prepare.crop import MARGIN, Crop
-from raysweep.data.prepare.detect import detector_words
+from raysweep.data.prepare.detect import describe_detector
 from raysweep.data.prepare.location import CONFIG, DEFAULT, SETTING, Home, home, is_name
 from raysweep.data.prepare.manifest import Manifest
 from raysweep.data.prepare.writer import MAX_BAD, prepare_listing
@@ -110,7 +110,7 @@ def _crop(asked: argparse.Namespace) -> Crop:
         raise UserError(f"`0 <= --margin <= 1` must hold, but got {asked.margin:g}")
     if not 0 <= asked.max_bad <= 1:
         raise UserError(f"`0 <= --max-bad <= 1` must hold, but got {asked.max_bad:g}")
-    return Crop(asked.size, asked.margin, detector_words() if asked.detect else "")
+    return Crop(asked.size, asked.margin, describe_detector() if asked.detect else "")
 
 
 def _workers(asked: argparse.Namespace) -> int:

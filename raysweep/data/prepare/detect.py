@@ -23,7 +23,7 @@ LEAST_CONFIDENCE = -0.2
 NO_FACE = "no face found"
 
 
-def detector_words() -> str:
+def describe_detector() -> str:
     """Name, version and settings of the detector, for manifests and fingerprints.
 
     Raises:

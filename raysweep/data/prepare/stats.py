@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from raysweep.core.formatting import plural
-from raysweep.core.formatting import size as size_text
+from raysweep.core.formatting import size as format_bytes
 
 from .manifest import Manifest, VaMoments
 from .va_moments import VA_ONLY
@@ -20,7 +20,7 @@ def describe_manifest(manifest: Manifest, place: str) -> list[str]:
     title = store if store == manifest.name else f"{store} ({manifest.name})"
     lines = [
         f"{title}: {plural(manifest.images, 'image')}, {plural(len(manifest.classes), 'expression')}, "
-        f"{manifest.size} px, {size_text(manifest.stored_bytes)} in {place}",
+        f"{manifest.size} px, {format_bytes(manifest.stored_bytes)} in {place}",
         f"release: {manifest.release}{' (' + options + ')' if options else ''}",
         f"faces: {manifest.cropped}",
     ]

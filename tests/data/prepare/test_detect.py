@@ -13,7 +13,7 @@ from raysweep.cli.data import main
 from raysweep.core.errors import UserError
 from raysweep.data.listing import FaceRecord
 from raysweep.data.prepare.crop import Crop
-from raysweep.data.prepare.detect import detector_words, needs_detection, with_face
+from raysweep.data.prepare.detect import describe_detector, needs_detection, with_face
 from raysweep.data.prepare.manifest import IMAGES, LABELS, MANIFEST, PROBLEMS
 from raysweep.data.prepare.parquet_rows import problem_rows
 from raysweep.data.prepare.reader import read_prepared
@@ -27,7 +27,7 @@ from tests.data.readers.trees import caers
 def test_without_the_package_it_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
     with pytest.raises(UserError, match=r"pip install 'raysweep\[detect\]'"):
-        detector_words()
+        describe_detector()
     caers(tmp_path / "CAER-S")
     assert main(["prepare", "caers", str(tmp_path / "CAER-S"), "--detect", "--to", str(tmp_path / "out")]) == 2
     assert "raysweep[detect]" in capsys.readouterr().err
@@ -57,7 +57,7 @@ def prepare(root: Path, target: Path, pictures: dict[str, Image.Image], detector
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(root / name, **options)
         records.append(FaceRecord(root / name, "neutral", f"list.csv:{row}"))
-    crop = Crop(64, 0.1, detector_words() if detector is None else detector)
+    crop = Crop(64, 0.1, describe_detector() if detector is None else detector)
     return prepare_listing(listing(root, records), target, crop, min_classes=1)
 
 
@@ -143,7 +143,7 @@ def test_photographs_without_a_face_are_left_out_and_counted(tmp_path):
         ("list.csv:5", "b.png", "no face found", "yes"),
     ]
     assert rows[0]["detail"] == "none from 40 of 400 x 300 pixels on"
-    assert manifest.detector == detector_words()
+    assert manifest.detector == describe_detector()
     assert "largest face, if any, by dlib" in manifest.cropped
     (note,) = manifest.notes
     assert note.endswith("3 images in which it finds none are left out")
@@ -161,7 +161,7 @@ def test_nothing_is_looked_for_where_the_list_says_where_it_is(tmp_path):
     listed = FaceRecord(tmp_path / "a.csv", "neutral", "3", pixels=bytes(48 * 48))
     assert not any(map(needs_detection, (boxed, marked, listed)))
     manifest = prepare_listing(
-        listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, detector_words()), min_classes=1
+        listing(tmp_path, [boxed, marked, listed]), tmp_path / "set", Crop(64, 0.1, describe_detector()), min_classes=1
     )
     assert (manifest.images, manifest.problems) == (3, {})
 
