@@ -74,7 +74,7 @@ def test_the_lists_of_names_are_those_of_the_loaders():
 )
 def test_half_of_the_sets_replaced_is_refused_with_the_field_to_set(words, fields, remedy, capsys):
     said = refused(capsys, *words)
-    assert f"is yours, but {fields} are drawn faces" in said
+    assert f"is your data, but {fields} is a built-in set" in said
     assert said.endswith(remedy)
 
 

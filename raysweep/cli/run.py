@@ -122,11 +122,11 @@ def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Se
     out = Path(asked.out) if asked.out else None
     if len(sessions) > 1:
         from raysweep.report import default_folder
-        from raysweep.study.identity import identity_words
+        from raysweep.study.identity import report_subject
 
         origin = study.origin
         subjects = [
-            identity_words(session.request.name, origin.file, origin.content, session.used)
+            report_subject(session.request.name, origin.file, origin.content, session.used)
             for session in sessions.values()
         ]
         out = out or default_folder(subjects)

@@ -11,7 +11,7 @@ from typing import Any
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import canonical_json
-from raysweep.study.identity import SetIdentity, identity_words, same_subject
+from raysweep.study.identity import SetIdentity, report_subject, same_subject
 
 from .formatting import file_stem
 
@@ -29,7 +29,7 @@ def subject_of(study: StudyRecord) -> dict[str, Any]:
     data = study.data
     sets = [SetIdentity(data.name, data.fingerprint, data.source)]
     sets += [SetIdentity(extra.name, extra.fingerprint, extra.source) for extra in data.extras]
-    return identity_words(study.name, study.file, study.content, sets)
+    return report_subject(study.name, study.file, study.content, sets)
 
 
 def default_folder(subjects: Subjects, root: Path = ROOT) -> Path:

@@ -1,6 +1,6 @@
-"""A study: a question, the arms that answer it, and the cells to train.
+"""Studies: axes, arms, searches, and the cells to train.
 
-`raysweep.study.plan` (keys, store) needs torch and is not imported here: listing and checking studies is instant.
+`raysweep.study.plan` needs torch and is not imported here, so that listing and checking studies is fast.
 """
 
 from raysweep.config.presets import PRESETS, Preset

@@ -1,4 +1,4 @@
-"""From a study to cells: one experiment for every arm of every replicate."""
+"""Makes the cells of a study: one experiment for every arm and replicate."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PATHS = ("data.source", "model.weights", "joint.extra", "joint.finetune")
 """Fields that may hold a path."""
 
 KEYWORDS = ("imagenet", "target", "faces")
-"""Values of theirs that are never a path, also where a folder of that name lies about."""
+"""Values of `PATHS` that are never a path, even if a folder of that name exists."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm of one replicate: what is trained and scored. `changed`: fields that the user of the launch set for every
-    arm, each with its value without and with that; None: not known."""
+    """One arm of one replicate. `changed`: fields that the user set for every arm, with the values before and after;
+    None: unknown."""
 
     arm: Arm
     replicate: int
@@ -41,20 +41,20 @@ class Cell:
         return f"{self.arm.name} #{self.replicate}"
 
 
-def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
+def with_axis(study: Study, name: str, values: Sequence[Word]) -> Study:
     """The study with one axis replaced, narrowed or added.
 
-    `name` is a field path: the axis over it is replaced, or a new one added. Or it is an axis's
-    name: `words` choose among its levels, or are values of its field when it has just one.
+    If `name` is a field path, the axis over that field is replaced or added. If it is the name of an axis, `values`
+    choose among its levels, or are values of its field if it has only one.
 
     Raises:
-        UserError: an unknown field, axis or level (says the nearest), or one value twice.
+        UserError: an unknown field, axis or level (names the nearest), or the same value twice.
     """
     for i, axis in enumerate(study.axes):
         if name != axis.name and not axis.sets(name):
             continue
         axes = list(study.axes)
-        axes[i] = replace(_changed_axis(axis, name, words), own=axis.levels if axis.own is None else axis.own)
+        axes[i] = replace(_changed_axis(axis, name, values), own=axis.levels if axis.own is None else axis.own)
         reference = dict(study.reference)
         if axis.name in reference and reference[axis.name] not in axes[i].levels:
             raise UserError(
@@ -64,17 +64,17 @@ def with_axis(study: Study, name: str, words: Sequence[Word]) -> Study:
         return replace(study, axes=axes)
     if "." not in name:
         raise unknown_name("axis", name, [axis.name for axis in study.axes], "(or name a field, such as train.epochs)")
-    added = Axis.of(name, [read_value(name, word) for word in words])
-    if added.name in [axis.name for axis in study.axes]:  # the last word of two fields
+    added = Axis.of(name, [read_value(name, value) for value in values])
+    if added.name in [axis.name for axis in study.axes]:  # two fields of different sections
         added = replace(added, name=name)
     return replace(study, axes=[*study.axes, replace(added, own={})])
 
 
 def with_fixed(study: Study, changes: Mapping[str, Any]) -> tuple[Study, dict[str, Any]]:
-    """The study with every axis at the one value that `changes` set its field to, and the changes that are left.
+    """The study with the axes over changed fields reduced to that one value, and the remaining changes.
 
-    An axis over one field, of the study's file, that no arm is compared along; others stay for `make_cells` to refuse.
-    So `--set joint.extra=B` and `--axis joint.extra=B` are the same, whether a study sweeps that field or not.
+    So `--set joint.extra=B` equals `--axis joint.extra=B` if a study sweeps that field. Only axes of the study's file
+    over one field and outside `reference` are reduced; `make_cells` refuses changes of other swept fields.
     """
     left = dict(changes)
     axes = []
@@ -86,8 +86,8 @@ def with_fixed(study: Study, changes: Mapping[str, Any]) -> tuple[Study, dict[st
     return replace(study, axes=axes), left
 
 
-def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
-    texts = [word.text for word in words]
+def _changed_axis(axis: Axis, name: str, values: Sequence[Word]) -> Axis:
+    texts = [value.text for value in values]
     known = {**axis.levels, **axis.offered}
     texts = [_with_yours(axis, text, known) for text in texts]
     paths = {path for changes in axis.levels.values() for path in changes}
@@ -107,11 +107,11 @@ def _changed_axis(axis: Axis, name: str, words: Sequence[Word]) -> Axis:
         wrong = next(text for text in texts if text not in known)
         raise unknown_name(f"level of axis {axis.name!r}:", wrong, known)
     (path,) = paths
-    return Axis.of(path, [read_value(path, word) for word in words], axis.name)
+    return Axis.of(path, [read_value(path, value) for value in values], axis.name)
 
 
 def _with_yours(axis: Axis, text: str, known: dict[str, Mapping[str, Any]]) -> str:
-    """The level that a word names. Of LEVEL=VALUE the value takes its place in what `known` says of the level."""
+    """The level named by LEVEL or LEVEL=VALUE; puts the value into the changes of the level in `known`."""
     level, equals, value = text.partition("=")
     needs = [path for path, given in axis.offered.get(level, {}).items() if isinstance(given, Yours)]
     if text in known or not equals or not needs:
@@ -134,9 +134,9 @@ def _check_yours(axis: Axis, levels: Sequence[str], known: Mapping[str, Mapping[
 
 
 def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Mapping[str, Any]) -> list[Cell]:
-    """Cells without keys. Order of precedence: the study's metric, preset, its base, `changes`, the arm.
+    """Cells without keys. Precedence, lowest first: the study's metric, preset, its base, `changes`, the arm.
 
-    Of a study with a search: the replicates of its table, which are never the one that was searched on.
+    For a tuned study, `replicates` must not contain the replicate of the search.
     """
     if study.search and study.is_tuned:
         fresh_replicates(study, preset, replicates)
@@ -152,7 +152,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
     own = own_changes(study, preset, kind_for(preset, str(target)))
     base = {**own, **changes}
     arms = _experiments(study, base)
-    _check_twins(arms)
+    _check_distinct(arms)
     found = {path: v for path, v in changed_fields_of(_absolute(own), _absolute(base)).items() if path not in swept}
     return [
         Cell(arm, number, experiment.with_replicate(number), changed=found)
@@ -162,7 +162,7 @@ def make_cells(study: Study, preset: str, replicates: Sequence[int], changes: Ma
 
 
 def _instead(study: Study, path: str) -> str:
-    """What to do about a field that some levels set, among other fields perhaps."""
+    """Advice for `--set` on a field that levels of an axis set."""
     axis = next(axis for axis in study.axes if axis.sets(path))
     if axis.is_over(path):
         return f"the study sweeps this field; use --axis {path}=... instead"
@@ -181,13 +181,13 @@ def _levels_that_set(axis: Axis, path: str) -> str:
 
 
 def _others(axis: Axis, path: str) -> str:
-    """The option that keeps the levels which leave a field alone; without any, a copy of the study's file."""
+    """Advice to keep only the levels that do not set a field, or to edit a copy of the study's file."""
     others = [level for level in axis.levels if level not in _setting(axis, path)]
     return f' with --axis "{axis.name}={",".join(others)}"' if others else " in a copy of the study's file"
 
 
 def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Experiment]]:
-    """Every arm's experiment. Raises UserError for what no Experiment can be, and says in which arms."""
+    """Every arm's experiment. Raises UserError for invalid experiments, naming the arms."""
     made, faults, arms = [], {}, study.arms()
     for arm in arms:
         try:
@@ -200,10 +200,10 @@ def _experiments(study: Study, base: Mapping[str, Any]) -> list[tuple[Arm, Exper
 
 
 def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[Cell]:
-    """One cell an arm, to search from: the arm as it is, on the replicate that is searched on.
+    """One cell per arm, on the replicate of the search, without searched values.
 
     Raises:
-        UserError: a search that cannot be run in one of the arms; says which and why.
+        UserError: the search cannot be run in one of the arms.
     """
     assert study.search is not None
     assert not study.is_tuned
@@ -214,10 +214,10 @@ def search_cells(study: Study, preset: str, changes: Mapping[str, Any]) -> list[
 
 
 def fresh_replicates(study: Study, preset: str, asked: Sequence[int] | None = None) -> Sequence[int]:
-    """The replicates of a search's table: those asked for, or as many as the preset says after the searched one.
+    """The replicates of a search's table: `asked`, or the preset's number of them after that of the search.
 
     Raises:
-        UserError: the replicate that was searched on is among them.
+        UserError: the replicate of the search is among them.
     """
     assert study.search is not None
     searched = study.search.replicate
@@ -232,7 +232,7 @@ def fresh_replicates(study: Study, preset: str, asked: Sequence[int] | None = No
 
 
 def search_budget(study: Study, preset: str, trials: int | None = None, device_hours: float | None = None) -> Budget:
-    """What an arm's search may use: as asked, else as the study says, else the preset's trials."""
+    """Budget of an arm's search: the arguments, else the study's, else the preset's trials."""
     assert study.search is not None
     for name, value in (("trials", trials), ("device-hours", device_hours)):
         if value is not None and value <= 0:
@@ -257,12 +257,13 @@ def _check_paths(swept: set[str], fixed: set[str]) -> None:
         if path.startswith("seeds."):
             raise UserError(f"{path} is set by the replicate: choose replicates with --seeds, for example 100:105")
     if "selection.protocol" in swept:
-        raise UserError("a table has one selection protocol: use --set selection.protocol=..., once a protocol")
+        raise UserError(
+            "a table has one selection protocol: launch the study once per protocol, with --set selection.protocol=..."
+        )
 
 
-def _check_twins(arms: Sequence[tuple[Arm, Experiment]]) -> None:
-    """One arm a configuration: a second one would be a row, and a comparison, that nobody asked for. The best point
-    of a search may be its arm as it is."""
+def _check_distinct(arms: Sequence[tuple[Arm, Experiment]]) -> None:
+    """Raises UserError if two arms have the same configuration; a best point may equal the default arm."""
     seen: dict[tuple[str, str | None], Arm] = {}
     for arm, experiment in arms:
         same = (experiment.model_dump_json(), arm.coordinates.get(TUNING))
@@ -272,7 +273,7 @@ def _check_twins(arms: Sequence[tuple[Arm, Experiment]]) -> None:
 
 
 def _absolute(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Paths of files that exist, made absolute: trials run in other folders."""
+    """Changes with paths of existing files made absolute, since trials run in other folders."""
     return {path: _absolute_value(path, value) for path, value in changes.items()}
 
 
@@ -296,10 +297,10 @@ def _absolute_name(name: str) -> str:
 
 
 def _extra_names(text: str) -> list[str]:
-    """Names joined by +, where a file of a longer name that holds a + goes before its parts.
+    """Splits names joined by +, preferring the longest name of an existing file if names contain a +.
 
     Raises:
-        UserError: a quote that is not closed.
+        UserError: an unclosed quote.
     """
     if Path(text).expanduser().exists():
         return [text]

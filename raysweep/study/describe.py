@@ -1,4 +1,4 @@
-"""A launch's study as its record says it: `plan.json`, from which reports are built without the study's file."""
+"""Makes the record of a launch (`plan.json`), from which reports are built without the study's file."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .study import Study
 
 @dataclass(frozen=True)
 class UsedData:
-    """The data sets of a launch. `scored` is trained on and scored; `extras`: the other sets of all cells; `first`: the
-    target among them, where another set is fine-tuned and scored on; `remarks`: what readers must know of how they are
-    used; `used`: what they are and where they were read."""
+    """The data sets of a launch. `scored`: trained on and scored; `extras`: the other sets of all cells; `first`: the
+    target among them, if fine-tuning continues on another set; `remarks`: on their use, for captions; `used`: their
+    identities."""
 
     scored: FaceData
     extras: Sequence[FaceData] = ()
@@ -37,7 +37,7 @@ class UsedData:
     used: Sequence[SetIdentity] = ()
 
     def record(self) -> DataRecord:
-        """As the record of a study has them."""
+        """The data sets in the form of `StudyRecord`."""
         data, sources = self.scored, {own.fingerprint: own.source for own in self.used}
         return DataRecord(
             data.name,
@@ -79,10 +79,10 @@ def study_record(
     """The record of a launch.
 
     Args:
-        cells: of every arm; what is not theirs is taken from the first.
-        overrides: what the user changed (`overrides.overrides`).
-        search: `SearchPlan.describe`, of a launch whose points come from a search.
-        planned: off, the cells of the table are not known yet.
+        cells: of every arm; common values are taken from the first.
+        overrides: the user's changes (`overrides.overrides`).
+        search: `SearchPlan.describe()` if the points come from a search.
+        planned: False if the cells of the table are not known yet.
     """
     first = cells[0].experiment
     base, changes = _arm_fields(cells)
@@ -108,7 +108,7 @@ def study_record(
 
 
 def _study_fields(name: str, study: Study) -> dict[str, Any]:
-    """What the study's file says."""
+    """Fields from the study's file."""
     return {
         "name": name,
         "file": study.origin.file,
@@ -125,7 +125,7 @@ def _study_fields(name: str, study: Study) -> dict[str, Any]:
 
 
 def _arm_fields(cells: Sequence[Cell]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """The first arm's fields, and what differs from them in every arm, by name."""
+    """The first arm's fields, and the fields of every arm that differ from them, by arm name."""
     arms = {cell.arm.name: _fields(cell.experiment) for cell in reversed(cells)}
     base = _fields(cells[0].experiment)
     changes = {arm: {p: v for p, v in fields.items() if v != base[p]} for arm, fields in arms.items()}
@@ -133,7 +133,7 @@ def _arm_fields(cells: Sequence[Cell]) -> tuple[dict[str, Any], dict[str, dict[s
 
 
 def _fields(experiment: Experiment) -> dict[str, Any]:
-    """Fields by dotted path, as plain values. Without the seeds, which are the replicate's."""
+    """Fields by dotted path, as plain values, without the seeds."""
     tree = experiment.model_dump(mode="json", exclude={"seeds"})
     return {f"{section}.{name}": value for section, fields in tree.items() for name, value in fields.items()}
 
@@ -143,12 +143,12 @@ def _options(data: FaceData) -> tuple[tuple[str, str], ...]:
 
 
 def other_sets(sets: Sequence[Sets]) -> tuple[FaceData, ...]:
-    """The distinct sets that are trained on without being scored."""
+    """The distinct data sets that are trained on but not scored."""
     scored = {own.scored.fingerprint for own in sets}
     found = {e.fingerprint + str(len(e)): e for own in sets for e in own.all if e.fingerprint not in scored}
     return tuple(found.values())
 
 
 def first_target(sets: Sequence[Sets]) -> FaceData | None:
-    """The target, where another set is fine-tuned and scored on."""
+    """The target if fine-tuning continues on another set, else None."""
     return next((own.target for own in sets if own.target.fingerprint != own.scored.fingerprint), None)

@@ -1,4 +1,4 @@
-"""Finding studies: one Python file each, in a folder `search_spaces/`, or any file by path."""
+"""Finds studies: Python files in `search_spaces/` folders, or any file by path."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FOLDER = "search_spaces"
 
 
 def study_folders() -> list[Path]:
-    """`search_spaces/` of the working folder, then raysweep's own: inside an installed package, beside it in a clone.
+    """`search_spaces/` of the working folder, then raysweep's own: in an installed package, or next to it in a clone.
 
-    Where a study is in both, the first wins.
+    If a study is in both, the first one is used.
     """
     candidates = [Path.cwd() / FOLDER, *_own_folder()]
     return list(dict.fromkeys(folder.resolve() for folder in candidates if folder.is_dir()))
@@ -32,7 +32,7 @@ def _own_folder() -> list[Path]:
 
 @cache
 def own_study(name: str) -> Study:
-    """The study of this name that comes with raysweep, whatever the working folder holds."""
+    """The study of this name that comes with raysweep, even if the working folder has one of that name."""
     (folder,) = _own_folder()
     return load_study(folder / f"{name}.py")
 
@@ -51,7 +51,7 @@ def list_studies() -> dict[str, Path]:
 
 
 def hidden_studies() -> dict[str, Path]:
-    """Study name to the file that is not used, because another of that name, with other content, wins."""
+    """Study name to file, for files hidden by a study of the same name with other contents."""
     used = list_studies()
     every = [item for folder in study_folders() for item in studies_in(folder).items()]
     return {name: file for name, file in every if file != used[name] and file.read_bytes() != used[name].read_bytes()}
@@ -61,7 +61,7 @@ def find_study(name: str) -> tuple[str, Study]:
     """A study by name or by the path of its file: (name, study).
 
     Raises:
-        UserError: no such study (says the nearest), or a file that does not define one.
+        UserError: no such study (names the nearest), or a file that does not define one.
     """
     if name.endswith(".py"):
         file = Path(name).expanduser()
@@ -80,7 +80,7 @@ def load_study(file: Path) -> Study:
     assert spec is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        code = compile(file.read_bytes(), str(file), "exec")  # the loader would leave and believe a __pycache__
+        code = compile(file.read_bytes(), str(file), "exec")  # the import loader would write and use a __pycache__
         exec(code, module.__dict__)
     except UserError as error:
         raise UserError(f"{file.name}: {error}") from None

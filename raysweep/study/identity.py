@@ -1,7 +1,7 @@
-"""What a study and its data sets are, whatever they are called and wherever they lie.
+"""Identities of studies and data sets, independent of their paths.
 
-A data set is its fingerprint, a study what its file says under its name. A path only finds them: a folder that was
-moved is the same data set, and two files of one name are two.
+A data set is identified by its fingerprint, a study by its name and the contents of its file. A moved folder is the
+same data set; two files of one name are different ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # torch takes seconds
     from .study import Study
 
 NOT_CONTENT = ("origin", "found")
-"""Of a study: where it comes from, and what a search found."""
+"""Fields of `Study` that are no part of its contents: its origin and the results of a search."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class SetIdentity:
 
     @property
     def origin(self) -> str:
-        """The fingerprint of what was read, whatever was left out of it since."""
+        """The fingerprint of the set as read, before images were left out."""
         return self.fingerprint.split(" ")[0]
 
     def describe(self) -> dict[str, str]:
@@ -42,16 +42,16 @@ class SetIdentity:
 
 
 def study_content(study: Study) -> str:
-    """What a study says, as a digest (16 hex digits): comments and the order of fields play no part.
+    """Digest (16 hex digits) of a study's contents, independent of comments and the order of fields.
 
-    A field of `Study` at its default is left out, so that one which is new changes nothing.
+    Fields at their defaults are left out, so that a new field of `Study` does not change digests.
     """
-    text = json.dumps(_said(study), sort_keys=True)
+    text = json.dumps(_content(study), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def used_sets(experiments: Iterable[Experiment], sets: Iterable[Sets]) -> tuple[SetIdentity, ...]:
-    """The data sets of a launch's cells, each once: the scored one first."""
+    """The distinct data sets of a launch's cells, the scored one first."""
     scored: dict[str, SetIdentity] = {}
     others: dict[str, SetIdentity] = {}
     seen: set[tuple[int, str]] = set()
@@ -71,13 +71,13 @@ def used_sets(experiments: Iterable[Experiment], sets: Iterable[Sets]) -> tuple[
     return (*scored.values(), *(own for key, own in others.items() if key not in scored))
 
 
-def identity_words(name: str, file: str, content: str, sets: Sequence[SetIdentity]) -> dict[str, Any]:
-    """What tells a report from others of its name, as plain values."""
+def report_subject(name: str, file: str, content: str, sets: Sequence[SetIdentity]) -> dict[str, Any]:
+    """Identity of the study and the data sets that a report is about, as plain values."""
     return {"study": {"name": name, "file": file, "content": content}, "data": [own.describe() for own in sets]}
 
 
 def same_subject(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two reports are about the same study on the same data sets, or the later state of the same files."""
+    """Whether two reports are about the same study and data sets, or about later states of the same files."""
     ours, theirs = one["study"], other["study"]
     if ours["name"] != theirs["name"]:
         return False
@@ -86,8 +86,8 @@ def same_subject(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     return any(_listed(one, how) == _listed(other, how) for how in (_origin, _source))
 
 
-def _listed(words: Mapping[str, Any], how: Any) -> list[str]:
-    return [how(own) for own in words["data"][:1]] + sorted(how(own) for own in words["data"][1:])
+def _listed(subject: Mapping[str, Any], how: Any) -> list[str]:
+    return [how(own) for own in subject["data"][:1]] + sorted(how(own) for own in subject["data"][1:])
 
 
 def _origin(own: Mapping[str, str]) -> str:
@@ -98,19 +98,19 @@ def _source(own: Mapping[str, str]) -> str:
     return own["source"] or own["name"]
 
 
-def _said(value: Any, ordered: bool = False) -> Any:
+def _content(value: Any, ordered: bool = False) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        said = {
-            f.name: _said(own, ordered=f.name == "levels")
+        values = {
+            f.name: _content(own, ordered=f.name == "levels")
             for f in fields(value)
             if f.name not in NOT_CONTENT and (own := getattr(value, f.name)) != _default(f)
         }
-        return {type(value).__name__: said}
+        return {type(value).__name__: values}
     if isinstance(value, Mapping):
-        pairs = [[str(name), _said(own)] for name, own in value.items()]
+        pairs = [[str(name), _content(own)] for name, own in value.items()]
         return pairs if ordered else sorted(pairs, key=lambda pair: str(pair[0]))
     if isinstance(value, (list, tuple)):
-        return [_said(part) for part in value]
+        return [_content(part) for part in value]
     number = plain(value)
     return number if isinstance(number, (str, int, float, bool, type(None))) else str(number)
 

@@ -1,4 +1,4 @@
-"""What a launch changed of a study as its file and preset have it: plain values, for `plan.json`."""
+"""What a launch changed of its study and preset, as plain values for `plan.json`."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def overrides(
     replicates: Sequence[int],
     budget: Budget | None = None,
 ) -> dict[str, Any]:
-    """What differs from the study run with nothing but its name and this preset. Empty where nothing does.
+    """Differences from a launch of the study with this preset and no other option. Empty if there are none.
 
     Args:
         experiment: of one arm.
-        changed: by field its value without and with the user's words (`changed_fields_of`); None: what the experiment
-            has otherwise than the study and preset, of fields that no axis sweeps.
+        changed: field to its values before and after the user's changes (`changed_fields_of`); None: take the fields
+            of the experiment that differ from the study and preset and that no axis sweeps.
         replicates: of the table.
-        budget: of an arm's search, where the study has one.
+        budget: of an arm's search, if the study has one.
 
     Returns:
-        "fields": by path [without, with]; "axes": by name the levels "own" (of the study's file, none for an axis that
-        was added) and "now", and what the user gave to levels that need it ("given": by level and path);
-        "replicates": their numbers; "budget": the search's [without, with]. Only what differs.
+        "fields": path to [before, after]; "axes": name to levels "own" (of the study's file; none for an added axis)
+        and "now", and values that the user gave to levels ("given": by level and path); "replicates": numbers;
+        "budget": the search's [before, after]. Only entries that differ.
     """
     if changed is None:
         changed = _unlike(study, preset, experiment)
@@ -54,7 +54,7 @@ def overrides(
 
 
 def _given(axis: Axis) -> dict[str, Any]:
-    """What only the user has, of levels that need it: by level and path."""
+    """Values that the user gave to levels that need one, by level and path."""
     given = {
         level: {p: str(changes[p]) for p, value in axis.offered.get(level, {}).items() if isinstance(value, Yours)}
         for level, changes in axis.levels.items()
@@ -64,30 +64,29 @@ def _given(axis: Axis) -> dict[str, Any]:
 
 
 def epoch_choice(study: Study) -> dict[str, Any]:
-    """The headline score chooses the epoch, unless it is one of labels that a method makes, which no epoch has."""
+    """The headline score chooses the epoch, unless it is a score of adapted labels, which epochs do not have."""
     return {} if study.metric in needing("labels") else {"selection.metric": study.metric}
 
 
 def kind_for(preset: str, source: str) -> str:
-    """The kind of the data set of this name where the preset's recipe goes by it, else ""."""
+    """The kind of the data set of this name if the preset's recipe depends on it, else ""."""
     return named_kind(source) if PRESETS[preset].targets else ""
 
 
 def own_changes(study: Study, preset: str, kind: str) -> dict[str, Any]:
-    """What a study's metric, the preset and its base set when it is run on a data set of this kind with nothing else
-    asked for."""
+    """Fields set by a study's metric, preset and base on a data set of this kind, without changes of the user."""
     return {**epoch_choice(study), **PRESETS[preset].fields(study.paper, kind), **study.base}
 
 
 def changed_fields_of(own: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Fields that two lots of changes to an `Experiment` set differently: by path both values, in words."""
-    before, after = field_words(own), field_words(now)
+    """Fields that two sets of changes to an `Experiment` set differently: path to both values, as text."""
+    before, after = field_texts(own), field_texts(now)
     return {path: (before[path], after[path]) for path in before if before[path] != after[path]}
 
 
-def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Every field of an `Experiment` in words, some of them changed. Each section by itself: a study may be no valid
-    whole before the user's words complete it."""
+def field_texts(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Every field of a changed `Experiment` as text. Sections are validated separately, since a study may be invalid as
+    a whole without the user's changes."""
     fields: dict[str, str] = {}
     for section, value in Experiment():
         values = {path.split(".")[1]: _named(path, v) for path, v in changes.items() if path.startswith(f"{section}.")}
@@ -97,10 +96,10 @@ def field_words(changes: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _unlike(study: Study, preset: str, experiment: Experiment) -> dict[str, tuple[str, str]]:
-    own = field_words(own_changes(study, preset, kind_for(preset, experiment.data.source)))
+    own = field_texts(own_changes(study, preset, kind_for(preset, experiment.data.source)))
     now = flat_words(experiment.model_dump(exclude={"seeds"}))
     swept = {path for arm in study.arms() for path in arm.changes}
-    return {path: (own[path], word) for path, word in now.items() if word != own.get(path, word) and path not in swept}
+    return {path: (own[path], text) for path, text in now.items() if text != own.get(path, text) and path not in swept}
 
 
 def _named(path: str, value: Any) -> Any:
@@ -118,10 +117,10 @@ def _budget(study: Study, preset: str, budget: Budget) -> list[str]:
     assert study.search is not None
     trials, hours = study.search.trials, study.search.device_hours
     own = Budget(PRESETS[preset].search_trials if trials is None and hours is None else trials, hours)
-    return [] if own == budget else [_budget_words(own), _budget_words(budget)]
+    return [] if own == budget else [_budget_text(own), _budget_text(budget)]
 
 
-def _budget_words(budget: Budget) -> str:
+def _budget_text(budget: Budget) -> str:
     parts = [plural(budget.trials, "trial")] if budget.trials is not None else []
     if budget.device_hours is not None:
         parts.append(f"{budget.device_hours:g} {'device-hour' if budget.device_hours == 1 else 'device-hours'}")

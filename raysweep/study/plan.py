@@ -1,4 +1,4 @@
-"""From cells to a plan: keys, what the store has, and the tasks that make the rest."""
+"""The plan of a launch: keys of its cells, and the tasks that compute what the store lacks."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ from .study import Study
 
 @dataclass(frozen=True)
 class Plan:
-    """Every cell of a launch, and the tasks that make what is missing.
+    """All cells of a launch, and the tasks that compute the missing ones.
 
-    `done` holds the keys of cells whose product is in the store; `failed` the causes, by cell key, of those that an
-    earlier launch failed at and this one leaves alone; `finals` the last stage of every cell by key; `extras`
-    the distinct other sets of all cells; `first`: the target among them, where another set is fine-tuned and scored
-    on; `remarks`: what readers must know of how the sets are used; `noted` the failures of tasks that the store knew of
-    when it was looked at; `stages` how many of those that the store keeps are "to_compute", "shared" of them by several
-    cells, and "found"; `used` what the data sets are and where they were read, the scored one first.
+    `done`: keys of cells whose product is in the store; `failed`: cause by key of cells that failed in an earlier
+    launch and are skipped; `finals`: last stage of every cell by key; `extras`: the distinct other data sets; `first`:
+    the target among them, if fine-tuning continues on another set; `remarks`: on the use of the sets, for captions;
+    `noted`: failures of tasks in the store when the plan was made; `stages`: numbers of storable stages "to_compute",
+    "shared" by several cells, and "found"; `used`: identities of the data sets, the scored one first.
     """
 
     study_name: str
@@ -67,19 +66,19 @@ class Plan:
 
     @cached_property
     def by_key(self) -> dict[str, list[Cell]]:
-        """The cells of every key: arms that come to the same thing are trained once."""
+        """Cells by key; those with equal keys are trained once."""
         cells: dict[str, list[Cell]] = {}
         for cell in self.cells:
             cells.setdefault(cell.key, []).append(cell)
         return cells
 
     def experiment_of(self, task: Task) -> Experiment:
-        """Of a cell that needs the task: of equal graphs, whichever."""
+        """The experiment of a cell that needs the task; any of them has the task's stage."""
         return self.by_key[min(task.cells)][0].experiment
 
     @cached_property
     def watchers(self) -> dict[str, list[Cell]]:
-        """Key of an epoch to the unfinished cells whose curve it belongs to."""
+        """Key of an epoch to the unfinished cells whose curve contains it."""
         watchers: dict[str, list[Cell]] = {}
         for key, cells in self.by_key.items():
             if key not in self.done:
@@ -89,7 +88,7 @@ class Plan:
 
     @property
     def to_train(self) -> list[Cell]:
-        """The first cell of every key that is neither done nor left alone because it failed before."""
+        """The first cell of every key that is neither done nor skipped after a failure."""
         return [cells[0] for key, cells in self.by_key.items() if key not in self.done and key not in self.failed]
 
     @property
@@ -98,12 +97,12 @@ class Plan:
 
     @property
     def epochs_unshared(self) -> int:
-        """Epochs that the missing cells would train if each were run alone."""
+        """Epochs that the missing cells would train without sharing."""
         return sum(epochs_alone(self.finals[cell.key]) for cell in self.to_train)
 
     @property
     def trainings(self) -> dict[str, tuple[int, int]]:
-        """By title: how many trainings (pieces of one, where it is cut) there are to do, and their epochs."""
+        """Title to the number of trainings or pieces of trainings to run, and their epochs."""
         counts: Counter[str] = Counter()
         epochs: Counter[str] = Counter()
         for title, length in (fit for task in self.tasks for fit in task.fits):
@@ -112,17 +111,18 @@ class Plan:
         return {title: (counts[title], epochs[title]) for title in counts}
 
     def overrides(self, budget: Budget | None = None) -> dict[str, Any]:
-        """What the user changed of the study and its preset. `budget`: of an arm's search, where there was one."""
+        """What the user changed of the study and its preset. `budget`: of an arm's search, if there was one."""
         replicates, first = sorted({cell.replicate for cell in self.cells}), self.cells[0]
         return overrides(self.study, self.preset, first.experiment, first.changed, replicates, budget)
 
     def record(
         self, command: str, search: Mapping[str, Any] | None = None, budget: Budget | None = None
     ) -> StudyRecord:
-        """From which a report can be built without the study's file (`plan.json` in MLflow).
+        """The record of the launch (`plan.json` in MLflow), from which reports are built.
 
         Args:
-            search: that the points come from (`SearchPlan.describe`), and the `budget` of each arm's.
+            search: `SearchPlan.describe()` of the search that found the points.
+            budget: of each arm's search.
         """
         data = UsedData(self.data, self.extras, self.first, self.remarks, self.used)
         replicates = sorted({cell.replicate for cell in self.cells})
@@ -142,10 +142,10 @@ def make_plan(
     retry_failed: bool = False,
     seconds: Callable[[Task], float | None] = lambda task: None,
 ) -> Plan:
-    """Read the data, key every cell, look into the store, and list what is to be done.
+    """Read the data, compute the keys of the cells, and list the tasks that the store lacks.
 
-    Cells that an earlier launch failed at are left alone, unless `retry_failed`. `seconds`: what a task costs, None
-    where unknown; it decides about the order only.
+    Cells that failed in an earlier launch are skipped, unless `retry_failed`. `seconds`: cost of a task, None if
+    unknown; affects the order only.
 
     Raises:
         UserError: data that cannot be read or used, or cells that would be scored on different images.
@@ -164,7 +164,7 @@ def plan_cells(
     retry_failed: bool = False,
     seconds: Callable[[Task], float | None] = lambda task: None,
 ) -> Plan:
-    """`make_plan` with the data sets of every cell at hand."""
+    """`make_plan` with the data sets of every cell given."""
     known = Known()
     stages = _built(cells, sets, known)
     keyed = [replace(cell, key=stage.key) for cell, stage in zip(cells, stages, strict=True)]
@@ -178,7 +178,7 @@ def plan_cells(
         swept = ", ".join(f"data.{name}" for name, values in fields.items() if len(values) > 1)
         raise UserError(
             f"a study is scored on one data set, but its arms have several{f' ({swept} is swept)' if swept else ''}: "
-            "run it once a data set, with --set or --on"
+            "run it once per data set, with --set or --on"
         )
     extras = other_sets(sets)
     said = [remark for cell, own in zip(cells, sets, strict=True) for remark in remarks(cell.experiment, own)]
@@ -195,19 +195,19 @@ def plan_cells(
 
 
 def _failed_before(keys: Iterable[str], store: Store) -> dict[str, str]:
-    """Cause by key of the cells that a launch failed at."""
+    """Cause by key of cells that failed in an earlier launch."""
     return {key: str(facts.get("cause", "unknown")) for key, facts in failures(store, keys).items()}
 
 
 def failures(store: Store, keys: Iterable[str]) -> dict[str, Mapping[str, Any]]:
-    """What is noted of those of the keys that failed."""
+    """The failure records of the keys, where there are any."""
     there = {name.removesuffix(".json") for name in store.files.names("failed")}
     noted = {key: store.failure(key) for key in there.intersection(keys)}
     return {key: facts for key, facts in noted.items() if facts is not None}
 
 
 def _built(cells: Sequence[Cell], sets: Sequence[Sets], known: Known) -> list[Stage]:
-    """The last stage of every cell. Raises UserError for data that do not suit a method; says in which arms."""
+    """The last stage of every cell. Raises UserError for data that do not suit a method, naming the arms."""
     stages: list[Stage] = []
     faults: dict[str, str] = {}
     for cell, own in zip(cells, sets, strict=True):
@@ -225,20 +225,19 @@ def _built(cells: Sequence[Cell], sets: Sequence[Sets], known: Known) -> list[St
 def ordered(
     tasks: Sequence[Task], replicates: Mapping[str, int], seconds: Callable[[Task], float | None] = lambda task: None
 ) -> list[Task]:
-    """Replicate by replicate, so that a launch that is cut short leaves whole ones; within one what takes no
-    training first, then what most work waits for (the longest way to the end, in seconds; in epochs as long as
-    anything is unknown). Whatever is ready goes before what is not, so no device waits for a replicate's end.
+    """Tasks by priority: by replicate, so that an interrupted launch leaves complete ones; then tasks that no training
+    depends on; then by the longest path to the end, in seconds, or in epochs if any cost is unknown.
 
     Args:
-        tasks: inputs before what needs them.
+        tasks: in topological order, inputs first.
         replicates: by key of a cell.
     """
     costs = [seconds(task) for task in tasks]
     lengths = [float(task.epochs) for task in tasks] if None in costs else [cost or 0.0 for cost in costs]
     ahead: dict[str, float] = {}
-    longest: dict[str, float] = {}  # of those that need it
+    longest: dict[str, float] = {}  # longest path after the task
     trains: dict[str, bool] = {}
-    for task, length in zip(reversed(tasks), reversed(lengths), strict=True):  # whoever uses a task comes after it
+    for task, length in zip(reversed(tasks), reversed(lengths), strict=True):  # dependents come later
         ahead[task.key] = length + longest.get(task.key, 0.0)
         trains[task.key] = task.epochs > 0 or trains.get(task.key, False)
         for need in task.needs:

@@ -1,4 +1,4 @@
-"""Where every value of `--preset paper` comes from: `docs/recipes.md` is made of this, and captions name what differs.
+"""Origin of every value of `--preset paper`, for `docs/recipes.md` and for captions.
 
 python -m raysweep.study.recipe_origins > docs/recipes.md
 """
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from raysweep.config.experiment import field_paths, fields_of_no_paper
 from raysweep.config.presets import PRESETS
 
-from .overrides import field_words
+from .overrides import field_texts
 
 DDAF, DCJT, CAER, AFF_WILD = "DDAF", "DCJT", "DCJT on CAER-S", "DDAF on Aff-Wild"
 
 TARGETS = {DDAF: ("DDAF", ""), DCJT: ("DCJT", "rafdb"), CAER: ("DCJT", "caers"), AFF_WILD: ("DDAF", "affwild")}
-"""By recipe the paper and the kind of the data set that is scored."""
+"""Recipe to the paper and the kind of the scored data set."""
 
 PAPER, AUTHORS, OURS, STUDY = "paper", "authors", "ours", "study"
 
@@ -251,20 +251,20 @@ def recipe_of(paper: str, kind: str) -> str:
 
 
 def paper_values(recipe: str) -> dict[str, str]:
-    """Every field of `--preset paper` in words."""
+    """Every field of `--preset paper` as text."""
     paper, target = TARGETS[recipe]
     chosen_by = {"selection.metric": "accuracy"} if paper == "DCJT" else {}  # the headline of that paper's studies
-    return field_words({**chosen_by, **PRESETS["paper"].fields(paper, target)})
+    return field_texts({**chosen_by, **PRESETS["paper"].fields(paper, target)})
 
 
 def departures(paper: str, kind: str, configs: Iterable[Mapping[str, str]]) -> list[str]:
-    """What a caption at preset `paper` says: where values that some arm has are not the paper's, or not printed.
+    """Caption texts at preset `paper`: values of some arm that differ from the paper or are not printed there.
 
     Args:
         paper: "DDAF" or "DCJT".
-        kind: of the data set that is scored: its reader.
-        configs: of the arms, by field in words. Where none has the preset's value, another was asked for, and the
-            caption says that already.
+        kind: reader of the scored data set.
+        configs: of the arms, field to value as text. A value that no arm has was overridden, which the caption says
+            elsewhere.
     """
     recipe = recipe_of(paper, kind)
     values, arms = paper_values(recipe), list(configs)
@@ -278,8 +278,8 @@ def departures(paper: str, kind: str, configs: Iterable[Mapping[str, str]]) -> l
 def _matters(origin: FieldOrigin, arm: Mapping[str, str]) -> bool:
     if origin.only is None:
         return True
-    path, word = origin.only
-    return arm.get(path) != word[1:] if word.startswith("!") else arm.get(path) == word
+    path, value = origin.only
+    return arm.get(path) != value[1:] if value.startswith("!") else arm.get(path) == value
 
 
 def recipes_markdown() -> str:
@@ -295,7 +295,7 @@ _HEAD = (
     "Every field, its value for both papers, and where that comes from. Made from `raysweep/study/recipe_origins.py` "
     "(`python -m raysweep.study.recipe_origins`), which captions read, too; a test holds both equal.",
     "",
-    *(f"- *{source}*: {words}." for source, words in SOURCES.items()),
+    *(f"- *{source}*: {meaning}." for source, meaning in SOURCES.items()),
     "",
     "Sections, equations and tables are the paper's; a script is the authors'. CAER-S has the recipe of RAF-DB, and "
     "Aff-Wild DDAF's, but for the values in their columns.",

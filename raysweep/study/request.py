@@ -1,4 +1,4 @@
-"""What a launch is asked to compute, as far as no data are needed to know it: a mistake is answered in a blink."""
+"""The request of a launch, made without reading data, so that errors are reported fast."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .study import Study
 
 @dataclass(frozen=True)
 class Request:
-    """A study at a preset, with what the user changed.
+    """A study at a preset, with the user's changes.
 
-    `changes`: fields that are set for every arm; `cells`: those of the table, or, of a study with a search, one an
-    arm to search from; `replicates` of the table; `budget` of each arm's search, None without one; `storage`: URL of
-    its Optuna storage; `retry_failed`: cells and points that failed before are tried again.
+    `changes`: fields set for every arm; `cells`: of the table, or one per arm for a search; `replicates`: of the table;
+    `budget`: of each arm's search, None without one; `storage`: URL of the Optuna storage; `retry_failed`: retry cells
+    and points that failed before.
     """
 
     name: str
@@ -48,12 +48,11 @@ def make_request(
     """Resolve a study into experiments.
 
     Args:
-        replicates: of the table; default as many as the preset has.
-        trials, device_hours: budget of each arm's search; default the study's or the preset's.
+        replicates: of the table; default: the preset's.
+        trials, device_hours: budget of each arm's search; default: the study's or the preset's.
 
     Raises:
-        UserError: an experiment that cannot be, a search that cannot be run in an arm, replicates or a budget that
-            make no sense, a budget without a search.
+        UserError: an invalid experiment, search, budget or range of replicates, or a budget without a search.
     """
     if study.search is not None:
         cells = search_cells(study, preset, changes)

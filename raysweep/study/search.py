@@ -1,4 +1,4 @@
-"""`Search`: what is searched inside each arm of a study, how, and how long.
+"""`Search`: space, sampler and budget of a hyperparameter search inside each arm of a study.
 
 search=Search(
     space={
@@ -32,10 +32,10 @@ Stopper = Literal["asha", "median"]
 Direction = Literal["minimize", "maximize"]
 
 PACKAGES = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",)}
-"""What a sampler needs installed."""
+"""Packages that a sampler needs."""
 
 NO_CONDITIONS = ("gp", "cmaes", "nsga2")
-"""Samplers that would draw a conditional field at random: they model only what every trial has."""
+"""Samplers that cannot model conditional fields and would draw them at random."""
 
 FORBIDDEN = {
     "seeds.": "the replicate sets the seeds",
@@ -44,15 +44,15 @@ FORBIDDEN = {
     "selection.protocol": "a search selects on validation images",
     "selection.validation": "points are compared on the same validation images",
 }
-"""What cannot be searched, by how the field begins."""
+"""Prefixes of fields that cannot be searched, with the reason."""
 
 PROBES = 128
-"""Corners of the space that are tried on an arm before anything runs."""
+"""Number of corners of the space that are validated for an arm before any training."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What one arm's search may use: a number of trials, device-hours, or whichever ends first."""
+    """Budget of one arm's search: trials, device-hours, or both, whichever is used up first."""
 
     trials: int | None
     device_hours: float | None = None
@@ -60,22 +60,22 @@ class Budget:
 
 @dataclass(frozen=True)
 class Search:
-    """A search inside each arm, on validation images alone.
+    """A hyperparameter search inside each arm, on validation images only.
 
     Args:
-        space: field path to range. The names of the other fields keep the arm's own values.
-        sampler: "tpe" takes everything; "gp" (Gaussian process; packages torch and scipy) no conditions; "cmaes"
-            (package cmaes) unconditional numbers and one objective; "nsga2" several objectives (40 trials or more:
-            its populations are of 20) and no conditions; "random" takes everything.
-        objectives: scores of the headline weights on validation images. Of several, the best trial is the one of
-            the Pareto front that is best in the first.
-        stopper: "asha" (Tune's) or "median" (Optuna's pruner) end hopeless trials early; one objective only.
-        trials, device_hours: the budget of an arm; both none: the preset's trials.
-        start: points tried first. What a point leaves out is the arm's own value; {} is the arm as it is.
-        replicate: whose seeds are searched on. The table's replicates are others.
+        space: field path to range. Other fields keep the arm's values.
+        sampler: "tpe" and "random" support everything; "gp" (Gaussian process; packages torch and scipy) no conditions;
+            "cmaes" (package cmaes) only numbers, no conditions and one objective; "nsga2" several objectives and no
+            conditions (with populations of 20 it needs 40 trials or more).
+        objectives: scores of the headline weights on validation images. With several, the best trial is that of the
+            Pareto front that is best in the first.
+        stopper: early stopping by "asha" (Tune) or "median" (Optuna's pruner); one objective only.
+        trials, device_hours: budget per arm; if both are None, the preset's trials.
+        start: points tried first. Fields that a point leaves out have the arm's values; {} is the arm itself.
+        replicate: the replicate to search on; the table uses others.
 
     Raises:
-        UserError: a range, condition or combination that makes no sense.
+        UserError: an invalid range, condition or combination.
     """
 
     space: Mapping[str, Range]
@@ -102,7 +102,7 @@ class Search:
 
     @property
     def directions(self) -> list[Direction]:
-        """Optuna's word for each objective."""
+        """Optuna's direction of each objective."""
         return ["maximize" if METRICS[name].higher_is_better else "minimize" for name in self.objectives]
 
     @cached_property
@@ -113,13 +113,13 @@ class Search:
         while left:
             ready = [p for p in left if not any(c in left for c in self.space[p].conditions)]
             if not ready:
-                raise UserError(f"conditions of searched fields go in a circle: {', '.join(left)}")
+                raise UserError(f"conditions of searched fields are circular: {', '.join(left)}")
             placed.append(ready[0])
             left.remove(ready[0])
         return placed
 
     def point(self, experiment: Experiment, draw: Callable[[str, Range], Any]) -> dict[str, Any]:
-        """Ask `draw` for every field whose conditions hold in this arm; the others keep the arm's own values."""
+        """Call `draw` for every field whose conditions hold in this arm; the others keep the arm's values."""
         point: dict[str, Any] = {}
         for path in self.order:
             values = self.space[path]
@@ -131,7 +131,7 @@ class Search:
         return point
 
     def start_points(self, experiment: Experiment) -> list[dict[str, Any]]:
-        """The start points, completed from the arm's own values, each once. Raises UserError outside a range."""
+        """The distinct start points, completed with the arm's values. Raises UserError outside a range."""
         points: list[dict[str, Any]] = []
         for given in self.start:
             point = self.point(experiment, lambda path, values, given=given: _started(given, path, values, experiment))  # type: ignore[misc]
@@ -140,7 +140,7 @@ class Search:
         return points
 
     def check_arm(self, name: str, experiment: Experiment) -> None:
-        """Raises UserError unless this arm can be searched: protocol, start points, and corners of the space."""
+        """Raises UserError if the protocol, a start point or a corner of the space is invalid in this arm."""
         where = f"{name}: " if name else ""
         protocol = experiment.selection.protocol
         if protocol != "validation":
@@ -180,10 +180,10 @@ class Search:
                 self._check_condition(path, other, value)
 
     def _check_condition(self, path: str, other: str, value: Any) -> None:
-        """A condition must name a value that its field can have."""
+        """Raises UserError if a condition names a value that its field cannot have."""
         if other in self.space:
             if not self.space[other].holds(value):
-                text = self.space[other].words()
+                text = self.space[other].phrase()
                 raise UserError(f"{path} is searched when {other} is {value!r}, but that is searched {text}")
         elif field_choices(other) and value not in field_choices(other):
             raise unknown_name(f"value of {other} in the condition of {path}:", str(value), field_choices(other))
@@ -221,7 +221,7 @@ class Search:
             )
         parts = [path for path, values in self.space.items() if not values.numeric]
         if parts and self.sampler == "cmaes":
-            raise UserError(f"sampler 'cmaes' searches numbers alone, but {parts[0]} is a choice: use tpe or gp")
+            raise UserError(f"sampler 'cmaes' searches numbers only, but {parts[0]} is a choice: use tpe or gp")
         if self.sampler == "cmaes" and len(self.space) < 2:
             raise UserError("sampler 'cmaes' needs two fields or more, but got one: use tpe or gp")
         if self.sampler == "cmaes" and len(self.objectives) > 1:
@@ -230,7 +230,7 @@ class Search:
             raise UserError("sampler 'nsga2' is for several objectives, but there is one: use tpe")
 
     def _try_corners(self, experiment: Experiment) -> None:
-        """Ends of the ranges, in many combinations: what no Experiment can be is told before anything runs."""
+        """Validate many combinations of range ends. Raises UserError for the first invalid one."""
         draws = random.Random(0)
         for _ in range(PROBES):
             point = self.point(experiment, lambda path, values: draws.choice(values.probes()))
@@ -248,7 +248,7 @@ def own_value(experiment: Experiment, path: str) -> Any:
 
 
 def _started(given: Mapping[str, Any], path: str, values: Range, experiment: Experiment) -> Any:
-    """The value of a start point: its own, or the arm's."""
+    """The value of a start point at a field: given, or the arm's."""
     value = given[path] if path in given else own_value(experiment, path)
     share = value / experiment.train.epochs if path in SHARES and value is not None else None
     if path not in given and share is not None and not values.holds(value) and values.holds(share):
@@ -256,13 +256,13 @@ def _started(given: Mapping[str, Any], path: str, values: Range, experiment: Exp
     if not values.holds(value):
         if path not in given and share is not None and value >= 1:
             raise UserError(_share_fault(path, values, value, experiment.train.epochs))
-        whose = "a start point" if path in given else "the arm's own value, which a start point leaves as it is"
-        raise UserError(f"{whose}: {path} is searched {values.words()}, but got {value}")
+        whose = "a start point" if path in given else "the arm's own value, which a start point does not change"
+        raise UserError(f"{whose}: {path} is searched {values.phrase()}, but got {value}")
     return value
 
 
 def _share_fault(path: str, values: Range, value: float, epochs: int) -> str:
-    """What is wrong with an arm's own epochs that are, as a share of all, outside the searched range."""
+    """The error for an arm's number of epochs that, as a share of all, is outside the searched range."""
     share = f"{path}={value:g} of train.epochs={epochs} is a share of {value / epochs:.3g}"
     bounds = values.describe()
     low, high = bounds.get("low"), bounds.get("high")
@@ -272,7 +272,7 @@ def _share_fault(path: str, values: Range, value: float, epochs: int) -> str:
         remedy = f"too many epochs: set train.epochs={math.floor(value / low)} or fewer, or raise {path}"
     else:
         remedy = f"set {path} to a share that is"
-    return f"{share}, but shares are searched {values.words()}: {remedy}"
+    return f"{share}, but shares are searched {values.phrase()}: {remedy}"
 
 
 def _short(value: Any) -> str:

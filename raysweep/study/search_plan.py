@@ -1,4 +1,4 @@
-"""From a study with a search to one Optuna study an arm, and how each is told from another of the same name."""
+"""The searches of a study's arms: one Optuna study per arm, with its name and signature."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PLACES = (
     *("joint.extra", "joint.finetune", "joint.extra_sets", "joint.extra_splits", "joint.classes", "joint.drop"),
     "joint.map",
 )
-"""Where data lie, and why images of them are left out, may change; what they are is in their fingerprints."""
+"""Fields on data that may differ between equal searches, since fingerprints identify the data."""
 
 
 @dataclass(frozen=True)
 class SearchArm:
-    """The search inside one arm. `name` of its Optuna study; `cell`: the arm as it is; `data`: fingerprints."""
+    """The search inside one arm. `name`: of its Optuna study; `cell`: the unsearched arm; `data`: fingerprints."""
 
     name: str
     cell: Cell
@@ -41,8 +41,8 @@ class SearchArm:
 
     @cached_property
     def signature(self) -> dict[str, Any]:
-        """What makes values of trials comparable: two searches of one name must agree in it."""
-        changed = changed_fields(self.cell.experiment)  # a field that is new, and at its default, changes nothing
+        """Everything that makes trials comparable; searches of the same name must have equal signatures."""
+        changed = changed_fields(self.cell.experiment)  # so a new field at its default changes nothing
         fields = flat_words({k: v for k, v in changed.items() if k not in PLACES and not k.startswith("seeds.")})
         return {
             "space": {path: values.describe() for path, values in self.search.space.items()},
@@ -54,19 +54,19 @@ class SearchArm:
         }
 
     def at(self, point: Mapping[str, Any]) -> Experiment:
-        """The arm's experiment at a point. Raises UserError when no Experiment can be that."""
+        """The arm's experiment at a point. Raises UserError for an invalid one."""
         return self.cell.experiment.with_changes(point)
 
     @property
     def most_epochs(self) -> int:
-        """The longest training in the space."""
+        """Epochs of the longest training in the space."""
         epochs = self.search.space.get("train.epochs")
         return max(map(int, epochs.probes())) if epochs else self.cell.experiment.train.epochs
 
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """The search of a launch: every arm's, within a budget an arm. `cache`: folder of decoded images."""
+    """The searches of a launch. `budget`: per arm; `cache`: folder of decoded images."""
 
     study_name: str
     search: Search
@@ -76,17 +76,17 @@ class SearchPlan:
     study_file: str = ""
 
     def describe(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """ "search" of plan.json. `found`: by name of the arm what `Found.describe` gives."""
+        """ "search" of plan.json. `found`: arm name to `Found.describe()`."""
         return {**self.search.describe(self.budget), "arms": dict(found)}
 
 
 def plan_search(
     name: str, study: Study, preset: str, cells: Sequence[Cell], budget: Budget, cache: Path | None = None
 ) -> SearchPlan:
-    """Read the data and name the arms' searches. `cells`: from `search_cells`.
+    """Read the data and make the arms' searches. `cells`: from `search_cells`.
 
     Raises:
-        UserError: data that cannot be read, that an arm cannot be trained on, or that cannot give an objective.
+        UserError: data that cannot be read, that an arm cannot be trained on, or that lack an objective's labels.
     """
     assert study.search is not None
     arms = []
@@ -94,13 +94,15 @@ def plan_search(
         sets = load_sets(cell.experiment, cache)
         build_validation(cell.experiment, sets)
         _check_objectives(study.search, sets.scored)
-        text = " ".join(filter(None, (name, preset, _word(used_sets([cell.experiment], [sets])[0]), cell.arm.name)))
+        text = " ".join(
+            filter(None, (name, preset, _data_name(used_sets([cell.experiment], [sets])[0]), cell.arm.name))
+        )
         arms.append(SearchArm(text, cell, study.search, [data.fingerprint for data in sets.all]))
     return SearchPlan(name, study.search, budget, arms, cache, study.origin.file)
 
 
-def _word(scored: SetIdentity) -> str:
-    """The data set in a search's name: one that was read from a path is another one when its content is."""
+def _data_name(scored: SetIdentity) -> str:
+    """The data set's part of a search's name, with a digest of its contents if it was read from a path."""
     if scored.source == scored.name:
         return scored.name
     return f"{scored.name}@{hashlib.sha256(scored.origin.encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""What a searched field may be: a range or a choice, perhaps only when another field has certain values."""
+"""Ranges and choices of searched fields, optionally conditional on other fields."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Self
 
 @dataclass(frozen=True)
 class Range:
-    """What all ranges share. `conditions`: the field is searched only when each of these fields has one of these
-    values, whether that field is searched, too, or fixed."""
+    """Base of all ranges. `conditions`: the field is searched only if each of these fields, searched or fixed, has one
+    of these values."""
 
     kind: ClassVar[str] = ""
     conditions: Mapping[str, Sequence[Any]] = field(default_factory=dict, kw_only=True)
 
     def when(self, path: str, values: Sequence[Any]) -> Self:
-        """The same range, searched only when the field `path` has one of `values`. Several must all hold."""
+        """The same range, searched only if the field `path` has one of `values`, in addition to earlier conditions."""
         return replace(self, conditions={**self.conditions, path: tuple(values)})
 
     @property
@@ -25,18 +25,18 @@ class Range:
         return True
 
     def fault(self) -> str | None:
-        """What is wrong with it, as rule and value, or None."""
+        """The violated rule with its value, or None."""
         raise NotImplementedError
 
     def holds(self, value: Any) -> bool:
-        """Whether a value lies in it."""
+        """Whether a value is in the range."""
         raise NotImplementedError
 
     def probes(self) -> Sequence[Any]:
-        """Its ends and something between, to try whether the field accepts them."""
+        """Both ends and a value between, to test whether the field accepts them."""
         raise NotImplementedError
 
-    def words(self) -> str:
+    def phrase(self) -> str:
         """The range for a sentence: "in [0, 1]"."""
         raise NotImplementedError
 
@@ -65,7 +65,7 @@ class _Between(Range):
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         return number and self.low <= value <= self.high
 
-    def words(self) -> str:
+    def phrase(self) -> str:
         return f"in [{self.low:g}, {self.high:g}]"
 
     def _bounds(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class _Between(Range):
 
 @dataclass(frozen=True)
 class Uniform(_Between):
-    """A number, all equally likely at first."""
+    """A number, uniformly distributed a priori."""
 
     kind: ClassVar[str] = "uniform"
 
@@ -84,7 +84,7 @@ class Uniform(_Between):
 
 @dataclass(frozen=True)
 class LogUniform(_Between):
-    """A positive number whose logarithm is searched: every power of ten equally likely at first."""
+    """A positive number with a logarithm that is uniformly distributed a priori."""
 
     kind: ClassVar[str] = "log"
 
@@ -125,7 +125,7 @@ class IntUniform(_Between):
 
 @dataclass(frozen=True)
 class Choice(Range):
-    """One of several values: numbers, words, true, false or none."""
+    """One of several values: numbers, names, true, false or none."""
 
     kind: ClassVar[str] = "choice"
     choices: Sequence[Any]
@@ -137,7 +137,7 @@ class Choice(Range):
     def fault(self) -> str | None:
         for value in self.choices:
             if value is not None and not isinstance(value, (bool, int, float, str)):
-                return f"a choice is a number, a word, true, false or none, but got {value!r}"
+                return f"a choice is a number, a name, true, false or none, but got {value!r}"
         twins = [v for i, v in enumerate(self.choices) if any(same_value(v, other) for other in self.choices[:i])]
         if twins or len(self.choices) < 2:
             return f"a choice needs two or more different values, but got {list(self.choices)}"
@@ -149,7 +149,7 @@ class Choice(Range):
     def probes(self) -> Sequence[Any]:
         return tuple(self.choices)
 
-    def words(self) -> str:
+    def phrase(self) -> str:
         return "among " + ", ".join(map(str, self.choices))
 
     def _bounds(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Choice(Range):
 
 
 def same_value(left: Any, right: Any) -> bool:
-    """Equality that keeps True and 1 apart, but not 1 and 1.0."""
+    """Equality in which True differs from 1, but 1 equals 1.0."""
     return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 

@@ -1,4 +1,4 @@
-"""Which data sets the cells of a study name: whether they are there, and whether anybody meant them together."""
+"""Checks of the data sets that cells name: they exist, and own data are not mixed with built-in defaults."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .cells import Cell
 from .study import Arm, Study
 
 PRESET, STUDY, ASKED = 0, 1, 2
-"""Who chose a field: the preset, the study's file, or the user of this launch."""
+"""Origin of a field's value: the preset, the study's file, or the user of this launch."""
 
 
 def check_sources(study: Study, cells: Sequence[Cell], changes: Mapping[str, Any]) -> None:
-    """Whether every set is there, and whether anybody meant them together; reads none of them.
+    """Check that every data set exists and that own and built-in sets are mixed only on request. Reads no images.
 
     Args:
-        changes: what the user of this launch set for every arm.
+        changes: fields that the user of this launch set for every arm.
 
     Raises:
-        UserError: says in which arms, and what to do.
+        UserError: names the arms and a remedy.
     """
     arms = {cell.arm.name: cell for cell in reversed(cells)}
     missing: dict[str, str] = {}
@@ -45,7 +45,7 @@ def check_sources(study: Study, cells: Sequence[Cell], changes: Mapping[str, Any
 
 
 def named_sources(experiment: Experiment) -> list[tuple[str, str]]:
-    """Field and name of every data set that an experiment reads."""
+    """(field, name) of every data set that an experiment reads."""
     joint = experiment.joint
     named = [("data.source", experiment.data.source)]
     named += [("joint.extra", name) for name in joint.used_extra]
@@ -66,27 +66,27 @@ def _missing(path: str, source: str, size: int) -> str:
 
 
 def _mixed(study: Study, changes: Mapping[str, Any], arm: Arm, made: Experiment) -> str:
-    """What is wrong where photographs of the user's own meet drawn faces that nobody asked for by name; else "".
+    """The error where the user's own data meet built-in faces that the user did not ask for; "" if there is none.
 
-    The studies come with built-in sets, so that they run at once. Who replaces one of them and forgets the other
-    would get a table on faces of two worlds.
+    The studies name built-in sets as defaults. A user who replaces only one of them would get a table that mixes
+    photographs with drawn faces.
     """
     named = named_sources(made)
     own = [(path, source) for path, source in named if source not in BUILT_IN]
-    chosen = {path: _who(study, changes, arm, path) for path, _ in named}
+    chosen = {path: _origin(study, changes, arm, path) for path, _ in named}
     meant = max((chosen[path] for path, _ in own), default=PRESET)
     for path, source in named:
         if source in BUILT_IN and chosen[path] < meant:
             other, name = max(own, key=lambda entry: chosen[entry[0]])
             return (
-                f"{other}={name} is yours, but {path}={source} are drawn faces that "
-                f"{'the study' if chosen[path] == STUDY else 'the preset'} brings: {_remedy(study, path, arm)}"
+                f"{other}={name} is your data, but {path}={source} is a built-in set, the default of "
+                f"{'the study' if chosen[path] == STUDY else 'the preset'}: {_remedy(study, path, arm)}"
             )
     return ""
 
 
-def _who(study: Study, changes: Mapping[str, Any], arm: Arm, path: str) -> int:
-    """Who chose this field of an arm."""
+def _origin(study: Study, changes: Mapping[str, Any], arm: Arm, path: str) -> int:
+    """Origin of this field's value in an arm."""
     if path in arm.changes:
         asked = any(axis.asked and axis.sets(path) for axis in study.axes)
         return ASKED if asked else STUDY
@@ -96,7 +96,7 @@ def _who(study: Study, changes: Mapping[str, Any], arm: Arm, path: str) -> int:
 
 
 def _remedy(study: Study, path: str, arm: Arm) -> str:
-    """How to name another set."""
+    """The option that names another set."""
     if path == "data.source":
         return "name your target set with --on SET"
     if path not in arm.changes:

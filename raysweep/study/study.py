@@ -1,4 +1,4 @@
-"""`Study` and its axes. A study file declares one; a researcher can read and change it in a minute."""
+"""`Study` and its axes, as declared in a study file."""
 
 from __future__ import annotations
 
@@ -16,24 +16,23 @@ from raysweep.metrics.registry import METRICS
 from .search import Search
 
 TUNING = "tuning"
-"""The axis that a finished search adds: an arm as it is ("default"), and at its best point ("searched")."""
+"""The axis that a finished search adds: the arm itself ("default"), and with its best point ("searched")."""
 
 
 @dataclass(frozen=True)
 class Yours:
-    """What a level needs that only a user has, in words: `a file of weights`. Given by `--axis "AXIS=LEVEL=VALUE"`."""
+    """A value that only a user can give, with `--axis "AXIS=LEVEL=VALUE"`. `words`: its description."""
 
     words: str
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that is varied: a name, and by level what is changed in the experiment.
+    """A varied factor: a name, and the changed fields of every level.
 
-    `own`: where the user of a launch chose the levels, those of the study's file (none for an axis that it lacks).
-    `offered`: further levels, for data that have what they need, which a user may choose by name (`--axis`); one with a
-    value that is `Yours` by `LEVEL=VALUE`. `paper_scale`: which of those offered are part of the study under the preset
-    `paper`, whose size they need.
+    `own`: the levels of the study's file if the user chose others (empty for an added axis). `offered`: further levels
+    that a user may choose with `--axis`, by name or, for a value that is `Yours`, by `LEVEL=VALUE`. `paper_scale`:
+    offered levels that belong to the study under the preset `paper`.
 
     Two ways to write one:
 
@@ -50,18 +49,16 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.levels:
             raise UserError(f"axis {self.name!r} needs at least one level")
-        for word in (self.name, *self.levels):
-            if not isinstance(word, str) or not word.strip() or ("'" in word and '"' in word):
-                raise UserError(
-                    f"axis {self.name!r}: a name is text, and holds one kind of quotes at most, but got {word!r}"
-                )
+        for name in (self.name, *self.levels):
+            if not isinstance(name, str) or not name.strip() or ("'" in name and '"' in name):
+                raise UserError(f"axis {self.name!r}: a name is text with at most one kind of quotes, but got {name!r}")
 
     @classmethod
     def of(cls, path: str, values: Sequence[Any], name: str | None = None) -> Axis:
-        """An axis over the values of one field; its name is the field's last word.
+        """An axis over the values of one field; its default name is that of the field without its section.
 
         Raises:
-            UserError: no such field, a value that it cannot have, or the same value twice.
+            UserError: no such field, an invalid value, or the same value twice.
         """
         levels = {level: {path: value} for level, value in level_names(path, values).items()}
         return cls(name or path.split(".")[-1], levels)
@@ -72,7 +69,7 @@ class Axis:
         return self.own is not None
 
     def at(self, preset: str) -> Axis:
-        """The axis with the levels that it has under this preset. A user who chose levels has chosen all of them."""
+        """The axis with its levels under this preset; levels chosen by a user are kept."""
         if preset != "paper" or self.asked or not self.paper_scale:
             return self
         return replace(self, levels={**self.levels, **{name: self.offered[name] for name in self.paper_scale}})
@@ -88,7 +85,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Arm:
-    """One combination of levels. `coordinates` by axis name; `changes` by field path."""
+    """One combination of levels. `coordinates`: axis name to level; `changes`: field path to value."""
 
     coordinates: Mapping[str, str]
     changes: Mapping[str, Any]
@@ -101,7 +98,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class StudyOrigin:
-    """Where a study comes from: its file, and a digest of what that says (`raysweep.study.identity`)."""
+    """A study's file, and the digest of its contents (`raysweep.study.identity`)."""
 
     file: str = ""
     content: str = ""
@@ -109,24 +106,24 @@ class StudyOrigin:
 
 @dataclass(frozen=True)
 class Study:
-    """A question and everything needed to answer it.
+    """The arms of an experiment, their comparison, and the table to report.
 
     Args:
-        title: what a reader sees above the table.
+        title: title of the table.
         source: the published table it reproduces, for example "DDAF, Table 4".
-        axes: what is varied; the arms are all combinations.
-        reference: axis name to level: every arm is compared with the one that has this level there
-            and is equal elsewhere.
-        base: fields that differ from the preset for every arm.
-        metric: the headline score, a name of `raysweep.metrics.registry.METRICS`. It chooses the epoch, too
-            (`selection.metric`), unless it is a score of labels, which no epoch has.
-        published: name of the paper's numbers that stand beside ours (`raysweep.report.published`).
-        columns: scores the table shows, the headline's among them.
+        axes: the varied factors; the arms are all combinations of levels.
+        reference: axis name to level; every arm is compared with the arm that has this level and is equal on the
+            other axes.
+        base: fields of every arm that differ from the preset.
+        metric: the headline score, a name of `raysweep.metrics.registry.METRICS`. It also chooses the epoch
+            (`selection.metric`), unless it is a score of adapted labels, which epochs do not have.
+        published: name of the paper's numbers to show in the table (`raysweep.report.published`).
+        columns: scores in the table, including the headline score.
         notes: sentences for the caption.
-        paper: whose recipe a preset gives, "DDAF" or "DCJT".
-        search: what is searched inside each arm, on validation images; then the table compares every arm as it is
-            with its best point. A study whose only question is the search needs no axes.
-        found: after the search, by name of the arm: its best point (see `tuned`).
+        paper: the paper whose recipe a preset uses, "DDAF" or "DCJT".
+        search: hyperparameter search inside each arm, on validation images; the table then compares every arm with its
+            best point. A study with a search needs no axes.
+        found: arm name to its best point, after the search (see `tuned`).
         origin: set when the study is read from its file.
     """
 
@@ -165,7 +162,7 @@ class Study:
             check_path(path)
 
     def at(self, preset: str) -> Study:
-        """The study with the arms that it has under this preset."""
+        """The study with its arms under this preset."""
         return replace(self, axes=[axis.at(preset) for axis in self.axes])
 
     def axis(self, name: str) -> Axis:
@@ -180,17 +177,17 @@ class Study:
     def arms(self) -> list[Arm]:
         """Every combination of levels, the last axis varying fastest.
 
-        After a search that found nothing for an arm (all its trials failed), that arm has no "searched".
+        An arm whose search found no point (all trials failed) has no "searched" level.
         """
         combinations = itertools.product(*(axis.levels.items() for axis in self.axes))
         arms = [self._arm(combination) for combination in combinations]
         return [self._at_best(arm) for arm in arms if not _is_searched(arm) or _untuned(arm).name in self.found]
 
     def tuned(self, found: Mapping[str, Mapping[str, Any]]) -> Study:
-        """The study that the table of a search is made of: one more axis, every arm as it is and at its best point.
+        """The study of a search's table: one more axis with every arm itself and with its best point.
 
         Args:
-            found: name of the arm to the changes that its search found best.
+            found: arm name to the fields of its best point.
         """
         assert self.search is not None
         assert found
@@ -224,5 +221,5 @@ def _is_searched(arm: Arm) -> bool:
 
 
 def _untuned(arm: Arm) -> Arm:
-    """The arm that was searched."""
+    """The arm without the tuning axis."""
     return replace(arm, coordinates={axis: level for axis, level in arm.coordinates.items() if axis != TUNING})

@@ -13,7 +13,7 @@ from raysweep.core.errors import UserError
 from raysweep.data.load import load_fresh
 from raysweep.report.folder import default_folder, mark_folder
 from raysweep.report.results.choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
-from raysweep.study.identity import SetIdentity, identity_words
+from raysweep.study.identity import SetIdentity, report_subject
 
 FIELDS = {"image_size": 32, "train_images": None, "test_images": None, "leave_out": "none"}
 
@@ -187,7 +187,7 @@ def test_other_extras_are_mentioned():
 
 
 def subject(name="my", file="/a/my.py", content="c", data=(("l", "f", "/a/l.csv"),)):
-    return identity_words(name, file, content, [SetIdentity(*own) for own in data])
+    return report_subject(name, file, content, [SetIdentity(*own) for own in data])
 
 
 class TestFolders:

@@ -11,7 +11,7 @@ from raysweep.pipeline import Sets
 from raysweep.store.store import Store
 from raysweep.study import Axis, Search, Study, Uniform, find_study
 from raysweep.study.cells import Cell
-from raysweep.study.identity import SetIdentity, identity_words, same_subject, study_content, used_sets
+from raysweep.study.identity import SetIdentity, report_subject, same_subject, study_content, used_sets
 from raysweep.study.launch_records import live_keys, read_records, superseded, write_record
 from raysweep.study.plan import plan_cells
 from raysweep.study.study import Arm, StudyOrigin
@@ -121,7 +121,7 @@ B = SetIdentity("b", "fb", "/a/b.csv")
     ],
 )
 def test_what_a_report_is_about(other, same):
-    assert same_subject(identity_words("my", "/a/my.py", "c1", [SET, B]), identity_words(*other)) is same
+    assert same_subject(report_subject("my", "/a/my.py", "c1", [SET, B]), report_subject(*other)) is same
 
 
 def plan_on(store, source, data):

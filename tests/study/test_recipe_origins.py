@@ -7,7 +7,7 @@ import pytest
 from raysweep.config.experiment import Experiment
 from raysweep.data.names import named_kind
 from raysweep.study import find_study, list_studies, make_cells
-from raysweep.study.overrides import field_words
+from raysweep.study.overrides import field_texts
 from raysweep.study.recipe_origins import (
     AFF_WILD,
     AUTHORS,
@@ -93,7 +93,7 @@ def test_values_are_those_that_are_printed(recipe):
 
 def test_a_default_is_ddafs():
     """But for the protocol, which the preset sets."""
-    words = field_words({})
+    words = field_texts({})
     assert {path for path, word in paper_values(DDAF).items() if words[path] != word} == {"selection.protocol"}
 
 
@@ -101,7 +101,7 @@ def test_a_default_is_ddafs():
 def test_captions_at_preset_paper_name_what_differs(name):
     _, study = find_study(name)
     cells = make_cells(study, "paper", [1], {})
-    configs = [field_words(_flat(cell.experiment)) for cell in cells]
+    configs = [field_texts(_flat(cell.experiment)) for cell in cells]
     found = departures(study.paper, named_kind(cells[0].experiment.data.source), configs)
     assert found
     joint = any(cell.experiment.joint.method == "dcjt" for cell in cells)

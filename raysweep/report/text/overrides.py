@@ -14,7 +14,7 @@ from raysweep.core.parsing import join_names, split_names
 from raysweep.report.formatting import listed, plural
 from raysweep.report.results.records import target_kind
 from raysweep.study.cells import PATHS
-from raysweep.study.overrides import field_words
+from raysweep.study.overrides import field_texts
 
 DEFAULT_PRESET = "demo"
 """Of a launch that names none."""
@@ -97,7 +97,7 @@ def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
     """Fields of a launch that did not record its overrides, where they differ from what its preset gives today."""
     preset = PRESETS.get(study.preset)
     changes = preset.fields(study.paper, target_kind(study)) if preset else {}
-    own = field_words(changes)
+    own = field_texts(changes)
     return {path: word for path, word in study.recipe.items() if path in own and own[path] != word}
 
 
