@@ -1,4 +1,4 @@
-"""In which order tasks run, what they cost, and a simulated cluster that drives the same queue. Knows no Ray."""
+"""Task order, task costs, and a simulated cluster that drives the same queue. Independent of Ray."""
 
 from .cost_model import Costs, Speeds
 from .queue import TaskQueue

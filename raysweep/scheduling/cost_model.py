@@ -1,4 +1,4 @@
-"""What tasks cost, from the speeds that launches have measured."""
+"""Estimated costs of tasks, from speeds that launches have measured."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .workload import Images
 
 FILE = "speeds.json"
 KEPT = 100
-"""Samples of a class that are remembered, the newest."""
+"""Number of newest samples that are kept per class of work."""
 
 Samples = dict[str, list[float]]
 
 
 def work_of(experiment: Experiment) -> str:
-    """The class of work of an experiment, in words: what decides how long an image takes on one kind of device."""
+    """The class of work of an experiment, as text: everything that determines the time per image on a device."""
     return f"{experiment.model.backbone} at {experiment.data.image_size} px in {experiment.train.precision}"
 
 
 class Speeds:
-    """Seconds an image, by class of work and kind of device; and what tasks take besides their epochs.
+    """Measured seconds per image, by class of work and kind of device, and seconds of tasks outside their epochs.
 
-    Kept in `<store.local>/speeds.json`. Several launches may write it: a measurement may be lost, never the file.
+    Stored in `<store.local>/speeds.json`. Simultaneous launches may lose measurements, but do not damage the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,44 +49,44 @@ class Speeds:
 
     @classmethod
     def read(cls, store: Store) -> Speeds:
-        """What earlier launches on this store have measured from this machine."""
+        """Measurements of earlier launches from this machine on this store."""
         return cls(store.local / FILE)
 
     def note(self, event: FitEvent, experiment: Experiment) -> None:
-        """An epoch that was reported. One that is only told again counts for nothing."""
+        """Record a reported epoch; replayed ones are ignored."""
         if event.replayed or not event.images:
             return
         self._add(self._new_epochs, experiment, event.device, event.seconds / event.images)
         self._trained[event.training] += event.seconds
 
     def note_task(self, task: Task, experiment: Experiment, seconds: float, device: str) -> None:
-        """A task that was done from its beginning: what its epochs did not take went to reading, predicting, storing.
+        """Record the time of an uninterrupted task outside its epochs: reading, predicting, storing.
 
         Args:
-            seconds: from its beginning to its end.
-            device: as `FitEvent.device` says it.
+            seconds: of the whole task.
+            device: as in `FitEvent.device`.
         """
         trained = sum(self._trained.pop(key, 0.0) for key in task.makes)
         self._add(self._new_rest, experiment, device, max(0.0, seconds - trained))
 
     def note_start(self, seconds: float) -> None:
-        """What a launch took before its first epoch began: imports, Ray, the first process that trains."""
+        """Record the seconds of a launch before its first epoch: imports, Ray, the first training process."""
         self._new_starts.append(max(0.0, seconds))
 
     @property
     def start(self) -> float | None:
-        """What a launch takes before its first epoch, seconds; None where no launch has measured it."""
+        """Median seconds of launches before their first epoch; None if unmeasured."""
         starts = [*self._starts, *self._new_starts]
         return median(starts) if starts else None
 
     def _add(self, samples: Samples, experiment: Experiment, device: str, value: float) -> None:
         name = f"{work_of(experiment)} on {device}"
         if name not in samples:
-            self._latest = None  # a class of work that this launch meets for the first time
+            self._latest = None  # a new class of work
         samples[name].append(value)
 
     def save(self) -> None:
-        """Add what was noted to the file, as it is by now."""
+        """Add the recorded measurements to the current file."""
         epochs, rest, starts = _read(self.path)
         self._starts, self._new_starts = [*starts, *self._new_starts][-KEPT:], []
         self._epochs, self._rest = _merged(epochs, self._new_epochs), _merged(rest, self._new_rest)
@@ -99,18 +99,18 @@ class Speeds:
         os.replace(draft.name, self.path)
 
     def on(self, device: str = "", per_trial: int = 1) -> Costs:
-        """What tasks cost on one kind of device.
+        """Costs of tasks on one kind of device.
 
         Args:
-            device: its name as `FitEvent.device` says it, without the number; "" for the one measured last.
-            per_trial: devices a task runs on.
+            device: name as in `FitEvent.device`, without the number of devices; "" for the one measured last.
+            per_trial: devices per task.
         """
         epochs, rest = _merged(self._epochs, self._new_epochs), _merged(self._rest, self._new_rest)
         return Costs(_of_device(epochs, device, per_trial), _of_device(rest, device, per_trial), self._images)
 
     def seconds(self, task: Task) -> float | None:
-        """What a task costs on one device of the kind measured last; None where unknown. Quick, for queues ask often:
-        medians are taken again when a class of work is new, and after `save`."""
+        """Cost of a task on one device of the kind measured last; None if unknown. Medians are cached until a new class
+        of work is measured, or `save`."""
         self._latest = self._latest or self.on()
         return self._latest.seconds(task)
 
@@ -120,8 +120,8 @@ class Costs:
 
     Args:
         speeds: class of work to seconds an image and the device it was measured on.
-        rest: the same of what a task takes besides its epochs.
-        images: counts images; shared, since it remembers.
+        rest: the same for the time of a task outside its epochs.
+        images: counter of images, shared for its cache.
     """
 
     def __init__(
@@ -132,17 +132,17 @@ class Costs:
 
     @property
     def devices(self) -> frozenset[str]:
-        """What was measured on."""
+        """Devices of the measurements."""
         return frozenset(device for _, device in self.speeds.values())
 
     def seconds(self, task: Task) -> float | None:
-        """Its epochs at the measured speed, and the usual rest; None when a class of work was never measured."""
+        """Its epochs at the measured speed plus the usual rest; None if a class of work is unmeasured."""
         if task.key not in self._known:
             self._known[task.key] = self._seconds(task)
         return self._known[task.key]
 
     def unknown(self, task: Task) -> frozenset[str]:
-        """The classes of work in a task that nobody has measured, in words."""
+        """The unmeasured classes of work of a task, as text."""
         if not task.pieces:
             work = work_of(_experiment_of(task.stage))
             return frozenset() if work in self.rest else frozenset({f"the scoring of {work}"})
@@ -161,41 +161,41 @@ class Costs:
 
 
 def _experiment_of(stage: Stage) -> Experiment:
-    """The experiment of a cell that a stage is made for; the nearest stage before that knows one says it."""
+    """The experiment of a stage: its own, or that of the nearest stage among its inputs."""
     stack = [stage]
     while stack:
         here = stack.pop(0)
         if here.attached.experiment is not None:
             return here.experiment
         stack.extend(here.inputs.values())
-    raise AssertionError(f"nothing that {stage.kind} is made of knows an experiment")
+    raise AssertionError(f"no input of {stage.kind} has an experiment")
 
 
 def _of_device(samples: Samples, device: str, per_trial: int) -> dict[str, tuple[float, str]]:
-    """Median by class of work, and the device: the one asked for, else the one whose samples came last."""
+    """Median and device by class of work, for `device`, or else for the device measured last."""
     found = {}
     for name, values in samples.items():
-        work, _, words = name.partition(" on ")
-        kind, count = _device_and_count(words)
+        work, _, devices = name.partition(" on ")
+        kind, count = _device_and_count(devices)
         if count == per_trial and device in ("", kind):
-            found[work] = (median(values), words)
+            found[work] = (median(values), devices)
     return found
 
 
-def _device_and_count(words: str) -> tuple[str, int]:
+def _device_and_count(text: str) -> tuple[str, int]:
     """ "H100 x2" as ("H100", 2)."""
-    several = re.fullmatch(r"(.*) x(\d+)", words)
-    return (several[1], int(several[2])) if several else (words, 1)
+    several = re.fullmatch(r"(.*) x(\d+)", text)
+    return (several[1], int(several[2])) if several else (text, 1)
 
 
 def _merged(old: Samples, new: Samples) -> Samples:
-    """The newest samples of every class; classes measured now come last."""
+    """The newest samples of every class; newly measured classes come last."""
     untouched = {name: values for name, values in old.items() if name not in new}
     return untouched | {name: [*old.get(name, []), *values][-KEPT:] for name, values in new.items()}
 
 
 def _read(path: Path) -> tuple[Samples, Samples, list[float]]:
-    """What a file holds; nothing when it is not there or was harmed: then it is measured again."""
+    """Contents of the file; empty if it is missing or damaged."""
     try:
         values: dict[str, Any] = json.loads(path.read_text())
         starts = [float(seconds) for seconds in values.get("seconds_to_start", [])]

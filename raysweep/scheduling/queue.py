@@ -1,4 +1,4 @@
-"""Which task may run next. Knows no Ray, so that a simulated cluster can drive the same code."""
+"""The task queue, independent of Ray, so that a simulated cluster can use it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from raysweep.pipeline import Task
 
 TINY_SECONDS = 1.0
-"""Tasks below this travel together: to start one costs about as much."""
+"""Tasks below this cost run in batches, since starting a trial takes about as long."""
 
 BATCH_SECONDS = 2.5
-"""How much work such a batch holds, about."""
+"""Approximate cost of such a batch."""
 
 UNTRAINED_SECONDS = 0.5
-"""What is assumed of a task that trains nothing and that nobody has measured."""
+"""Assumed cost of an unmeasured task without training."""
 
 
 def unknown_cost(task: Task) -> float | None:
@@ -23,14 +23,14 @@ def unknown_cost(task: Task) -> float | None:
 
 
 class TaskQueue:
-    """Hands out tasks in their order, each when everything it needs is done. A step costs O(log n).
+    """Returns tasks in order as their inputs are done. A step costs O(log n).
 
-    What needs a failed task is lost with it, and so is what no cell waits for any more. A task is in one
-    place at a time: `waiting`, `running`, `aside`, or gone (done, failed, lost).
+    Tasks that need a failed task, or that no live cell needs, are lost. A task is either `waiting`, `running`, `aside`
+    or removed (done, failed, lost).
 
     Args:
-        tasks: in the order in which they should be handed out as far as their needs allow.
-        seconds: what a task costs; None where unknown.
+        tasks: by priority.
+        seconds: cost of a task; None if unknown.
     """
 
     def __init__(self, tasks: Sequence[Task], seconds: Callable[[Task], float | None] = unknown_cost) -> None:
@@ -43,10 +43,10 @@ class TaskQueue:
         self._rank = {key: rank for rank, key in enumerate(self.waiting)}
         self._users: dict[str, list[Task]] = defaultdict(list)
         self._missing: dict[str, int] = {}
-        self._of_cell: dict[str, list[Task]] | None = None  # made when something fails
+        self._of_cell: dict[str, list[Task]] | None = None  # built at the first failure
         self._live_cells: dict[str, int] = {}
         self._ready: set[str] = set()
-        self._heaps: tuple[list[int], list[int]] = ([], [])  # ranks of ready tasks: of the others, of tiny ones
+        self._heaps: tuple[list[int], list[int]] = ([], [])  # ranks of ready tasks: larger ones, tiny ones
         for task in self._tasks:
             needs = [need for need in task.needs if need in self._rank]
             self._missing[task.key] = len(needs)
@@ -62,26 +62,25 @@ class TaskQueue:
 
     @property
     def ready(self) -> int:
-        """How many tasks may run now."""
+        """Number of tasks that may run now."""
         return len(self._ready)
 
     @property
     def exhausted(self) -> bool:
-        """Nothing waits and nothing is set aside: whatever runs is the last."""
+        """No task is waiting or set aside; running tasks are the last."""
         return not self.waiting and not self._aside
 
     def take(self) -> Task | None:
-        """The next task that may run, now counted as running; None when there is none at the moment."""
+        """The next ready task, which is then running; None if none is ready."""
         firsts = [self._first(heap) for heap in self._heaps]
         ranks = [rank for rank in firsts if rank is not None]
         return self._hand_out(min(ranks)) if ranks else None
 
     def take_batch(self, devices: int) -> list[Task]:
-        """What one device should do next: a task, or several tiny ones that travel together; none at the moment: [].
+        """The next work of one device: a task, or a batch of tiny ones; empty if none is ready.
 
         Args:
-            devices: how many devices want work now, the asking one included (at least 1). A batch takes
-                no more than its share of what is ready, so that none of them goes without.
+            devices: number of devices that share the ready tasks (at least 1); a batch takes at most its share.
         """
         share = self.ready // max(1, devices)
         task = self.take()
@@ -97,14 +96,14 @@ class TaskQueue:
         return batch
 
     def set_aside(self, key: str) -> None:
-        """Another launch computes this task: it is not handed out until `resume`. A running one goes back."""
+        """Set a waiting or running task aside until `resume`, because another launch computes it."""
         task = self.running.pop(key, None) or self.waiting.pop(key, None)
         if task is not None:
             self._ready.discard(key)
             self._aside[key] = task
 
     def resume(self, key: str) -> None:
-        """A task set aside may be handed out again, in its old place. Others stay where they are."""
+        """Return a task set aside to its old position. No effect on other tasks."""
         task = self._aside.pop(key, None)
         if task is not None:
             self.waiting[key] = task
@@ -112,7 +111,7 @@ class TaskQueue:
                 self._make_ready(task)
 
     def done(self, key: str) -> None:
-        """A task is made, by whomever: what needs it need not wait for it any more."""
+        """A task is done, here or elsewhere; its dependents may become ready."""
         if self._remove(key) is None:
             return
         for user in self._users.pop(key, ()):
@@ -121,10 +120,9 @@ class TaskQueue:
                 self._make_ready(user)
 
     def failed(self, key: str) -> list[Task]:
-        """Take note that a task failed, wherever it was.
+        """A task failed.
 
-        Returns the tasks that can now never run or that no cell waits for any more, and forgets them. What
-        runs goes on.
+        Removes and returns the tasks that can no longer run or that no live cell needs, except running ones.
         """
         task = self._remove(key)
         if task is None:
@@ -143,7 +141,7 @@ class TaskQueue:
         return lost
 
     def _without_cells(self, cells: frozenset[str]) -> list[Task]:
-        """Tasks that only these cells and others lost before wait for."""
+        """Tasks that only these and earlier lost cells need."""
         if self._of_cell is None:
             self._of_cell = defaultdict(list)
             for task in self._tasks:
@@ -168,7 +166,7 @@ class TaskQueue:
         heapq.heappush(self._heaps[self._cost(task) < TINY_SECONDS], self._rank[task.key])
 
     def _first(self, heap: list[int]) -> int | None:
-        """The lowest rank in a heap that is still ready."""
+        """The lowest rank in a heap whose task is still ready."""
         while heap and self._tasks[heap[0]].key not in self._ready:
             heapq.heappop(heap)
         return heap[0] if heap else None
@@ -180,7 +178,7 @@ class TaskQueue:
         return task
 
     def _cost(self, task: Task) -> float:
-        """Seconds, for batches: what is unknown is long when it trains."""
+        """Cost in seconds for batching; infinite for an unmeasured training."""
         known = self._seconds(task)
         if known is None:
             return float("inf") if task.epochs else UNTRAINED_SECONDS

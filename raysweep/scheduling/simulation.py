@@ -1,4 +1,4 @@
-"""A simulated cluster that drives the queue of the real engine."""
+"""A simulated cluster that uses the task queue of the engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .queue import TaskQueue
 
 
 class Span(NamedTuple):
-    """A task on a device, in seconds since the launch; `end` is when it was done, had failed, or the device died."""
+    """A task on a device. `begin`, `end`: seconds since the launch, until it was done, failed, or the device died."""
 
     key: str
     device: int
@@ -25,8 +25,8 @@ class Span(NamedTuple):
 
 @dataclass
 class Schedule:
-    """What a simulated launch did. `lost`: tasks that could not run any more; `left`: tasks that no device was left
-    for; both by key."""
+    """Result of a simulated launch. `lost`: keys of tasks whose inputs failed; `left`: keys of tasks without a device
+    at the end."""
 
     spans: list[Span] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -39,16 +39,16 @@ class Schedule:
 
     @property
     def busy_seconds(self) -> float:
-        """What all devices worked together, start-ups not counted."""
+        """Busy time summed over devices, without start-up."""
         return sum(span.end - span.begin for span in self.spans)
 
 
 @dataclass(frozen=True)
 class Happens:
-    """What a cluster does to a launch. Times in seconds since it began.
+    """Events of a simulated cluster. Times in seconds since the launch.
 
-    `arrivals`: time, and how many devices come then (an autoscaler's); `deaths`: time, and the number of the device,
-    counted in order of arrival; `fails`: keys of tasks that fail at their end.
+    `arrivals`: (time, number of new devices); `deaths`: (time, index of the device in order of arrival); `fails`: keys
+    of tasks that fail at their end.
     """
 
     arrivals: Sequence[tuple[float, int]] = ()
@@ -66,14 +66,14 @@ def simulate(
     start_up: float = 0.0,
     happens: Happens = NOTHING,
 ) -> Schedule:
-    """Run tasks on so many devices and say when each began and ended.
+    """Simulate tasks on a number of devices.
 
     Args:
-        tasks: in the order in which they should be handed out.
-        devices: there from the beginning; 0 when all of them arrive later.
-        seconds_of: what a task costs.
-        start_up: seconds to start a trial: a task, or several tiny ones that travel together.
-        happens: devices that come and go, tasks that fail.
+        tasks: by priority.
+        devices: number at the start; 0 if all arrive later.
+        seconds_of: cost of a task.
+        start_up: seconds to start a trial (a task or a batch).
+        happens: arrivals and deaths of devices, and failing tasks.
     """
     cluster = _Cluster(TaskQueue(tasks, seconds_of), seconds_of, start_up, happens)
     cluster.arrive(devices)
@@ -82,7 +82,7 @@ def simulate(
 
 
 class _Cluster:
-    """Devices by number, what each is at, and the events to come."""
+    """Devices by number with their tasks, and future events."""
 
     def __init__(
         self, queue: TaskQueue, seconds_of: Callable[[Task], float], start_up: float, happens: Happens
@@ -93,7 +93,7 @@ class _Cluster:
         self.now = 0.0
         self.alive: set[int] = set()
         self.idle: list[int] = []
-        self.at: dict[int, Iterator[Task]] = {}  # what a device still has to begin
+        self.at: dict[int, Iterator[Task]] = {}  # remaining tasks of a device
         self.began: dict[int, tuple[Task, float]] = {}
         self._numbers = itertools.count()
         self._order = itertools.count()
@@ -104,7 +104,7 @@ class _Cluster:
             self._at(time, lambda device=device: self._die(device))  # type: ignore[misc]
 
     def run(self) -> None:
-        """Until nothing is to come."""
+        """Process events until there are none."""
         self._hand_out()
         while self._events:
             self.now = self._events[0][0]
@@ -128,7 +128,7 @@ class _Cluster:
             self._begin(device, self.now + self.start_up)
 
     def _begin(self, device: int, time: float) -> None:
-        """The next task of a device's batch, or none: then it is idle."""
+        """Begin the next task of a device's batch; without one the device is idle."""
         task = next(self.at[device], None)
         if task is None:
             heapq.heappush(self.idle, device)
@@ -138,7 +138,7 @@ class _Cluster:
 
     def _end(self, device: int, task: Task) -> None:
         if device not in self.alive:
-            return  # it died before
+            return  # the device died
         _, began = self.began.pop(device)
         outcome: Literal["done", "failed"] = "failed" if task.key in self.fails else "done"
         self.schedule.spans.append(Span(task.key, device, began, self.now, outcome))
@@ -149,7 +149,7 @@ class _Cluster:
         self._begin(device, self.now)
 
     def _die(self, device: int) -> None:
-        """What a device was at, and had still to begin, goes back to the queue."""
+        """Return the running and remaining tasks of a device to the queue."""
         if device not in self.alive:
             return
         self.alive.remove(device)

@@ -1,4 +1,4 @@
-"""How many images a training passes over, counted from its graph: nothing is trained or selected for it."""
+"""Number of images that trainings process, counted from their graphs without training."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from raysweep.pipeline.stages.fit import chain
 from raysweep.pipeline.tasks import Task
 
 SMALLEST_BATCH = 2
-"""Images that a last batch needs to be trained on, on one device."""
+"""Minimum images of a last batch to be trained on, on one device."""
 
 
 class Images:
-    """Counts images by epoch, piece or task, and remembers what it has counted.
+    """Counts images by epoch, piece or task, and caches the counts.
 
-    Exact for trainings on one device whose images are known. Where M_A chooses a part of an extra set the count
-    is that of all of it: at most so many.
+    Exact for trainings on one device whose images are known; an upper bound if M_A selects a part of an extra set.
     """
 
     def __init__(self) -> None:
@@ -28,7 +27,7 @@ class Images:
         return sum(self.of_piece(stage, epochs) for stage, epochs in task.pieces)
 
     def of_piece(self, stage: Stage, epochs: int) -> int:
-        """The last `epochs` epochs that lead to `stage`; a retraining's are all alike."""
+        """Images of the last `epochs` epochs up to `stage`; all epochs of a retraining are equal."""
         if stage.kind == "retrain":
             return epochs * sum(_batches(self._rows_of(stage.inputs["all"]), _batch_size(stage)))
         return sum(self.of_epoch(epoch) for epoch in chain(stage)[-epochs:])
@@ -40,7 +39,7 @@ class Images:
             return sum(ours)
         theirs = _batches(self._count(epoch, "extra"), size)
         unit, _ = epoch.params["join"]
-        if unit == "batch":  # one of theirs after each of ours, from the start again when they run out
+        if unit == "batch":  # one of theirs after each of ours, repeated from the start
             return sum(ours) + sum(itertools.islice(itertools.cycle(theirs), len(ours)))
         return sum(ours) + sum(theirs)
 
@@ -48,7 +47,7 @@ class Images:
         return sum(self._rows_of(stage) for name, stage in epoch.inputs.items() if name.startswith(role))
 
     def _rows_of(self, targets: Stage) -> int:
-        """Images that have a target."""
+        """Number of images that have a target."""
         labels = targets.inputs["labels"]
         if labels.key not in self._rows:
             experiment, data = labels.experiment, labels.inputs["data"].data
@@ -65,6 +64,6 @@ def _batch_size(stage: Stage) -> int:
 
 
 def _batches(count: int, size: int) -> list[int]:
-    """Images a batch, as `raysweep.training.sampler` cuts them."""
+    """Sizes of the batches, as in `raysweep.training.sampler`."""
     sizes = [size] * (count // size) + [count % size]
     return [number for number in sizes if number >= SMALLEST_BATCH]
