@@ -1,1 +1,1 @@
-"""What MLflow and the plan say: loaded, checked, aggregated, tested."""
+"""Results from MLflow: loading, verification, aggregation and statistical tests."""

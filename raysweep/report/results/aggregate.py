@@ -1,7 +1,7 @@
-"""From cells to arms: means over complete cells, what is not complete, and comparisons with the reference.
+"""Aggregates cells into arms: means over complete cells, counts of other cells, and comparisons with the reference.
 
-Nothing is averaged over silently: an arm counts its cells by state, a degenerate cell is kept and
-flagged, and cells that differ in code, data or device give a remark.
+An arm counts its cells by state, degenerate cells are kept and flagged, and cells that differ in code, data or device
+give a remark.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .verify import said
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """One score of one arm. `values` by replicate; `runs` are the MLflow runs they come from."""
+    """One score of one arm. `values`: by replicate; `runs`: their MLflow runs."""
 
     values: Mapping[int, float]
     spread: Spread | None
@@ -33,7 +33,7 @@ class ScoreSummary:
 
 @dataclass(frozen=True)
 class ArmSummary:
-    """One arm: its cells and, by score, their summary."""
+    """One arm: its cells, and their summary by score."""
 
     coordinates: Mapping[str, str]
     cells: tuple[CellRecord, ...]
@@ -58,25 +58,25 @@ class ArmSummary:
 
     @property
     def flagged(self) -> bool:
-        """Whether a reader must be told of missing or degenerate cells."""
+        """Whether there are missing or degenerate cells."""
         return self.complete < self.planned or self.degenerate > 0
 
     @property
     def absent(self) -> dict[str, int]:
-        """Cells that are not complete, by state."""
+        """Number of incomplete cells by state."""
         return dict(sorted(Counter(cell.state for cell in self.cells if not cell.complete).items()))
 
     def without(self, score: str) -> int:
-        """Complete cells that lack a score which others of the arm have. (No cell of some kinds of arms has it.)"""
+        """Complete cells without a score that other cells of the arm have."""
         has = [score in cell.scores for cell in self.cells if cell.complete]
         return has.count(False) if any(has) else 0
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A study's arms in order, the scores that exist, remarks on how the cells came about, searches if there are.
+    """A study's arms in order, its scores, remarks on its cells, and its searches.
 
-    `family`: the comparisons in the headline score that the claims hold for together.
+    `family`: number of comparisons in the headline score for which the claims hold simultaneously.
     """
 
     study: StudyRecord
@@ -96,14 +96,14 @@ class Summary:
 
 
 MOST_CHECKS = 8
-"""Runs that disagree with their files and are named below a table; `--check` names all."""
+"""Maximum number of runs named below a table for disagreeing with their files; `--check` names all."""
 
 
 def summarise(results: Results, family: int | None = None) -> Summary:
-    """Every arm that has a planned cell, with each of the study's scores compared with its reference arm.
+    """Summarise every arm with a planned cell, and compare its scores with those of its reference arm.
 
     Args:
-        family: comparisons of the table that these results stand in, where it holds more than they (`family_size`).
+        family: number of comparisons of the table (`family_size`), if it has more than these results.
     """
     study = results.study
     family = family_size(results) if family is None else family
@@ -128,13 +128,13 @@ def summarise(results: Results, family: int | None = None) -> Summary:
 
 
 def family_size(results: Results) -> int:
-    """How many comparisons with a reference the table plans. Arms of the same cells are compared once."""
+    """Planned number of comparisons with a reference; arms with the same cells count once."""
     pairs = (_planned_pair(results, coordinates) for coordinates in results.study.arms)
     return len({pair for pair in pairs if pair is not None})
 
 
 def _planned_pair(results: Results, coordinates: Mapping[str, str]) -> tuple[tuple[str, ...], ...] | None:
-    """Keys of the cells of an arm and of its reference; None where there is nothing to compare."""
+    """Keys of the cells of an arm and of its reference; None if there is no comparison."""
     study = results.study
     if not study.reference or study.is_reference(coordinates):
         return None
@@ -144,13 +144,13 @@ def _planned_pair(results: Results, coordinates: Mapping[str, str]) -> tuple[tup
 
 
 def _with_own_va(columns: Sequence[str], results: Results) -> tuple[str, ...]:
-    """A study's scores; those of A's pseudo VA are followed by the same against A's own VA, where cells have them."""
+    """A study's scores, adding scores against A's own VA after those of A's pseudo VA if cells have them."""
     there = {score for cell in results.cells if cell.complete for score in cell.scores}.difference(columns)
     return tuple(name for score in columns for name in (score, OWN_VA.get(score)) if name == score or name in there)
 
 
 def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: int) -> dict[str, ScoreSummary]:
-    """The score of every arm by name, each compared with its reference."""
+    """The score of every arm by arm name, compared with its reference."""
     plain = {arm.name: _summary(arm, score) for arm in arms}
     named = {arm.name: arm for arm in arms}
     first: dict[tuple[tuple[str, ...], ...], str] = {}
@@ -177,7 +177,7 @@ def _one_score(study: StudyRecord, arms: list[ArmSummary], score: str, family: i
 
 
 def _unfit(arm: ArmSummary, reference: ArmSummary, score: str) -> str:
-    """Why no claim may be made of an arm: cells that are not there may be the ones that went badly."""
+    """Why no claim may be made about an arm: missing cells could be those with bad scores."""
     if not METRICS[score].directed:
         return "the score has no better direction"
     if reasons := _gaps(arm, score):
@@ -186,7 +186,7 @@ def _unfit(arm: ArmSummary, reference: ArmSummary, score: str) -> str:
 
 
 def _gaps(arm: ArmSummary, score: str) -> str:
-    """For example "1 failed and 1 missing of 5 cells"; empty where every cell has the score."""
+    """For example "1 failed and 1 missing of 5 cells"; "" if every cell has the score."""
     without = sum(score not in cell.scores for cell in arm.cells if cell.complete)
     parts = [f"{count} {state}" for state, count in arm.absent.items()]
     parts += [f"{without} without a finite {score}"] if without else []
@@ -200,7 +200,7 @@ def _summary(arm: ArmSummary, score: str) -> ScoreSummary:
 
 
 def _remarks(results: Results, arms: Sequence[ArmSummary]) -> list[str]:
-    """Sentences on cells that are not alike, or that are doubtful in another way."""
+    """Sentences on cells that differ in code, data or device, or are doubtful in another way."""
     complete = [cell for cell in results.cells if cell.complete]
     remarks = []
     for what, values in (

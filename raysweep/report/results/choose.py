@@ -1,7 +1,7 @@
-"""Which launch a report is about: of the study that was named, as its file says it now, on the data that were named.
+"""Chooses the launch of a report by the named study and data.
 
-Names and paths only find launches. A study is what its file says, a data set what it holds: where that has changed
-since, or where one name means several, the report says so and delivers nobody else's.
+Studies and data sets are identified by contents. If they have changed since the launch, or a name is ambiguous, an
+error says so.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ Runs = Sequence[Any]
 """Launches of one MLflow experiment, newest first."""
 
 CACHE = Path(".raysweep") / "data"
-"""Where a launch in this folder keeps decoded images."""
+"""Cache of decoded images of launches in this folder."""
 
 
 @dataclass(frozen=True)
 class AskedStudy:
-    """A study as it was named. `file` and `content`: of its file, where one of that name is found; else empty."""
+    """The named study. `file` and `content`: path and digest of its file, "" if none is found."""
 
     name: str
     file: str = ""
@@ -39,29 +39,29 @@ class AskedStudy:
         return self.file if self.by_path else self.name
 
 
-def asked_study(words: str) -> AskedStudy:
-    """A study's name, or the path of its file.
+def asked_study(name: str) -> AskedStudy:
+    """The study of a name, or of the path of its file.
 
     Raises:
-        UserError: a path where no study file is, or one that cannot be run.
+        UserError: a path without a study file, or a file that cannot be run.
     """
-    if words.endswith(".py"):
-        name, study = find_study(words)
+    if name.endswith(".py"):
+        name, study = find_study(name)
         return AskedStudy(name, study.origin.file, study.origin.content, by_path=True)
-    if words not in list_studies():
-        return AskedStudy(words)
+    if name not in list_studies():
+        return AskedStudy(name)
     try:
-        _, study = find_study(words)
-    except UserError:  # its launches can be shown all the same
-        return AskedStudy(words)
-    return AskedStudy(words, study.origin.file, study.origin.content)
+        _, study = find_study(name)
+    except UserError:  # its launches can still be shown
+        return AskedStudy(name)
+    return AskedStudy(name, study.origin.file, study.origin.content)
 
 
 def launches_of(runs: Runs, asked: AskedStudy) -> Runs:
-    """The launches of this study, among those of its name. What was launched before launches said it belongs to all.
+    """The launches of this study among those of its name, including older ones without a recorded digest.
 
     Raises:
-        UserError: the file has changed since, was never run, or several studies have this name.
+        UserError: the file has changed since or was never run, or several studies have this name.
     """
     told = [run for run in runs if _tag(run, schema.STUDY_CONTENT)]
     if not told:
@@ -87,26 +87,26 @@ def launches_of(runs: Runs, asked: AskedStudy) -> Runs:
     return [run for run in runs if _tag(run, schema.STUDY_CONTENT) in (newest, "")]
 
 
-def launches_on(runs: Runs, study: str, words: str) -> tuple[Runs, list[str]]:
-    """Those on one data set, named as a launch names it or by a path, and what a reader must be told.
+def launches_on(runs: Runs, study: str, data: str) -> tuple[Runs, list[str]]:
+    """The launches on one data set, given by name or path, and remarks on their choice.
 
     Raises:
-        UserError: no launch on it; its content has changed since; several data sets have this name.
+        UserError: no launch on it, its contents have changed since, or several data sets have this name.
     """
-    path = Path(words).expanduser()
-    if path.exists() and not _is_name(words):
-        return _by_content(runs, study, words, path)
-    places = (words, str(path.resolve()))
-    found = [run for run in runs if words == _tag(run, schema.DATA) or _tag(run, schema.DATA_SOURCE) in places]
-    if not found and (older := _untold(runs, words, path)):
-        return older, [_by_name_alone(older, words)]
+    path = Path(data).expanduser()
+    if path.exists() and not _is_name(data):
+        return _by_content(runs, study, data, path)
+    places = (data, str(path.resolve()))
+    found = [run for run in runs if data == _tag(run, schema.DATA) or _tag(run, schema.DATA_SOURCE) in places]
+    if not found and (older := _undocumented(runs, data, path)):
+        return older, [_by_name_alone(older, data)]
     if not found:
         names = list(dict.fromkeys(_tag(run, schema.DATA) for run in runs))
-        hint = f"(or run it: python -m raysweep.run {study} --on {words})"
-        raise unknown_name(f"data set of {study!r}:", words, names, hint)
+        hint = f"(or run it: python -m raysweep.run {study} --on {data})"
+        raise unknown_name(f"data set of {study!r}:", data, names, hint)
     if len({_tag(run, schema.DATA_SOURCE) for run in found}) > 1 and len({_origin(run) for run in found}) > 1:
         raise UserError(
-            f"several data sets are called {words!r}: {_places(found, schema.DATA_SOURCE)}; name its path, or choose "
+            f"several data sets are called {data!r}: {_places(found, schema.DATA_SOURCE)}; name its path, or choose "
             "with --launch"
         )
     absent = found[0] if _is_path(_tag(found[0], schema.DATA_SOURCE)) else None
@@ -116,7 +116,7 @@ def launches_on(runs: Runs, study: str, words: str) -> tuple[Runs, list[str]]:
 
 
 def other_extras(runs: Runs, chosen: Any) -> list[str]:
-    """A sentence when launches on the same data used other extra sets than the chosen one."""
+    """A sentence if launches on the same data used other extra sets than the chosen one."""
     ours = _tag(chosen, schema.EXTRAS)
     others: dict[str, str] = {}
     for run in runs:
@@ -130,7 +130,7 @@ def other_extras(runs: Runs, chosen: Any) -> list[str]:
     ]
 
 
-def _by_content(runs: Runs, study: str, words: str, path: Path) -> tuple[Runs, list[str]]:
+def _by_content(runs: Runs, study: str, data: str, path: Path) -> tuple[Runs, list[str]]:
     now = cache(lambda fields: _fingerprint(str(path.resolve()), fields))
     troubles: list[str] = []
     found = [run for run in runs if _tag(run, schema.DATA_FINGERPRINT) == _known(run, now, troubles)]
@@ -140,29 +140,29 @@ def _by_content(runs: Runs, study: str, words: str, path: Path) -> tuple[Runs, l
     if here:
         why = f"cannot be read any more ({troubles[0]})" if troubles else "holds something else now"
         raise UserError(
-            f"{words} {why}, since {study!r} was launched on it: run it again, or see what it was then with "
+            f"{data} {why}, since {study!r} was launched on it: run it again, or see what it was then with "
             f"--launch {_launch(here[0])}"
         )
-    if older := _untold(runs, words, path):
-        return older, [_by_name_alone(older, words)]
+    if older := _undocumented(runs, data, path):
+        return older, [_by_name_alone(older, data)]
     raise UserError(
-        f"{study!r} has not been run on {words}: {_places(runs, schema.DATA_SOURCE)}; run it: "
-        f"python -m raysweep.run {study} --on {words}"
+        f"{study!r} has not been run on {data}: {_places(runs, schema.DATA_SOURCE)}; run it: "
+        f"python -m raysweep.run {study} --on {data}"
     )
 
 
-def _untold(runs: Runs, words: str, path: Path) -> Runs:
-    """Launches from before launches noted what their data sets held, by the name that the path gave."""
-    names = (words, path.stem, path.resolve().name)
+def _undocumented(runs: Runs, data: str, path: Path) -> Runs:
+    """Older launches that did not record data sources, found by the name of the data set."""
+    names = (data, path.stem, path.resolve().name)
     return [run for run in runs if not _tag(run, schema.DATA_SOURCE) and _tag(run, schema.DATA) in names]
 
 
-def _by_name_alone(runs: Runs, words: str) -> str:
-    return f"{_launch(runs[0])} did not note what {words} held: taken by its name alone"
+def _by_name_alone(runs: Runs, data: str) -> str:
+    return f"{_launch(runs[0])} did not note what {data} held: taken by its name alone"
 
 
 def _known(run: Any, now: Callable[[str], str], troubles: list[str]) -> str | None:
-    """The fingerprint that the path has now, read as the launch read it; None where that cannot be."""
+    """The present fingerprint of the path, read as the launch read it; None if it cannot be read."""
     fields = _tag(run, schema.DATA_FIELDS)
     if not fields:
         return None
@@ -183,12 +183,12 @@ def _fingerprint(source: str, fields: str) -> str:
     return load_fresh(config, CACHE if CACHE.is_dir() else None).fingerprint
 
 
-def _is_name(words: str) -> bool:
-    """Whether a launch would take it for the name of a data set, though something of that name lies here."""
+def _is_name(text: str) -> bool:
+    """Whether a launch takes the text for the name of a data set even if a file of that name exists."""
     from raysweep.data.load import SOURCES
     from raysweep.data.prepare.location import home
 
-    return words in SOURCES or words in home().names()
+    return text in SOURCES or text in home().names()
 
 
 def _is_path(source: str) -> bool:
@@ -196,7 +196,7 @@ def _is_path(source: str) -> bool:
 
 
 def _places(runs: Runs, tag: str) -> str:
-    """Where launches come from, each place once with its newest launch."""
+    """The distinct values of a tag, each with its newest launch, as text."""
     newest: dict[str, str] = {}
     for run in runs:
         newest.setdefault(_tag(run, tag) or "unknown", _launch(run))

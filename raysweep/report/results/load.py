@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Listed:
-    """One study of a tracking store, for `--list`."""
+    """One study in a tracking store, for `--list`."""
 
     name: str
     launches: int
@@ -57,23 +57,23 @@ def load_results(
     again: bool = False,
     bar: Bar = no_bar,
 ) -> Results:
-    """A study as its newest launch (or the launch `launch`: its name or its run id) planned it, with its cells.
+    """Load a study with its cells, as planned by its newest launch or by `launch` (a name or run id).
 
-    Cells are found by key, arm and replicate, trials by the name of their search, whichever launch computed them.
-    Which launches are a study's, and which are on a data set, their content decides (`raysweep.report.results.choose`).
+    Cells are found by key, arm and replicate, trials by the name of their search, from any launch. The launches of a
+    study and data set are chosen by contents (`raysweep.report.results.choose`).
 
     Args:
         study: name of the study, or the path of its file.
         tracking_uri: MLflow store.
         launch: which launch; default the newest.
-        page: runs a request.
-        data: the newest launch on this data set only: its name, or a path where it lies now.
-        fingerprint: the newest launch on the data set with this fingerprint only.
-        again: compare every run with its files, also runs that were compared before and are as they were.
-        bar: shows how many runs' files have been read.
+        page: runs per request.
+        data: only launches on this data set, given by its name or present path.
+        fingerprint: only launches on the data set with this fingerprint.
+        again: compare every run with its files, even if it is unchanged since it was last compared.
+        bar: makes a progress bar over runs whose files are read.
 
     Raises:
-        UserError: no such study or launch (says the nearest), never launched, or no readable plan.
+        UserError: no such study or launch (names the nearest), never launched, or no readable plan.
     """
     client = connect(tracking_uri, writable=False)
     asked = asked_study(study) if launch is None or study.endswith(".py") else AskedStudy(study)
@@ -97,7 +97,7 @@ def load_results(
 def _narrowed(
     launches: Sequence[Any], asked: AskedStudy, launch: str | None, data: str | None, fingerprint: str | None
 ) -> tuple[Sequence[Any], list[str]]:
-    """The launches that are meant, and remarks on how they were told from others."""
+    """The launches that match the arguments, and remarks on the choice."""
     if launch is None:
         launches = launches_of(launches, asked)
     remarks: list[str] = []
@@ -111,7 +111,7 @@ def _narrowed(
 def _all_checked(
     client: MlflowClient, of_cell: Sequence[tuple[PlannedCell, list[Any]]], again: bool, bar: Bar
 ) -> list[str]:
-    """What is in MLflow and not as the files of a run say, cell by cell."""
+    """Sentences on runs whose MLflow values differ from their files, cell by cell."""
     told_of = [(cell, found) for cell, found in of_cell if found]
     parts: list[str] = []
     with bar("reading runs", "runs") as told:
@@ -123,7 +123,7 @@ def _all_checked(
 
 
 def list_results(tracking_uri: str | None = None, page: int = PAGE) -> list[Listed]:
-    """Every study that has been launched, by name."""
+    """All launched studies, sorted by name."""
     client = connect(tracking_uri, writable=False)
     listed = []
     for name, experiment in sorted(experiments(client).items()):
@@ -158,7 +158,7 @@ def _plan(client: MlflowClient, run: Any, study: str) -> StudyRecord:
 
 
 def _with_table(record: StudyRecord) -> StudyRecord:
-    """Refuses a plan that no table can be built from."""
+    """The record. Raises ValueError if no table can be built from it."""
     unknown = [name for name in record.columns if name not in METRICS]
     if unknown:
         raise ValueError(f"unknown score {unknown[0]!r}")
@@ -172,7 +172,7 @@ def _with_table(record: StudyRecord) -> StudyRecord:
 
 
 def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: StudyRecord) -> CellRecord:
-    """A planned cell with what its run holds; of several runs the newest complete one, else the newest."""
+    """The record of a planned cell, from its newest complete run, else its newest one."""
     empty = CellRecord(planned.coordinates, planned.arm, planned.replicate, planned.key)
     if not runs:
         return empty
@@ -202,7 +202,7 @@ def _chosen(runs: Sequence[Any]) -> Any:
 
 
 def _checked(client: MlflowClient, planned: PlannedCell, run: Any, again: bool) -> Sequence[str]:
-    """What MLflow says of a cell's run that its files do not."""
+    """Sentences on differences between a cell's run in MLflow and its files."""
     where, data = str(run.info.run_id), run.data
     name = f"{planned.arm} #{planned.replicate}"
     return checked(
@@ -216,13 +216,13 @@ def _state(run: Any) -> State:
     return state_of(run.data.tags.get(schema.STATE), run.info.status)
 
 
-def _sentences(words: str) -> tuple[str, ...]:
-    """A tag that holds a JSON list of sentences; a tag that is no such list is one sentence itself."""
+def _sentences(tag: str) -> tuple[str, ...]:
+    """The sentences of a tag with a JSON list; any other tag is one sentence."""
     try:
-        found = json.loads(words)
+        found = json.loads(tag)
     except ValueError:
-        return (words,)
-    return tuple(map(str, found)) if isinstance(found, list) else (words,)
+        return (tag,)
+    return tuple(map(str, found)) if isinstance(found, list) else (tag,)
 
 
 def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -234,18 +234,17 @@ def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:
     found = {
         name: metrics[where]
         for name in METRICS
-        for where in (f"labels/{name}", f"test/{name}")  # the later one counts
+        for where in (f"labels/{name}", f"test/{name}")  # test scores override
         if where in metrics
     }
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]) -> Callable[[], T | None]:
-    """A reader of a file of one run, at most once; None where it has none, or a damaged one, which is said: that costs
-    what is drawn of it.
+    """A function that reads a file of a run once. It returns None if the file is missing, or damaged, with a notice.
 
     Raises:
-        UserError: the file cannot be had, or (by `read`) OSError.
+        UserError: the file cannot be downloaded, or OSError by `read`.
     """
 
     @cache
@@ -267,7 +266,7 @@ def _reader(client: MlflowClient, run: str, name: str, read: Callable[[Path], T]
 
 
 def _history(client: MlflowClient, run: str) -> Any:
-    """A reader of one run's curves: one request a metric, at most once."""
+    """A function that reads one run's curves, with at most one request per metric."""
 
     @cache
     def read(name: str) -> tuple[tuple[int, float], ...]:

@@ -1,4 +1,4 @@
-"""From MLflow's runs to the trials of a study's searches. What cannot be read is said in words, never dropped."""
+"""Reads the trials of a study's searches from MLflow runs; unreadable ones become problems of the search."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATES: dict[str, TrialState] = {
 
 
 def read_searches(plan: PlannedSearch, runs: Sequence[Any]) -> tuple[SearchRecord, ...]:
-    """Every planned search with its trials. `runs`: MLflow runs of kind "trial", newest first, of any search."""
+    """All planned searches with their trials. `runs`: MLflow runs of kind "trial" of any search, newest first."""
     return tuple(_search(plan, arm, [r for r in runs if r.data.tags.get(schema.SEARCH) == arm.search])
                  for arm in plan.arms)  # fmt: skip
 
@@ -47,15 +47,15 @@ def _search(plan: PlannedSearch, arm: PlannedArm, runs: Sequence[Any]) -> Search
 
 
 def _newest(runs: Sequence[Any]) -> Any:
-    """Of runs with one number: those of the newest key are this trial (a storage that was begun anew counts from 0
-    again); of them the newest complete one, else the newest."""
+    """The run of a trial number: among those with the newest key (numbers restart in a new storage), the newest
+    complete one, else the newest."""
     key = runs[0].data.tags.get(schema.KEY)
     same = [run for run in runs if run.data.tags.get(schema.KEY) == key]
     return next((run for run in same if run.data.tags.get(schema.STATE) == "complete"), same[0])
 
 
 def _trial(plan: PlannedSearch, number: int, run: Any) -> TrialRecord:
-    """Raises ValueError where tags are not as agreed."""
+    """The record of a trial. Raises ValueError for malformed tags."""
     tags, metrics = run.data.tags, run.data.metrics
     state = _STATES.get(tags.get(schema.STATE, "running"))
     if state is None:
@@ -82,22 +82,22 @@ def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _point(words: str) -> Mapping[str, Value]:
+def _point(text: str) -> Mapping[str, Value]:
     try:
-        point = json.loads(words)
+        point = json.loads(text)
     except ValueError:
-        raise ValueError(f"its point is not JSON ({one_line(words, 40)!r})") from None
+        raise ValueError(f"its point is not JSON ({one_line(text, 40)!r})") from None
     if not isinstance(point, dict) or any(isinstance(value, (dict, list)) for value in point.values()):
-        raise ValueError(f"its point is not a field and value each ({one_line(words, 40)!r})")
+        raise ValueError(f"its point is not a field and value each ({one_line(text, 40)!r})")
     return point
 
 
 def _problems(arm: PlannedArm, trials: Sequence[TrialRecord], broken: Sequence[str]) -> list[str]:
-    """What a reader must know before believing tables and figures of this search."""
+    """Problems that limit the validity of tables and figures of this search."""
     where = f"Search of {arm.arm}" if arm.arm else "Search"
     said = []
     planned = arm.counts.get("trials")
-    ended = sum(trial.state != "stopped" for trial in trials)  # a stopped one's point was taken up by another
+    ended = sum(trial.state != "stopped" for trial in trials)  # another trial continued the point of a stopped one
     if planned is not None and planned != ended:
         said.append(f"{where}: the launch counted {plural(planned, 'trial')}, but {ended} can be read from "
                     "MLflow; figures show those.")  # fmt: skip

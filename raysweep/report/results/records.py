@@ -1,4 +1,4 @@
-"""What a report is made of: a study as its launch planned it, and its cells as MLflow has them."""
+"""Data of a report: the plan of a launch, and its cells from MLflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Labels = Callable[[], Arrays | None]
 """The arrays of a cell's `labels.npz`, or None. Reads the store when called."""
 
 Looks = Callable[[], AttentionMaps | None]
-"""What a cell's `attention.npz` holds, or None. Reads the store when called."""
+"""The attention maps of a cell's `attention.npz`, or None. Reads the store when called."""
 
 
 _STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
@@ -30,7 +30,7 @@ _OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KIL
 
 
 def state_of(tag: str | None, status: str) -> State:
-    """A cell's state by its run's tag, or by MLflow's status where there is no tag, or one that is no state."""
+    """A cell's state from its run's tag, or from MLflow's status if the tag is missing or invalid."""
     return _STATES.get(tag or "") or _OF_STATUS.get(status, "running")
 
 
@@ -40,24 +40,24 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
 
 
 def no_labels() -> None:
-    """The labels of a cell that has none."""
+    """`Labels` of a cell without any."""
 
 
 def no_looks() -> None:
-    """The attention of a cell that has none."""
+    """`Looks` of a cell without attention maps."""
 
 
 def target_kind(study: StudyRecord) -> str:
-    """What is scored, as its reader knows it; in a plan that does not say, by its whole name."""
+    """Kind of the scored data set; in older plans without it, derived from the name."""
     named = str(study.recipe.get("data.source", study.data.name))
     return kind_of_name(named) if study.data.kind is None else study.data.kind
 
 
 @dataclass(frozen=True)
 class CellRecord:
-    """One cell as MLflow has it. `scores` by plain name ("macro_f1"), finite values of the headline weights only.
+    """One cell from MLflow. `scores`: finite values of the headline weights by plain name ("macro_f1").
 
-    `config`: every field of its `Experiment` as words, by dotted path. `label_notes`: what happened to its labels.
+    `config`: every field of its `Experiment` as text, by dotted path. `label_notes`: sentences on its labels.
     """
 
     coordinates: Mapping[str, str]
@@ -72,7 +72,7 @@ class CellRecord:
     code_version: str = ""
     data_fingerprint: str = ""
     device: str = ""
-    twins: int = 0  # further runs of the same cell; the newest complete one is read
+    twins: int = 0  # number of further runs of the cell, which are not read
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     label_notes: tuple[str, ...] = ()
     history: History = field(default=no_history, repr=False, compare=False)
@@ -90,13 +90,13 @@ class CellRecord:
 
 @dataclass(frozen=True)
 class Results:
-    """A study and its cells, in the order of the plan; for a study that searches, its searches too."""
+    """A study with its cells in the order of the plan, and its searches."""
 
     study: StudyRecord
     cells: tuple[CellRecord, ...]
     searches: tuple[SearchRecord, ...] = ()
-    remarks: tuple[str, ...] = ()  # on how it was chosen among others, for whoever asked
-    checks: tuple[str, ...] = ()  # where MLflow disagrees with the files of its runs, a sentence each
+    remarks: tuple[str, ...] = ()  # on the choice of the launch
+    checks: tuple[str, ...] = ()  # sentences on differences between MLflow and the files of its runs
 
     def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
         """The cells of one arm, by replicate."""

@@ -1,4 +1,4 @@
-"""Runs of MLflow as a report takes them: all pages, with texts made harmless."""
+"""MLflow runs for reports: all pages, with texts cleaned of control characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from raysweep.core.printable import printable
 from raysweep.tracking import schema
 
 PAGE = 1000
-"""Runs a request. `search_runs` without a token stops here silently."""
+"""Runs per request, at which `search_runs` stops without an error."""
 
 
 def experiments(client: MlflowClient) -> dict[str, str]:
@@ -44,7 +44,7 @@ def experiment_of(client: MlflowClient, study: str) -> str:
 
 
 def launch_runs(client: MlflowClient, experiment: str, study: str, page: int) -> list[Any]:
-    """The runs of its launches, newest first. Raises UserError where there is none."""
+    """The runs of its launches, newest first. Raises UserError if there are none."""
     runs = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'launch'", page)
     if not runs:
         raise UserError(f"study {study!r} has not been launched yet; run: python -m raysweep.run {study}")
@@ -63,19 +63,19 @@ def chosen_launch(runs: Sequence[Any], launch: str | None) -> Any:
     raise unknown_name("launch", launch, [run.data.tags.get(schema.LAUNCH, run.info.run_id) for run in runs])
 
 
-def search_runs(client: MlflowClient, experiment: str, words: str, page: int) -> list[Any]:
-    """Every run that matches, newest first, read page by page.
+def search_runs(client: MlflowClient, experiment: str, query: str, page: int) -> list[Any]:
+    """All matching runs, newest first.
 
-    Pages are read oldest first, so that runs which start meanwhile come at the end and shift nothing.
+    Pages are read oldest first, so that runs which start meanwhile do not shift them.
 
     Raises:
-        UserError: the pages do not fit together, so some runs may be absent.
+        UserError: the pages are inconsistent, so runs may be missing.
     """
     found: dict[str, Any] = {}
     token = None
     while True:
         batch = client.search_runs(
-            [experiment], words, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
+            [experiment], query, max_results=page, order_by=["attributes.start_time ASC"], page_token=token
         )
         count = len(found)
         found |= {run.info.run_id: cleaned(run) for run in batch}
@@ -87,8 +87,8 @@ def search_runs(client: MlflowClient, experiment: str, words: str, page: int) ->
 
 
 def cleaned(run: Any) -> Any:
-    """The run, with texts that anybody may have edited made harmless for terminals and pages, and with what is
-    infinite: databases of MLflow hold the largest number there is for it."""
+    """The run with cleaned texts, which others may have edited, and with infinite values, which MLflow's databases
+    store as the largest float."""
     run.data.metrics.update(
         {n: math.copysign(math.inf, v) for n, v in run.data.metrics.items() if abs(v) == sys.float_info.max}
     )
@@ -98,7 +98,7 @@ def cleaned(run: Any) -> Any:
 
 
 def has_id(run: Any) -> bool:
-    """Whether its id is one of MLflow's: others could end a comment of LaTeX, or a line."""
+    """Whether its id is well-formed; other ids could break lines or LaTeX comments."""
     known = re.fullmatch("[0-9a-f]{32}", run.info.run_id) is not None
     if not known:
         passed_over(f"run {printable(run.info.run_id)[:80]!r}", "no id of a run")

@@ -1,4 +1,4 @@
-"""A study's searches: every trial as MLflow has it, beside what the launch planned."""
+"""Records of a study's searches and their trials from MLflow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ TrialState = Literal["complete", "pruned", "failed", "stopped", "running"]
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One point that was tried, as MLflow has it.
+    """One trial from MLflow.
 
-    `values`: the objectives on validation images, one each; empty unless the trial is complete and all are finite.
-    `last`: the objectives as the trial's curve had them last, by name (a pruned trial has nothing else).
+    `values`: the objectives on validation images; empty unless the trial is complete and all are finite.
+    `last`: the last values of the objectives in the trial's curve, by name (all that a pruned trial has).
     """
 
     number: int
@@ -36,7 +36,7 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """One arm's search: what the plan told of it, its trials in order, and what could not be read, as sentences."""
+    """One arm's search: its plan, its trials in order, and sentences on problems in reading them."""
 
     told: PlannedArm
     trials: tuple[TrialRecord, ...] = ()
@@ -53,14 +53,14 @@ class SearchRecord:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Trials by state, "trials" for all: as the plan told it, else counted."""
+        """Number of trials by state, and of all as "trials", from the plan if it has them."""
         if "trials" in self.told.counts:
             return dict(self.told.counts)
         return {"trials": len(self.trials), **Counter(trial.state for trial in self.trials)}
 
     @property
     def device_hours(self) -> float | None:
-        """As the plan told it, else summed over trials; None where no trial says."""
+        """From the plan, else summed over trials; None if no trial has it."""
         if self.told.device_hours is not None:
             return self.told.device_hours
         seconds = [trial.seconds for trial in self.trials if trial.seconds is not None]
@@ -68,7 +68,7 @@ class SearchRecord:
 
     @property
     def chosen(self) -> TrialRecord | None:
-        """The trial whose point is replicated, if the plan names one and MLflow has it."""
+        """The trial whose point is replicated; None if the plan names none or MLflow lacks it."""
         return next((trial for trial in self.trials if trial.number == self.told.number), None)
 
 

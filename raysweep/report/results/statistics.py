@@ -1,12 +1,12 @@
-"""What may be claimed: paired differences to a reference, and the t-intervals that hold for a whole table at once.
+"""Paired differences to a reference, with t-intervals that hold simultaneously for a whole table.
 
 Replicates share splits, flipped labels and initial weights between arms, so differences are taken replicate by
 replicate. A percentile bootstrap covers only 75-84 % at 3-5 replicates; Student's t covers 95 % there when differences
 are about normal.
 
-A reader sees a table, so the family of tests is the table: all comparisons with the reference in the headline score
-(`confirmed`). Interval and verdict are the same Bonferroni t-interval at 1 - 0.05/m and cannot disagree, as Holm's
-p-values and Bonferroni's intervals would. Variances are not pooled (Dunnett): they differ between noise levels. All
+The family of tests is the table: all comparisons with the reference in the headline score (`confirmed`). Interval and
+verdict come from the same Bonferroni t-interval at 1 - 0.05/m and cannot disagree, as Holm's p-values and Bonferroni's
+intervals could. Variances are not pooled (Dunnett): they differ between noise levels. All
 other scores are exploratory (`explored`). `python -m bench.statistics` counts false claims.
 """
 
@@ -22,16 +22,16 @@ from scipy import special
 
 LEVEL = 0.05
 MIN_REPLICATES = 5
-"""No claim below this many shared replicates."""
+"""Minimum number of shared replicates for a claim."""
 
 ROUNDING = 1e-6
-"""Scores are computed in float32: differences that agree to this share of the scores are equal. Two replicates that
-gain one image each would otherwise give an interval without width and p < 0.001."""
+"""Relative tolerance for equal differences, since scores are computed in float32. Without it, two replicates that gain
+one image each would give an interval of almost no width and p < 0.001."""
 
 Verdict = Literal["better", "worse", "not distinguishable", "no claim", "exploratory"]
 
 CLAIMS = ("better", "worse")
-"""Verdicts that are a claim."""
+"""Verdicts that are claims."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Spread:
 class Comparison:
     """An arm minus its reference over `n` shared replicates.
 
-    `low`, `high`: paired-t interval that holds for all comparisons of the table at once in the headline score, for this
-    one alone elsewhere; None for n < 2 or where differences do not vary. `error`: standard error of the difference.
-    `p`: two-sided paired t-test; `p_adjusted`: Bonferroni's over the table, `p_holm`: Holm's over an exploratory score.
-    `why`: what keeps an arm from a claim. `same_as`: the arm that is compared by the same cells, which stands for both;
-    the reference, where the cells are its own and nothing is tested.
+    `low`, `high`: paired t-interval, simultaneous over the table for the headline score, for this comparison only for
+    other scores; None for n < 2 or differences without variance. `error`: standard error of the difference. `p`:
+    two-sided paired t-test; `p_adjusted`: Bonferroni over the table; `p_holm`: Holm over an exploratory score. `why`:
+    reason against a claim. `same_as`: an arm with the same cells whose comparison holds for both; the reference, if its
+    cells are the same and nothing is tested.
     """
 
     n: int
@@ -86,10 +86,10 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def paired(arm: Mapping[int, float], reference: Mapping[int, float]) -> Comparison | None:
-    """Compare two arms, each replicate number to value, at 95 %. None when they share no replicate.
+    """Compare two arms (replicate number to value) at 95 %. None if they share no replicate.
 
-    Differences that do not vary measure no noise: no interval and no p, except that two arms
-    with the same values (the same cells) differ by exactly 0 with p = 1.
+    Differences without variance give no interval and no p, except that two arms with equal values (the same cells)
+    differ by exactly 0 with p = 1.
     """
     shared = sorted(arm.keys() & reference.keys())
     if not shared:
@@ -125,13 +125,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def confirmed(comparison: Comparison, family: int, higher_is_better: bool, unfit: str = "") -> Comparison:
-    """A comparison in the headline score, with the interval and the p-value that hold for its whole table.
+    """A comparison in the headline score, with interval and p-value simultaneous over its table.
 
     Args:
-        comparison: as `paired` gives it.
-        family: how many comparisons the table plans, at least 1. Planned, not made: what fails makes nothing easier.
+        comparison: from `paired`.
+        family: number of planned comparisons of the table, at least 1; failed ones count as well.
         higher_is_better: of the score.
-        unfit: why no claim may be made, whatever the numbers say; "" if one may.
+        unfit: reason against any claim; "" if there is none.
     """
     c, family = comparison, max(1, family)
     if c.error is None or c.p is None:
@@ -146,14 +146,14 @@ def confirmed(comparison: Comparison, family: int, higher_is_better: bool, unfit
 
 
 def explored(comparisons: Mapping[str, Comparison]) -> dict[str, Comparison]:
-    """Comparisons in another score: 95 % intervals one by one, Holm's p over all of them, and no verdict."""
+    """Comparisons in another score: single 95 % intervals, Holm's p over all of them, and no verdict."""
     tested = [name for name, comparison in comparisons.items() if comparison.p is not None]
     corrected = dict(zip(tested, holm([comparisons[name].p or 0.0 for name in tested]), strict=True))
     return {name: replace(c, p_holm=corrected.get(name)) for name, c in comparisons.items()}
 
 
 def simultaneous(family: int) -> str:
-    """What intervals hold for: one comparison each, or all of a table at once."""
+    """A phrase on whether intervals hold for single comparisons or for a whole table."""
     if family < 2:
         return "95 % t-intervals"
     return f"t-intervals that hold for all {family} comparisons at once at 95 % (Bonferroni)"

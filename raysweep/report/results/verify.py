@@ -1,4 +1,4 @@
-"""Whether what MLflow says of a run is what the run's files say: scores by predictions, parameters by configuration."""
+"""Verifies MLflow runs against their files: scores by predictions, parameters by configuration."""
 
 from __future__ import annotations
 
@@ -28,17 +28,16 @@ Files = Callable[[str], bytes | None]
 """Name of an artifact of a run to its bytes, or None."""
 
 CLOSE = 1e-4
-"""Scores that differ by less, absolutely or relatively, are the same: processors differ in last digits."""
+"""Absolute and relative tolerance of scores, since processors differ in the last digits."""
 
 
 _SHOWN = frozenset(f"{part}/{score}" for part in ("test", "labels") for score in METRICS)
-"""Metrics that a table may hold."""
+"""Metrics that can be in a table."""
 
 
 @dataclass(frozen=True)
 class Logged:
-    """What MLflow says of one run: `metrics`, `params` and `tags` by name, its `status`. `run`: its id; `name`: its
-    cell."""
+    """One run in MLflow: `metrics`, `params` and `tags` by name, and its `status`. `run`: its id; `name`: its cell."""
 
     run: str
     name: str
@@ -49,16 +48,16 @@ class Logged:
 
     @property
     def digest(self) -> str:
-        """Of all of it, and of the code that recomputes."""
+        """Digest of all values and of the version of the verifying code."""
         parts = [self.run, self.name, {n: repr(v) for n, v in self.metrics.items()}, dict(self.params), dict(self.tags)]
         return hashlib.sha256(canonical_json([*parts, self.status, NUMERICS]).encode()).hexdigest()
 
 
 def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...]:
-    """What disagrees, one sentence each. Kept by a checksum of what MLflow says, so that files are read once.
+    """One sentence per difference. Cached by a checksum of the run in MLflow, so that files are read once.
 
     Args:
-        again: read the files whatever is kept.
+        again: read the files even if the result is cached.
     """
     kept = _home() / f"{logged.digest}.json"
     if not again:
@@ -70,15 +69,15 @@ def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...
             pass
     start = f"{logged.name} (run {logged.run[:8]})"
     try:
-        sentences = tuple(f"{start}: {words}." for words in _disagreements(logged, files))
+        sentences = tuple(f"{start}: {difference}." for difference in _disagreements(logged, files))
     except (UserError, ValueError, TypeError, OSError, KeyError, RecursionError) as error:  # not kept
         return (f"{start}: its files cannot be read ({describe(error)}), so its scores are not verified.",)
-    if any(words.endswith("not verified.") for words in sentences):
+    if any(sentence.endswith("not verified.") for sentence in sentences):
         return sentences
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(sentences), encoding="utf-8")
-    except OSError:  # then files are read every time
+    except OSError:  # without a cache the files are read every time
         pass
     return sentences
 
@@ -110,8 +109,8 @@ def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
 
 
 def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,), -1 where there is no
-    expression, va (N, 2); {} without an expression."""
+    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,) with -1 for no expression,
+    va (N, 2); {} without any expression."""
     if not (arrays["labels"] >= 0).any():
         return {}
     import torch
@@ -123,7 +122,7 @@ def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _scores(logged: Logged, scores: Mapping[str, float], files: Files) -> Iterator[str]:
-    """Metrics against predictions; what these cannot give (votes, labels of an extra set) against the result's file."""
+    """Compare metrics with predictions; scores that need votes or extra labels, with the result file."""
     predicted = {f"test/{name}": value for name, value in scores.items()}
     yield from _unlike(logged.metrics, predicted, "its predictions")
     data = files(schema.RESULT_FILE)
@@ -148,7 +147,7 @@ def _unlike(metrics: Mapping[str, float], truth: Mapping[str, float], where: str
 
 
 def _digits(value: float, other: float) -> str:
-    """Three decimals, more where two numbers would look alike."""
+    """Three decimals, or more if two numbers would look equal."""
     return number(value) if number(value) != number(other) else f"{value:.6g}"
 
 
@@ -184,7 +183,7 @@ def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
 
 
 def said(sentences: Sequence[str], most: int) -> list[str]:
-    """As notes below a table: at most so many, and how many more there are."""
+    """The note below a table: the first `most` sentences, and the number of others. Empty without sentences."""
     if not sentences:
         return []
     more = len(sentences) - most

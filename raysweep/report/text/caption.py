@@ -1,4 +1,4 @@
-"""What a reader must know to judge a table: data, recipe, selection, statistics; and what is wrong with it."""
+"""Captions and notes of a table: data, recipe, selection, statistics, and defects."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def caption(summary: Summary) -> tuple[str, ...]:
 
 
 def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ...]:
-    """The sentences below a table, each with its mark or none. `published`: those on printed numbers, too."""
+    """The sentences below a table, each with its mark or "". `published`: include those on printed numbers."""
     lines: list[tuple[str, str]] = []
     if summary.incomplete:
         lines.append((INCOMPLETE, f"Not complete, the mean is over the cells that are: {incomplete_words(summary)}."))
@@ -82,7 +82,7 @@ def notes(summary: Summary, published: bool = True) -> tuple[tuple[str, str], ..
 
 
 def _published_notes(summary: Summary) -> Iterator[str]:
-    """Where printed numbers come from, and what keeps them from being compared with ours."""
+    """Origin of printed numbers, and differences that limit their comparison with ours."""
     table = PUBLISHED.get(summary.study.published or "")
     if table is None:
         if summary.study.published:
@@ -115,7 +115,7 @@ def incomplete_words(summary: Summary) -> str:
 
 
 def _failed(summary: Summary) -> Iterator[str]:
-    """How often trainings fail, or end without the headline score, and what the scores then mean."""
+    """Rates of failed trainings and of those without the headline score, and the meaning of the other scores."""
     metric = summary.study.metric
     rates, diverged = [], False
     for arm in summary.arms:
@@ -144,7 +144,7 @@ def _rate(count: int, of: int) -> str:
 
 
 def replicate_range(summary: Summary) -> str:
-    """How many replicates the arms have: "5 replicates", or "3 to 5 replicates"."""
+    """Number of replicates of the arms: "5 replicates", or "3 to 5 replicates"."""
     counts = sorted({arm.complete for arm in summary.arms})
     if len(counts) == 1:
         return plural(counts[0], "replicate")
@@ -152,7 +152,7 @@ def replicate_range(summary: Summary) -> str:
 
 
 def sentence(text: str, limit: int = 600) -> str:
-    """Foreign words on one line, with a full stop."""
+    """A text of others on one line, with a full stop."""
     flat = one_line(text, limit).rstrip(".")
     return f"{flat}." if flat else DASH
 
@@ -163,12 +163,12 @@ def label_of(study: StudyRecord) -> str:
 
 
 def preset_words(study: StudyRecord) -> str:
-    """The preset alone, for tables without replicates."""
+    """The preset without the number of replicates."""
     return f"Preset `{study.preset}`."
 
 
 def configs(summary: Summary) -> list[Mapping[str, str]]:
-    """What was trained: the configuration of every cell that has a run, else the plan's, of the first arm."""
+    """Configurations of all cells that have a run; without any, the planned one of the first arm."""
     recipe = summary.study.recipe
     found: list[Mapping[str, str]] = [
         {**recipe, **cell.config} for arm in summary.arms for cell in arm.cells if cell.config
@@ -177,7 +177,7 @@ def configs(summary: Summary) -> list[Mapping[str, str]]:
 
 
 def _departures(summary: Summary) -> list[str]:
-    """At preset `paper`: what of the recipe is not the paper's, where an arm has it."""
+    """At preset `paper`: values of some arm that are not the paper's."""
     study = summary.study
     if study.preset != "paper":
         return []
@@ -187,7 +187,7 @@ def _departures(summary: Summary) -> list[str]:
 
 
 def _values(summary: Summary, path: str) -> list[str]:
-    """The values that a field has in the arms."""
+    """The values of a field in the arms."""
     return list(dict.fromkeys(config.get(path, "?") for config in configs(summary)))
 
 
@@ -205,7 +205,7 @@ def _data(summary: Summary) -> str:
 
 
 def _held_out(summary: Summary) -> str:
-    """How many training images: for example "15 %", "250 a class"."""
+    """Held-out training images, for example "15 %", "250 a class"."""
     parts = []
     for config in configs(summary):
         count, share = (config.get(f"selection.validation_{name}", "none") for name in ("per_class", "share"))
@@ -230,7 +230,7 @@ def _recipe(summary: Summary) -> str:
 
 
 def _label_statistics(summary: Summary) -> list[str]:
-    """Which statistics of labels the arms use, and from which labels those come; nothing where no arm uses any."""
+    """The label statistics that the arms use, and their source; "" if no arm uses any."""
     used: dict[str, list[str]] = {}
     borrowed = (
         ("Gaussians",) if dict(summary.study.data.options).get("gaussians_reader") else ()
@@ -253,14 +253,14 @@ _STATISTICS = (*(soft.statistics for soft in SOFT_LABELS.values() if soft.statis
 
 
 def _statistics_used(config: Mapping[str, str]) -> list[str]:
-    """What a configuration computes from the labels of all images."""
+    """Names of the statistics that a configuration computes from the labels of all images."""
     soft = SOFT_LABELS.get(config.get("labels.method", "")) if float(config.get("labels.alpha", 0)) < 1 else None
     names = [soft.statistics] if soft is not None and soft.statistics else []
     return names + ([] if config.get("objective.class_weights") == "none" else ["class weights"])
 
 
 def _search(summary: Summary) -> list[str]:
-    """How the searched arms came to their points."""
+    """How the points of the searched arms were found."""
     plan = summary.study.search
     if plan is None or not summary.searches:
         return []
@@ -272,7 +272,7 @@ def _small(text: str) -> str:
 
 
 def _statistics(summary: Summary) -> str:
-    """How differences are judged, in the words of what this table can claim."""
+    """The rule for claims on differences in this table."""
     text = "Mean ± standard deviation over replicates."
     study, name = summary.study, title(summary.study.metric)
     if not study.reference:

@@ -10,11 +10,11 @@ from raysweep.metrics.registry import needing
 from raysweep.report.formatting import listed, title
 
 OLD_METRIC = "macro_f1"
-"""What chose the epoch in runs that do not say it."""
+"""The score that chose the epoch in older runs, which do not record it."""
 
 
 def epoch_choice(study: StudyRecord, configs: Sequence[Mapping[str, str]]) -> list[str]:
-    """By which score, and on whose images, the epoch was chosen; nothing where no epoch is."""
+    """The score and images by which the epoch was chosen; empty if none is chosen."""
     chosen = [config for config in configs if config.get("selection.weights") == "best"]
     if study.protocol == "last" or not chosen:
         return []
@@ -30,7 +30,7 @@ def epoch_choice(study: StudyRecord, configs: Sequence[Mapping[str, str]]) -> li
 
 
 def _whose_images(chosen: Sequence[Mapping[str, str]], on_test: bool) -> list[str]:
-    """Where the images that choose are not of the set that is trained on, or other rules hold."""
+    """Exceptions: trainings whose epoch is chosen by images of another set, or by other rules."""
     images = "test" if on_test else "validation"
     tuned = [config for config in chosen if config.get("joint.finetune", "none") != "none"]
     sentences = []

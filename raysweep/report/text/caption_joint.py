@@ -1,4 +1,4 @@
-"""Sentences on training with extra data sets (DCJT): which sets, how they join, what happened to their labels."""
+"""Sentences on training with extra data sets (DCJT): the sets, their schedule, and changes of their labels."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _REDUCTIONS = {"sum": "squared errors of V and A summed", "mean": "squared error
 
 
 def extra_words(extras: Sequence[ExtraRecord]) -> str:
-    """The end of the data sentence: "; extra data: faces-b (2,000 images)". Empty without any.
+    """The end of the data sentence: "; extra data: faces-b (2,000 images)"; "" without extra sets.
 
-    Where another set is fine-tuned on, the target stands first, as what it is.
+    If fine-tuning continues on another set, the target is named first, as such.
     """
     text = ""
     for role, name in (("target", "trained before on the target"), ("extra", "extra data:")):
@@ -34,7 +34,7 @@ def extra_words(extras: Sequence[ExtraRecord]) -> str:
 
 
 def extra_notes(extras: Sequence[ExtraRecord]) -> list[str]:
-    """Notes on the extra sets, each once, with the sets that it is about."""
+    """Distinct notes on the extra sets, each with the sets that have it."""
     about: dict[str, list[str]] = {}
     for extra in extras:
         for note in extra.notes:
@@ -43,7 +43,7 @@ def extra_notes(extras: Sequence[ExtraRecord]) -> list[str]:
 
 
 def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
-    """How A and B are trained on jointly: only what all DCJT cells have in common. Empty without such a cell."""
+    """The joint training of A and B, as far as all DCJT cells agree; empty without such a cell."""
     dcjt = [config for config in configs if method_of(config).adapts]
     if not dcjt:
         return []
@@ -57,33 +57,33 @@ def joint_recipe(configs: Iterable[Mapping[str, str]]) -> list[str]:
 
 
 def extra_weights(configs: Iterable[Mapping[str, str]]) -> list[str]:
-    """What the extra sets' images weigh in the loss, where all cells that train on them agree and it is not 1."""
+    """Weight of extra images in the loss, if all cells that train on them agree and it is not 1."""
     joint = [config for config in configs if method_of(config).on_extra]
     weights = _shared(joint, "joint.extra_weight") if joint else ""
-    if not weights or all(float(word) == 1 for word in weights.split("+")):
+    if not weights or all(float(weight) == 1 for weight in weights.split("+")):
         return []
     return [f"In the loss, images of the extra data weigh {', '.join(f'{float(w):g}' for w in weights.split('+'))}."]
 
 
 def extra_shares(configs: Iterable[Mapping[str, str]]) -> list[str]:
-    """Which shares of the extra sets are trained on, and how they were drawn; nothing where all of them is."""
+    """Shares of the extra sets that are trained on, and how they were drawn; empty if all images are."""
     joint = [config for config in configs if method_of(config).on_extra]
     parts = [config for config in joint if any(float(s) < 1 for s in config.get("joint.extra_share", "1").split("+"))]
     shares = [" + ".join(f"{100 * float(s):g} %" for s in config["joint.extra_share"].split("+")) for config in parts]
-    draws = {config.get("joint.extra_draw", "once") for config in parts}  # runs of old drew once
+    draws = {config.get("joint.extra_draw", "once") for config in parts}  # older runs drew once
     sentences = []
     if shares:
         some = "" if len(parts) == len(joint) else ", in these arms alone"
         sentences.append(
             f"Of the extra data {listed(list(dict.fromkeys(shares)), 'or')} of each class is trained on{some}, "
-            f"{listed([words for draw, words in _SHARE_DRAWS.items() if draw in draws], 'or')}; the paper does not say "
+            f"{listed([text for draw, text in _SHARE_DRAWS.items() if draw in draws], 'or')}; the paper does not say "
             "how it drew them."
         )
     return sentences
 
 
 def label_notes(summary: Summary) -> list[str]:
-    """What happened to labels, each once, with the arms it is about. Notes that differ in numbers only are one."""
+    """Notes on labels, each with its arms. Notes that differ only in numbers are merged."""
     found: dict[str, tuple[str, set[str], list[str]]] = {}
     for arm in summary.arms:
         for cell in arm.cells:
@@ -107,7 +107,7 @@ def _note(first: str, texts: set[str], arms: list[str], all_arms: int) -> str:
 
 
 def _shared(configs: Sequence[Mapping[str, str]], path: str) -> str:
-    """The value that all have, or nothing."""
+    """The value that all configurations share, else ""."""
     values = {config.get(path, "") for config in configs}
     return values.pop() if len(values) == 1 else ""
 

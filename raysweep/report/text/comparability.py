@@ -1,4 +1,4 @@
-"""What keeps printed numbers from being compared with ours, in sentences."""
+"""Sentences on differences that limit the comparison of printed numbers with ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST_ARMS = 4
 
 
 def comparable_words(summary: Summary) -> Iterator[str]:
-    """A sentence for data sets of the paper whose numbers stand in the same relation to ours."""
+    """One sentence per group of the paper's data sets whose numbers differ from ours in the same way."""
     table = published_table(summary.study)
     assert table is not None
     groups: list[tuple[dict[str, Differences], list[str]]] = []
@@ -29,7 +29,7 @@ def comparable_words(summary: Summary) -> Iterator[str]:
 
 
 def _by_arm(summary: Summary, table: PublishedTable, dataset: str) -> dict[str, Differences]:
-    """What differs, for each arm that a number stands beside; of other people's methods for all arms."""
+    """Differences for each arm that has a printed number; for other methods' numbers, for all arms."""
     arms = summary.arms
     if dataset in table.rows:
         arms = tuple(
@@ -48,27 +48,27 @@ def _sentence(datasets: str, found: Mapping[str, Differences]) -> str:
             "changed."
         )
     values = {name: (*d.data, *d.recipe) for name, d in found.items()}
-    common = [word for word in next(iter(values.values())) if all(word in each for each in values.values())]
+    common = [entry for entry in next(iter(values.values())) if all(entry in each for each in values.values())]
     rest: dict[tuple[str, ...], list[str]] = {}
     for name, each in values.items():
-        rest.setdefault(tuple(word for word in each if word not in common), []).append(name)
+        rest.setdefault(tuple(entry for entry in each if entry not in common), []).append(name)
     return f"{datasets}: not comparable with ours{_parts(common, rest)}."
 
 
 def _parts(common: Sequence[str], rest: Mapping[tuple[str, ...], Sequence[str]]) -> str:
-    """What all arms differ in, then what some do."""
+    """Differences of all arms, then those of some."""
     parts = [", ".join(common)] if common else []
-    for words, names in rest.items():
+    for entries, names in rest.items():
         where = listed(list(names[:MOST_ARMS])) if len(names) <= MOST_ARMS else f"{len(names)} arms"
-        if words:
-            parts.append(f"{'also, ' if common else ''}at {where}: {', '.join(words)}")
+        if entries:
+            parts.append(f"{'also, ' if common else ''}at {where}: {', '.join(entries)}")
         elif not common:
             parts.append(f"but comparable at {where}")
     return f" ({'; '.join(parts)})" if parts else ""
 
 
 def held_out_words(summary: Summary) -> str:
-    """That the paper's models had all training images, where ours leave some out; else empty."""
+    """States that the paper's models had all training images if ours leave some out; else ""."""
     study, table = summary.study, published_table(summary.study)
     assert table is not None
     if not table.trained_on_all or study.protocol != "validation" or study.data.counts[1]:
@@ -80,7 +80,7 @@ def held_out_words(summary: Summary) -> str:
 
 
 def va_only_words(summary: Summary) -> str:
-    """That the paper's RMSE and CCC are of more images than ours, where ours is its data set; else empty."""
+    """States that the paper's RMSE and CCC are of more images than ours, on its data set; else ""."""
     study, table = summary.study, published_table(summary.study)
     assert table is not None
     keeps = dict(study.data.options).get("none") == "keep"

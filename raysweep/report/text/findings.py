@@ -1,4 +1,4 @@
-"""The result in plain words, generated from the statistics and from nothing else."""
+"""The result as sentences, generated from the statistics."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .searches import troubles
 
 
 def reading(summary: Summary) -> list[str]:
-    """Sentences: what is beyond noise in the headline score, then in the others, then what limits the result."""
+    """Sentences on the claims in the headline score, on other scores, and on limits of the result."""
     if not summary.arms:
         return ["No replicate is planned yet: there is nothing to read in the table of results.", *troubles(summary)]
     if not any(arm.complete for arm in summary.arms):
@@ -26,7 +26,7 @@ def reading(summary: Summary) -> list[str]:
 
 
 def question(summary: Summary) -> str:
-    """What the study asks, from its axes and reference."""
+    """The question of the study, from its axes and reference."""
     study = summary.study
     axes = listed([f"{axis.name} ({_levels(axis)})" for axis in study.axes])
     text = f"How does {title(study.metric)} on the test images depend on {axes}?"
@@ -36,7 +36,7 @@ def question(summary: Summary) -> str:
 
 
 def _levels(axis: AxisRecord) -> str:
-    """Levels in a row; semicolons where a level has a comma itself."""
+    """Levels as a list, separated by semicolons if a level contains a comma."""
     return ("; " if any("," in level for level in axis.levels) else ", ").join(axis.levels)
 
 
@@ -62,7 +62,7 @@ def _headline(summary: Summary) -> list[str]:
 
 
 def _few(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> str:
-    """How many replicates there are; where arms have enough of them, how many they share with the reference."""
+    """Number of replicates, or, if there are enough, of those shared with the reference."""
     if max(arm.complete for arm in summary.arms) < MIN_REPLICATES:
         return replicate_range(summary).capitalize()
     counts = sorted({c.n for _, c in compared})
@@ -71,7 +71,7 @@ def _few(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) ->
 
 
 def _without_claim(summary: Summary, compared: Sequence[tuple[ArmSummary, Comparison]]) -> list[str]:
-    """What was tested without a finding, and what was not tested and why."""
+    """Comparisons without a finding, and untested ones with the reason."""
     study, sentences = summary.study, []
     alike = [(arm, c) for arm, c in compared if c.verdict == "not distinguishable" and not c.same_as]
     some = any(c.claims for _, c in compared)
@@ -109,7 +109,7 @@ def _none_of(summary: Summary, tested: Sequence[ArmSummary]) -> str:
 
 
 def _uncompared(summary: Summary) -> list[ArmSummary]:
-    """Arms that share no replicate with their reference which has the headline score in both."""
+    """Arms that have no replicate with the headline score in both the arm and its reference."""
     score = summary.study.metric
     return [arm for arm in summary.arms if not arm.is_reference and arm.scores[score].comparison is None]
 
@@ -157,7 +157,7 @@ def _largest_mean(summary: Summary) -> str:
 
 
 def _other_scores(summary: Summary) -> list[str]:
-    """Where the differences are of which nothing is claimed."""
+    """Differences in other scores, for which no claim is made."""
     others = [title(score) for score in summary.columns if score != summary.study.metric]
     if not others or not summary.study.reference:
         return []
@@ -188,7 +188,7 @@ def _compared(summary: Summary, score: str) -> list[tuple[ArmSummary, Comparison
 
 
 def _split(summary: Summary, arm: ArmSummary) -> tuple[str, str]:
-    """The levels that are compared, and the ones that are equal."""
+    """The compared levels, and the levels in common."""
     reference = summary.study.reference
     compared = {a: level for a, level in arm.coordinates.items() if a in reference}
     return arm_name(compared), arm_name({a: level for a, level in arm.coordinates.items() if a not in reference})

@@ -1,4 +1,4 @@
-"""What a launch changed of its study, in words for captions and as a tag for labels."""
+"""What a launch changed of its study, as sentences for captions and as a tag for labels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from raysweep.study.cells import PATHS
 from raysweep.study.overrides import field_texts
 
 DEFAULT_PRESET = "demo"
-"""Of a launch that names none."""
+"""The preset of a launch that names none."""
 
 
 def override_words(study: StudyRecord) -> list[str]:
-    """One sentence on everything that the user of the launch changed; none where nothing was."""
+    """One sentence on everything that the user changed; empty if nothing was."""
     parts = list(_parts(study))
     if not parts:
         return []
@@ -32,8 +32,8 @@ def override_words(study: StudyRecord) -> list[str]:
 
 
 def label_tag(studies: Sequence[StudyRecord]) -> str:
-    """What is appended to a LaTeX label: nothing for launches with nothing but the study's name, else the preset and a
-    digest of what was overridden. The same launch has the same tag wherever its data lie."""
+    """Suffix of a LaTeX label: "" for launches without options, else the preset and a digest of the overrides,
+    independent of the paths of data."""
     presets = list(dict.fromkeys(study.preset for study in studies if study.preset != DEFAULT_PRESET))
     parts = [[*_parts(study), *_data(study)] for study in studies]
     tag = "".join(f"-{''.join(c for c in preset if c.isalnum())}" for preset in presets)
@@ -44,7 +44,7 @@ def label_tag(studies: Sequence[StudyRecord]) -> str:
 
 def _parts(study: StudyRecord) -> Iterator[str]:
     if study.overrides is None:
-        yield from (f"`{path}={_shown(path, word)}`" for path, word in _beside_preset(study).items())
+        yield from (f"`{path}={_shown(path, value)}`" for path, value in _beside_preset(study).items())
         return
     for path, (own, now) in study.overrides.get("fields", {}).items():
         yield f"`{path}={_shown(path, now)}` (else {_shown(path, own)})"
@@ -69,7 +69,7 @@ def _axis_words(name: str, own: Sequence[str], now: Sequence[str], given: Mappin
 
 
 def _given_words(values: Mapping[str, str]) -> str:
-    parts = [f"`{path}={_shown(path, word)}`" for path, word in values.items()]
+    parts = [f"`{path}={_shown(path, value)}`" for path, value in values.items()]
     return f" ({listed(parts)})" if parts else ""
 
 
@@ -86,7 +86,7 @@ def replicate_words(numbers: Sequence[int]) -> str:
 
 
 def _data(study: StudyRecord) -> list[str]:
-    """Fingerprints, where the user named data: a path does not say what lies there."""
+    """Fingerprints of data that the user named, in place of their paths."""
     changed = study.overrides.get("fields", {}) if study.overrides else {}
     if not set(changed) & {*PATHS, "data.options"}:
         return []
@@ -94,16 +94,16 @@ def _data(study: StudyRecord) -> list[str]:
 
 
 def _beside_preset(study: StudyRecord) -> Mapping[str, str]:
-    """Fields of a launch that did not record its overrides, where they differ from what its preset gives today."""
+    """For a launch without recorded overrides: fields that differ from those of its preset today."""
     preset = PRESETS.get(study.preset)
     changes = preset.fields(study.paper, target_kind(study)) if preset else {}
     own = field_texts(changes)
-    return {path: word for path, word in study.recipe.items() if path in own and own[path] != word}
+    return {path: value for path, value in study.recipe.items() if path in own and own[path] != value}
 
 
-def _shown(path: str, word: str) -> str:
-    """A value on one line, without passwords; of an absolute path its end."""
-    text = " ".join(masked(word).replace("`", "'").split())
+def _shown(path: str, value: str) -> str:
+    """A value on one line, without passwords; the end of an absolute path."""
+    text = " ".join(masked(value).replace("`", "'").split())
     if path not in PATHS:
         return text
     names = split_names(text) if path == "joint.extra" else [text]

@@ -1,4 +1,4 @@
-"""Sentences on a study's searches: how a point was found, what it cost, what went wrong."""
+"""Sentences on a study's searches: method, cost, and problems."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SAMPLERS = {
     "random": "random search",
 }
 STOPPERS = {"asha": "ASHA", "median": "the median pruner"}
-"""What ends hopeless trials early."""
+"""Names of early stopping rules."""
 
 
 def search_of(summary: Summary, coordinates: Mapping[str, str]) -> SearchRecord | None:
-    """The search whose point an arm of the table is at; None for an arm that is as it is."""
+    """The search that found an arm's point; None for a default arm."""
     if coordinates.get(TUNING) != SEARCHED:
         return None
     rest = {axis: level for axis, level in coordinates.items() if axis != TUNING}
@@ -37,7 +37,7 @@ def search_of(summary: Summary, coordinates: Mapping[str, str]) -> SearchRecord 
 
 
 def how_found(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
-    """Where the points of the searched arms come from, in one sentence."""
+    """One sentence on how the points of the searched arms were found."""
     names = [title(name) for name in plan.objectives]
     objectives = names[0] + (f", of the Pareto front of {listed(names)}" if names[1:] else "")
     sampler = SAMPLERS.get(plan.sampler, plan.sampler)
@@ -55,7 +55,7 @@ def how_found(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> str:
 
 
 def then_replicated(study: StudyRecord) -> str:
-    """Why the validation score of a chosen point is not a result."""
+    """A sentence that the validation score of a chosen point is optimistic."""
     assert study.search is not None
     text = "the validation score of a selected point is optimistic by selection and is not in the table of results"
     searched = {cell.replicate for cell in study.cells if cell.coordinates.get(TUNING) == SEARCHED}
@@ -76,7 +76,7 @@ def counts_words(counts: Mapping[str, int]) -> str:
 
 
 def hours_words(hours: float) -> str:
-    """Two decimals, more where there is less than a hundredth of an hour.
+    """Hours with two decimals, or more if below 0.01.
 
     >>> hours_words(12.345), hours_words(0.00123)
     ('12.35', '0.0012')
@@ -85,7 +85,7 @@ def hours_words(hours: float) -> str:
 
 
 def troubles(summary: Summary) -> list[str]:
-    """What is missing or could not be read, arm by arm; empty where all is well."""
+    """Missing or unreadable parts of the searches, by arm."""
     study = summary.study
     if study.search_trouble:
         return [f"The search of this study cannot be shown: {study.search_trouble}."]
@@ -93,12 +93,12 @@ def troubles(summary: Summary) -> list[str]:
         return []
     said = [] if summary.searches else ["The plan of this launch names no search of any arm."]
     for search in summary.searches:
-        said += [words for words in (_no_point(study.search, search), *search.problems) if words]
+        said += [problem for problem in (_no_point(study.search, search), *search.problems) if problem]
     return said
 
 
 def _no_point(plan: PlannedSearch, search: SearchRecord) -> str:
-    """Why an arm has no point to replicate; empty where it has one."""
+    """Why an arm has no point to replicate; "" if it has one."""
     if search.told.number is not None:
         return ""
     where = f"Search of {search.arm}" if search.arm else "Search"
