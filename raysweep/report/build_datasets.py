@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import os
 import shlex
@@ -11,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.spreadsheet import write_csv
 
 from .figures.catalog import Picture, picture_digests, save_pictures
@@ -21,10 +21,8 @@ from .folder import mark_folder, subject_of
 from .formatting import file_stem, plural, title
 from .render.csv_files import scores_csv
 from .render.files import Expected, drop_stale, placed, stale_among
-from .render.html import document, paragraph, pictures_html, table_html
+from .render.jinja import render
 from .render.latex import table_latex
-from .render.markdown import escape, prose, table_markdown
-from .render.page import code, pictures_markdown, without_notes
 from .results.aggregate import Summary, family_size, summarise
 from .results.records import Results
 from .tables.datasets import TOGETHER, check_alike, together_pivot, together_table
@@ -37,16 +35,47 @@ FILES_TOGETHER = ".files-together.json"
 
 @dataclass(frozen=True)
 class _Page:
-    """What the page shows. `links`: data set to its own report, relative to the page, where there is one."""
+    """What the page shows. `links`: data set to its own report, relative to the page and without the file's ending,
+    where there is one; `report_command`: to type to report them."""
 
     summaries: tuple[Summary, ...]
     links: Mapping[str, str]
     pictures: Sequence[Picture]
-    command: str
+    report_command: str
+
+    @property
+    def study(self) -> StudyRecord:
+        """As the first launch planned it."""
+        return self.summaries[0].study
 
     @property
     def stem(self) -> str:
-        return f"{file_stem(self.summaries[0].study.name)}_{TOGETHER}"
+        return f"{file_stem(self.study.name)}_{TOGETHER}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.study.title}: {plural(len(self.summaries), 'data set')}"
+
+    @property
+    def question(self) -> str:
+        return question(self.summaries[0])
+
+    @property
+    def tables(self) -> list[Table]:
+        """The paper's shape first, where there is one."""
+        pivot = together_pivot(self.summaries)
+        return [*([pivot] if pivot else []), together_table(self.summaries)]
+
+    @property
+    def readings(self) -> list[tuple[str, str, list[str]]]:
+        """Of every data set its name, the link to its own report, and the result in words."""
+        names = [summary.study.data.name for summary in self.summaries]
+        return [(name, self.links.get(name, ""), reading(s)) for name, s in zip(names, self.summaries, strict=True)]
+
+    @property
+    def commands(self) -> list[str]:
+        """What launched them, each once, and what reports them."""
+        return [*dict.fromkeys(summary.study.command for summary in self.summaries), self.report_command]
 
 
 def write_together(results: Sequence[Results], out: Path, reports: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -78,7 +107,7 @@ def stale_together(results: Sequence[Results], out: Path, reports: Sequence[Path
     name = f"{page.stem}.html"
     expected = Expected(
         texts=_texts(page),
-        pages={name: _html(page, None)},
+        pages={name: render("datasets.html", page=page, folder=None)},
         shows={name: [f"figures/{picture.stem}.png" for picture in page.pictures]},
         pictures=picture_digests(page.pictures),
         others=_every_name(page),
@@ -97,7 +126,7 @@ def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Pa
     summaries = tuple(summarise(one, family) for one in results)
     check_alike(summaries)
     study = summaries[0].study
-    pages = [folder / f"{file_stem(study.name)}.md" for folder in reports]
+    pages = [folder / file_stem(study.name) for folder in reports]
     names = [summary.study.data.name for summary in summaries]
     links = {name: Path(os.path.relpath(page, out)).as_posix() for name, page in zip(names, pages, strict=False)}
     command = shlex.join(["python", "-m", "raysweep.report", study.name, "--on", *names])
@@ -120,56 +149,22 @@ def _pictures(summaries: Sequence[Summary], stem: str) -> list[Picture]:
 
 def _write(page: _Page, out: Path) -> list[Path]:
     drawn = save_pictures(page.pictures, out / "figures")
-    texts = {**_texts(page), f"{page.stem}.html": _html(page, out / "figures")}
+    texts = {
+        **_texts(page),
+        f"{page.stem}.html": render("datasets.html", page=page, folder=out / "figures"),
+    }
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *drawn]
 
 
 def _texts(page: _Page) -> dict[str, str]:
-    tables = {f"{table.label}.tex": table_latex(table) for table in _tables(page)}
-    return {f"{page.stem}.md": _markdown(page), **tables, f"{page.stem}.csv": _csv(page.summaries)}
-
-
-def _tables(page: _Page) -> list[Table]:
-    """The paper's shape first, where there is one."""
-    pivot = together_pivot(page.summaries)
-    return [*([pivot] if pivot else []), together_table(page.summaries)]
-
-
-def _markdown(page: _Page) -> str:
-    study, (first, *others) = page.summaries[0].study, _tables(page)
-    parts = [f"# {escape(_title(page))}", escape(question(page.summaries[0])), "## Results"]
-    parts += [prose(" ".join(first.caption)), table_markdown(first)]
-    for table in others:
-        parts += [f"**Every score: {escape(study.title)}**", table_markdown(without_notes(table))]
-    if page.pictures:
-        parts += ["## Figures", *pictures_markdown(page.pictures)]
-    parts.append("## Reading")
-    for summary in page.summaries:
-        name = summary.study.data.name
-        link = f" ([its own report]({page.links[name]}))" if name in page.links else ""
-        parts += [f"### {escape(name)}{link}", "\n".join(f"- {escape(words)}" for words in reading(summary))]
-    return "\n\n".join([*parts, "## To do it again", code([*_commands(page), page.command])]) + "\n"
-
-
-def _html(page: _Page, figures: Path | None) -> str:
-    study, (first, *others) = page.summaries[0].study, _tables(page)
-    body = [f"<h1>{html.escape(_title(page))}</h1>", paragraph(question(page.summaries[0])), "<h2>Results</h2>"]
-    body += [paragraph(" ".join(first.caption), "caption"), table_html(first)]
-    body += [paragraph(f"{mark} {text}".strip(), "note") for mark, text in first.notes]
-    for table in others:
-        body += [paragraph(f"Every score: {study.title}"), table_html(table)]
-    body += ["<h2>Figures</h2>", *pictures_html(page.pictures, figures)] if page.pictures else []
-    body.append("<h2>Reading</h2>")
-    for summary in page.summaries:
-        name = summary.study.data.name
-        link = page.links.get(name, "").removesuffix(".md")
-        own = f' (<a href="{html.escape(link)}.html">its own report</a>)' if link else ""
-        body += [f"<h3>{html.escape(name)}{own}</h3>", "<ul>"]
-        body += [*(f"<li>{html.escape(words)}</li>" for words in reading(summary)), "</ul>"]
-    commands = html.escape("\n".join([*_commands(page), page.command]))
-    return document(_title(page), [*body, "<h2>To do it again</h2>", f"<pre>{commands}</pre>"])
+    tables = {f"{table.label}.tex": table_latex(table) for table in page.tables}
+    return {
+        f"{page.stem}.md": render("datasets.md", page=page),
+        **tables,
+        f"{page.stem}.csv": _csv(page.summaries),
+    }
 
 
 def _csv(summaries: Sequence[Summary]) -> str:
@@ -181,12 +176,3 @@ def _csv(summaries: Sequence[Summary]) -> str:
     out = io.StringIO()
     write_csv(out, lines)
     return out.getvalue()
-
-
-def _title(page: _Page) -> str:
-    return f"{page.summaries[0].study.title}: {plural(len(page.summaries), 'data set')}"
-
-
-def _commands(page: _Page) -> list[str]:
-    """What launched them, each once."""
-    return list(dict.fromkeys(summary.study.command for summary in page.summaries))

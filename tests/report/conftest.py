@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from raysweep.config.experiment import Experiment, flat_words
 from raysweep.pipeline import CellResult
 from raysweep.report import build_report
+from raysweep.report.render.jinja import TEMPLATES
 from raysweep.report.results.load import load_results
 from raysweep.store.store import Store
 from raysweep.study import Axis, Study
@@ -250,6 +251,11 @@ class Tracking:
 
     def load(self, name, **how):
         return load_results(name, self.uri, **how)
+
+
+def table_html(table):
+    """A table as pages show it, without its caption and notes."""
+    return str(TEMPLATES.get_template("macros.html").module.bare_table(table))
 
 
 def make_tracking(migrated, folder):

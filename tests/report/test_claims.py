@@ -14,7 +14,6 @@ from bench.statistics import SHAPES, _draw, false_claims, results_of
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.report import Results, summarise
 from raysweep.report.render.csv_files import scores_csv
-from raysweep.report.render.html import table_html
 from raysweep.report.render.latex import table_latex
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.results.statistics import Comparison
@@ -23,6 +22,7 @@ from raysweep.report.tables.datasets import together_pivot, together_table
 from raysweep.report.tables.published_methods import peers_table
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.findings import reading
+from tests.report.conftest import table_html
 
 ALPHA = {"alpha": ("0", "0.5", "0.9", "1")}
 

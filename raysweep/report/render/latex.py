@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 
@@ -115,11 +114,10 @@ def standalone_latex(inputs: list[str]) -> str:
 def _header(table: Table) -> list[str]:
     """Group titles with their rules where there are groups, then column titles."""
     titles = _row([escape(column.title) for column in table.columns]) + r" \\"
-    if not any(column.group for column in table.columns):
+    if not table.groups:
         return [titles]
     cells, rules, start = [], [], 1
-    for group, members in itertools.groupby(table.columns, key=lambda column: column.group):
-        span = len(list(members))
+    for group, span in table.groups:
         cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
         if group:
             rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")

@@ -32,15 +32,15 @@ def prose(text: str) -> str:
     return "".join(f"`{part}`" if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
 
 
-def table_markdown(table: Table) -> str:
-    """The table with its notes below; the caption is the caller's to place."""
+def table_markdown(table: Table, notes: bool = True) -> str:
+    """The table with its notes below, if they are asked for; the caption is the caller's to place."""
     head = [escape(column.full_title) for column in table.columns]
     body = [[_entry(entry) for entry in row] for row in table.rows]
     widths = [max(3, *(len(row[i]) for row in [head, *body])) for i in range(len(head))]
     ruler = [_ruler(column, width) for column, width in zip(table.columns, widths, strict=True)]
     lines = [_line(row, table.columns, widths) for row in (head, ruler, *body)]
-    notes = [f"{mark} {prose(text)}".strip() for mark, text in table.notes]
-    return "\n".join(lines) + "".join(f"\n\n{note}" for note in notes)
+    below = [f"{mark} {prose(text)}".strip() for mark, text in table.notes] if notes else []
+    return "\n\n".join(["\n".join(lines), *below])
 
 
 def _entry(entry: Entry) -> str:

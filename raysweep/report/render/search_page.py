@@ -6,11 +6,12 @@ nothing when hovered, and Optuna's leave out trials in which a conditional field
 
 from __future__ import annotations
 
-import html
 import json
+from importlib.resources import files
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.colors import Normalize, to_hex
 
 from raysweep.artifacts.study_record import PlannedSearch
@@ -21,21 +22,20 @@ from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.searches import SearchRecord, TrialRecord
 from raysweep.report.text.searches import counts_words, how_found, troubles
 
-from .search_page_script import SCRIPT, STYLE
+from .jinja import render
 
 
 def search_page(summary: Summary) -> str:
     """Parallel coordinates (drag along an axis to select) and the history of every arm's search, with hovering."""
     study, plan = summary.study, summary.study.search
     assert plan is not None
-    parts = [how_found(plan, summary.searches), *troubles(summary)]
     data = json.dumps(page_data(plan, summary.searches), separators=(",", ":"), allow_nan=False)
-    return _DOCUMENT.format(
-        title=html.escape(f"{study.title}: search"),
-        words="\n".join(f"<p>{html.escape(sentence)}</p>" for sentence in parts),
-        data=data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"),
-        style=STYLE,
-        script=SCRIPT,
+    return render(
+        "search.html",
+        title=f"{study.title}: search",
+        sentences=[how_found(plan, summary.searches), *troubles(summary)],
+        data=Markup(data.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")),
+        script=Markup(files(__package__).joinpath("templates", "search.js").read_text(encoding="utf-8")),
     )
 
 
@@ -97,24 +97,3 @@ def _trial(
 def _round(value: float) -> float:
     """Six significant digits: the last bits differ between machines."""
     return float(f"{value:.6g}")
-
-
-_DOCUMENT = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
-<style>{style}</style></head><body>
-<h1>{title}</h1>
-{words}
-<p><label id="pick">Arm <select id="arm"></select></label> <span id="counts"></span></p>
-<h2>Parallel coordinates</h2>
-<p class="note">Drag along an axis to select trials, click the axis to release it. Colour: the first objective. Dashed:
-pruned. Thick: the chosen point. <button id="release" type="button">release all</button> <span id="selected"></span></p>
-<div id="parallel"></div>
-<h2>History</h2>
-<p class="note">Line: best so far. Open: pruned, at the last epoch seen, which is no score. Along the axis: trials
-without a value. Faint: not selected above.</p>
-<div id="history"></div>
-<div id="tip" hidden></div>
-<script type="application/json" id="data">{data}</script>
-<script>{script}</script>
-</body></html>
-"""

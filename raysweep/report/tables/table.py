@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from raysweep.report.formatting import DASH, PLUS_MINUS, number
@@ -73,6 +74,12 @@ class Table:
 
     def __post_init__(self) -> None:
         assert all(len(row) == len(self.columns) for row in self.rows)
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Titles of groups ("" where there is none), each with how many columns stand under it; [] without a group."""
+        groups = itertools.groupby(column.group for column in self.columns)
+        return [(name, len(list(same))) for name, same in groups] if any(c.group for c in self.columns) else []
 
     @property
     def runs(self) -> tuple[str, ...]:

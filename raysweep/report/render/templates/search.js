@@ -1,19 +1,3 @@
-"""Style and script of the search page. Words of data reach the page as text nodes only, never as HTML."""
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 1180px; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.1rem; margin: 1.6rem 0 .3rem } p { margin: .4rem 0; max-width: 75em }
-.note { font-size: 13px; color: #444 } svg { width: 100%; height: auto; display: block; user-select: none }
-svg text { font-family: system-ui, sans-serif; font-size: 12px; fill: #333 }
-svg .mark { font-size: 11px; paint-order: stroke; stroke: #fff; stroke-width: 3px }
-.hit { fill: none; stroke: transparent; stroke-width: 9; pointer-events: stroke }
-.rail { fill: transparent; cursor: ns-resize; touch-action: none } .brush { fill: #0072B2; opacity: .25;
-pointer-events: none } .off { opacity: .07 }
-#tip { position: absolute; background: #fff; border: 1px solid #999; padding: .35rem .6rem; font-size: 13px;
-max-width: 28rem; pointer-events: none; box-shadow: 0 2px 8px #0003; white-space: pre-line; z-index: 9 }
-"""
-
-SCRIPT = r"""
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
@@ -222,4 +206,3 @@ byId("pick").hidden = data.arms.length < 2;
 byId("arm").addEventListener("change", event => { arm = data.arms[event.target.value]; draw(); });
 byId("release").addEventListener("click", draw);
 draw();
-"""
