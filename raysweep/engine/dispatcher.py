@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from raysweep.pipeline import FitEvent
@@ -19,12 +19,13 @@ from .events import Listener
 class Outcome:
     """How a run of a dispatcher ended.
 
-    `interrupted`: by Ctrl-C; `stopped`: reason for an early end, as a sentence; `seconds`: wall time; `devices`: number
-    and kind, such as "2 GPUs".
+    `interrupted`: by Ctrl-C; `stopped`: reason for an early end, as a sentence; `unfit`: machines that
+    could not begin tasks, with the reason; `seconds`: wall time; `devices`: number and kind, such as "2 GPUs".
     """
 
     interrupted: bool = False
     stopped: str = ""
+    unfit: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     devices: str = ""
 

@@ -65,6 +65,12 @@ class Listener:
     def waiting(self, work: WorkItem, holder: str) -> None:
         """Another launch computes it; `holder` describes that launch."""
 
+    def host_unfit(self, host: str, reason: str) -> None:
+        """A machine cannot begin tasks; they go to others."""
+
+    def host_fit(self, host: str) -> None:
+        """It can again."""
+
     def stopping(self) -> None:
         """Ctrl-C: running trainings end after their epoch."""
 
@@ -90,6 +96,14 @@ class Listeners(Listener):
     def waiting(self, work: WorkItem, holder: str) -> None:
         for listener in self.listeners:
             listener.waiting(work, holder)
+
+    def host_unfit(self, host: str, reason: str) -> None:
+        for listener in self.listeners:
+            listener.host_unfit(host, reason)
+
+    def host_fit(self, host: str) -> None:
+        for listener in self.listeners:
+            listener.host_fit(host)
 
     def stopping(self) -> None:
         for listener in self.listeners:

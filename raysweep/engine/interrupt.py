@@ -10,7 +10,7 @@ from typing import Any
 
 from ray.tune import Stopper
 
-from .messages import Began, Epoch, unpacked
+from .messages import Began, Epoch, Idle, unpacked
 
 
 class CtrlC:
@@ -73,16 +73,19 @@ class Fault:
 class StopAfterEpoch(Stopper):
     """Once `stopping()`, ends each trial at an epoch whose state is stored, and the run when none is running.
 
-    The last epoch of a training is excluded: its state is stored after it is reported.
+    The last epoch of a training is excluded: its state is stored after it is reported. An idle process on an unfit
+    machine also ends once nothing is left to do.
     """
 
-    def __init__(self, stopping: Callable[[], bool], idle: Callable[[], bool]) -> None:
-        self.stopping, self.idle = stopping, idle
+    def __init__(self, stopping: Callable[[], bool], idle: Callable[[], bool], finished: Callable[[], bool]) -> None:
+        self.stopping, self.idle, self.finished = stopping, idle, finished
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         message = unpacked(result)
         if isinstance(message, Epoch):
             return message.event.epoch < message.event.until and self.stopping()
+        if isinstance(message, Idle):
+            return self.stopping() or self.finished()
         return not isinstance(message, Began) and self.stopping()
 
     def stop_all(self) -> bool:

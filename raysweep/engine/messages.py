@@ -21,6 +21,7 @@ class Began:
     """The process begins this task."""
 
     task: str
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,26 @@ class Unusable:
 
 
 @dataclass(frozen=True)
+class HostUnfit:
+    """The machine cannot begin a task, since the task's data or the store are not there: no fault of the task."""
+
+    host: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The process does nothing on an unfit machine, and keeps its device from other tasks for a while."""
+
+
+@dataclass(frozen=True)
 class Finished:
     """The process has no task left."""
 
 
-Message = Began | Epoch | Done | Failed | Unusable | Finished
+Message = Began | Epoch | Done | Failed | Unusable | HostUnfit | Idle | Finished
 
-_KINDS = {kind.__name__: kind for kind in (Began, Epoch, Done, Failed, Unusable, Finished)}
+_KINDS = {kind.__name__: kind for kind in (Began, Epoch, Done, Failed, Unusable, HostUnfit, Idle, Finished)}
 
 
 def packed(message: Message) -> dict[str, Any]:

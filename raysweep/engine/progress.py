@@ -51,6 +51,12 @@ class Progress(Listener):
     def stopping(self) -> None:
         self.line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
 
+    def host_unfit(self, host: str, reason: str) -> None:
+        self.line(f"machine {host} cannot work ({reason}): its tasks go to other machines")
+
+    def host_fit(self, host: str) -> None:
+        self.line(f"machine {host} works again")
+
     def line(self, text: str) -> None:
         """Print one line above the table."""
         self._last_line = time.monotonic()

@@ -23,7 +23,7 @@ from raysweep.store.store import Store
 from .cluster import ClusterOptions
 from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
-from .messages import Began, Done, Epoch, Failed, Message, Unusable, unpacked
+from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
 from .ray_internals import keep_from_workers
 from .resources import Allotment
 from .worker import run_trial
@@ -35,6 +35,9 @@ keep_from_workers(CREDENTIALS)
 
 MAX_RETRIES = 2
 """Restarts of a task whose process died, from its last checkpoint."""
+
+WAIT_FOR_HOST, WAIT_FOR_NEW_HOST = 60.0, 600.0
+"""Seconds after which a launch ends whose machines are all unfit: no other is asked for, or one is and may come."""
 
 SEEN_WITHIN = 20.0
 """Seconds within which a worker's product must be seen by the driver."""
@@ -60,9 +63,9 @@ def run(
     outcome, began = dispatcher.outcome, time.monotonic()
     outcome.devices = plural(allotment.total, allotment.device)
     try:
-        with CtrlC(dispatcher.interrupt) as ctrl_c:
-            watch = _Watch(dispatcher, ctrl_c, options.store)
-            _tuner(watch, options, allotment, scheduler).fit()
+        with CtrlC(dispatcher.interrupt) as ctrl_c, options.store.probe() as probe:
+            watch = _Watch(dispatcher, ctrl_c, options.store, allotment.concurrency)
+            _tuner(watch, options, allotment, scheduler, probe).fit()
         watch.fault.check()
     except KeyboardInterrupt:
         outcome.interrupted = True
@@ -83,12 +86,13 @@ def _trainable(options: ClusterOptions, resources: Any) -> Any:
 
 
 def _tuner(
-    watch: _Watch, options: ClusterOptions, allotment: Allotment, scheduler: TrialScheduler | None
+    watch: _Watch, options: ClusterOptions, allotment: Allotment, scheduler: TrialScheduler | None, probe: str
 ) -> tune.Tuner:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # the default for a searcher is 1
     shared = {
         "local": str(options.store.local),
         "cache": str(options.cache),
+        "probe": probe,
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,
@@ -108,7 +112,7 @@ def _tuner(
             name=f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}",
             storage_path=str(options.store.local / "tune"),
             callbacks=[watch],
-            stop=StopAfterEpoch(lambda: dispatcher.stopping, lambda: not watch.active),
+            stop=StopAfterEpoch(lambda: dispatcher.stopping, lambda: not watch.active, lambda: dispatcher.finished),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=MAX_RETRIES),
         ),
@@ -149,7 +153,7 @@ class _Searcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         dispatcher = self.watch.dispatcher
-        if len(dispatcher.trials) >= self.concurrency:
+        if len(dispatcher.trials) + len(self.watch.unfit) >= self.concurrency:
             return None
         with self.watch.guarded():
             tasks = dispatcher.next(trial_id)
@@ -177,13 +181,15 @@ class _Searcher(Searcher):
 class _Watch(tune.Callback):
     """Passes Tune's callbacks and the messages of trial processes on to the dispatcher.
 
-    `active`: ids of the trials that have a process.
+    `active`: ids of the trials that have a process; `unfit`: of those whose machine cannot begin a task.
     """
 
-    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC, store: Store) -> None:
-        self.dispatcher, self.ctrl_c, self.store = dispatcher, ctrl_c, store
+    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC, store: Store, concurrency: int) -> None:
+        self.dispatcher, self.ctrl_c, self.store, self.concurrency = dispatcher, ctrl_c, store, concurrency
         self.fault = Fault(dispatcher.stop)
         self.active: set[str] = set()
+        self.unfit: set[str] = set()
+        self.unfit_since: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # see `_Searcher`
@@ -196,6 +202,7 @@ class _Watch(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.ctrl_c.check()
+        self._stop_where_no_host_works()
         if len(self.dispatcher.trials) > len(self.active):  # Tune calls back for no trial that lost its process
             for trial in trials:
                 if trial.status == Trial.ERROR:
@@ -225,7 +232,8 @@ class _Watch(tune.Callback):
     def _pass_on(self, trial_id: str, message: Message) -> None:
         dispatcher = self.dispatcher
         match message:
-            case Began(task):
+            case Began(task, host):
+                self._host_works(host)
                 dispatcher.started(trial_id, task)
             case Epoch(task, event, seconds):
                 dispatcher.epoch(trial_id, task, event, seconds)
@@ -241,9 +249,36 @@ class _Watch(tune.Callback):
                 dispatcher.failed(trial_id, cause, task, seconds)
             case Unusable(reason):
                 dispatcher.stop(reason)
+            case HostUnfit(host, reason):
+                self._host_is_unfit(trial_id, host, reason)
+
+    def _host_is_unfit(self, trial_id: str, host: str, reason: str) -> None:
+        """Others get its tasks; its process keeps the device meanwhile."""
+        dispatcher = self.dispatcher
+        self.unfit.add(trial_id)
+        self.unfit_since = self.unfit_since or time.monotonic()
+        dispatcher.give_back(trial_id)
+        if host not in dispatcher.outcome.unfit:
+            dispatcher.outcome.unfit[host] = reason
+            dispatcher.listener.host_unfit(host, reason)
+
+    def _host_works(self, host: str) -> None:
+        self.unfit_since = None
+        if self.dispatcher.outcome.unfit.pop(host, ""):
+            self.dispatcher.listener.host_fit(host)
+
+    def _stop_where_no_host_works(self) -> None:
+        """When every device is kept by an unfit machine, or all that came are, for too long."""
+        if not self.active or not self.active <= self.unfit or self.unfit_since is None:
+            return
+        patience = WAIT_FOR_HOST if not self.dispatcher.trials else WAIT_FOR_NEW_HOST
+        if len(self.unfit) >= self.concurrency or time.monotonic() - self.unfit_since > patience:
+            reasons = "; ".join(f"{host}: {reason}" for host, reason in self.dispatcher.outcome.unfit.items())
+            self.dispatcher.stop(f"no machine can begin a task ({reasons})")
 
     def _left(self, trial: Trial) -> None:
         self.active.discard(trial.trial_id)
+        self.unfit.discard(trial.trial_id)
         if trial.trial_id in self.dispatcher.trials:
             with self.guarded():
                 self.dispatcher.give_back(trial.trial_id)

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,29 @@ from raysweep.core.awake import awake
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masking
 from raysweep.data.prepare.location import use_home
-from raysweep.pipeline import CellResult, FitEvent, load_sets
-from raysweep.pipeline.run import run_task
+from raysweep.pipeline import CellResult, Context, FitEvent, load_sets
+from raysweep.pipeline.run import stage_of
+from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
 
-from .messages import Began, Done, Epoch, Failed, Finished, Message, Unusable, packed
+from .messages import Began, Done, Epoch, Failed, Finished, HostUnfit, Idle, Message, Unusable, packed
 from .ray_internals import LOST_WORKER, wait_for_group_reports
 
 Report = Callable[[Message], object]
+
+HOLD_SECONDS = 30
+"""For how long a process on an unfit machine keeps its device, so that the machine does not take every task in turn."""
+
+PROBE_SECONDS = 5
+"""Within which a shared folder must show a file that the driver has written before."""
+
+_seen_probes: set[str] = set()
+"""Of this process."""
+
+
+class HostCannotWork(Exception):
+    """This machine cannot begin a task. `args`: its name, and why."""
 
 
 def run_trial(config: dict[str, Any]) -> None:
@@ -47,7 +62,9 @@ def run_trial(config: dict[str, Any]) -> None:
     except Exception as error:
         if device_is_lost(error) or worker_is_lost(error):
             raise  # Tune tries again, in a new process
-        _report_to_tune(trouble(root_of(error)))
+        _report_to_tune(message := trouble(root_of(error)))
+        if isinstance(message, HostUnfit):
+            _hold_device()
     else:
         _report_to_tune(Finished())  # Tune warns of a trial that reports nothing
 
@@ -65,14 +82,23 @@ def _in_process(config: dict[str, Any]) -> None:
         if message is None:
             continue
         _free_memory(device)
-        _report_to_tune(
-            message if isinstance(message, Unusable) else Failed(message.cause, task["key"], awake() - began)
-        )
-        if isinstance(message, Unusable):
-            return
+        if isinstance(message, Failed):
+            _report_to_tune(Failed(message.cause, task["key"], awake() - began))
+            continue
+        _report_to_tune(message)
+        if isinstance(message, HostUnfit):
+            _hold_device()
+        return
 
 
-def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Failed | Unusable | None:
+def _hold_device() -> None:
+    """Tune can end the trial at each of these reports."""
+    for _ in range(HOLD_SECONDS):
+        time.sleep(1)
+        _report_to_tune(Idle())
+
+
+def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Failed | Unusable | HostUnfit | None:
     """Run one task. Returns None or the failure to report, not the exception, which would keep memory alive."""
     try:
         _run(config, task, device, _report_to_tune)
@@ -83,8 +109,10 @@ def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Faile
     return None
 
 
-def trouble(error: BaseException) -> Failed | Unusable:
+def trouble(error: BaseException) -> Failed | Unusable | HostUnfit:
     """The message for an error. Unusable files end the launch; other errors fail the cell."""
+    if isinstance(error, HostCannotWork):
+        return HostUnfit(*error.args)
     if isinstance(error, StoreUnusable):
         return Unusable(str(error))
     return Unusable(f"files cannot be reached: {describe(error)}") if is_unusable(error) else Failed(describe(error))
@@ -121,15 +149,43 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
     def report_epoch(event: FitEvent) -> None:
         report(Epoch(key, event, awake() - began))
 
-    experiment = Experiment.model_validate(task["experiment"])
-    take_credentials(config["credentials"])
-    use_home(config["data"])  # Tune changes the working folder, which may hold the setting
-    sets = load_sets(experiment, Path(config["cache"]))
-    store = Store(config["store"], config["local"])
-    report(Began(key))
-    product = run_task(experiment, sets, key, task["keep"], store, device, report_epoch, task["validates"])
+    store, stage = _prepared(config, task)
+    report(Began(key, socket.gethostname()))
+    product = Context(store, device, report_epoch, frozenset(task["keep"])).product(stage)
     scores = product.scores if isinstance(product, CellResult) else {}
     report(Done(key, awake() - began, scores, socket.gethostname()))
+
+
+def _prepared(config: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[Store, Stage]:
+    """The store and the task's stage.
+
+    Raises:
+        HostCannotWork: any error. The driver has built the same stage from the same configuration.
+    """
+    try:
+        experiment = Experiment.model_validate(task["experiment"])
+        take_credentials(config["credentials"])
+        use_home(config["data"])  # Tune changes the working folder, which may hold the setting
+        store = Store(config["store"], config["local"])
+        _check_shared(store, config["probe"])
+        sets = load_sets(experiment, Path(config["cache"]))
+        return store, stage_of(experiment, sets, task["key"], task["validates"])
+    except Exception as error:
+        raise HostCannotWork(socket.gethostname(), describe(error)) from error
+
+
+def _check_shared(store: Store, probe: str) -> None:
+    """Raises UserError unless a file that the driver wrote into the store is there. Looks once a process."""
+    until = time.monotonic() + PROBE_SECONDS
+    while probe and probe not in _seen_probes:
+        if store.sees(probe):
+            _seen_probes.add(probe)
+        elif time.monotonic() > until:
+            raise UserError(
+                f"its store {store.url} is not the launch's: --store must be a folder that all machines share, or a URL"
+            )
+        else:
+            time.sleep(0.5)
 
 
 def take_credentials(credentials: str) -> None:
@@ -140,7 +196,7 @@ def take_credentials(credentials: str) -> None:
 
 def root_of(error: BaseException) -> BaseException:
     """The first cause of an error that Ray has wrapped; raysweep's own errors are returned as they are."""
-    if isinstance(error, (StoreUnusable, UserError)):
+    if isinstance(error, (StoreUnusable, UserError, HostCannotWork)):
         return error
     failures = getattr(error, "worker_failures", None)  # Train's WorkerGroupError: rank to exception
     if failures:

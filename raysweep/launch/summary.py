@@ -102,6 +102,7 @@ class LaunchSummary:
             "failed": self._causes(),
             "stopped": self.outcome.stopped or ("Ctrl-C" if self.outcome.interrupted else None),
             "elsewhere": self.outcome.elsewhere,
+            "unfit_machines": self.outcome.unfit,
             "trained": {title: {"pieces": n, "epochs": e} for title, (n, e) in self.outcome.trained.items()},
             "notes": self._notes(),
             "seconds": round(self.outcome.seconds, 1),
@@ -124,6 +125,8 @@ class LaunchSummary:
             self._say(f"note: {note} ({plural(count, 'cell')})")
         for cell, cause in self._causes().items():
             self._say(f"FAILED {cell}: {cause}")
+        for host, reason in self.outcome.unfit.items():
+            self._say(f"machine {host} took no part at the end: {reason}")
         if self.plan.failed:
             left = len(self.plan.failed)
             self._say(f"skipped {plural(left, 'cell')} that failed in an earlier launch: add --retry-failed to retry")

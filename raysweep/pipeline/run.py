@@ -14,7 +14,7 @@ from raysweep.store.store import Store
 from .datasets import Sets
 from .execution import Context, FitEvent
 from .methods import build
-from .stage import ancestry
+from .stage import Stage, ancestry
 from .stages.validate import build_validation
 from .tasks import plan_tasks
 
@@ -79,8 +79,18 @@ def run_task(
         UserError: the graph has no such stage: data or weights changed since it was planned.
         DegenerateLoss: the loss became NaN or infinite.
     """
+    stage = stage_of(experiment, sets, key, validates)
+    return Context(store, device, report, frozenset(keep)).product(stage)
+
+
+def stage_of(experiment: Experiment, sets: Sets, key: str, validates: bool = False) -> Stage:
+    """The stage `key` of a cell's graph, or of a trial's.
+
+    Raises:
+        UserError: the graph has no such stage: data or weights are not those that the launch was planned with.
+    """
     final = build_validation(experiment, sets) if validates else build(experiment, sets)
     stage = next((stage for stage in ancestry([final]) if stage.key == key), None)
     if stage is None:
-        raise UserError("the data or the initial weights changed since the launch was planned: run the command again")
-    return Context(store, device, report, frozenset(keep)).product(stage)
+        raise UserError("the data or the initial weights are not those of the launch's plan: run the command again")
+    return stage

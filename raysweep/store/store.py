@@ -153,15 +153,29 @@ class Store:
 
     def now(self) -> float | None:
         """The time by the store's own clock, as a file that is written says; None where it does not say."""
-        probe = f"probes/{secrets.token_hex(8)}"
+        with self.probe() as probe, contextlib.suppress(OSError, StoreUnusable):
+            return self.files.changed(probe) if probe else None
+        return None
+
+    @contextlib.contextmanager
+    def probe(self) -> Iterator[str]:
+        """A file in the store, inside this context: other machines that have the same store see it. "" where it cannot
+        be written; what needs to write raises its own error."""
+        name = f"probes/{secrets.token_hex(8)}"
         try:
-            self.files.write(probe, b"")
-            return self.files.changed(probe)
-        except (OSError, StoreUnusable):  # what needs to write says so itself
-            return None
+            self.files.write(name, b"")
+        except (OSError, StoreUnusable):
+            name = ""
+        try:
+            yield name
         finally:
-            with contextlib.suppress(OSError):
-                self.files.remove(probe)
+            with contextlib.suppress(OSError, StoreUnusable):
+                if name:
+                    self.files.remove(name)
+
+    def sees(self, probe: str) -> bool:
+        """Whether a probe that another machine has written is here."""
+        return self.files.read(probe) is not None
 
     def mark(self) -> None:
         """Write the layout's version, before anything else is written."""

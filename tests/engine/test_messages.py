@@ -5,7 +5,7 @@ import math
 import pytest
 from ray._private.dict import flatten_dict
 
-from raysweep.engine.messages import Began, Done, Epoch, Failed, Finished, Unusable, packed, unpacked
+from raysweep.engine.messages import Began, Done, Epoch, Failed, Finished, HostUnfit, Idle, Unusable, packed, unpacked
 from raysweep.pipeline import FitEvent
 
 EVENT = FitEvent("e", "M_A", 2, 5, {"train/loss": 0.1 + 0.2, "val/nll": math.inf}, True, "t", 4, 1.5, 60, "x86_64")
@@ -15,11 +15,14 @@ EVENT = FitEvent("e", "M_A", 2, 5, {"train/loss": 0.1 + 0.2, "val/nll": math.inf
     "message",
     [
         Began("a" * 64),
+        Began("a" * 64, "w2"),
         Epoch("a" * 64, EVENT, 3.25),
         Done("a" * 64, 1.0, {"validation/macro_f1": 1 / 3}),
         Failed("DegenerateLoss: β", "a" * 64, 2.0),
         Failed("its group failed"),
         Unusable("no room left"),
+        HostUnfit("w2", "no data set called 'mine'"),
+        Idle(),
         Finished(),
     ],
 )

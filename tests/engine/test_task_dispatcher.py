@@ -29,6 +29,12 @@ class Heard(Listener):
     def waiting(self, work, holder):
         self.words.append(("waiting", name(work)))
 
+    def host_unfit(self, host, reason):
+        self.words.append(("unfit", host, reason))
+
+    def host_fit(self, host):
+        self.words.append(("fit", host))
+
 
 def make_task(title, *needs):
     stage = Stage("fit", {"name": title})

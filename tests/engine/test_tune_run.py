@@ -9,8 +9,8 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raysweep.engine import tune_run
-from raysweep.engine.interrupt import CtrlC
-from raysweep.engine.messages import Began, Done, Epoch, Failed, Unusable, packed
+from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
+from raysweep.engine.messages import Began, Done, Epoch, Failed, HostUnfit, Idle, Unusable, packed
 from raysweep.engine.tune_run import _Searcher, _Watch
 from raysweep.pipeline import FitEvent
 from tests.engine.test_task_dispatcher import ALONE, LEFT, RIGHT, SHARED, sides  # noqa: F401  (a fixture)
@@ -23,7 +23,7 @@ class Tune:
 
     def __init__(self, side, concurrency=2):
         self.side = side
-        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt), side.store)
+        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt), side.store, concurrency)
         self.searcher = _Searcher(self.watch, {"device": "CPU"}, concurrency)
         self.trials = {}
 
@@ -120,6 +120,87 @@ def test_a_product_that_a_worker_wrote_elsewhere_ends_the_launch_and_blames_no_c
     assert (outcome.failed, outcome.completed) == ({}, set())
     assert tune.side.store.failure(SHARED.key) is None
     assert tune.side.heard.words == [("stopped", "shared")]
+
+
+def unfit(tune, *trials, host="w2"):
+    """The machine of these trials cannot begin what they were given."""
+    for name in trials:
+        tune.report(name, HostUnfit(host, "no data set called 'mine'"))
+
+
+def step(tune):
+    tune.watch.on_step_end(0, list(tune.trials.values()))
+
+
+def test_tasks_of_a_machine_that_cannot_begin_them_go_to_others_and_blame_no_cell(tune):
+    assert tune.suggest("t1") == ["shared"]
+    unfit(tune, "t1")
+    assert tune.suggest("t2") == ["shared"]
+    assert tune.suggest("t3") is None  # the unfit machine keeps a device
+    step(tune)
+    tune.report("t2", Began(SHARED.key, "w1"))
+    tune.make("t2", SHARED)
+    assert tune.suggest("t3") == ["left"]
+    outcome = tune.side.dispatcher.outcome
+    assert (outcome.failed, outcome.stopped, outcome.unfit) == ({}, "", {"w2": "no data set called 'mine'"})
+    assert tune.side.store.failure(SHARED.key) is None
+    assert tune.side.heard.words == [
+        ("stopped", "shared"),
+        ("unfit", "w2", "no data set called 'mine'"),
+        ("complete", "shared"),
+    ]
+
+
+def test_a_machine_that_works_again_is_used_again(tune):
+    tune.suggest("t1")
+    unfit(tune, "t1")
+    tune.complete("t1")  # it has kept its device long enough
+    assert [tune.suggest("t2"), tune.suggest("t3")] == [["shared"], ["alone"]]
+    tune.report("t2", Began(SHARED.key, "w2"))
+    assert tune.side.dispatcher.outcome.unfit == {}
+    assert tune.side.heard.words[-1] == ("fit", "w2")
+
+
+def test_a_launch_ends_when_every_device_is_kept_by_a_machine_that_cannot_work(tune):
+    tune.suggest("t1")
+    unfit(tune, "t1")
+    step(tune)
+    assert not tune.side.dispatcher.stopping
+    tune.suggest("t2")
+    unfit(tune, "t2", host="w3")
+    step(tune)
+    assert tune.side.dispatcher.outcome.stopped == (
+        "no machine can begin a task (w2: no data set called 'mine'; w3: no data set called 'mine')"
+    )
+    for name in ("t1", "t2"):  # as `StopAfterEpoch` ends them
+        tune.complete(name)
+    assert tune.suggest("t3") == Searcher.FINISHED
+    assert tune.side.dispatcher.outcome.failed == {}
+
+
+@pytest.mark.parametrize(("pending", "seconds"), [(False, tune_run.WAIT_FOR_HOST), (True, tune_run.WAIT_FOR_NEW_HOST)])
+def test_a_launch_waits_for_other_machines_no_longer_than_it_says(tune, pending, seconds, monkeypatch):
+    tune.suggest("t1")
+    unfit(tune, "t1")
+    if pending:  # asked for, but no machine has taken it
+        tune.suggest("t2")
+        tune.watch.active.discard("t2")
+    began = tune.watch.unfit_since
+    for passed, stops in ((seconds - 1, False), (seconds + 1, True)):
+        monkeypatch.setattr(tune_run.time, "monotonic", lambda passed=passed: began + passed)
+        step(tune)
+        assert tune.side.dispatcher.stopping == stops
+
+
+def test_an_idle_process_ends_when_nothing_is_left_to_do_or_the_launch_stops():
+    stopping, finished = [False], [False]
+    stopper = StopAfterEpoch(lambda: stopping[0], lambda: False, lambda: finished[0])
+    assert not stopper("t", packed(Idle()))
+    finished[0] = True
+    assert stopper("t", packed(Idle()))
+    assert not stopper("t", packed(Began("k")))
+    stopping[0], finished[0] = True, False
+    assert stopper("t", packed(Idle()))
 
 
 def test_a_shared_folder_may_show_a_product_late(tune):

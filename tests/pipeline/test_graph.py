@@ -432,7 +432,7 @@ class TestPlan:
         assert {"select", "pseudo_va", "adapt", "targets", "labels", "data", "start", "fit", "evaluate"} <= kinds
 
     def test_a_key_that_the_graph_lacks_says_what_to_do(self, tmp_path):
-        with pytest.raises(UserError, match="changed since the launch was planned: run the command again"):
+        with pytest.raises(UserError, match="are not those of the launch's plan: run the command again"):
             run_task(small_joint(), SETS, "0" * 64, (), Store(tmp_path))
 
 
