@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-VERSION = 1
-"""Of the file. One without a number is older than this class, and is read all the same."""
+from raysweep.core.versioned import RecordFormat
 
 TUNING = "tuning"
 """The axis of a search study that says whether an arm is as it is or at the best point found for it."""
@@ -254,27 +253,24 @@ class StudyRecord:
         Raises:
             KeyError, TypeError, ValueError, AttributeError: the file does not follow the contract.
         """
-        if plan.get("version", 0) > VERSION:
-            raise ValueError(f"version {plan['version']} of the file is newer than this raysweep")
-        study, data = dict(plan["study"]), dict(plan["data"])
-        study.setdefault("paper", "DCJT" if study["source"].startswith("DCJT") else "DDAF")
+        plan = FORMAT.current(plan)
+        study = dict(plan["study"])
         if study["metric"] not in study["columns"]:
             study["columns"] = [study["metric"], *study["columns"]]
-        data["extras"] = _once(data.get("extras") or ())
         search, trouble = _search_of(plan)
         if search and not plan["cells"] and TUNING not in [axis["name"] for axis in study["axes"]]:
             study["axes"] = [*study["axes"], {"name": TUNING, "levels": [DEFAULT, SEARCHED]}]  # the table to come
             study["reference"] = {**study["reference"], TUNING: DEFAULT}
-        rest = {name: value for name, value in plan.items() if name not in ("version", "study", "data", "arms")}
+        rest = {name: value for name, value in plan.items() if name not in ("study", "arms")}
         changes = {"arm_changes": plan.get("arms") or {}, "search": search, "search_trouble": trouble}
-        return _STUDY.validate_python({**rest, **study, "data": data, **changes, "launch": launch})
+        return _STUDY.validate_python({**rest, **study, **changes, "launch": launch})
 
     def describe(self) -> dict[str, Any]:
         """Plain values for the file."""
         values = _STUDY.dump_python(self, mode="json", exclude={"launch", "search", "search_trouble"})
         study = {name: values.pop(name) for name in STUDY}
         arms = values.pop("arm_changes")
-        described = {"version": VERSION, "study": study, **values, "arms": arms}
+        described = FORMAT.stamped({"study": study, **values, "arms": arms})
         return described if self.search is None else {**described, "search": self.search.describe()}
 
     @property
@@ -301,6 +297,17 @@ class StudyRecord:
         return next((axis for axis in self.axes if axis.name in self.reference), self.axes[-1])
 
 
+def _to_version_1(plan: dict[str, Any]) -> dict[str, Any]:
+    """The first plans did not say whose recipe the preset is, and name an extra set as often as an arm trains on it."""
+    study, data = dict(plan["study"]), dict(plan["data"])
+    study.setdefault("paper", "DCJT" if study["source"].startswith("DCJT") else "DDAF")
+    extras = data.get("extras") or ()
+    data["extras"] = [extra for number, extra in enumerate(extras) if extra not in extras[:number]]
+    return {**plan, "study": study, "data": data}
+
+
+FORMAT = RecordFormat((_to_version_1,))
+
 _STUDY, _SEARCH = TypeAdapter(StudyRecord), TypeAdapter(PlannedSearch)
 
 
@@ -320,11 +327,6 @@ def _search_of(plan: Mapping[str, Any]) -> tuple[PlannedSearch | None, str]:
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
     return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-
-
-def _once(extras: Sequence[Any]) -> list[Any]:
-    """Older plans name an extra set as often as an arm trains on it."""
-    return [extra for number, extra in enumerate(extras) if extra not in extras[:number]]
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -19,9 +19,13 @@ from raysweep.core.bounds import NO_ARRAY
 from raysweep.core.errors import describe
 from raysweep.core.hashing import file_checksum
 from raysweep.core.notices import passed_over
+from raysweep.core.versioned import NewerRecord, RecordFormat
 from raysweep.store.verified import altered_file
 
 from .dataset import DatasetInfo, FaceData
+
+FORMAT = RecordFormat()
+"""Of `data.json`."""
 
 _ARRAYS = ("images", "labels", "va", "votes", "subjects", "splits")
 
@@ -45,7 +49,10 @@ _DESCRIPTION = TypeAdapter(_Description)
 
 
 def save_packed(data: FaceData, folder: Path) -> None:
-    """Write a data set under `folder`, atomically; of `info` tensors as arrays, too, the rest as JSON."""
+    """Write a data set under `folder`, atomically; of `info` tensors as arrays, too, the rest as JSON.
+
+    What lies there already stays when it is whole, or when a newer raysweep wrote it.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -53,12 +60,11 @@ def save_packed(data: FaceData, folder: Path) -> None:
             np.save(draft / f"{name}.npy", getattr(data, name).numpy(), allow_pickle=False)
         for name, array in data.info.arrays.items():
             np.save(draft / f"info-{name}.npy", array.numpy(), allow_pickle=False)
-        values = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
+        values: dict[str, Any] = {"name": data.name, "classes": data.classes, "fingerprint": data.fingerprint}
         files = {path.name: file_checksum(path) for path in sorted(draft.glob("*.npy"))}
-        (draft / "data.json").write_text(
-            json.dumps({**values, "notes": data.notes, "info": data.info.facts, "files": files})
-        )
-        if folder.exists() and load_packed(folder) is None:
+        values |= {"notes": data.notes, "info": data.info.facts, "files": files}
+        (draft / "data.json").write_text(json.dumps(FORMAT.stamped(values)))
+        if folder.exists() and load_packed(folder) is None and not _is_newer(folder):
             shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another process was quicker
             os.replace(draft, folder)
@@ -69,11 +75,14 @@ def save_packed(data: FaceData, folder: Path) -> None:
 def load_packed(folder: Path) -> FaceData | None:
     """Read back what `save_packed` wrote, images memory-mapped copy-on-write; None when it is not there.
 
-    What is damaged, or older than checksums, counts as missing; that is said.
+    What is damaged, older than checksums, or of a newer raysweep counts as missing; that is said.
     """
     try:
-        words = _DESCRIPTION.validate_json((folder / "data.json").read_bytes())
+        words = _DESCRIPTION.validate_python(FORMAT.read((folder / "data.json").read_bytes()))
     except FileNotFoundError:
+        return None
+    except NewerRecord as error:
+        passed_over(str(folder / "data.json"), str(error))
         return None
     except (OSError, ValueError) as error:  # pydantic's is a ValueError
         passed_over(str(folder), f"its data.json cannot be used ({describe(error)}); it is made again")
@@ -96,6 +105,13 @@ def load_packed(folder: Path) -> FaceData | None:
         gaussians=None,
         **arrays,
     )
+
+
+def _is_newer(folder: Path) -> bool:
+    try:
+        return FORMAT.is_newer((folder / "data.json").read_bytes())
+    except OSError:
+        return False
 
 
 def _read(path: Path, mapped: bool = False) -> torch.Tensor:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from raysweep.core.errors import UserError
+from raysweep.core.versioned import NewerRecord
 
 from .dataset import FaceData
 from .listing import Listing, Problem
@@ -83,6 +84,8 @@ def _read(listing: Listing, folder: Path, size: int) -> FaceData:
     try:
         _prepare(listing, folder, size)
         return read_prepared(folder, listing.name)
+    except NewerRecord:
+        raise
     except UserError:
         if not (folder / "manifest.json").exists():
             raise

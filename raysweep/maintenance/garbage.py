@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raysweep.store.files import draft_is_dead
+from raysweep.store.formats import EVENT
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.ray_sessions import dead_sessions
-from raysweep.store.store import Store
+from raysweep.store.store import MANIFEST, Store
 from raysweep.study.launch_record import LaunchRecord
 from raysweep.study.launch_records import live, sizes_by_key
 
@@ -24,12 +25,14 @@ PRODUCTS = "products that no study needs"
 
 @dataclass(frozen=True)
 class Pile:
-    """Removable files of one kind. `remove` takes one of the names."""
+    """Removable files of one kind. `remove` takes one of the names; `versioned`: files among them that hold the version
+    of their format."""
 
     what: str
     names: Sequence[str]
     bytes: int
     remove: Callable[[str], None] = field(repr=False)
+    versioned: Sequence[str] = ()
 
 
 def piles(
@@ -64,7 +67,8 @@ def piles(
 
 def _products(store: Store, held: Mapping[str, int], needed: Collection[str]) -> Pile:
     names = sorted(held.keys() - set(needed))
-    return Pile(PRODUCTS, names, sum(held[key] for key in names), store.drop)
+    manifests = [f"stages/{key}/{MANIFEST}" for key in names]
+    return Pile(PRODUCTS, names, sum(held[key] for key in names), store.drop, manifests)
 
 
 def _unfinished(store: Store, held: Collection[str], needed: Collection[str]) -> Pile:
@@ -79,7 +83,7 @@ def _failures(store: Store, needed: Collection[str]) -> Pile:
     sizes = store.files.sizes("failed")
     names = [name.removesuffix(".json") for name in sorted(sizes) if name.removesuffix(".json") not in needed]
     total = sum(sizes[f"{key}.json"] for key in names)
-    return Pile("failure records", names, total, store.forget_failure)
+    return Pile("failure records", names, total, store.forget_failure, [f"failed/{key}.json" for key in names])
 
 
 def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
@@ -87,8 +91,9 @@ def _leases(store: Store, holders: Sequence[Holder]) -> Pile:
     living = {holder.token for holder in holders}
     claims = Watch(store).all_claims().items()
     names = [f"leases/{key}/{token}" for key, tokens in claims for token in tokens - living]
-    names += [f"holders/{name}" for name in store.files.names("holders") if name.partition(".")[0] not in living]
-    return Pile("leases of dead launches", sorted(names), 0, store.files.remove)
+    dead = [f"holders/{name}" for name in store.files.names("holders") if name.partition(".")[0] not in living]
+    beats = [name for name in dead if name.endswith(".json")]
+    return Pile("leases of dead launches", sorted([*names, *dead]), 0, store.files.remove, beats)
 
 
 def _records(store: Store, records: Sequence[LaunchRecord], launches: Sequence[Living]) -> Pile:
@@ -143,6 +148,8 @@ def _is_published(journal: Path) -> bool:
     except (FileNotFoundError, ValueError):
         published = 0  # an empty journal counts as published
     with journal.open("rb") as stream:
+        if EVENT.is_newer(stream.readline()):
+            return False
         try:
             fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

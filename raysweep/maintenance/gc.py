@@ -9,6 +9,8 @@ from typing import Any
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import duration, plural, size
+from raysweep.core.versioned import NewerRecord
+from raysweep.store.formats import newer_file
 from raysweep.store.lease_holders import Holder, Watch
 from raysweep.store.leases import PRESENCE
 from raysweep.store.store import Store
@@ -98,13 +100,13 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
     launches on other machines.
 
     Raises:
-        UserError: with `delete`, if a running launch has no record yet, there is no record at all, or a record is
-            unreadable or from the future. Nothing is removed.
+        UserError: with `delete`, if a running launch has no record yet, there is no record at all, a record is
+            unreadable or from the future, or a newer raysweep wrote it or a file to be removed. Nothing is removed.
     """
     watch = watch or Watch(store)
     holders = watch.surely_living() if delete else watch.holders()
     launches = living(store, holders)
-    broken: list[str] = []
+    broken: dict[str, UserError] = {}
     records = read_records(store, broken=broken)
     held = sizes_by_key(store)
     if delete:
@@ -117,20 +119,31 @@ def collect(store: Store, delete: bool = False, watch: Watch | None = None) -> C
     gone = {key for pile in found for key in pile.names if pile.what == PRODUCTS}
     old = [(cell.record.study, cell.entry.name, cell.reason) for cell in superseded(records) if cell.key in gone]
     if delete:
+        _check_versions(store, found)
         for pile in found:
             for name in pile.names:
                 pile.remove(name)
     return Collection(store.url, _by_study(held, needed), found, old, launches, delete, bool(records))
 
 
-def _check_readable(store: Store, broken: Sequence[str]) -> None:
+def _check_readable(store: Store, broken: Mapping[str, UserError]) -> None:
     """Raises UserError if a record cannot be read: its products would look unreferenced."""
+    for name, error in broken.items():
+        if isinstance(error, NewerRecord):
+            raise UserError(f"{store.url}/{name} was {error}: nothing was removed")
     if broken:
-        more = f" and {plural(len(broken) - 1, 'more record')}" if len(broken) > 1 else ""
+        first, *others = broken
+        more = f" and {plural(len(others), 'more record')}" if others else ""
         raise UserError(
-            f"{store.url}/{broken[0]}{more} cannot be read, so the products that it needs are unknown: nothing was "
+            f"{store.url}/{first}{more} cannot be read, so the products that it needs are unknown: nothing was "
             "removed; launch its study again (existing products are kept), remove the file, then repeat --gc"
         )
+
+
+def _check_versions(store: Store, found: Sequence[Pile]) -> None:
+    """Raises UserError if a newer raysweep wrote a file that would be removed: its use is not known here."""
+    if newer := newer_file(store.files, [name for pile in found for name in pile.versioned]):
+        raise UserError(f"{store.url}/{newer} was written by a newer raysweep; update: nothing was removed")
 
 
 def _check_past(store: Store, records: Sequence[LaunchRecord]) -> None:

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from raysweep.config.experiment import Experiment
+from raysweep.core.notices import passed_over
+from raysweep.core.versioned import NewerRecord, RecordFormat
 from raysweep.pipeline import FitEvent, Task
 from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
@@ -23,7 +24,11 @@ FILE = "speeds.json"
 KEPT = 100
 """Number of newest samples that are kept per class of work."""
 
+FORMAT = RecordFormat()
+
 Samples = dict[str, list[float]]
+
+NOTHING: tuple[Samples, Samples, list[float]] = ({}, {}, [])
 
 
 def work_of(experiment: Experiment) -> str:
@@ -39,7 +44,7 @@ class Speeds:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._epochs, self._rest, self._starts = _read(path)
+        self._epochs, self._rest, self._starts = _read(path) or NOTHING
         self._new_starts: list[float] = []
         self._new_epochs: Samples = defaultdict(list)
         self._new_rest: Samples = defaultdict(list)
@@ -86,16 +91,18 @@ class Speeds:
         samples[name].append(value)
 
     def save(self) -> None:
-        """Add the recorded measurements to the current file."""
-        epochs, rest, starts = _read(self.path)
+        """Add the recorded measurements to the current file, unless a newer raysweep wrote it."""
+        found = _read(self.path)
+        if found is None:
+            return
+        epochs, rest, starts = found
         self._starts, self._new_starts = [*starts, *self._new_starts][-KEPT:], []
         self._epochs, self._rest = _merged(epochs, self._new_epochs), _merged(rest, self._new_rest)
         self._new_epochs, self._new_rest, self._latest = defaultdict(list), defaultdict(list), None
-        values = {"version": 1, "seconds_an_image": self._epochs, "seconds_besides": self._rest}
-        values |= {"seconds_to_start": self._starts}
+        values = {"seconds_an_image": self._epochs, "seconds_besides": self._rest, "seconds_to_start": self._starts}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=self.path.parent, prefix=f".{FILE}-", delete=False) as draft:
-            json.dump(values, draft, indent=1)
+            json.dump(FORMAT.stamped(values), draft, indent=1)
         os.replace(draft.name, self.path)
 
     def on(self, device: str = "", per_trial: int = 1) -> Costs:
@@ -194,11 +201,14 @@ def _merged(old: Samples, new: Samples) -> Samples:
     return untouched | {name: [*old.get(name, []), *values][-KEPT:] for name, values in new.items()}
 
 
-def _read(path: Path) -> tuple[Samples, Samples, list[float]]:
-    """Contents of the file; empty if it is missing or damaged."""
+def _read(path: Path) -> tuple[Samples, Samples, list[float]] | None:
+    """Contents of the file; empty if it is missing or damaged; None, with a warning, if a newer raysweep wrote it."""
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
+        values = FORMAT.read(path.read_bytes())
         starts = [float(seconds) for seconds in values.get("seconds_to_start", [])]
         return dict(values["seconds_an_image"]), dict(values["seconds_besides"]), starts
+    except NewerRecord as error:
+        passed_over(str(path), str(error))
+        return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}, {}, []
+        return NOTHING

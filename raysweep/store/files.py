@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import secrets
 import shutil
@@ -284,15 +283,6 @@ def read_regular(path: Path) -> bytes | None:
         os.close(handle)
     passed_over(str(path), "no file")
     return None
-
-
-def read_json(content: bytes) -> dict[str, Any] | None:
-    """A JSON object; None for anything else, such as half of one."""
-    try:
-        value = json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def is_regular(found: os.stat_result) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from time import monotonic, sleep, time
 
 from raysweep.core.notices import passed_over
+from raysweep.core.versioned import NewerRecord
 
-from .files import read_json
+from .formats import HOLDER
 from .process import Process, host_id
 from .store import Store
 
@@ -111,7 +112,13 @@ class Watch:
 
 def parse_holder(token: str, content: bytes) -> Holder | None:
     """What a holder's file says; None where it is none, as while it is being written to a store at a URL."""
-    values = read_json(content) or {}
+    try:
+        values = HOLDER.read(content)
+    except NewerRecord as error:
+        passed_over(f"holders/{token}.json", str(error))
+        return None
+    except ValueError:
+        return None
     owner, machine, since = (values.get(name) for name in ("owner", "machine", "since"))
     process = Process.parse(str(values.get("process")))
     if process is None or not isinstance(owner, str) or not isinstance(machine, str):

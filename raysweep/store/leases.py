@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from time import sleep, time
 from typing import Any
 
+from .formats import HOLDER
 from .lease_holders import TTL_SECONDS, Holder, Watch
 from .process import Process
 from .store import Store
@@ -192,7 +193,7 @@ def _as_json(holder: Holder, beats: int) -> bytes:
         "since": holder.since,
         "beat": beats,
     }
-    return json.dumps(values).encode()
+    return json.dumps(HOLDER.stamped(values)).encode()
 
 
 def _lease(key: str, token: str) -> str:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.hashing import file_checksum
+from raysweep.core.versioned import NewerRecord
 
-from .files import draft_path, is_regular, new_draft, read_json, read_regular
+from .files import draft_path, is_regular, new_draft, read_regular
+from .formats import PRODUCT
 from .names import inside, product_fault
 from .unusable import writing
 
@@ -104,11 +106,11 @@ def seal(folder: Path, key: str, facts: Manifest) -> Manifest:
 
 
 def manifest_bytes(manifest: Manifest) -> bytes:
-    return json.dumps(manifest, indent=1).encode()
+    return json.dumps(PRODUCT.stamped(manifest), indent=1).encode()
 
 
 def read_manifest(folder: Path, key: str) -> Manifest | None:
-    """What a folder's manifest says; None when there is none that can be used."""
+    """What a folder's manifest says; None when there is none that can be used. Raises NewerRecord."""
     try:
         content = read_regular(folder / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
@@ -117,10 +119,18 @@ def read_manifest(folder: Path, key: str) -> Manifest | None:
 
 
 def parse_manifest(content: bytes, key: str) -> Manifest | None:
-    """What a product's manifest says; None where it is none, is another product's, or names what no product has."""
-    manifest = read_json(content)
-    known = manifest is not None and manifest.get("key", key) == key and not product_fault(manifest)
-    return manifest if known else None
+    """What a product's manifest says; None where it is none, is another product's, or names what no product has.
+
+    Raises:
+        NewerRecord: nobody here knows whether the product is whole; it must neither be read nor replaced.
+    """
+    try:
+        manifest = PRODUCT.read(content)
+    except NewerRecord as error:
+        raise NewerRecord(f"stages/{key}/{MANIFEST} in the store was {error}") from None
+    except ValueError:
+        return None
+    return manifest if manifest.get("key", key) == key and not product_fault(manifest) else None
 
 
 def looks_whole(folder: Path, manifest: Manifest) -> bool:

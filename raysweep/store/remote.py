@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from raysweep.core.hashing import file_checksum
+from raysweep.core.versioned import NewerRecord
 
 from .files import RemoteFiles, draft_path, new_draft
 from .local import MANIFEST, Manifest, is_intact, looks_whole, manifest_bytes, parse_manifest, read_manifest, seal
@@ -141,7 +142,11 @@ class RemoteProducts:
     def _cached(self, key: str, manifest: Manifest) -> bool:
         """Whether the local copy is this product: checksums count again only where a file's size or time moved."""
         folder = self.folder(key)
-        if read_manifest(folder, key) != manifest or not looks_whole(folder, manifest):
+        try:
+            copied = read_manifest(folder, key)
+        except NewerRecord:
+            return False
+        if copied != manifest or not looks_whole(folder, manifest):
             return False
         return altered_file(folder, manifest["files"]) is None
 

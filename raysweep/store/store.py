@@ -27,15 +27,14 @@ from typing import Any
 import raysweep
 from raysweep.core.errors import UserError, describe
 from raysweep.core.notices import passed_over
+from raysweep.core.versioned import NewerRecord, json_object
 
-from .files import Files, LocalFiles, RemoteFiles, read_json
+from .files import Files, LocalFiles, RemoteFiles
+from .formats import FAILURE, LAYOUT
 from .local import MANIFEST as MANIFEST
 from .local import LocalProducts, Manifest
 from .remote import RemoteProducts
 from .unusable import StoreUnusable as StoreUnusable
-
-STORE_VERSION = 1
-"""Of the layout above; bumped when an older raysweep could not read or would harm what a newer one wrote."""
 
 VERSION_FILE = "raysweep.json"
 
@@ -68,7 +67,7 @@ class Store:
             self.files = LocalFiles(self.local)
             self.products = LocalProducts(self.local)
         self.root = self.local
-        self._marked = self._version() is not None
+        self._marked = self._has_version()
 
     @property
     def is_local(self) -> bool:
@@ -138,15 +137,18 @@ class Store:
     def note_failure(self, key: str, facts: dict[str, Any]) -> None:
         """Remember why a stage failed, in plain values."""
         self.mark()
-        self.files.write(f"failed/{key}.json", json.dumps(facts, indent=1).encode())
+        self.files.write(f"failed/{key}.json", json.dumps(FAILURE.stamped(facts), indent=1).encode())
 
     def failure(self, key: str) -> dict[str, Any] | None:
-        """What `note_failure` was told last, or None."""
+        """What `note_failure` was told last; None where there is nothing or, which is said, nothing usable."""
         content = self.files.read(f"failed/{key}.json")
-        facts = None if content is None else read_json(content)
-        if content is not None and facts is None:
-            passed_over(f"{self.url}/failed/{key}.json", "no JSON object: the stage counts as not tried")
-        return facts
+        if content is None:
+            return None
+        try:
+            return FAILURE.read(content)
+        except ValueError as error:
+            passed_over(f"{self.url}/failed/{key}.json", f"{error}: the stage counts as not tried")
+            return None
 
     def forget_failure(self, key: str) -> None:
         self.files.remove(f"failed/{key}.json")
@@ -180,28 +182,29 @@ class Store:
     def mark(self) -> None:
         """Write the layout's version, before anything else is written."""
         if not self._marked:
-            values = {"store_version": STORE_VERSION, "raysweep": raysweep.__version__}
+            values = LAYOUT.stamped({"raysweep": raysweep.__version__})
             self.files.write(VERSION_FILE, json.dumps(values).encode())
             self._marked = True
 
-    def _version(self) -> int | None:
-        """The version of the layout; None when nothing says it. Refuses a newer one."""
+    def _has_version(self) -> bool:
+        """Whether the layout's version is there. Refuses a newer one."""
         content = self._first_look()
-        values = None if content is None else read_json(content)
-        if content is not None and values is None:
-            passed_over(f"{self.url}/{VERSION_FILE}", "no JSON object")
-        if values is None:
-            return None
-        version = values.get("store_version", 1)
-        if not isinstance(version, int):
-            passed_over(f"{self.url}/{VERSION_FILE}", f"its store_version is {str(version)[:40]!r}")
-            return None
-        if version > STORE_VERSION:
+        if content is None:
+            return False
+        values: dict[str, Any] = {}
+        try:
+            values = json_object(content)
+            LAYOUT.current(values)
+        except NewerRecord:
             raise UserError(
-                f"the store {self.url} was written by raysweep {values.get('raysweep', '?')} (store version {version}, "
-                f"this one reads {STORE_VERSION}): install that version, or choose another folder with --store"
-            )
-        return version
+                f"the store {self.url} was written by raysweep {values.get('raysweep', '?')} (store version "
+                f"{values[LAYOUT.field]}, this one reads {LAYOUT.version}): install that version, or choose another "
+                "folder with --store"
+            ) from None
+        except ValueError as error:
+            passed_over(f"{self.url}/{VERSION_FILE}", str(error))
+            return False
+        return True
 
     def _first_look(self) -> bytes | None:
         if self.is_local and self.local.exists() and not self.local.is_dir():

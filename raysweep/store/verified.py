@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.hashing import file_checksum
+from raysweep.core.versioned import json_object
 
-from .files import is_regular, read_json, read_regular
+from .files import is_regular, read_regular
 
 
 def altered_file(folder: Path, digests: Mapping[str, str]) -> str | None:
@@ -46,8 +47,8 @@ def _place(folder: Path) -> Path:
 
 def _read(place: Path) -> dict[str, Any]:
     try:
-        return read_json(read_regular(place) or b"") or {}
-    except OSError:
+        return json_object(read_regular(place) or b"")
+    except (OSError, ValueError):
         return {}
 
 

@@ -14,12 +14,15 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from raysweep.core.bounds import unzipped
 from raysweep.core.errors import UserError, describe
+from raysweep.core.versioned import NewerRecord, RecordFormat
 from raysweep.pipeline.stage import Stage, ancestry
 from raysweep.pipeline.stage_kinds import NUMERICS, is_stored
 
 from .identity import SetIdentity
 
 ENDING = ".json.gz"
+
+FORMAT = RecordFormat()
 
 MOST_BYTES = 200_000_000
 """Of a record, unpacked: of 100,000 stages it has about ten million."""
@@ -96,7 +99,7 @@ class LaunchRecord:
         """As JSON, compressed."""
         values = {**vars(self), "entries": [[entry.arm, entry.number, entry.stage] for entry in self.entries]}
         del values["stored"]
-        return gzip.compress(json.dumps(values).encode(), compresslevel=5)
+        return gzip.compress(json.dumps(FORMAT.stamped(values)).encode(), compresslevel=5)
 
     @classmethod
     def unpacked(cls, content: bytes, file: str) -> LaunchRecord:
@@ -104,10 +107,12 @@ class LaunchRecord:
 
         Raises:
             BadRecord: it is no record, half of one, or one of another study or launch than its name says.
+            NewerRecord: a newer raysweep wrote it.
         """
         try:
-            values = json.loads(unzipped(content, MOST_BYTES))
-            record = _RECORD.validate_python(values)
+            record = _RECORD.validate_python(FORMAT.read(unzipped(content, MOST_BYTES)))
+        except NewerRecord:
+            raise
         except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:  # pydantic's is a ValueError
             raise BadRecord(_first_fault(error)) from None
         if record.file != file:

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from raysweep.core.errors import UserError
 from raysweep.core.notices import passed_over
+from raysweep.core.versioned import NewerRecord
 from raysweep.pipeline.stage import Stage
 from raysweep.store.store import Store
 
@@ -77,24 +79,27 @@ def has_launch(store: Store, study: str, launch: str) -> bool:
     return any(name.startswith(f"{launch}.") for name in store.files.names(f"studies/{study}"))
 
 
-def read_records(store: Store, study: str | None = None, broken: list[str] | None = None) -> list[LaunchRecord]:
+def read_records(
+    store: Store, study: str | None = None, broken: dict[str, UserError] | None = None
+) -> list[LaunchRecord]:
     """Every record, oldest first; of one study or of all. Files that cannot be used are passed over, which is said, and
-    their names put into `broken`."""
+    put into `broken` with what is wrong with them: a `NewerRecord` or a `BadRecord`."""
     studies = store.files.names("studies") if study is None else [study]
     names = [f"studies/{own}/{name}" for own in studies for name in store.files.names(f"studies/{own}")]
     contents = store.files.read_all(name for name in names if name.endswith(ENDING))
-    found, bad = [], [name for name in names if name.endswith(ENDING) and name not in contents]
+    missing = [name for name in names if name.endswith(ENDING) and name not in contents]
+    found, bad = [], dict.fromkeys(missing, UserError("it is no file"))
     for name, content in contents.items():
         try:
             record = LaunchRecord.unpacked(content, name)
-        except BadRecord as error:
+        except (BadRecord, NewerRecord) as error:
             passed_over(f"{store.url}/{name}", str(error))
-            bad.append(name)
+            bad[name] = error
         else:
             stored = store.files.changed(name)
             found.append(replace(record, stored=record.time if stored is None else stored))
     if broken is not None:
-        broken += sorted(bad)
+        broken |= dict(sorted(bad.items()))
     return sorted(found, key=_launched)
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.masking import masked_values
-from raysweep.store.files import read_json
+from raysweep.core.versioned import NewerRecord
+from raysweep.store.formats import EVENT
 
 FIELDS = {"event": str, "time": int, "study": str, "launch": str}
 """Fields of every event, with their types."""
@@ -44,11 +45,15 @@ class Journal:
 
     def append(self, event: dict[str, Any]) -> None:
         """Write one event, with passwords masked, and flush it to the operating system."""
-        self._stream.write(json.dumps(masked_values(event)).encode() + b"\n")
+        self._stream.write(json.dumps(EVENT.stamped(masked_values(event))).encode() + b"\n")
         self._stream.flush()
 
     def events(self) -> list[dict[str, Any]]:
-        """All events written so far."""
+        """All events written so far.
+
+        Raises:
+            NewerRecord: a newer raysweep wrote some of them.
+        """
         return [event for _, event in self._read(0)]
 
     def unpublished(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -62,8 +67,13 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 offset += len(line)
-                event = read_json(line)
-                if event is not None and _is_event(event):
+                try:
+                    event = EVENT.read(line)
+                except NewerRecord:
+                    raise
+                except ValueError:
+                    continue
+                if _is_event(event):
                     yield offset, event
 
     def damaged(self) -> tuple[int, int, int]:

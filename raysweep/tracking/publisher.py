@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from raysweep.core.errors import describe
 from raysweep.core.formatting import plural
+from raysweep.core.versioned import NewerRecord
 
 from .journal import Journal, events_of_a_death, now_ms
 from .publish_lock import unlocked
@@ -176,7 +177,11 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, lock: Lock = unl
         except BlockingIOError:
             continue  # its launch is running
         with contextlib.closing(journal):
-            events = journal.events()
+            try:
+                events = journal.events()
+            except NewerRecord as error:
+                troubles.append(f"tracking: {path} was {error}")
+                continue
             meant_for = next((event["tracking"] for event in events if "tracking" in event), None)
             if meant_for is None:
                 troubles += filter(None, [_set_aside(journal)])

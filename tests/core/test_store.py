@@ -14,8 +14,9 @@ import torch
 
 from raysweep.core.errors import UserError
 from raysweep.store.files import draft_is_dead, draft_path
+from raysweep.store.formats import LAYOUT
 from raysweep.store.process import Process
-from raysweep.store.store import STORE_VERSION, Store, StoreUnusable
+from raysweep.store.store import Store, StoreUnusable
 from raysweep.training import save_checkpoint
 
 
@@ -177,11 +178,11 @@ class TestVersions:
     def test_the_first_write_says_the_version(self, store):
         assert store.files.read("raysweep.json") is None
         store.put("k", fill("one"), {})
-        assert json.loads(store.files.read("raysweep.json"))["store_version"] == STORE_VERSION
+        assert json.loads(store.files.read("raysweep.json"))["store_version"] == LAYOUT.version
         assert Store(store.url, store.local).has("k")
 
     def test_a_newer_store_is_refused_in_one_line(self, store):
-        values = {"store_version": STORE_VERSION + 1, "raysweep": "9.9.0"}
+        values = {"store_version": LAYOUT.version + 1, "raysweep": "9.9.0"}
         store.files.write("raysweep.json", json.dumps(values).encode())
         before = store.files.sizes("")
         with pytest.raises(UserError, match=r"written by raysweep 9\.9\.0.*install that version") as caught:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.artifacts.study_record import VERSION, PlannedSearch, StudyRecord
+from raysweep.artifacts.study_record import FORMAT, PlannedSearch, StudyRecord
 from raysweep.store.store import Store
 from raysweep.study import find_study
 from raysweep.study.plan import make_plan
@@ -50,7 +50,7 @@ def test_a_file_without_a_version_is_read_and_says_the_same(name):
     there = json.loads((RECORDED / f"{name}.json").read_text())
     assert "version" not in there
     record = StudyRecord.read(there, "launch")
-    assert record.describe() == {"version": VERSION, **there}
+    assert record.describe() == {"version": FORMAT.version, **there}
     assert (record.name, record.launch, record.search_trouble) == (name, "launch", "")
 
 
@@ -62,7 +62,7 @@ def test_the_same_study_is_described_as_before(tmp_path):
     for described in (now, before):
         described.pop("command")
         described["study"].pop("file")
-    assert now == {"version": VERSION, **before}
+    assert now == {"version": FORMAT.version, **before}
 
 
 def older(**changes):
@@ -104,7 +104,7 @@ def test_a_search_that_has_no_table_yet_has_its_axis_all_the_same():
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda there: there.update(version=VERSION + 1), "newer than this raysweep"),
+        (lambda there: there.update(version=FORMAT.version + 1), "written by a newer raysweep"),
         (lambda there: there["data"].update(counts=[1, 2]), "counts"),
         (lambda there: there["study"].update(axes="alpha"), "."),
         (lambda there: there["cells"][0].update(replicate="first"), "replicate"),

@@ -1,5 +1,6 @@
 """The journal: everything arrives, in order, once; dead launches are adopted, living ones left alone."""
 
+import json
 from contextlib import closing
 
 import pytest
@@ -100,6 +101,27 @@ def test_what_cannot_be_published_is_said_and_kept(tmp_path):
     assert "could not be published yet (ConnectionError: no answer)" in adopt_journals(tmp_path, server, "here")[0]
     assert adopt_journals(tmp_path, server, "here") == []
     assert [e["event"] for e in server.events] == ["launch", "end"]
+
+
+@pytest.mark.parametrize("lines", [[99], [0, 1, 99]])
+def test_a_journal_of_a_newer_raysweep_is_said_and_left_alone(tmp_path, lines):
+    path = tmp_path / "newer.jsonl"
+    path.write_text("".join(json.dumps(event("launch", tracking="here") | {"version": n}) + "\n" for n in lines))
+    before, server = path.read_bytes(), Server()
+    (sentence,) = adopt_journals(tmp_path, server, "here")
+    assert sentence.startswith(f"tracking: {path} was written by a newer raysweep (version 99")
+    assert server.events == []
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["newer.jsonl"]
+
+
+def test_a_journal_from_before_versions_is_published(tmp_path):
+    lines = [json.dumps(event(kind, tracking="here", cell=CELL)) for kind in ("launch", "start")]
+    (tmp_path / "older.jsonl").write_text("\n".join(lines) + "\n")
+    server = Server()
+    assert adopt_journals(tmp_path, server, "here") == []
+    assert server.events[:2] == [json.loads(line) for line in lines]
+    assert [e["event"] for e in server.events] == ["launch", "start", "end"]
 
 
 def test_a_living_launch_is_left_alone(journal, tmp_path):

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from raysweep.core.errors import UserError
+from raysweep.core.versioned import NewerRecord, RecordFormat
 
 MANIFEST, IMAGES, LABELS, PROBLEMS = "manifest.json", "images.npy", "labels.parquet", "problems.csv"
 
-FORMAT = 1
-"""Version of the folder's format; bumped when an older raysweep cannot read the new one."""
+FORMAT = RecordFormat(field="format")
+"""Of the folder; gets a new version when an older raysweep cannot read what a newer one writes."""
 
 
 class File(BaseModel):
@@ -65,7 +66,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    format: int = FORMAT
+    format: int = FORMAT.version
     name: str
     release: str
     reader: str = ""
@@ -114,17 +115,18 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
     """A manifest from its file's bytes.
 
     Raises:
-        UserError: not a manifest, or one of a newer raysweep.
+        UserError: not a manifest, or one of a newer raysweep (`NewerRecord`).
     """
     try:
-        manifest = Manifest.model_validate_json(content)
+        return Manifest.model_validate(FORMAT.read(content))
+    except NewerRecord as error:
+        raise NewerRecord(f"{where}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise UserError(f"{where}: no manifest of a prepared data set ({field}: {first['msg']})") from None
-    if manifest.format > FORMAT:
-        raise UserError(f"{where}: format {manifest.format} of a newer raysweep; this one reads up to {FORMAT}")
-    return manifest
+    except ValueError as error:
+        raise UserError(f"{where}: no manifest of a prepared data set ({error})") from None
 
 
 def read_manifest(folder: Path) -> Manifest | None:

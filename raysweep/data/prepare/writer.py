@@ -79,7 +79,7 @@ def prepare_listing(
 def _plan(listing: Listing, crop: Crop, lists: dict[str, str], chunk_size: int) -> dict[str, Any]:
     """All that the result depends on; a draft with another plan starts over."""
     return {
-        "format": FORMAT,
+        "format": FORMAT.version,
         "name": listing.name,
         "release": listing.release,
         "root": as_text(str(listing.root)),

@@ -120,7 +120,7 @@ def test_sets_with_valence_and_arousal_alone_cannot_be_classified(place, tmp_pat
         (IMAGES, lambda c: b"", "images.npy is broken"),
         (LABELS, lambda c: c[:-9], "labels.parquet is broken"),
         (MANIFEST, lambda c: b"{}", "no manifest of a prepared data set"),
-        (MANIFEST, lambda c: c.replace(b'"format": %d' % FORMAT, b'"format": 99'), "format 99 of a newer raysweep"),
+        (MANIFEST, lambda c: c.replace(b'"format": %d' % FORMAT.version, b'"format": 99'), "newer raysweep .format 99"),
     ],
 )
 def test_broken_stores_are_said_in_a_line(place, tmp_path, name, change, words):
