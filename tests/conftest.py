@@ -3,9 +3,11 @@
 import math
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.config.experiment import Experiment
 from raysweep.data.dataset import FaceData
 from raysweep.data.expressions import AFFECTNET_MEANS, EXPRESSIONS
@@ -14,6 +16,12 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )  # a busy machine is no fault
 hypothesis.settings.load_profile("untimed")
+
+
+NO_PREDICTIONS = ImagePredictions(
+    np.empty(0, np.int64), np.empty((0, 4)), np.empty((0, 2)), np.empty(0, np.int64), np.empty((0, 2))
+)
+"""Of no image."""
 
 
 @pytest.fixture(autouse=True)

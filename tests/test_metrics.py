@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, log_loss
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.metrics.compute import (
     affect_scores,
     all_scores,
@@ -208,7 +209,7 @@ def test_every_score_of_made_labels_has_a_direction():
     labels |= {f"extra_labels_{name}": classes[name] for name in ("given", "new")}
     labels |= {"extra_truth_labels": classes["truth"], "extra_selected": np.arange(20) < 8}
     labels |= {"target_va": va["given"], "target_truth_va": va["truth"], "target_own_va": va["new"]}
-    scores = label_scores(labels)
+    scores = label_scores(AdaptedLabels(**labels))
     assert set(scores) == set(needing("labels"))
     rest = slice(8, None)
     assert scores["kept_share"] == 0.4
@@ -221,7 +222,7 @@ def test_moments_of_va():
     va = rng.normal(size=(50, 2)).astype(np.float32)
     va[7] = np.nan
     known = np.delete(va, 7, axis=0)
-    moments = va_moments({"target_va": va, "extra_va_given": np.full((3, 2), 0.25, dtype=np.float32)})
+    moments = va_moments(AdaptedLabels(target_va=va, extra_va_given=np.full((3, 2), 0.25, dtype=np.float32)))
     assert moments["target_mean_valence"] == pytest.approx(known[:, 0].mean(), abs=1e-6)
     assert moments["target_std_arousal"] == pytest.approx(known[:, 1].std(ddof=1), rel=1e-6)
     assert moments["target_correlation"] == pytest.approx(np.corrcoef(known.T)[0, 1], rel=1e-6)

@@ -1,26 +1,27 @@
-"""What a cell's `attention.npz` holds (see `recipes.CellResult`), and how alike the maps of two models are.
+"""Where a cell's model looks, and how alike the maps of two models are.
 
-Imports neither matplotlib nor MLflow: the report reads these too. N images, M of them with pixels, h x w places.
+Imports neither matplotlib nor MLflow: pictures of a cell and reports are made of the same values. N images, M of them
+with pixels, h x w places.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from raysweep.core.bounds import read_npz
-
-from .adapted_labels import Array
+from .array_file import Array, ArrayFile
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionMaps:
-    """Maps (N, h, w) of the images `rows` with their labels and class probabilities (N, K).
+class AttentionMaps(ArrayFile):
+    """Maps (N, h, w) float32 of the test images `rows` (N,) with their labels (N,) and class probabilities (N, K).
 
     `shown` (M,): places among the N of those images whose `pixels` (M, H, W, 3) uint8 were kept.
     """
+
+    FILE: ClassVar[str] = "attention.npz"
 
     rows: Array
     labels: Array
@@ -29,34 +30,27 @@ class AttentionMaps:
     shown: Array
     pixels: Array
 
+    def __post_init__(self) -> None:
+        count, shown = self.rows.shape[:1], self.shown.shape
+        whole = (
+            self.rows.ndim == self.shown.ndim == 1
+            and self.labels.shape == count == self.maps.shape[:1] == self.probs.shape[:1]
+            and (self.maps.ndim, self.probs.ndim) == (3, 2)
+            and self.pixels.shape[:1] == shown and self.pixels.ndim == 4 and self.pixels.shape[3] == 3
+            and all(own.dtype.kind in "iu" for own in (self.rows, self.labels, self.shown))
+            and self.maps.dtype.kind == self.probs.dtype.kind == "f" and self.pixels.dtype == np.uint8
+        )  # fmt: skip
+        if not whole or bool(((self.shown < 0) | (self.shown >= max(count[0], 1))).any()):
+            raise ValueError("its arrays do not belong together")
+
     def first_faces(self) -> dict[int, int]:
         """Class to the number m of its first face with pixels, classes in order."""
         return {int(k): int(np.argmax(self.labels[self.shown] == k)) for k in np.unique(self.labels[self.shown])}
 
-
-def read_attention(file: Path) -> AttentionMaps:
-    """An `attention.npz`.
-
-    Raises:
-        ValueError: it is none, or its arrays do not belong together.
-        OSError: the file cannot be read.
-    """
-    arrays = read_npz(file)
-    if missing := AttentionMaps.__dataclass_fields__.keys() - arrays.keys():
-        raise ValueError(f"{min(missing)} is missing")
-    looks = AttentionMaps(**{name: arrays[name] for name in AttentionMaps.__dataclass_fields__})
-    count, shown = looks.rows.shape[:1], looks.shown.shape
-    whole = (
-        looks.rows.ndim == looks.shown.ndim == 1
-        and looks.labels.shape == count == looks.maps.shape[:1] == looks.probs.shape[:1]
-        and (looks.maps.ndim, looks.probs.ndim) == (3, 2)
-        and looks.pixels.shape[:1] == shown and looks.pixels.ndim == 4 and looks.pixels.shape[3] == 3
-        and all(own.dtype.kind in "iu" for own in (looks.rows, looks.labels, looks.shown))
-        and looks.maps.dtype.kind == looks.probs.dtype.kind == "f" and looks.pixels.dtype == np.uint8
-    )  # fmt: skip
-    if not whole or bool(((looks.shown < 0) | (looks.shown >= max(count[0], 1))).any()):
-        raise ValueError("its arrays do not belong together")
-    return looks
+    def same_images(self, other: AttentionMaps) -> bool:
+        """Whether maps can be compared: of the same images, at as many places."""
+        ours, theirs = ((own.rows, own.labels, own.pixels) for own in (self, other))
+        return all(map(np.array_equal, ours, theirs)) and self.maps.shape == other.maps.shape
 
 
 def likeness(ours_Nhw: Array, theirs_Nhw: Array) -> Array:
@@ -75,6 +69,14 @@ def likeness(ours_Nhw: Array, theirs_Nhw: Array) -> Array:
     found: Array = np.divide((ours * theirs).sum((1, 2)), norms, out=np.zeros(len(ours)), where=norms > 0)
     found[flat[0] & flat[1]] = np.nan
     return found
+
+
+def mean_likeness(ours: AttentionMaps | None, theirs: AttentionMaps | None) -> float | None:
+    """Over images; None without maps of both, for other images, and where nothing can be compared."""
+    if ours is None or theirs is None or not ours.same_images(theirs):
+        return None
+    values = likeness(ours.maps, theirs.maps)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else None
 
 
 def is_flat(maps_Nhw: Array) -> Array:

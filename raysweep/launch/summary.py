@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from raysweep.artifacts.cell_result import CellResult
 from raysweep.core.console import PlainConsole, plain
 from raysweep.core.errors import UserError, describe
 from raysweep.core.formatting import plural
@@ -26,7 +27,6 @@ from raysweep.report.formatting import file_stem
 from raysweep.store.store import Store
 from raysweep.study.plan import Plan
 from raysweep.tracking.publisher import Publisher, refused
-from raysweep.tracking.schema import RESULT_FILE
 from raysweep.tracking.server import ui_command
 
 from .options import LaunchOptions
@@ -154,7 +154,7 @@ class LaunchSummary:
         """Notes of the methods on their labels, with the number of cells."""
         notes: Counter[str] = Counter()
         for key in sorted(self.outcome.completed):
-            file = self.store.folder(key) / RESULT_FILE
+            file = self.store.folder(key) / CellResult.FILE
             if file.is_file():
                 notes.update(json.loads(file.read_text())["facts"].get("label_notes", []))
         return dict(notes)

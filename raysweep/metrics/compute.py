@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
+
 from .registry import METRICS, Needs
 
 
@@ -65,11 +67,11 @@ def _with_expression(probs_NK: Tensor, labels_N: Tensor) -> tuple[Tensor, Tensor
     return (probs_NK, labels_N) if bool(has_one.all()) else (probs_NK[has_one], labels_N[has_one])
 
 
-def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict[str, float]:
+def label_scores(labels: AdaptedLabels, relabelled: bool = True) -> dict[str, float]:
     """Quality of the labels that a method made, where the truth is known; finite values only.
 
     Args:
-        labels: by name, as `raysweep.pipeline.CellResult.labels`: labels (N,) int64, VA (N, 2) float32, (N,) bool.
+        labels: any subset of them; VA float32.
         relabelled: whether the method relabels the remainder; if not, scores of that are left out.
 
     Returns:
@@ -82,34 +84,29 @@ def label_scores(labels: dict[str, np.ndarray], relabelled: bool = True) -> dict
         annotated VA.
     """
     scores: dict[str, float] = {}
-    if "target_va" in labels and "target_truth_va" in labels:
-        scores |= _va_scores("pseudo", labels["target_va"], labels["target_truth_va"])
-    if "target_va" in labels and "target_own_va" in labels:
-        scores |= _va_scores("pseudo_own", labels["target_va"], labels["target_own_va"])
-    scores = {name: value for name, value in scores.items() if np.isfinite(value)}
-    if "extra_selected" not in labels:
-        return scores
-    kept, given = labels["extra_selected"], labels["extra_labels_given"]
+    for name, truth_va in (("pseudo", labels.target_truth_va), ("pseudo_own", labels.target_own_va)):
+        if labels.target_va is not None and truth_va is not None:
+            scores |= _va_scores(name, labels.target_va, truth_va)
+    kept, given, new = labels.extra_selected, labels.extra_labels_given, labels.extra_labels_new
+    if kept is None or given is None:
+        return {name: value for name, value in scores.items() if np.isfinite(value)}
     scores["kept_share"] = float(kept.mean())
-    rest = ~kept
-    truth = labels.get("extra_truth_labels")
+    rest, truth = ~kept, labels.extra_truth_labels
     if truth is not None:
         right = given == truth
         scores |= {"given_right": float(right.mean()), "kept_right": float(right[kept].mean())}
         scores |= {"remainder_right": float(right[rest].mean())} if rest.any() else {}
-    if "extra_labels_new" in labels and rest.any():
-        new = labels["extra_labels_new"]
+    if new is not None and rest.any():
         if relabelled:
             scores["relabel_agreement"] = float((new == given)[rest].mean())
             scores |= {"relabelled_right": float((new == truth)[rest].mean())} if truth is not None else {}
-        if "extra_truth_va" in labels:
-            where = labels["extra_truth_va"][rest]
-            scores["given_va_rmse"] = _rmse(labels["extra_va_given"][rest], where)
-            scores["mapped_va_rmse"] = _rmse(labels["extra_va_new"][rest], where)
+        for name, va in (("given_va_rmse", labels.extra_va_given), ("mapped_va_rmse", labels.extra_va_new)):
+            if va is not None and labels.extra_truth_va is not None:
+                scores[name] = _rmse(va[rest], labels.extra_truth_va[rest])
     return {name: value for name, value in scores.items() if np.isfinite(value)}
 
 
-def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
+def va_moments(labels: AdaptedLabels) -> dict[str, float]:
     """Moments of VA that DCJT's maps use: of A, of B as given, and of B after mapping (ddof = 1).
 
     Args:
@@ -120,9 +117,12 @@ def va_moments(labels: dict[str, np.ndarray]) -> dict[str, float]:
         std_valence, std_arousal, correlation, the names joined by an underscore.
     """
     moments: dict[str, float] = {}
-    for part, name in (("target", "target_va"), ("extra_given", "extra_va_given"), ("extra_new", "extra_va_new")):
-        va = labels.get(name, np.empty((0, 2)))
-        va = va[np.isfinite(va).all(1)].astype(np.float64)
+    for part, all_va in (
+        ("target", labels.target_va),
+        ("extra_given", labels.extra_va_given),
+        ("extra_new", labels.extra_va_new),
+    ):
+        va = np.empty((0, 2)) if all_va is None else all_va[np.isfinite(all_va).all(1)].astype(np.float64)
         if len(va) < 2:
             continue
         mean, std = va.mean(0), va.std(0, ddof=1)

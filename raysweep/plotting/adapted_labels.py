@@ -5,7 +5,7 @@ No layout engine here: it would take longer than the drawing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +14,11 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from raysweep.artifacts.adapted_labels import (
-    MOST_POINTS,
-    Array,
-    BeforeAfter,
-    Plane,
-    confusions,
-    plane_limit,
-    planes,
-    pseudo_pairs,
-    read_labels,
-    some_of,
-    va_errors,
-)
+from raysweep.artifacts.adapted_labels import AdaptedLabels, BeforeAfter, Plane
+from raysweep.artifacts.array_file import Array
+
+MOST_POINTS = 4000
+"""More are drawn from evenly: a picture of 4,000 points looks the same and is drawn in a tenth of a second."""
 
 PLANE_TITLES = {
     "pseudo": "A: its labels, pseudo VA",
@@ -39,15 +31,25 @@ _QUICK = {"compress_level": 2}
 _BEFORE, _AFTER = "#8c8c8c", "#0072B2"
 
 
-def draw_labels(file: Path, classes: Sequence[str], folder: Path) -> None:
-    """`labels_va.png` and, where truth is known, `labels_truth.png` in `folder`, from the `labels.npz` at `file`."""
-    arrays = read_labels(file)
-    shown = planes(arrays, len(classes))
+def draw_labels(labels: AdaptedLabels, classes: Sequence[str], folder: Path) -> None:
+    """`labels_va.png` and, where truth is known, `labels_truth.png` in `folder`."""
+    shown = labels.planes(len(classes))
     if shown:
         draw_planes(shown, classes).savefig(folder / "labels_va.png", dpi=100, pil_kwargs=_QUICK)
-    truths = (pseudo_pairs(arrays), va_errors(arrays), confusions(arrays, len(classes)))
+    truths = (labels.pseudo_pairs(), labels.va_errors(), labels.confusions(len(classes)))
     if any(truth is not None for truth in truths):
         draw_truth(*truths, classes).savefig(folder / "labels_truth.png", dpi=100, pil_kwargs=_QUICK)
+
+
+def some_of(count: int, most: int = MOST_POINTS) -> Array:
+    """At most `most` of `count` row numbers, shuffled so that no class covers another; always the same ones."""
+    return np.random.default_rng(0).permutation(count)[:most]
+
+
+def plane_limit(shown: Mapping[str, Plane]) -> float:
+    """How far the axes reach: 1, and further where mapping has moved more than a few points out."""
+    ends = [float(np.quantile(np.abs(plane.va_N2), 0.998)) for plane in shown.values()]
+    return 1.04 * min(max([1.0, *ends]), 2.0)
 
 
 def draw_planes(shown: dict[str, Plane], classes: Sequence[str]) -> Figure:

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from raysweep.artifacts.adapted_labels import Array
-from raysweep.artifacts.attention_maps import AttentionMaps, read_attention
+from raysweep.artifacts.array_file import Array
+from raysweep.artifacts.attention_maps import AttentionMaps
 
 SIDE = 112
 """Pixels of a drawn face, its longer side."""
@@ -26,9 +26,8 @@ _TILE, _GAP, _WORDS = 1.18, 0.06, 0.22
 _QUICK = {"compress_level": 2}
 
 
-def draw_attention(file: Path, classes: Sequence[str], folder: Path) -> None:
-    """`attention.png` in `folder`, from the `attention.npz` at `file`; nothing where no face was kept."""
-    attention = read_attention(file)
+def draw_attention(attention: AttentionMaps, classes: Sequence[str], folder: Path) -> None:
+    """`attention.png` in `folder`; nothing where no face was kept."""
     if len(attention.shown):
         draw_faces(attention, classes).savefig(folder / "attention.png", dpi=100, pil_kwargs=_QUICK)
 

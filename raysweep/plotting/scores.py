@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from raysweep.pipeline import CellResult
+from raysweep.artifacts.cell_result import CellResult
 
 
 def draw_artifacts(result: CellResult, folder: Path) -> None:
     """`confusion.png` and, where VA is known, `va_scatter.png` in `folder`."""
     _confusion(result).savefig(folder / "confusion.png", dpi=100)
-    if np.isfinite(result.arrays["va"]).any():
+    if np.isfinite(result.predictions.va).any():
         _scatter(result).savefig(folder / "va_scatter.png", dpi=100)
 
 
@@ -42,15 +42,15 @@ def _confusion(result: CellResult) -> Figure:
 
 def _scatter(result: CellResult) -> Figure:
     """Annotated against predicted, valence and arousal, coloured by class (DDAF, Figure 5)."""
-    labels, names = result.arrays["labels"], result.facts["classes"]
+    predictions, names = result.predictions, result.facts["classes"]
     figure = Figure(figsize=(9.4, 4.3))
     for column, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("valence", "arousal"), strict=True)):
         axes.plot([-1, 1], [-1, 1], color="0.6", lw=1)
         groups = [(k, f"C{k}", label) for k, label in enumerate(names)]
-        for k, colour, label in groups + [(-1, "0.5", "no expression")] * bool((labels < 0).any()):
-            rows = labels == k
-            axes.scatter(result.arrays["va"][rows, column], result.arrays["affect"][rows, column], s=6, alpha=0.6,
-                         color=colour, label=label, linewidths=0)  # fmt: skip
+        for k, colour, label in groups + [(-1, "0.5", "no expression")] * bool((predictions.labels < 0).any()):
+            rows = predictions.labels == k
+            axes.scatter(predictions.va[rows, column], predictions.affect[rows, column], s=6, alpha=0.6, color=colour,
+                         label=label, linewidths=0)  # fmt: skip
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel=f"annotated {name}", ylabel=f"predicted {name}")
         axes.set_title(
             f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11

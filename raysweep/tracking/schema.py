@@ -40,11 +40,7 @@ PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"
 
 PLAN_FILE = "plan.json"
-RESULT_FILE = "result.json"
-CONFIG_FILE = "config.json"
-PREDICTIONS_FILE = "predictions.npz"
-LABELS_FILE = "labels.npz"  # only of cells that adapt the labels of an extra data set
-ATTENTION_FILE = "attention.npz"  # of every cell, since evaluate 3
+CONFIG_FILE = "config.json"  # of a cell, beside the files of its result (`CellResult.FILES`)
 
 CURVE = "train/loss"  # every epoch has it: its last step is the last epoch that arrived
 SEARCH_SECONDS = "search/seconds"  # device-seconds of a trial

@@ -11,8 +11,8 @@ from typing import Any
 import matplotlib as mpl
 from mlflow import MlflowClient
 
+from raysweep.artifacts.cell_result import CellResult
 from raysweep.core.errors import describe
-from raysweep.pipeline import CellResult
 from raysweep.plotting.adapted_labels import draw_labels
 from raysweep.plotting.attention import draw_attention
 from raysweep.plotting.scores import draw_artifacts
@@ -29,9 +29,6 @@ EPOCHS = ("epoch", "training", "trial_epoch")
 
 OVER = ("complete", "pruned")
 """Final states, which later events do not change."""
-
-_DRAWN_FROM = (schema.LABELS_FILE, schema.ATTENTION_FILE)
-"""Optional array files of a cell, from which further pictures are drawn."""
 
 
 class Writer:
@@ -170,14 +167,14 @@ class Writer:
 
     def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
         """Log the cell's files and pictures of them."""
-        more = [file for name in _DRAWN_FROM if (file := folder / name).exists()]
         with tempfile.TemporaryDirectory() as draft:
-            trouble = _drawn(result, more, Path(draft))
+            trouble = _drawn(result, Path(draft))
             self.client.log_artifacts(run, draft)
         if trouble:
             self.client.set_tag(run, schema.PICTURES, trouble)
-        for file in (folder / schema.RESULT_FILE, folder / schema.PREDICTIONS_FILE, *more):
-            self.client.log_artifact(run, str(file))
+        for name in CellResult.FILES:
+            if (folder / name).exists():
+                self.client.log_artifact(run, str(folder / name))
 
     def _on_failed(self, event: Event) -> None:
         """The cell failed; "before": in an earlier launch, and this one skips it."""
@@ -244,14 +241,15 @@ class Writer:
         return self._ids[identity]
 
 
-def _drawn(result: CellResult, files: Sequence[Path], folder: Path) -> str:
+def _drawn(result: CellResult, folder: Path) -> str:
     """Draw a cell's pictures. Returns an error message or "", so that a failure does not block later events."""
     try:
         with mpl.rc_context({"text.parse_math": False}):  # a class may be called $x$
             draw_artifacts(result, folder)
-            for file in files:
-                draw = draw_labels if file.name == schema.LABELS_FILE else draw_attention
-                draw(file, result.facts["classes"], folder)
+            if result.labels is not None:
+                draw_labels(result.labels, result.facts["classes"], folder)
+            if result.attention is not None:
+                draw_attention(result.attention, result.facts["classes"], folder)
     except Exception as error:  # noqa: BLE001  any error in drawing
         return f"not drawn: {describe(error)}"
     return ""

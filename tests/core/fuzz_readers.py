@@ -17,14 +17,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from raysweep.artifacts.adapted_labels import read_labels
-from raysweep.artifacts.attention_maps import read_attention
+from raysweep.artifacts.adapted_labels import AdaptedLabels
+from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.core.errors import UserError
 from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.prepare.manifest import parse_manifest
 from raysweep.maintenance import collect, status
 from raysweep.report.results.records import StudyRecord
-from raysweep.report.results.verify import _arrays
 from raysweep.store.store import Store
 from raysweep.study.launch_records import write_record
 from raysweep.tracking.journal import Journal, events_of_a_death
@@ -138,12 +138,7 @@ class Readers:
             self.files[name].write_bytes(self.whole[name])
 
     def _read_arrays(self, name: str, content: bytes) -> None:
-        if name == "predictions":
-            _arrays(content)
-            return
-        file = self.folder / "x.npz"
-        file.write_bytes(content)
-        {"attention": read_attention, "labels": read_labels}[name](file)
+        {"attention": AttentionMaps, "labels": AdaptedLabels, "predictions": ImagePredictions}[name].read(content)
 
     def _read_plan(self, content: bytes) -> None:
         with contextlib.suppress(TypeError, AttributeError, RecursionError):  # the report says these in a sentence

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from raysweep.artifacts.adapted_labels import read_labels
-from raysweep.artifacts.attention_maps import read_attention
+from raysweep.artifacts.adapted_labels import AdaptedLabels
+from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.cli.data import main as data
 from raysweep.core.bounds import read_npz, unzipped
-from raysweep.report.results.verify import _arrays
 from raysweep.study.launch_record import BadRecord, LaunchRecord
 
 MEGABYTE = 1_000_000
@@ -167,18 +167,16 @@ def predictions(**changes):
 
 
 READERS = {
-    "attention": (attention, read_attention),
-    "labels": (adapted, read_labels),
-    "predictions": (predictions, None),
+    "attention": (attention, AttentionMaps),
+    "labels": (adapted, AdaptedLabels),
+    "predictions": (predictions, ImagePredictions),
 }
 ODD = [None, np.zeros(0), np.zeros((2, 2, 2)), np.array(1), np.array(["a"]), np.arange(N - 1), np.zeros((N, 7))]
 
 
 def read(kind, content, tmp_path):
-    if kind == "predictions":
-        return _arrays(content)
     (tmp_path / "x.npz").write_bytes(content)
-    return READERS[kind][1](tmp_path / "x.npz")
+    return READERS[kind][1].read(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -193,6 +191,22 @@ def test_arrays_of_another_shape_are_refused(kind, tmp_path):
                 continue  # seven classes
             with pytest.raises((ValueError, KeyError)):
                 read(kind, make(**{name: odd}), tmp_path)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_what_is_written_is_read_again_and_other_names_are_passed_over(kind, tmp_path):
+    first = read(kind, READERS[kind][0](from_a_later_version=np.arange(3)), tmp_path)
+    first.write(tmp_path)
+    again = type(first).read((tmp_path / first.FILE).read_bytes())
+    assert "from_a_later_version" not in first.arrays()
+    assert first.arrays().keys() == again.arrays().keys()
+    assert all(np.array_equal(array, again.arrays()[name]) for name, array in first.arrays().items())
+
+
+@pytest.mark.parametrize(("kind", "name"), [("attention", "maps"), ("predictions", "rows"), ("predictions", "va")])
+def test_the_absent_array_is_named(kind, name, tmp_path):
+    with pytest.raises(ValueError, match=f"^{name} is missing$"):
+        read(kind, READERS[kind][0](**{name: None}), tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"\0" * 100, b"{}", npz(), gzip.compress(b"x", mtime=0)])

@@ -14,6 +14,7 @@ from raysweep.pipeline import CellResult, FitEvent
 from raysweep.store.store import Store
 from raysweep.study import Arm, Budget, Cell, Search
 from raysweep.study.search_plan import SearchArm, SearchPlan
+from tests.conftest import NO_PREDICTIONS
 
 EPOCHS = 4
 
@@ -113,7 +114,7 @@ class Launch:
         scores = {"validation/macro_f1": goal, "validation/nll": abs(goal - 0.5), "val/best_epoch": 4.0}
         if store:
             history = [{"val/macro_f1": goal * epoch / EPOCHS} for epoch in range(1, EPOCHS + 1)]
-            self.store.put(running.trial.key, CellResult(scores, {}, history, {}).write, {})
+            self.store.put(running.trial.key, CellResult(scores, {}, history, NO_PREDICTIONS).write, {})
         self.dispatcher.done(trial.trial_id, running.trial.key, float(EPOCHS), scores)
         self.dispatcher.give_back(trial.trial_id)
         return True

@@ -114,7 +114,7 @@ def test_changed_classes_have_another_key(own):
 def test_training_with_a_set_that_lacks_a_class(own, method, tmp_path):
     made = experiment(own, "merged", joint__method=method, train__epochs=2, joint__warm_up=0.0, joint__frequency=1.0)
     result = run_cell(made, load_sets(made), Store(tmp_path))
-    assert torch.isfinite(torch.from_numpy(result.arrays["probs"])).all()
+    assert torch.isfinite(torch.from_numpy(result.predictions.probs)).all()
     assert result.facts["classes"] == list(FOUR)
 
 

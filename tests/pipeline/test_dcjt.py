@@ -418,8 +418,8 @@ class TestSeveralExtraSets:
 
     def test_what_is_shown_is_the_first_with_va_and_notes_are_of_all(self, store):
         result = run_cell(small_joint(joint__extra="D+B"), Sets(A, (D, B)), store)
-        assert (result.labels["extra_labels_given"] == B.labels.numpy()).all()
-        assert np.allclose(result.labels["extra_va_given"], B.va)
+        assert (result.labels.extra_labels_given == B.labels.numpy()).all()
+        assert np.allclose(result.labels.extra_va_given, B.va)
         few = replace(D, labels=torch.where(torch.arange(60) % 10 == 3, 3, D.labels % 3), fingerprint="few-in-D")
         result = run_cell(small_joint(joint__extra="B+D"), Sets(A, (B, few)), store)
         assert any("for surprise" in note and "6 in D)" in note for note in result.facts["label_notes"])
@@ -448,7 +448,7 @@ class TestOtherMethods:
         result = run_cell(small_joint(joint__method="extra"), SETS, products_of(product).store)
         assert result.facts["trained_on"] == [80]
         assert result.facts["images"][2] == len(A.rows(TEST))
-        assert (result.arrays["labels"] == A.labels[A.rows(TEST)].numpy()).all()
+        assert (result.predictions.labels == A.labels[A.rows(TEST)].numpy()).all()
 
     def test_the_combination_is_the_union_as_it_came(self, made):
         final, product = made(OWN, joint__method="combine")
@@ -510,7 +510,7 @@ class TestFineTuning:
         assert part.data is C3
         result = run_cell(small_joint(joint__finetune="C"), Sets(A, (B,), C3), products_of(product).store)
         assert result.facts["classes"] == list(C3.classes)
-        assert (result.arrays["labels"] == C3.labels[C3.rows(TEST)].numpy()).all()
+        assert (result.predictions.labels == C3.labels[C3.rows(TEST)].numpy()).all()
 
     def test_without_va_the_term_is_off(self, made):
         final, _ = made(Sets(A, (B,), make_a(seed=4)), joint__finetune="other")
@@ -581,12 +581,15 @@ class TestScoresOfLabels:
         )
         result = run_cell(small_joint(joint__mapping="global"), known, store)
         labels, rows = result.labels, trained_rows().numpy()
-        kept, new, given = labels["extra_selected"], labels["extra_labels_new"], labels["extra_labels_given"]
+        kept, new, given = labels.extra_selected, labels.extra_labels_new, labels.extra_labels_given
         assert (given == B.labels.numpy()).all()
-        assert (labels["target_labels"] == A.labels.numpy()[rows]).all()
+        assert (labels.target_labels == A.labels.numpy()[rows]).all()
         right = truth.numpy()
-        off = labels["target_va"] - A_VA.va.numpy()[rows]
-        va_off = [np.square(labels[f"extra_va_{which}"] - truth_va.numpy())[~kept].mean() for which in ("given", "new")]
+        off = labels.target_va - A_VA.va.numpy()[rows]
+        va_off = [
+            np.square(getattr(labels, f"extra_va_{which}") - truth_va.numpy())[~kept].mean()
+            for which in ("given", "new")
+        ]
         expected = {
             "kept_share": kept.mean(),
             "given_right": (given == right).mean(),
@@ -602,8 +605,9 @@ class TestScoresOfLabels:
             assert result.scores[f"labels/{name}"] == pytest.approx(float(value), rel=1e-5), name
         assert -1 <= result.scores["labels/pseudo_ccc"] <= 1
         again = run_cell(small_joint(joint__mapping="global"), known, store)  # read
-        assert again.labels.keys() == labels.keys()
-        assert all(again.labels[name].tobytes() == labels[name].tobytes() for name in labels)
+        first, second = labels.arrays(), again.labels.arrays()
+        assert first.keys() == second.keys()
+        assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
     def test_where_it_is_not_only_shares(self, store):
         scores = run_cell(small_joint(joint__mapping="global"), SETS, store).scores
@@ -618,8 +622,8 @@ class TestScoresOfLabels:
     def test_relabelling_that_changes_nothing_agrees_fully(self, store):
         """B's classes, mapped onto A's tight ones, all come back as they were: a number, not a gap in the table."""
         result = run_cell(small_joint(), SETS, store)
-        assert (result.labels["extra_labels_new"] == result.labels["extra_labels_given"]).all()
-        assert not result.labels["extra_selected"].all()
+        assert (result.labels.extra_labels_new == result.labels.extra_labels_given).all()
+        assert not result.labels.extra_selected.all()
         assert result.scores["labels/relabel_agreement"] == 1
 
 

@@ -271,7 +271,7 @@ def test_what_is_left_out_changes_nothing(setup, other, tmp_path):
     ours, theirs = (run_cell(cell, sets_of(cell), Store(tmp_path / str(i))) for i, cell in enumerate(cells))
     assert ours.facts["weights_hash"] == theirs.facts["weights_hash"]
     assert same(ours.scores, theirs.scores)
-    assert (ours.arrays["probs"] == theirs.arrays["probs"]).all()
+    assert (ours.predictions.probs == theirs.predictions.probs).all()
 
 
 def test_every_field_is_always_in_the_key_or_shown_to_leave_it_alone():

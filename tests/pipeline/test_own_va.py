@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.cli.run import main
 from raysweep.config.values import Word
 from raysweep.core.errors import UserError
@@ -26,7 +27,7 @@ def test_pseudo_va_that_take_the_place_of_a_s_own_are_told_and_scored(pseudo, tm
     assert "joint.pseudo_va=own trains on them" in remark
     launch([made], sets, store)
     result = result_of(made, sets, store)
-    own, given = result.labels["target_own_va"], result.labels["target_va"]
+    own, given = result.labels.target_own_va, result.labels.target_va
     known = np.isfinite(own).all(1)
     assert result.scores["labels/pseudo_own_rmse"] == pytest.approx(np.sqrt(np.square((own - given)[known]).mean()))
     assert -1 <= result.scores["labels/pseudo_own_ccc"] <= 1
@@ -57,7 +58,7 @@ def test_the_scores_need_a_cell_of_their_own():
 
 def test_scores_without_any_annotated_image():
     nothing = np.full((3, 2), np.nan, np.float32)
-    assert label_scores({"target_va": np.zeros((3, 2), np.float32), "target_own_va": nothing}) == {}
+    assert label_scores(AdaptedLabels(target_va=np.zeros((3, 2), np.float32), target_own_va=nothing)) == {}
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def assert_as_if_alone(cells, store, folder, sets=SETS):
         shared, alone = result_of(cell, sets, store), run_cell(cell, sets, Store(folder / f"alone-{number}"))
         assert shared.facts["weights_hash"] == alone.facts["weights_hash"]
         assert same(shared.scores, alone.scores)
-        assert (shared.arrays["probs"] == alone.arrays["probs"]).all()
+        assert (shared.predictions.probs == alone.predictions.probs).all()
         assert [timeless(metrics) for metrics in shared.history] == [timeless(metrics) for metrics in alone.history]
 
 

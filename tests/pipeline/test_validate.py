@@ -32,7 +32,7 @@ def test_scores_are_those_of_the_headline_weights_on_validation_images(quick, we
     assert score == trainer.score(trainer.predict(trainer.data, trainer.data.rows(1)))["macro_f1"]
     assert [metrics["val/macro_f1"] for metrics in result.history] == curve
     assert not any(name.startswith("test") for name in result.scores)
-    assert result.arrays["rows"].tolist() == trainer.data.rows(1).tolist()
+    assert result.predictions.rows.tolist() == trainer.data.rows(1).tolist()
 
 
 def test_test_images_have_no_say(quick, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.config.experiment import Experiment, flat_words
 from raysweep.pipeline import CellResult
 from raysweep.report import build_report
@@ -19,6 +20,7 @@ from raysweep.study import Axis, Study
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
+from tests.conftest import NO_PREDICTIONS
 
 MLFLOW_NOISE = "ignore:The ``noload`` loader strategy is deprecated"
 """MLflow's own use of SQLAlchemy."""
@@ -67,8 +69,8 @@ class Fabricated:
     notes: tuple = ()
     extras: tuple = ()  # of {"name", "fingerprint", "count", "notes"}
     config: object = None  # coordinates to changes of the cell's Experiment; None: only the arm's name
-    labels: object = None  # (coordinates, replicate) to the arrays of labels.npz, or None
-    attention: object = None  # the same to the arrays of attention.npz, or None
+    labels: object = None  # (coordinates, replicate) to `AdaptedLabels`, or None
+    attention: object = None  # the same to `AttentionMaps`, or None
     label_scores: object = None  # the same to scores by plain name
     label_notes: object = None  # the same to sentences
 
@@ -143,8 +145,9 @@ class Fabricated:
         both = {f"test/{n}": v for n, v in scores.items()} | {f"test_{self.weights}/{n}": v for n, v in scores.items()}
         both |= {f"test_last/{n}": v - 0.01 for n, v in scores.items()} if self.weights != "last" else {}
         both |= {f"labels/{n}": v for n, v in (self.of(self.label_scores, cell) or {}).items()}
-        more = [self.of(what, cell) or {} for what in (self.labels, self.attention)]
-        return CellResult({**both, "val/best_macro_f1": f1}, self.facts(cell), history, self.arrays(), *more)
+        scores = {**both, "val/best_macro_f1": f1}  # made up: none would agree with predictions (see `test_verify`)
+        more = self.of(self.labels, cell), self.of(self.attention, cell)
+        return CellResult(scores, self.facts(cell), history, NO_PREDICTIONS, *more)
 
     def of(self, what, cell):
         return what(cell["coordinates"], cell["replicate"]) if what else None
@@ -178,16 +181,6 @@ class Fabricated:
             "device": self.devices.get(cell["replicate"], "x86_64"),
             "code_version": self.versions.get(cell["replicate"], "0.1.0+1a2b3c4"),
             **({"label_notes": self.label_notes(cell["coordinates"], cell["replicate"])} if self.label_notes else {}),
-        }
-
-    def arrays(self):
-        """Predictions of no image: the scores are made up, so none would agree with them (see `test_verify`)."""
-        return {
-            "rows": np.empty(0, np.int64),
-            "labels": np.empty(0, np.int64),
-            "probs": np.empty((0, 4)),
-            "affect": np.empty((0, 2)),
-            "va": np.empty((0, 2)),
         }
 
     def outcome(self, cell):
@@ -266,8 +259,8 @@ def make_tracking(migrated, folder):
 
 def no_pictures(patch):
     patch.setattr(writer_module, "draw_artifacts", lambda result, folder: None)
-    patch.setattr(writer_module, "draw_labels", lambda file, classes, folder: None)
-    patch.setattr(writer_module, "draw_attention", lambda file, classes, folder: None)
+    patch.setattr(writer_module, "draw_labels", lambda made, classes, folder: None)
+    patch.setattr(writer_module, "draw_attention", lambda made, classes, folder: None)
 
 
 @pytest.fixture
@@ -312,24 +305,24 @@ SHIFTS = {"none": 0.0, "moderate": 0.2, "strong": 0.4}
 
 
 def adapted_labels(shift, seed=0, count=120):
-    """A `labels.npz` of four classes: B's habits are moved by `shift`; mapping and relabelling take it back."""
+    """Labels of four classes: B's habits are moved by `shift`; mapping and relabelling take it back."""
     rng = np.random.default_rng(seed)
     labels = {"target": rng.integers(0, 4, count), "truth": rng.integers(0, 4, 2 * count)}
     truth = CENTRES[labels["truth"]] + rng.normal(0, 0.1, (2 * count, 2))
     target = CENTRES[labels["target"]] + rng.normal(0, 0.1, (count, 2))
     wrong = rng.random(2 * count) < shift
-    return {
-        "target_labels": labels["target"],
-        "target_va": (target + rng.normal(0, 0.05, target.shape)).astype(np.float32),
-        "target_truth_va": target.astype(np.float32),
-        "extra_labels_given": np.where(wrong, (labels["truth"] + 1) % 4, labels["truth"]),
-        "extra_labels_new": np.where(rng.random(2 * count) < 0.1, 0, labels["truth"]),
-        "extra_truth_labels": labels["truth"],
-        "extra_va_given": (truth - shift).astype(np.float32),
-        "extra_va_new": (truth + rng.normal(0, 0.05, truth.shape)).astype(np.float32),
-        "extra_truth_va": truth.astype(np.float32),
-        "extra_selected": ~wrong & (rng.random(2 * count) < 0.8),
-    }
+    return AdaptedLabels(
+        target_labels=labels["target"],
+        target_va=(target + rng.normal(0, 0.05, target.shape)).astype(np.float32),
+        target_truth_va=target.astype(np.float32),
+        extra_labels_given=np.where(wrong, (labels["truth"] + 1) % 4, labels["truth"]),
+        extra_labels_new=np.where(rng.random(2 * count) < 0.1, 0, labels["truth"]),
+        extra_truth_labels=labels["truth"],
+        extra_va_given=(truth - shift).astype(np.float32),
+        extra_va_new=(truth + rng.normal(0, 0.05, truth.shape)).astype(np.float32),
+        extra_truth_va=truth.astype(np.float32),
+        extra_selected=~wrong & (rng.random(2 * count) < 0.8),
+    )
 
 
 def method_scores(where, replicate):

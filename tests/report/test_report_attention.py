@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays as grids
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
-from raysweep.artifacts.attention_maps import AttentionMaps, likeness, read_attention
+from raysweep.artifacts.attention_maps import AttentionMaps, likeness
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
@@ -34,15 +34,14 @@ def looks_of(seed=0, noise=0.0, own=0, places=(3, 3)):
     probs = np.eye(len(CLASSES))[(labels + (np.arange(COUNT) == 0)) % len(CLASSES)]
     maps = ((1 - noise) * base + noise * other).astype(np.float32)
     shown = np.asarray([3 * k + i for k in range(len(CLASSES)) for i in range(2)])
-    return {"rows": 100 + np.arange(COUNT), "labels": labels, "maps": maps, "probs": probs, "shown": shown,
-            "pixels": np.tile(shades, (1, 24, 24, 1))}  # fmt: skip
+    return AttentionMaps(100 + np.arange(COUNT), labels, maps, probs, shown, np.tile(shades, (1, 24, 24, 1)))
 
 
 def maps_of(cell):
     """One-hot labels lose their maps to noise faster."""
     share = float(cell.coordinates["noise"]) * (2.0 if cell.coordinates["method"] == "one-hot" else 0.5)
     own = int(cell.key[:6], 16)
-    return AttentionMaps(**looks_of(cell.replicate, share, own))
+    return looks_of(cell.replicate, share, own)
 
 
 def with_maps(results, made):
@@ -85,7 +84,7 @@ class TestLikeness:
                 assert value == pytest.approx(stats.pearsonr(a.ravel(), b.ravel()).statistic, abs=1e-12)
 
     def test_scale_and_offset_do_not_count(self):
-        maps = looks_of()["maps"]
+        maps = looks_of().maps
         assert likeness(maps, 1e-30 * maps) == pytest.approx(np.ones(COUNT))
         assert likeness(maps, 3 * maps + 1) == pytest.approx(np.ones(COUNT))
 
@@ -104,7 +103,7 @@ class TestGallery:
         for (words, method), tile in zip(shown.columns, shown.faces[2].tiles, strict=True):
             cell = noise.of({"noise": words.removeprefix("noise="), "method": method})[0]
             assert (tile.map == maps_of(cell).maps[2 * EACH]).all()
-        assert (shown.faces[1].pixels == looks_of()["pixels"][2]).all()
+        assert (shown.faces[1].pixels == looks_of().pixels[2]).all()
 
     def test_only_the_cells_that_are_shown_are_read(self, noise):
         results, asked = with_maps(noise, maps_of)
@@ -150,13 +149,13 @@ class TestGallery:
         assert gallery(summarise(with_maps(noise, bare)[0])) is None
 
     def test_one_axis(self, shared):
-        results = with_maps(shared.load("ablation_alpha"), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
+        results = with_maps(shared.load("ablation_alpha"), lambda cell: looks_of(cell.replicate))[0]
         shown = gallery(summarise(results))
         assert shown.columns == tuple(("alpha", level) for level in ("0", "0.3", "0.5", "0.7", "1"))
         assert constancy(summarise(results)) is None
 
     def test_levels_in_words(self, shared):
-        results = with_maps(shared.load("dcjt_methods"), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
+        results = with_maps(shared.load("dcjt_methods"), lambda cell: looks_of(cell.replicate))[0]
         shown = gallery(summarise(results))
         assert {group for group, _ in shown.columns} == {"shift=none", "shift=strong"}
         assert [method for _, method in shown.columns[:3]] == ["target only", "combination", "DCJT"]
@@ -257,7 +256,7 @@ class TestConstancy:
             for c in noise.cells
         )
         study = replace(noise.study, axes=axes, reference={"alpha": "1"})
-        made = with_maps(Results(study, cells), lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0]
+        made = with_maps(Results(study, cells), lambda cell: looks_of(cell.replicate))[0]
         assert gallery(summarise(made)).columns[:2] == (("noise=0, alpha:", "0"), ("noise=0, alpha:", "0.5"))
 
 
@@ -312,7 +311,7 @@ class TestFigure:
         axes = (replace(results.study.axes[0], levels=("0.5", "1")),)
         cells = tuple(c for c in results.cells if c.coordinates["alpha"] in axes[0].levels)
         shorter = Results(replace(results.study, axes=axes), cells)
-        summary = summarise(with_maps(shorter, lambda cell: AttentionMaps(**looks_of(cell.replicate)))[0])
+        summary = summarise(with_maps(shorter, lambda cell: looks_of(cell.replicate))[0])
         with style():
             draw_attention(gallery(summary), None, CLASSES).draw_without_rendering()
 
@@ -329,7 +328,7 @@ class TestFiles:
         tracking, study = two
         with_it, without = tracking.write(study).load("two").cells
         assert without.attention() is None
-        for name, array in looks_of().items():
+        for name, array in looks_of().arrays().items():
             assert np.array_equal(getattr(with_it.attention(), name), array)
 
     def test_the_writer_logs_file_and_picture(self, two, monkeypatch):
@@ -350,8 +349,7 @@ class TestFiles:
 
 class TestPictureOfACell:
     def draw(self, folder, **arrays):
-        np.savez_compressed(folder / "attention.npz", **{**looks_of(), **arrays})
-        attention_pictures.draw_attention(folder / "attention.npz", CLASSES, folder)
+        attention_pictures.draw_attention(replace(looks_of(), **arrays), CLASSES, folder)
         return [file.name for file in folder.glob("*.png")]
 
     def test_drawn(self, tmp_path):
@@ -363,9 +361,8 @@ class TestPictureOfACell:
     def test_no_face(self, tmp_path):
         assert self.draw(tmp_path, shown=np.empty(0, np.int64), pixels=np.empty((0, 9, 9, 3), np.uint8)) == []
 
-    def test_words_below_a_face(self, tmp_path):
-        np.savez(tmp_path / "a.npz", **looks_of())
-        figure = attention_pictures.draw_faces(read_attention(tmp_path / "a.npz"), CLASSES)
+    def test_words_below_a_face(self):
+        figure = attention_pictures.draw_faces(looks_of(), CLASSES)
         parts = [(text.get_text(), text.get_color()) for text in figure.axes[0].texts]
         assert parts[:3] == [("neutral", "black"), ("happiness 1.00", attention_pictures.WRONG), ("happiness", "black")]
         assert parts[3] == ("happiness 1.00", attention_pictures.RIGHT)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from raysweep.artifacts.adapted_labels import confusions, planes, pseudo_pairs, some_of, va_errors
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.metrics.registry import METRICS, OWN_VA, needing
 from raysweep.plotting import adapted_labels as label_pictures
@@ -70,8 +70,8 @@ class TestScores:
 
 class TestRead:
     def test_labels_are_read_on_demand(self, methods):
-        arrays = methods.of(DCJT)[3].labels()
-        written = adapted_labels(SHIFTS["strong"], 3)
+        arrays = methods.of(DCJT)[3].labels().arrays()
+        written = adapted_labels(SHIFTS["strong"], 3).arrays()
         assert arrays.keys() == written.keys()
         assert all(np.array_equal(arrays[name], written[name]) for name in written)
 
@@ -175,74 +175,73 @@ class TestWords:
 
 class TestArrays:
     def test_planes(self):
-        arrays = adapted_labels(0.2, count=400)
-        found = planes(arrays, 4)
+        labels = adapted_labels(0.2, count=400)
+        found = labels.planes(4)
         assert list(found) == ["pseudo", "given", "adapted"]
         assert np.abs(found["pseudo"].centres_K2 - CENTRES).max() < 0.05
-        mean = arrays["extra_va_given"][arrays["extra_labels_given"] == 1].mean(0)
+        mean = labels.extra_va_given[labels.extra_labels_given == 1].mean(0)
         assert found["given"].centres_K2[1] == pytest.approx(mean, abs=1e-6)
         assert np.abs(found["adapted"].centres_K2 - CENTRES).max() < 0.12
 
     def test_any_subset_of_the_arrays(self):
-        arrays = adapted_labels(0.2)
-        for name in arrays:
-            rest = {n: a for n, a in arrays.items() if n != name}
-            assert isinstance(planes(rest, 4), dict)
-            for read in (pseudo_pairs, va_errors):
-                read(rest)
-        assert planes({}, 4) == {}
-        assert pseudo_pairs({}) is va_errors({}) is confusions({}, 4) is None
+        whole = adapted_labels(0.2)
+        for name in whole.arrays():
+            rest = replace(whole, **{name: None})
+            assert isinstance(rest.planes(4), dict)
+            rest.pseudo_pairs(), rest.va_errors(), rest.confusions(4)
+        none = AdaptedLabels()
+        assert none.planes(4) == {}
+        assert none.pseudo_pairs() is none.va_errors() is none.confusions(4) is None
 
     def test_unknown_points_are_left_out_and_absent_classes_have_no_centre(self):
         va = np.array([[0.1, 0.2], [np.nan, 0.0], [0.3, 0.4]])
-        found = planes({"target_va": va, "target_labels": np.array([0, 0, -1])}, 3)["pseudo"]
+        found = AdaptedLabels(target_va=va, target_labels=np.array([0, 0, -1])).planes(3)["pseudo"]
         assert found.count == 1
         assert found.centres_K2[0] == pytest.approx([0.1, 0.2])
         assert np.isnan(found.centres_K2[1:]).all()
 
     def test_errors_and_confusions_are_of_the_remainder(self):
-        arrays = {
-            "extra_labels_given": np.array([0, 1, 1]),
-            "extra_labels_new": np.array([0, 0, 1]),
-            "extra_truth_labels": np.array([0, 0, 1]),
-            "extra_va_given": np.array([[0.0, 0], [0.3, 0.4], [0, 1]]),
-            "extra_va_new": np.array([[0.0, 0], [0, 0.1], [0, 0]]),
-            "extra_truth_va": np.zeros((3, 2)),
-            "extra_selected": np.array([True, False, False]),
-        }
-        errors, counts = va_errors(arrays), confusions(arrays, 2)
+        labels = AdaptedLabels(
+            extra_labels_given=np.array([0, 1, 1]),
+            extra_labels_new=np.array([0, 0, 1]),
+            extra_truth_labels=np.array([0, 0, 1]),
+            extra_va_given=np.array([[0.0, 0], [0.3, 0.4], [0, 1]]),
+            extra_va_new=np.array([[0.0, 0], [0, 0.1], [0, 0]]),
+            extra_truth_va=np.zeros((3, 2)),
+            extra_selected=np.array([True, False, False]),
+        )
+        errors, counts = labels.va_errors(), labels.confusions(2)
         assert errors.before == pytest.approx([0.5, 1])
         assert errors.after == pytest.approx([0.1, 0])
         assert counts.before.tolist() == [[0, 1], [0, 1]]
         assert counts.after.tolist() == [[1, 0], [0, 1]]
-        del arrays["extra_selected"]
-        assert confusions(arrays, 2).before.sum() == 3
+        assert replace(labels, extra_selected=None).confusions(2).before.sum() == 3
 
     def test_subsample_is_the_same_every_time(self):
-        assert len(some_of(10_000)) == 4000
-        assert np.array_equal(some_of(10_000), some_of(10_000))
-        assert sorted(some_of(7)) == list(range(7))
+        assert len(label_pictures.some_of(10_000)) == 4000
+        assert np.array_equal(label_pictures.some_of(10_000), label_pictures.some_of(10_000))
+        assert sorted(label_pictures.some_of(7)) == list(range(7))
 
 
 class TestPicturesOfACell:
-    def draw(self, arrays, folder):
-        np.savez_compressed(folder / "labels.npz", **arrays)
-        label_pictures.draw_labels(folder / "labels.npz", CLASSES, folder)
+    def draw(self, labels, folder):
+        label_pictures.draw_labels(labels, CLASSES, folder)
         return {file.name for file in folder.glob("*.png")}
 
     def test_both(self, tmp_path):
         assert self.draw(adapted_labels(0.3), tmp_path) == {"labels_va.png", "labels_truth.png"}
 
     def test_real_data_has_no_truth(self, tmp_path):
-        arrays = {name: array for name, array in adapted_labels(0.3).items() if "truth" not in name}
-        assert self.draw(arrays, tmp_path) == {"labels_va.png"}
+        labels = replace(adapted_labels(0.3), target_truth_va=None, extra_truth_va=None, extra_truth_labels=None)
+        assert self.draw(labels, tmp_path) == {"labels_va.png"}
 
     def test_parts_of_the_truth(self, tmp_path):
-        arrays = {n: a for n, a in adapted_labels(0.3).items() if n.startswith("target") or n == "extra_labels_given"}
-        assert self.draw(arrays, tmp_path) == {"labels_va.png", "labels_truth.png"}
+        parts = adapted_labels(0.3).arrays()
+        parts = {n: a for n, a in parts.items() if n.startswith("target") or n == "extra_labels_given"}
+        assert self.draw(AdaptedLabels(**parts), tmp_path) == {"labels_va.png", "labels_truth.png"}
 
     def test_nothing_to_show(self, tmp_path):
-        assert self.draw({"extra_selected": np.zeros(3, dtype=bool)}, tmp_path) == set()
+        assert self.draw(AdaptedLabels(extra_selected=np.zeros(3, dtype=bool)), tmp_path) == set()
 
     def test_the_writer_logs_file_and_pictures(self, tracking, fabricate, monkeypatch):
         monkeypatch.setattr("raysweep.tracking.writer.draw_labels", label_pictures.draw_labels)

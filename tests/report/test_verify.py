@@ -4,10 +4,13 @@ import io
 import json
 import sqlite3
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from raysweep.artifacts.cell_result import CellResult
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.cli.report import main
 from raysweep.report import summarise, write_report
 from raysweep.report.formatting import number
@@ -20,6 +23,7 @@ LABELS = np.array([0, 1, 1, 2])
 VA = np.array([[0.0, 0.0], [0.5, 0.5], [np.nan, np.nan], [-0.5, 0.1]], np.float32)
 AFFECT = np.array([[0.1, 0.0], [0.5, 0.1], [0.9, 0.9], [-0.5, 0.1]], np.float32)
 ARRAYS = {"rows": np.arange(4), "probs": PROBS, "labels": LABELS, "va": VA, "affect": AFFECT}
+PREDICTIONS = ImagePredictions(**ARRAYS)
 BY_HAND = {"accuracy": 3 / 4, "macro_f1": (2 / 3 + 2 / 3 + 1) / 3, "rmse_valence": (0.01 / 3) ** 0.5,
            "rmse_arousal": (0.16 / 3) ** 0.5}  # fmt: skip
 
@@ -30,10 +34,10 @@ def _cache(tmp_path, monkeypatch):
 
 
 def test_scores_come_from_the_predictions():
-    scores = recomputed(ARRAYS)
+    scores = recomputed(PREDICTIONS)
     for name, value in BY_HAND.items():
         assert scores[name] == pytest.approx(value, abs=1e-6)
-    assert recomputed({name: values[:0] for name, values in ARRAYS.items()}) == {}
+    assert recomputed(ImagePredictions(**{name: values[:0] for name, values in ARRAYS.items()})) == {}
 
 
 @pytest.fixture
@@ -41,12 +45,11 @@ def honest(tracking, fabricate, monkeypatch):
     """A study whose runs hold what their predictions say."""
     study = fabricate("small", {"kind": ("a", "b")}, {"kind": "a"}, lambda where: 0.5, replicates=2, epochs=1,
                       config=lambda where: {"train.epochs": 3})  # fmt: skip
-    scores = recomputed(ARRAYS)
+    scores = recomputed(PREDICTIONS)
     made = study.result
 
     def result(cell):
-        result = made(cell)
-        result.arrays.update(ARRAYS)
+        result = replace(made(cell), predictions=PREDICTIONS)
         kept = {n: v for n, v in result.scores.items() if n.startswith("val/")}
         result.scores.clear()
         result.scores.update(kept | {f"test/{n}": v for n, v in scores.items()})
@@ -166,7 +169,7 @@ def test_a_parameter_and_the_tag_of_degenerate_runs(honest):
 
 
 def logged(**changes):
-    metrics = {f"test/{n}": v for n, v in recomputed(ARRAYS).items()}
+    metrics = {f"test/{n}": v for n, v in recomputed(PREDICTIONS).items()}
     values = {"run": "0123456789", "name": "arm #0", "metrics": metrics, "params": {},
              "tags": {schema.STATE: "complete", schema.DEGENERATE: "false"}, "status": "FINISHED"}  # fmt: skip
     return Logged(**{**values, **changes})
@@ -174,8 +177,8 @@ def logged(**changes):
 
 def files(tmp_path, arrays=ARRAYS, scores=None):
     np.savez(tmp_path / "p.npz", **arrays)
-    held = {schema.PREDICTIONS_FILE: (tmp_path / "p.npz").read_bytes()}
-    held |= {schema.RESULT_FILE: json.dumps({"scores": scores}).encode()} if scores else {}
+    held = {ImagePredictions.FILE: (tmp_path / "p.npz").read_bytes()}
+    held |= {CellResult.FILE: json.dumps({"scores": scores}).encode()} if scores else {}
     return held.get
 
 
@@ -222,7 +225,7 @@ def test_labels_of_any_whole_numbers(tmp_path, kind):
     assert checked(logged(), files(tmp_path, {**ARRAYS, "labels": LABELS.astype(kind)})) == ()
 
 
-@pytest.mark.parametrize("name", [schema.RESULT_FILE, schema.CONFIG_FILE])
+@pytest.mark.parametrize("name", [CellResult.FILE, schema.CONFIG_FILE])
 @pytest.mark.parametrize("data", [b"", b"[]", b"null", b"3", b'{"scores": []}', b'{"scores": {"test/kl_votes": null}}',
                                   b"\xff", b"[" * 100_000])  # fmt: skip
 def test_a_damaged_file_of_a_run_is_said_and_ends_no_report(tmp_path, name, data):

@@ -11,6 +11,7 @@ from raysweep.store.store import Store
 from raysweep.tracking import writer as writer_module
 from raysweep.tracking.server import connect
 from raysweep.tracking.writer import Writer
+from tests.conftest import NO_PREDICTIONS
 
 MLFLOW_NOISE = "ignore:The ``noload`` loader strategy is deprecated"
 """MLflow's own use of SQLAlchemy."""
@@ -110,4 +111,4 @@ def metrics_of(epoch):
 def result_of(epochs):
     facts = dict.fromkeys(("noise_hash", "weights_hash", "device", "code_version"), "x") | {"degenerate": False}
     history = [metrics_of(epoch) for epoch in range(1, epochs + 1)]
-    return CellResult({"test/macro_f1": 0.5}, facts, history, {"rows": []}, {})
+    return CellResult({"test/macro_f1": 0.5}, facts, history, NO_PREDICTIONS)

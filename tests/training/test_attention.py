@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.config.sections import Model
 from raysweep.data.dataset import TEST
 from raysweep.models import BACKBONES, Outputs, build_model
@@ -18,7 +19,7 @@ from raysweep.store.store import Store
 from raysweep.training import Trainer
 from raysweep.training.augmentation import normalise
 from raysweep.training.grad_cam import PER_CLASS, attention_maps, first_of_each, grad_cam
-from tests.conftest import make_squares
+from tests.conftest import NO_PREDICTIONS, make_squares
 
 SIZES = {"small": 48, "resnet18": 64, "arm": 224}
 
@@ -204,25 +205,25 @@ class TestProduct:
         (folder,) = (file.parent for file in tmp_path.rglob("attention.npz"))
         result = CellResult.read(folder)
         kept, test = result.attention, data.rows(TEST)
-        assert kept["labels"].tolist() == [1] * PER_CLASS + [2] * PER_CLASS + [3] * 2
-        assert kept["rows"].tolist() == [*test[:16].tolist(), *test[18:34].tolist(), *test[38:].tolist()]
-        assert kept["shown"].tolist() == [0, 1, 16, 17, 32, 33]
-        assert (kept["pixels"] == data.images[kept["rows"][kept["shown"]]].permute(0, 2, 3, 1).numpy()).all()
-        of_row = dict(zip(result.arrays["rows"].tolist(), result.arrays["probs"], strict=True))
-        assert (kept["probs"] == np.stack([of_row[row] for row in kept["rows"].tolist()])).all()
-        assert (kept["maps"].shape, kept["maps"].dtype) == ((34, 4, 4), np.float32)
-        assert np.isfinite(kept["maps"]).all()
-        assert kept["maps"].min() >= 0
+        assert kept.labels.tolist() == [1] * PER_CLASS + [2] * PER_CLASS + [3] * 2
+        assert kept.rows.tolist() == [*test[:16].tolist(), *test[18:34].tolist(), *test[38:].tolist()]
+        assert kept.shown.tolist() == [0, 1, 16, 17, 32, 33]
+        assert (kept.pixels == data.images[kept.rows[kept.shown]].permute(0, 2, 3, 1).numpy()).all()
+        of_row = dict(zip(result.predictions.rows.tolist(), result.predictions.probs, strict=True))
+        assert (kept.probs == np.stack([of_row[row] for row in kept.rows.tolist()])).all()
+        assert (kept.maps.shape, kept.maps.dtype) == ((34, 4, 4), np.float32)
+        assert np.isfinite(kept.maps).all()
+        assert kept.maps.min() >= 0
         trainer = Trainer(experiment, data)
         list(trainer.epochs())
         model = trainer.ready_model("swa")
-        faces = normalise(data.images[kept["rows"]]).contiguous(memory_format=torch.channels_last)
+        faces = normalise(data.images[kept.rows]).contiguous(memory_format=torch.channels_last)
         plain = model.module.eval()
-        maps = attention_maps(plain, layer_of(plain, "small"), faces, torch.as_tensor(kept["labels"]))
-        np.testing.assert_allclose(kept["maps"], maps.numpy(), rtol=1e-4, atol=1e-6)  # other batches
-        assert (trainer.finish().attention.maps.numpy() == kept["maps"]).all()
+        maps = attention_maps(plain, layer_of(plain, "small"), faces, torch.as_tensor(kept.labels))
+        np.testing.assert_allclose(kept.maps, maps.numpy(), rtol=1e-4, atol=1e-6)  # other batches
+        assert (trainer.finish().attention.maps.numpy() == kept.maps).all()
 
     def test_older_products_have_none(self, tmp_path):
-        CellResult({}, {}, [], {"rows": np.arange(2)}, {"a": np.arange(3)}).write(tmp_path)
+        CellResult({}, {}, [], NO_PREDICTIONS, AdaptedLabels(target_labels=np.arange(3))).write(tmp_path)
         assert {file.name for file in tmp_path.iterdir()} == {"result.json", "predictions.npz", "labels.npz"}
-        assert CellResult.read(tmp_path).attention == {}
+        assert CellResult.read(tmp_path).attention is None

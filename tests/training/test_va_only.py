@@ -136,12 +136,12 @@ class TestTraining:
     def test_a_cell_keeps_their_predictions_and_is_recomputed_from_them(self, quick, tmp_path):
         data = mixed()
         result = run_cell(quick, data, Store(tmp_path))
-        assert result.arrays["labels"].tolist() == data.labels[result.arrays["rows"]].tolist()
-        assert (result.arrays["labels"] == -1).sum() == 10
+        assert result.predictions.labels.tolist() == data.labels[result.predictions.rows].tolist()
+        assert (result.predictions.labels == -1).sum() == 10
         assert np.sum(result.facts["confusion"]) == 40
-        for name, value in recomputed(result.arrays).items():
+        for name, value in recomputed(result.predictions).items():
             assert result.scores[f"test/{name}"] == pytest.approx(value), name
-        assert set(np.unique(result.attention["labels"])) == {0, 1, 2, 3}
+        assert set(np.unique(result.attention.labels)) == {0, 1, 2, 3}
         from raysweep.plotting.scores import _scatter
 
         assert "no expression" in [text.get_text() for text in _scatter(result).legends[0].get_texts()]
@@ -151,7 +151,7 @@ class TestTraining:
         weights = {"selection.weights": "last" if protocol == "last" else "best"}
         experiment = quick.with_changes({"selection.protocol": protocol, "train.swa_start": None, **weights})
         result = run_cell(experiment, mixed(), Store(tmp_path))
-        assert len(result.arrays["rows"]) == 50
+        assert len(result.predictions.rows) == 50
         assert result.facts["trained_on"] == [150]  # nothing is held out at the end
 
     def test_scores_of_labels_alone(self):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from raysweep.artifacts.attention_maps import AttentionMaps
 from raysweep.training import FinalResult, Trainer
 
 SHOWN_PER_CLASS = 2
@@ -16,19 +16,19 @@ MOST_PIXELS = 112
 """Side of a kept face, at most."""
 
 
-def attention_arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:
-    """The arrays of `attention.npz`, see `CellResult`."""
+def kept_attention(trainer: Trainer, final: FinalResult) -> AttentionMaps:
+    """Where the headline weights look, with pixels of the first faces of each expression."""
     rows, data, headline = final.attention.rows, trainer.data, final.predictions[final.headline]
     labels = data.labels[rows]
     shown = torch.cat([rows[:0], *(torch.nonzero(labels == k).flatten()[:SHOWN_PER_CLASS] for k in labels.unique())])
-    return {
-        "rows": rows.numpy(),
-        "labels": labels.numpy(),
-        "maps": final.attention.maps.numpy(),
-        "probs": headline.probs_NK[torch.searchsorted(headline.rows, rows)].numpy(),
-        "shown": shown.numpy(),
-        "pixels": shrunk(data.images[rows[shown]]).permute(0, 2, 3, 1).contiguous().numpy(),
-    }
+    return AttentionMaps(
+        rows=rows.numpy(),
+        labels=labels.numpy(),
+        maps=final.attention.maps.numpy(),
+        probs=headline.probs_NK[torch.searchsorted(headline.rows, rows)].numpy(),
+        shown=shown.numpy(),
+        pixels=shrunk(data.images[rows[shown]]).permute(0, 2, 3, 1).contiguous().numpy(),
+    )
 
 
 def shrunk(images: Tensor, most: int = MOST_PIXELS) -> Tensor:

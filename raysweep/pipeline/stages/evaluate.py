@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.cell_result import CellResult
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.config.experiment import Experiment
 from raysweep.config.sections import epochs_of
 from raysweep.core.version import code_version
@@ -18,8 +19,9 @@ from raysweep.metrics.compute import confusion, label_scores, one_class_only, va
 from raysweep.pipeline.execution import Context, FitEvent, is_first_rank
 from raysweep.pipeline.stage import Stage
 from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_checkpoint, save_checkpoint, weights_hash
+from raysweep.training.predict import Predictions
 
-from .attention import attention_arrays
+from .attention import kept_attention
 from .fit import CHECKPOINT, cost, device_name, trainer_after
 from .labels import AdaptedTargets
 
@@ -102,11 +104,13 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
     scores |= {f"labels/{name}": value for name, value in label_scores(labels, _relabels(stage)).items()}
     scores |= {f"moments/{name}": value for name, value in va_moments(labels).items()}
     facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
-    return CellResult(scores, facts, history, _arrays(trainer, final), labels, attention_arrays(trainer, final))
+    headline = kept_predictions(final.predictions[final.headline], trainer.data)
+    made = labels if labels.arrays() else None
+    return CellResult(scores, facts, history, headline, made, kept_attention(trainer, final))
 
 
-def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
-    """Labels that the method changed, for figures and scores; see `CellResult`."""
+def _shown_labels(stage: Stage, context: Context) -> AdaptedLabels:
+    """Labels that the method changed, for figures and scores."""
     shown = {name.removeprefix("shown_"): s for name, s in stage.inputs.items() if name.startswith("shown_")}
     arrays: dict[str, Tensor] = {}
     if "pseudo" in shown:
@@ -120,7 +124,7 @@ def _shown_labels(stage: Stage, context: Context) -> dict[str, np.ndarray]:
             arrays["target_own_va"] = data.va[rows]
     if "extra" in shown:
         arrays |= _extra_labels(shown, context)
-    return {name: value.numpy() for name, value in arrays.items()}
+    return AdaptedLabels(**{name: value.numpy() for name, value in arrays.items()})
 
 
 def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor]:
@@ -174,14 +178,13 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
     }
 
 
-def _arrays(trainer: Trainer, final: FinalResult) -> dict[str, np.ndarray]:
-    """Per-image test predictions of the headline, for per-class scores, McNemar tests and ensembles."""
-    headline = final.predictions[final.headline]
-    rows, data = headline.rows, trainer.data
-    return {
-        "rows": rows.numpy(),
-        "probs": headline.probs_NK.numpy(),
-        "affect": headline.affect_N2.numpy(),
-        "labels": data.labels[rows].numpy(),
-        "va": data.va[rows].numpy(),
-    }
+def kept_predictions(predictions: Predictions, data: FaceData) -> ImagePredictions:
+    """Predictions beside what is known of the images: for scores by class, McNemar tests and ensembles."""
+    rows = predictions.rows
+    return ImagePredictions(
+        rows=rows.numpy(),
+        probs=predictions.probs_NK.numpy(),
+        affect=predictions.affect_N2.numpy(),
+        labels=data.labels[rows].numpy(),
+        va=data.va[rows].numpy(),
+    )

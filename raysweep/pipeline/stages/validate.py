@@ -19,6 +19,7 @@ from raysweep.pipeline.stage import Attached, Known, Stage
 from raysweep.pipeline.stage_kinds import key_fields
 from raysweep.training import weights_hash
 
+from .evaluate import kept_predictions
 from .fit import trainer_after
 
 
@@ -57,11 +58,4 @@ def run_validate(stage: Stage, context: Context) -> CellResult:
         "code_version": code_version(),
         "torch_version": torch.__version__,
     }
-    arrays = {
-        "rows": rows.numpy(),
-        "probs": predictions.probs_NK.numpy(),
-        "affect": predictions.affect_N2.numpy(),
-        "labels": trainer.data.labels[rows].numpy(),
-        "va": trainer.data.va[rows].numpy(),
-    }
-    return CellResult(scores, facts, trainer.history, arrays)
+    return CellResult(scores, facts, trainer.history, kept_predictions(predictions, trainer.data))

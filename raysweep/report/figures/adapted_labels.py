@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from raysweep.artifacts.adapted_labels import Plane, plane_limit
-from raysweep.plotting.adapted_labels import PLANE_TITLES, class_handles, draw_plane
+from raysweep.artifacts.adapted_labels import Plane
+from raysweep.plotting.adapted_labels import PLANE_TITLES, class_handles, draw_plane, plane_limit
 from raysweep.report.formatting import better_way, listed
 from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.statistics import Spread

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from raysweep.artifacts.adapted_labels import Array
-from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, likeness
+from raysweep.artifacts.array_file import Array
+from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, mean_likeness
 from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.report.results.aggregate import ArmSummary, Summary
@@ -90,7 +90,7 @@ def gallery(summary: Summary) -> Gallery | None:
     replicate = 0
     for number in study.replicates:
         found = [((g, name), looks) for g, name, arm in wanted if (looks := _looks(arm, number))]
-        found = [(column, looks) for column, looks in found if _same_images(looks, found[0][1])]
+        found = [(column, looks) for column, looks in found if found[0][1].same_images(looks)]
         if len(found) > len(best):
             best, replicate = found, number
         if len(best) == len(wanted):
@@ -135,7 +135,7 @@ def _points(there: Maps, base: ArmSummary, axis: AxisRecord, further: Sequence[s
     for level in further:
         arm = arm_name({**base.coordinates, axis.name: level})
         pairs = {r: (there.get((base.name, r)), there.get((arm, r))) for r in (cell.replicate for cell in base.cells)}
-        means = {r: _mean_likeness(ours, theirs) for r, (ours, theirs) in pairs.items()}
+        means = {r: mean_likeness(ours, theirs) for r, (ours, theirs) in pairs.items()}
         values = {r: mean for r, mean in means.items() if mean is not None}
         if (found := spread(list(values.values()))) is not None:
             yield Point(float(level), values, found, is_reference=False)
@@ -144,7 +144,7 @@ def _points(there: Maps, base: ArmSummary, axis: AxisRecord, further: Sequence[s
 def _between(there: Maps, arm: ArmSummary) -> float | None:
     """Mean likeness over pairs of replicates of one arm."""
     looks = [there.get((arm.name, cell.replicate)) for cell in arm.cells]
-    means = [_mean_likeness(*pair) for pair in itertools.combinations(looks, 2)]
+    means = [mean_likeness(*pair) for pair in itertools.combinations(looks, 2)]
     known = [mean for mean in means if mean is not None]
     return sum(known) / len(known) if known else None
 
@@ -210,12 +210,6 @@ def _looks(arm: ArmSummary, replicate: int) -> AttentionMaps | None:
     return next((c.attention() for c in arm.cells if c.complete and c.replicate == replicate), None)
 
 
-def _same_images(ours: AttentionMaps, theirs: AttentionMaps) -> bool:
-    """Whether maps can be compared: of the same images, at as many places."""
-    same = all(np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in ("rows", "labels", "pixels"))
-    return same and ours.maps.shape == theirs.maps.shape
-
-
 def _faces(looks: Sequence[AttentionMaps]) -> tuple[Face, ...]:
     """The first face of classes evenly spread."""
     first = looks[0].first_faces() if looks else {}
@@ -226,14 +220,6 @@ def _faces(looks: Sequence[AttentionMaps]) -> tuple[Face, ...]:
         if str(k) in kept
         for n in [int(looks[0].shown[m])]
     )
-
-
-def _mean_likeness(ours: AttentionMaps | None, theirs: AttentionMaps | None) -> float | None:
-    """Over images; None for absent cells, for other images, and where nothing can be compared."""
-    if ours is None or theirs is None or not _same_images(ours, theirs):
-        return None
-    values = likeness(ours.maps, theirs.maps)
-    return float(np.nanmean(values)) if np.isfinite(values).any() else None
 
 
 def _name(arm: ArmSummary, axis: AxisRecord) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raysweep.artifacts.adapted_labels import Arrays, Plane, planes
+from raysweep.artifacts.adapted_labels import AdaptedLabels, Plane
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.statistics import Spread, spread
 
@@ -54,12 +54,12 @@ def arm_planes(summary: Summary, most: int = MOST_ARMS) -> list[ArmPlanes]:
     found: dict[str, ArmPlanes] = {}
     for arm in summary.arms:
         cell = next((cell for cell in arm.cells if cell.complete), None)
-        arrays = cell.labels() if cell is not None else None
-        if cell is None or arrays is None:
+        labels = cell.labels() if cell is not None else None
+        if cell is None or labels is None:
             continue
-        shown = planes(arrays, len(summary.study.data.classes))
+        shown = labels.planes(len(summary.study.data.classes))
         if len(shown) > 1:
-            found.setdefault(_digest(arrays), ArmPlanes(_lines(arm.coordinates), cell.replicate, shown))
+            found.setdefault(_digest(labels), ArmPlanes(_lines(arm.coordinates), cell.replicate, shown))
         if len(found) == most:
             break
     return list(found.values())
@@ -97,10 +97,10 @@ def _lines(coordinates: Mapping[str, str]) -> str:
     return "\n".join(f"{axis}={level}" for axis, level in coordinates.items())
 
 
-def _digest(arrays: Arrays) -> str:
+def _digest(labels: AdaptedLabels) -> str:
     """Equal for equal arrays, the truth left out."""
     found = hashlib.sha256()
-    for name in sorted(arrays):
+    for name, array in labels.arrays().items():
         if "truth" not in name:
-            found.update(name.encode() + arrays[name].tobytes())
+            found.update(name.encode() + array.tobytes())
     return found.hexdigest()

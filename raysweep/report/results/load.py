@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from raysweep.artifacts.adapted_labels import read_labels
-from raysweep.artifacts.attention_maps import read_attention
+from raysweep.artifacts.adapted_labels import AdaptedLabels
+from raysweep.artifacts.attention_maps import AttentionMaps
 from raysweep.artifacts.study_record import PlannedCell, StudyRecord
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked, masked_values
@@ -192,8 +192,8 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         config=masked_values(dict(run.data.params)),
         label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
         history=_history(client, str(run.info.run_id)),
-        labels=_reader(client, str(run.info.run_id), schema.LABELS_FILE, read_labels),
-        attention=_reader(client, str(run.info.run_id), schema.ATTENTION_FILE, read_attention),
+        labels=_reader(client, str(run.info.run_id), AdaptedLabels.FILE, AdaptedLabels.read),
+        attention=_reader(client, str(run.info.run_id), AttentionMaps.FILE, AttentionMaps.read),
     )
 
 

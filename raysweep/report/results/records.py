@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from raysweep.artifacts.adapted_labels import Arrays
+from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.attention_maps import AttentionMaps
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.data.names import kind_of_name
@@ -18,12 +18,11 @@ History = Callable[[str], Sequence[tuple[int, float]]]
 """Name of a metric to its (step, value) pairs, steps ascending. Reads the store when called."""
 
 
-Labels = Callable[[], Arrays | None]
-"""The arrays of a cell's `labels.npz`, or None. Reads the store when called."""
+Labels = Callable[[], AdaptedLabels | None]
+"""The labels that a cell's method made, or None. Reads the store when called."""
 
 Looks = Callable[[], AttentionMaps | None]
-"""The attention maps of a cell's `attention.npz`, or None. Reads the store when called."""
-
+"""The attention maps of a cell, or None. Reads the store when called."""
 
 _STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
 _OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}

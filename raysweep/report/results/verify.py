@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from raysweep.artifacts.cell_result import CellResult
+from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.config.experiment import flat_words
-from raysweep.core.bounds import read_npz
 from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import canonical_json
 from raysweep.metrics.registry import METRICS
@@ -89,13 +90,13 @@ def _home() -> Path:
 
 def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
     state = state_of(logged.tags.get(schema.STATE), logged.status)
-    data = files(schema.PREDICTIONS_FILE)
-    arrays = None if data is None else _arrays(data)
-    if arrays is None:
+    data = files(ImagePredictions.FILE)
+    if data is None:
         if state == "complete":
             yield "it has no predictions, so its scores are not verified"
         return
-    scores = recomputed(arrays)
+    predictions = ImagePredictions.read(data)
+    scores = recomputed(predictions)
     if state != "complete":
         shown = f" (accuracy {number(scores['accuracy'])})" if scores else ""
         yield f"it is marked {state}, though its predictions are there{shown}; it is left out"
@@ -103,36 +104,37 @@ def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
     if logged.status != "FINISHED":
         yield f"MLflow's status is {logged.status}, though it is complete; it is kept"
     yield from _scores(logged, scores, files)
-    if scores and (logged.tags.get(schema.DEGENERATE) == "true") != _one_class(arrays):
-        yield f"it is {'' if _one_class(arrays) else 'not '}degenerate by its predictions, and its tag says otherwise"
+    one_class = len(np.unique(predictions.probs[predictions.labels >= 0].argmax(1))) == 1
+    if scores and (logged.tags.get(schema.DEGENERATE) == "true") != one_class:
+        yield f"it is {'' if one_class else 'not '}degenerate by its predictions, and its tag says otherwise"
     yield from _params(logged, files)
 
 
-def recomputed(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Scores by plain name from `predictions.npz`: probs (N, K), affect (N, 2), labels (N,) with -1 for no expression,
-    va (N, 2); {} without any expression."""
-    if not (arrays["labels"] >= 0).any():
+def recomputed(predictions: ImagePredictions) -> dict[str, float]:
+    """Scores by plain name; {} without any expression."""
+    if not (predictions.labels >= 0).any():
         return {}
     import torch
 
     from raysweep.metrics.compute import affect_scores, expression_scores
 
-    probs, affect, va = (torch.from_numpy(arrays[name]) for name in ("probs", "affect", "va"))
-    return expression_scores(probs, torch.from_numpy(arrays["labels"])) | affect_scores(affect, va)
+    probs, affect, va = map(torch.from_numpy, (predictions.probs, predictions.affect, predictions.va))
+    labels = torch.from_numpy(predictions.labels.astype(np.int64))
+    return expression_scores(probs, labels) | affect_scores(affect, va)
 
 
 def _scores(logged: Logged, scores: Mapping[str, float], files: Files) -> Iterator[str]:
     """Compare metrics with predictions; scores that need votes or extra labels, with the result file."""
     predicted = {f"test/{name}": value for name, value in scores.items()}
     yield from _unlike(logged.metrics, predicted, "its predictions")
-    data = files(schema.RESULT_FILE)
+    data = files(CellResult.FILE)
     told = {} if data is None else _fields(_fields(json.loads(data))["scores"])
     rest = {
         name: float(value)
         for name, value in told.items()
         if name.startswith(("test/", "labels/")) and name.removeprefix("test/") not in scores
     }
-    yield from _unlike(logged.metrics, rest, schema.RESULT_FILE)
+    yield from _unlike(logged.metrics, rest, CellResult.FILE)
     for name in sorted(_SHOWN & logged.metrics.keys() - predicted.keys() - rest.keys()):
         yield f"{name} is {number(logged.metrics[name])} in MLflow, and in no file of the run"
 
@@ -166,20 +168,6 @@ def _fields(found: object) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("no object where one belongs")
     return found
-
-
-def _arrays(data: bytes) -> dict[str, np.ndarray]:
-    arrays = read_npz(data)
-    probs, affect, labels, va = (arrays[name] for name in ("probs", "affect", "labels", "va"))
-    known = probs.ndim == 2 and affect.shape == va.shape == (len(probs), 2) and labels.shape == (len(probs),)
-    floats = all(own.dtype.kind == "f" for own in (probs, affect, va)) and labels.dtype.kind == "i"
-    if not known or not floats or not probs.shape[1] or bool((labels >= probs.shape[1]).any()):
-        raise ValueError("predictions of another shape")
-    return {"probs": probs, "affect": affect, "labels": labels.astype(np.int64), "va": va}
-
-
-def _one_class(arrays: Mapping[str, np.ndarray]) -> bool:
-    return len(np.unique(arrays["probs"][arrays["labels"] >= 0].argmax(1))) == 1
 
 
 def said(sentences: Sequence[str], most: int) -> list[str]:
