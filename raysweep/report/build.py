@@ -7,9 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .figures.catalog import FIGURES, Picture, draw_pictures, picture_digests, save_pictures
-from .figures.search_catalog import NAMES as SEARCH_NAMES
-from .figures.search_catalog import draw_search_pictures
+from .figures.catalog import (
+    FIGURES,
+    SEARCH_FIGURES,
+    Picture,
+    draw_pictures,
+    draw_search_pictures,
+    picture_digests,
+    save_pictures,
+)
 from .folder import default_folder, mark_folder, subject_of
 from .formatting import file_stem
 from .render.csv_files import cells_csv, scores_csv
@@ -165,7 +171,7 @@ def _pictures(page: Page) -> list[Picture]:
 def _search_names(stem: str) -> list[str]:
     """Every file that a search can add to the report, relative to it."""
     names = [f"{stem}_{name}" for name in ("search.html", "points.tex", "points.csv", "trials.csv")]
-    return names + [f"figures/{stem}_{name}.{kind}" for name in SEARCH_NAMES for kind in ("png", "pdf")]
+    return names + [f"figures/{stem}_{name}.{kind}" for name in SEARCH_FIGURES for kind in ("png", "pdf")]
 
 
 def _search_paths(out: Path, paths: Sequence[Path], results: Results) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from raysweep.core.spreadsheet import write_csv
 
 from .figures.catalog import Picture, picture_digests, save_pictures
 from .figures.datasets import draw_together
-from .figures.series import dependence
+from .figures.scores import dependence
 from .figures.style import style
 from .folder import mark_folder, subject_of
 from .formatting import file_stem, plural, title

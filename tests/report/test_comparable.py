@@ -14,7 +14,7 @@ from raysweep.data.dataset import DatasetInfo, FaceData
 from raysweep.data.expressions import EXPRESSIONS
 from raysweep.data.kind import kind_of
 from raysweep.data.load import load_data
-from raysweep.report.figures.series import dependence
+from raysweep.report.figures.scores import dependence
 from raysweep.report.published import PUBLISHED
 from raysweep.report.published.comparable import NOT_RECIPE, _phrase, comparable, differences, printed
 from raysweep.report.render.csv_files import scores_csv

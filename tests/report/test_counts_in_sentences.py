@@ -10,8 +10,7 @@ from raysweep.core.formatting import listed, plural
 from raysweep.pipeline.datasets import Leak
 from raysweep.report.figures import curves as pictures
 from raysweep.report.figures.adapted_labels import _planes_words
-from raysweep.report.figures.attention import attention_words
-from raysweep.report.figures.attention_data import Constancy
+from raysweep.report.figures.attention import Constancy, attention_words
 from raysweep.report.figures.catalog import draw_pictures
 from raysweep.report.figures.curves import _cut
 from raysweep.report.results.aggregate import summarise

@@ -3,7 +3,7 @@
 import pytest
 
 from raysweep.config.experiment import Experiment
-from raysweep.report.figures.series import monitored
+from raysweep.report.figures.curves import monitored
 from raysweep.report.text.caption import caption
 from raysweep.study import Axis, Study
 from raysweep.study.discovery import find_study

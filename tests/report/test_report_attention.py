@@ -16,8 +16,15 @@ from raysweep.artifacts.attention_maps import AttentionMaps, likeness
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
-from raysweep.report.figures.attention import attention_words, draw_attention
-from raysweep.report.figures.attention_data import MOST_COLUMNS, constancy, gallery, second_axis, some
+from raysweep.report.figures.attention import (
+    MOST_COLUMNS,
+    attention_words,
+    constancy,
+    draw_attention,
+    gallery,
+    second_axis,
+    some,
+)
 from raysweep.report.figures.catalog import draw_pictures
 from raysweep.report.figures.style import style
 from raysweep.report.results.statistics import spread
@@ -99,11 +106,11 @@ class TestGallery:
         assert shown.columns == tuple((f"noise={level}", method) for level in ("0", "0.3") for method in methods)
         assert shown.replicate == 0
         assert (shown.places, shown.fixed, shown.flat) == ((3, 3), {}, 0)
-        assert [face.label for face in shown.faces] == [0, 1, 2, 3]
-        for (words, method), tile in zip(shown.columns, shown.faces[2].tiles, strict=True):
+        assert list(shown.faces) == [0, 1, 2, 3]
+        for (words, method), looks in zip(shown.columns, shown.looks, strict=True):
             cell = noise.of({"noise": words.removeprefix("noise="), "method": method})[0]
-            assert (tile.map == maps_of(cell).maps[2 * EACH]).all()
-        assert (shown.faces[1].pixels == looks_of().pixels[2]).all()
+            assert (looks.maps[looks.shown[shown.faces[2]]] == maps_of(cell).maps[2 * EACH]).all()
+        assert (shown.looks[0].pixels[shown.faces[1]] == looks_of().pixels[2]).all()
 
     def test_only_the_cells_that_are_shown_are_read(self, noise):
         results, asked = with_maps(noise, maps_of)
@@ -120,7 +127,7 @@ class TestGallery:
 
         assert lost(0).replicate == 1
         fewer = lost(0, 1, 2, 3, 4)
-        assert (fewer.replicate, len(fewer.columns), len(fewer.faces[0].tiles)) == (0, 5, 5)
+        assert (fewer.replicate, len(fewer.columns), len(fewer.looks)) == (0, 5, 5)
 
     def test_other_images_are_left_out(self, noise):
         def made(cell):

@@ -6,9 +6,9 @@ import pytest
 from matplotlib.figure import Figure
 
 from raysweep.report import Results, summarise
-from raysweep.report.figures.differences import draw_forest
-from raysweep.report.figures.scores import frame
-from raysweep.report.figures.series import curves, dependence, forest, monitored, numeric_axis
+from raysweep.report.figures.curves import curves, monitored
+from raysweep.report.figures.differences import draw_forest, forest
+from raysweep.report.figures.scores import dependence, frame, numeric_axis
 from raysweep.report.figures.style import save, shades, style
 
 

@@ -11,8 +11,8 @@ from raysweep.artifacts.study_record import StudyRecord
 from raysweep.metrics.registry import METRICS, OWN_VA, needing
 from raysweep.plotting import adapted_labels as label_pictures
 from raysweep.report import Results, build_report, summarise
-from raysweep.report.figures.label_data import MOST_ARMS, arm_planes, truth_panels
-from raysweep.report.figures.series import dependence, drawn_axis
+from raysweep.report.figures.adapted_labels import MOST_ARMS, arm_planes, truth_panels
+from raysweep.report.figures.scores import dependence, drawn_axis
 from raysweep.report.results.load import headline_scores
 from raysweep.report.tables.arms import pivot_table, results_table
 from raysweep.report.text.caption import caption, notes

@@ -9,11 +9,12 @@ import pytest
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 
 from raysweep.artifacts.study_record import PlannedSearch, RangeRecord
-from raysweep.report.figures.parallel import draw_parallel, draw_slices
-from raysweep.report.figures.search import draw_front, draw_history, draw_importance
-from raysweep.report.figures.search_importance import front, rebuilt
-from raysweep.report.figures.search_scale import labels_of, scale_of
-from raysweep.report.figures.search_series import fronts, histories, importances, parallels, scales, slices
+from raysweep.report.figures.search_front import draw_front, front, fronts
+from raysweep.report.figures.search_history import draw_history, histories
+from raysweep.report.figures.search_importance import draw_importance, importances, rebuilt
+from raysweep.report.figures.search_parallel import draw_parallel, parallels
+from raysweep.report.figures.search_scale import labels_of, scale_of, scales
+from raysweep.report.figures.search_slices import draw_slices, slices
 from raysweep.report.figures.style import save, style
 from raysweep.report.results.searches import TrialRecord
 from tests.report.searching import FIELDS, SPACE, plan_json, plan_of, record_of, searched
@@ -219,16 +220,14 @@ class TestParallelAndSlices:
 
 def draw_all(plan, records):
     """Every figure, drawn to the end."""
-    directions = dict(zip(plan.objectives, plan.directions, strict=True))
-    labels = labels_of([range_.path for range_ in plan.space])
-    figures = [draw_history(histories(plan, records), directions)]
-    figures.append(draw_importance(importances(plan, records), labels, directions))
+    figures = [draw_history(histories(plan, records), plan)]
+    figures.append(draw_importance(importances(plan, records), plan))
     if lines := parallels(plan, records):
-        figures.append(draw_parallel(lines, directions))
+        figures.append(draw_parallel(lines, plan))
     if along := slices(plan, records):
-        figures.append(draw_slices(along, "score"))
+        figures.append(draw_slices(along, plan))
     if trade := fronts(plan, records):
-        figures.append(draw_front(trade, directions))
+        figures.append(draw_front(trade, plan))
     return figures
 
 

@@ -1,33 +1,211 @@
-"""Drawing attention in the manner of DDAF's Figure 6, and below it how alike maps stay along an axis."""
+"""Attention (DDAF, Figure 6): faces with maps of several models over them, and how alike maps stay along an axis."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, mean_likeness
+from raysweep.artifacts.study_record import AxisRecord, StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.plotting.attention import enlarged, inches, overlaid, prediction, tile
 from raysweep.report.formatting import listed, plural
-from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.statistics import paired
+from raysweep.report.results.aggregate import ArmSummary, Summary
+from raysweep.report.results.statistics import paired, spread
 from raysweep.report.tables.arms import difference_words
 
-from .attention_data import Constancy, Gallery, constancy, gallery
-from .scores import count_words, frame, line_styles
-from .series import ScorePanel
+from .scores import Line, Point, ScorePanel, frame, interval_handles, line_styles, rest_name
 from .style import FAINT, WIDTH
+
+Maps = Mapping[tuple[str, int], AttentionMaps]
+"""By name of the arm and replicate, complete cells only."""
+
+MOST_COLUMNS = 6
+"""Models beside each face; half as many at each end of a second axis."""
+
+MOST_FACES = 4
 
 _LEFT, _GAP, _APART, _WORDS = 0.24, 0.05, 0.16, 0.17
 """Inches: the names of the rows, the space between two faces and between groups, a line of words."""
 
-_SIDE = 1.3
-"""Inches: a face, at most."""
+_SIDE, _PANEL = 1.3, 2.5
+"""Inches: a face, at most; the panel below."""
 
-_PANEL = 2.5
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """Faces under several models. `columns`: (words above the group a model is in, level of the compared axis).
+
+    `looks`: maps of the same images, one a column; `faces`: class to the number of its image among those with pixels;
+    `fixed`: levels of further axes.
+    """
+
+    columns: tuple[tuple[str, str], ...]
+    looks: tuple[AttentionMaps, ...]
+    faces: Mapping[int, int]
+    replicate: int
+    fixed: Mapping[str, str]
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """Height and width of a map."""
+        _, height, width = self.looks[0].maps.shape
+        return height, width
+
+    @property
+    def flat(self) -> int:
+        """Maps of faces that are 0 everywhere."""
+        rows = self.looks[0].shown[list(self.faces.values())]
+        return sum(not face.any() for looks in self.looks for face in looks.maps[rows])
+
+
+@dataclass(frozen=True)
+class Constancy:
+    """How alike maps stay along an axis: mean likeness to the maps at its lowest level, by replicate.
+
+    `between`: by name of the line, the mean over pairs of replicates at the lowest level: what another seed alone does.
+    `images`: maps a cell; `flat`: share of all maps that are the same everywhere.
+    """
+
+    axis: AxisRecord
+    first: str
+    lines: tuple[Line, ...]
+    between: Mapping[str, float]
+    images: int
+    flat: float
+
+
+def gallery(summary: Summary) -> Gallery | None:
+    """The compared arms at the lowest and the highest level of another axis, in the first replicate that has most.
+
+    None when the first complete cell has no maps (a launch of an earlier version): the others are like it.
+    """
+    study, other = summary.study, second_axis(summary.study)
+    wanted = [(group, name, arm) for group, name, where in _columns(study, other) if (arm := summary.arm(where))]
+    if not _has_maps([arm for _, _, arm in wanted]):
+        return None
+    best: list[tuple[tuple[str, str], AttentionMaps]] = []
+    replicate = 0
+    for number in study.replicates:
+        cells = [((g, name), cell) for g, name, arm in wanted for cell in arm.cells
+                 if cell.complete and cell.replicate == number]  # fmt: skip
+        found = [(column, looks) for column, cell in cells if (looks := cell.attention())]
+        found = [(column, looks) for column, looks in found if found[0][1].same_images(looks)]
+        if len(found) > len(best):
+            best, replicate = found, number
+        if len(best) == len(wanted):
+            break
+    shown = {study.compared_axis.name, *([other.name] if other else [])}
+    fixed = {axis: level for axis, level in _fixed(study).items() if axis not in shown}
+    first = best[0][1].first_faces() if best else {}
+    kept = some([str(k) for k in first], MOST_FACES)
+    faces = {k: m for k, m in first.items() if str(k) in kept}
+    columns, looks_of_each = tuple(column for column, _ in best), tuple(looks for _, looks in best)
+    return Gallery(columns, looks_of_each, faces, replicate, fixed) if faces else None
+
+
+def constancy(summary: Summary) -> Constancy | None:
+    """Along the numeric axis that is not compared; None without one, or without two levels to compare."""
+    axis = second_axis(summary.study)
+    if axis is None or not axis.numeric or not _has_maps(summary.arms):
+        return None
+    first, *further = sorted(axis.levels, key=float)
+    there = {
+        (arm.name, cell.replicate): looks
+        for arm in summary.arms
+        for cell in arm.cells
+        if cell.complete and (looks := cell.attention())
+    }
+    lines: list[Line] = []
+    between: dict[str, float | None] = {}
+    for base in (arm for arm in summary.arms if arm.coordinates[axis.name] == first):
+        points = tuple(_points(there, base, axis, further))
+        if points:
+            lines.append(Line(rest_name(base.coordinates, axis), points, base.is_reference))
+            between[lines[-1].name] = _between(there, base)
+    if not lines:
+        return None
+    flat = np.concatenate([is_flat(looks.maps) for looks in there.values()])
+    images = max(len(looks.rows) for looks in there.values())
+    known = {name: mean for name, mean in between.items() if mean is not None}
+    return Constancy(axis, first, tuple(lines), known, images, float(flat.mean()))
+
+
+def _points(there: Maps, base: ArmSummary, axis: AxisRecord, further: Sequence[str]) -> Iterator[Point]:
+    """The arms that differ from `base` in the axis alone: likeness to its maps in the same replicate."""
+    for level in further:
+        arm = arm_name({**base.coordinates, axis.name: level})
+        numbers = [cell.replicate for cell in base.cells]
+        means = {r: mean_likeness(there.get((base.name, r)), there.get((arm, r))) for r in numbers}
+        values = {r: mean for r, mean in means.items() if mean is not None}
+        if (found := spread(list(values.values()))) is not None:
+            yield Point(float(level), values, found, is_reference=False)
+
+
+def _between(there: Maps, arm: ArmSummary) -> float | None:
+    """Mean likeness over pairs of replicates of one arm."""
+    looks = [there.get((arm.name, cell.replicate)) for cell in arm.cells]
+    means = [mean_likeness(*pair) for pair in itertools.combinations(looks, 2)]
+    known = [mean for mean in means if mean is not None]
+    return sum(known) / len(known) if known else None
+
+
+def second_axis(study: StudyRecord) -> AxisRecord | None:
+    """The first numeric axis that is not the compared one; without one, the first other with several levels."""
+    others = [axis for axis in study.axes if axis != study.compared_axis and len(axis.levels) > 1]
+    return next((axis for axis in others if axis.numeric), others[0] if others else None)
+
+
+def some(levels: Sequence[str], most: int, always: str | None = None) -> list[str]:
+    """At most `most` levels in their order, evenly spread from the first to the last; `always` is among them.
+
+    >>> some(["0", "0.3", "0.5", "0.7", "1"], 3, "0.5")
+    ['0', '0.5', '1']
+    >>> some(["a", "b", "c", "d"], 2, "b")
+    ['b', 'd']
+    """
+    if len(levels) <= most:
+        return list(levels)
+    rest = [level for level in levels if level != always]
+    count, last = most - (len(rest) < len(levels)), len(rest) - 1
+    kept = {rest[last if count == 1 else round(i * last / (count - 1))] for i in range(count)} | {always}
+    return [level for level in levels if level in kept]
+
+
+def _columns(study: StudyRecord, other: AxisRecord | None) -> list[tuple[str, str, dict[str, str]]]:
+    """Heading of the group, level of the compared axis, coordinates."""
+    compared, fixed = study.compared_axis, _fixed(study)
+    levels = sorted(other.levels, key=float) if other and other.numeric else other.levels if other else [""]
+    ends = list(dict.fromkeys((levels[0], levels[-1])))
+    names = some(compared.levels, MOST_COLUMNS // len(ends), study.reference.get(compared.name))
+    return [
+        (_heading(compared, other, end), name, {**fixed, **({other.name: end} if other else {}), compared.name: name})
+        for end in ends
+        for name in names
+    ]
+
+
+def _heading(compared: AxisRecord, other: AxisRecord | None, level: str) -> str:
+    """What stands above columns that are named by levels of the compared axis; numbers need its name."""
+    if other is None:
+        return compared.name
+    return f"{other.name}={level}, {compared.name}:" if compared.numeric else f"{other.name}={level}"
+
+
+def _fixed(study: StudyRecord) -> dict[str, str]:
+    """Where an axis stands that is not shown: at its reference, else at its first level."""
+    return {axis.name: study.reference.get(axis.name, axis.levels[0]) for axis in study.axes}
+
+
+def _has_maps(arms: Sequence[ArmSummary]) -> bool:
+    first = next((cell for arm in arms for cell in arm.cells if cell.complete), None)
+    return first is not None and first.attention() is not None
 
 
 def draw_attention(shown: Gallery, along: Constancy | None, classes: Sequence[str]) -> Figure:
@@ -37,9 +215,7 @@ def draw_attention(shown: Gallery, along: Constancy | None, classes: Sequence[st
     gaps = (count - 1) * _GAP + groups * (_APART - _GAP)
     side = min(_SIDE, (WIDTH - _LEFT - gaps - _GAP) / count)
     width = WIDTH if along else _LEFT + gaps + _GAP + count * side
-    top = 2 * _WORDS + 0.05
-    faces = top + len(shown.faces) * (side + _WORDS + 0.03)
-    height = faces + (_PANEL if along else 0.03)
+    height = 2 * _WORDS + 0.05 + len(shown.faces) * (side + _WORDS + 0.03) + (_PANEL if along else 0.03)
     figure = Figure(figsize=(width, height), dpi=150)
     axes = inches(figure)
     _draw_faces(axes, shown, classes, side)
@@ -51,13 +227,14 @@ def draw_attention(shown: Gallery, along: Constancy | None, classes: Sequence[st
 
 def _draw_faces(axes: Axes, shown: Gallery, classes: Sequence[str], side: float) -> None:
     places = _places([group for group, _ in shown.columns], side)
-    for row, face in enumerate(shown.faces):
+    for row, (k, m) in enumerate(shown.faces.items()):
         y = 2 * _WORDS + 0.05 + row * (side + _WORDS + 0.03)
-        axes.text(_LEFT - 0.05, y + side / 2, classes[face.label], rotation=90, ha="right", va="center", fontsize=8)
-        tile(axes, enlarged(face.pixels), _LEFT, y, side)
-        for x, one in zip(places, face.tiles, strict=True):
-            tile(axes, overlaid(face.pixels, one.map), x, y, side)
-            words, color = prediction(one.probs, face.label, classes)
+        pixels, n = shown.looks[0].pixels[m], shown.looks[0].shown[m]
+        axes.text(_LEFT - 0.05, y + side / 2, classes[k], rotation=90, ha="right", va="center", fontsize=8)
+        tile(axes, enlarged(pixels), _LEFT, y, side)
+        for x, looks in zip(places, shown.looks, strict=True):
+            tile(axes, overlaid(pixels, looks.maps[n]), x, y, side)
+            words, color = prediction(looks.probs[n], k, classes)
             axes.text(x + side / 2, y + side + 0.55 * _WORDS, words, ha="center", va="center", fontsize=6, color=color)
     axes.text(_LEFT + side / 2, 1.6 * _WORDS, "face", ha="center", va="center", fontsize=8, color=FAINT)
     for x, (_, name) in zip(places, shown.columns, strict=True):
@@ -102,24 +279,16 @@ def _draw_constancy(axes: Axes, along: Constancy) -> None:
     axes.set_xlabel(along.axis.name)
     axes.set_ylabel("correlation of maps")
     axes.set_title(f"Maps at {along.axis.name}={along.first} and further on, same replicate", loc="left", fontsize=8.5)
-    low, high, _ = frame(ScorePanel("likeness", along.lines))
+    panel = ScorePanel("likeness", along.lines)
+    low, high, _ = frame(panel)
     ends = [low, high, *along.between.values()]
     reach = 0.06 * (max(ends) - min(ends))
     axes.set_ylim(min(ends) - reach, max(ends) + reach)
-    _legend(axes, along)
-
-
-def _legend(axes: Axes, along: Constancy) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    points = [point for line in along.lines for point in line.points]
-    if max(point.spread.n for point in points) > 1:
-        cut = " (some leave the frame)" if frame(ScorePanel("likeness", along.lines))[2] else ""
-        handles.append(Line2D([], [], color=FAINT, lw=1.3))
-        labels.append(f"95 % t-interval, {count_words(points)}{cut}")
+    handles = axes.get_legend_handles_labels()[0] + interval_handles([panel])
     if along.between:
-        handles.append(Line2D([], [], color=FAINT, ls="", marker="x", ms=6, mew=1.5))
-        labels.append(f"two replicates at {along.axis.name}={along.first}")
-    axes.legend(handles, labels, loc="best")
+        label = f"two replicates at {along.axis.name}={along.first}"
+        handles.append(Line2D([], [], color=FAINT, ls="", marker="x", ms=6, mew=1.5, label=label))
+    axes.legend(handles=handles, loc="best")
 
 
 def attention_figure(summary: Summary) -> tuple[Figure, str] | None:

@@ -1,20 +1,25 @@
-"""Drawing curves over epochs: memorisation of flipped labels, and learning curves."""
+"""The figures of curves over epochs: memorisation of flipped labels, and learning curves."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from raysweep.artifacts.study_record import AxisRecord
+from raysweep.artifacts.study_record import AxisRecord, StudyRecord
+from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import title
-from raysweep.report.results.aggregate import Summary
+from raysweep.report.results.aggregate import ArmSummary, Summary
+from raysweep.report.results.records import CellRecord
 
-from .series import MOST_PANELS, CurvePanel, curves, monitored
 from .style import FAINT, WIDTH, looks, shades
+
+MOST_PANELS = 6
 
 FIT_TITLES = {
     "fit/unflipped": "untouched labels\npredicted as given",
@@ -22,6 +27,66 @@ FIT_TITLES = {
     "fit/recovered": "flipped labels\npredicted as before",
 }
 """Rows of the memorisation figure. "Flipped, as given" is memorised noise."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Mean over replicates of a metric by epoch."""
+
+    name: str
+    is_reference: bool
+    epochs: tuple[int, ...]
+    means: tuple[float, ...]
+    each: tuple[tuple[float, ...], ...]  # one a replicate
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """Curves of the compared arms where the other axes are equal. `group` says where; empty for one axis."""
+
+    group: str
+    curves: tuple[Curve, ...]
+
+
+def curves(summary: Summary, metric: str, least: int = 2, most: int | None = MOST_PANELS) -> list[CurvePanel]:
+    """A metric's curves over epochs, complete cells only, at most `most` panels.
+
+    A cell without the metric has no curve; panels with curves of fewer than `least` epochs are left
+    out. After `select_then_retrain` the curves of `fit/*` are those of the second training.
+    """
+    groups: dict[str, list[Curve]] = {}
+    compared = summary.study.compared_axis.name
+    for arm in summary.arms:
+        series = [points for cell in arm.cells if cell.complete and (points := _series(cell, metric, summary.study))]
+        curve = _curve(arm, compared, series)
+        if curve is not None and len(curve.epochs) >= least:
+            rest = {a: level for a, level in arm.coordinates.items() if a != compared}
+            groups.setdefault(arm_name(rest), []).append(curve)
+    return [CurvePanel(group, tuple(lines)) for group, lines in itertools.islice(groups.items(), most)]
+
+
+def monitored(study: StudyRecord) -> str:
+    """The metric that was watched while training: the score that chooses the epoch (macro-F1 in runs of old)."""
+    score = study.recipe.get("selection.metric", "macro_f1")
+    return f"test_epoch/{score}" if study.protocol == "best_on_test" else f"val/{score}"
+
+
+def _series(cell: CellRecord, metric: str, study: StudyRecord) -> dict[int, float]:
+    points = dict(cell.history(metric))
+    if study.protocol == "select_then_retrain" and metric.startswith("fit/"):
+        first = max((step for step, _ in cell.history("val/macro_f1")), default=0)
+        second = {step - first: value for step, value in points.items() if step > first}
+        return second or points  # an arm that nothing was held out of is trained once
+    return points
+
+
+def _curve(arm: ArmSummary, compared: str, series: Sequence[Mapping[int, float]]) -> Curve | None:
+    if not series:
+        return None
+    epochs = sorted(set.intersection(*(set(points) for points in series)))
+    each = tuple(tuple(points[e] for e in epochs) for points in series)
+    means = tuple(sum(values) / len(values) for values in zip(*each, strict=True))
+    return Curve(arm.coordinates[compared], arm.is_reference, tuple(epochs), means, each)
 
 
 def draw_memorisation(panels: Mapping[str, Sequence[CurvePanel]], compared: AxisRecord) -> Figure:
@@ -99,38 +164,32 @@ def _legend(figure: Figure, colors: Mapping[str, str], compared: AxisRecord, ref
 def memorisation_figure(summary: Summary) -> tuple[Figure, str] | None:
     """What the model makes of flipped labels while it trains; and its caption."""
     fits = {name: curves(summary, name, most=None) for name in FIT_TITLES}
-    if not fits["fit/flipped"]:
+    flipped = fits["fit/flipped"]
+    if not flipped:
         return None
-    words = _memorisation_words(summary, fits["fit/flipped"])
-    groups = {panel.group for panel in fits["fit/flipped"][:MOST_PANELS]}
+    groups = {panel.group for panel in flipped[:MOST_PANELS]}
     fits = {name: [panel for panel in panels if panel.group in groups] for name, panels in fits.items()}
-    return draw_memorisation(fits, summary.study.compared_axis), words
+    second = " Second training, on all images." if summary.study.protocol == "select_then_retrain" else ""
+    return draw_memorisation(fits, summary.study.compared_axis), (
+        "Memorisation: share of training labels that the model predicts while it trains. Flipped labels that are "
+        "predicted as given are memorised noise. Bold: mean over replicates; thin: each replicate."
+        f"{second}{_cut(flipped)}"
+    )
 
 
 def learning_figure(summary: Summary) -> tuple[Figure, str] | None:
     """The score that chooses the epoch, along epochs; and its caption."""
     study = summary.study
     watched = monitored(study)
-    learning = curves(summary, watched, most=None)
-    if not learning:
+    panels = curves(summary, watched, most=None)
+    if not panels:
         return None
     images, score = "test" if study.protocol == "best_on_test" else "validation", title(watched.split("/")[1])
-    figure = draw_learning(learning[:MOST_PANELS], f"{images} {score}", study.compared_axis)
-    return figure, _learning_words(summary, learning, f"{score} on {images} images")
-
-
-def _memorisation_words(summary: Summary, panels: Sequence[CurvePanel]) -> str:
-    second = " Second training, on all images." if summary.study.protocol == "select_then_retrain" else ""
-    return (
-        "Memorisation: share of training labels that the model predicts while it trains. Flipped labels that are "
-        "predicted as given are memorised noise. Bold: mean over replicates; thin: each replicate."
-        f"{second}{_cut(panels)}"
+    first = " First training, which chooses the epoch." if study.protocol == "select_then_retrain" else ""
+    return draw_learning(panels[:MOST_PANELS], f"{images} {score}", study.compared_axis), (
+        f"Learning curves: {score} on {images} images. Bold: mean over replicates; thin: each replicate."
+        f"{first}{_cut(panels)}"
     )
-
-
-def _learning_words(summary: Summary, panels: Sequence[CurvePanel], what: str) -> str:
-    first = " First training, which chooses the epoch." if summary.study.protocol == "select_then_retrain" else ""
-    return f"Learning curves: {what}. Bold: mean over replicates; thin: each replicate.{first}{_cut(panels)}"
 
 
 def _cut(panels: Sequence[CurvePanel]) -> str:

@@ -11,9 +11,8 @@ from matplotlib.lines import Line2D
 from raysweep.report.formatting import title
 
 from .levels import draw_level_panel
-from .scores import count_words, draw_panel, frame, line_styles
-from .series import Dependence
-from .style import FAINT, WIDTH
+from .scores import Dependence, draw_panel, interval_handles, line_styles
+from .style import WIDTH
 
 _ROW = 2.6
 """Height in inches of a row of panels."""
@@ -52,11 +51,6 @@ def draw_together(data: Mapping[str, Dependence], compared: str) -> Figure:
                label=(name or compared) + (" (reference)" if lines[name].is_reference else ""))
         for name, (color, marker) in styles.items()
     ]  # fmt: skip
-    points = [point for one in data.values() for line in one.panels[0].lines for point in line.points]
-    if max(point.spread.n for point in points) > 1:
-        cut = " (some leave the frame)" if any(frame(one.panels[0])[2] for one in data.values()) else ""
-        handles.append(Line2D([], [], color=FAINT, lw=1.3, label=f"95 % t-interval, {count_words(points)}{cut}"))
-    if any(point.flagged for point in points):
-        handles.append(Line2D([], [], ls="", marker="o", mfc="white", color=FAINT, label="cells missing or degenerate"))
+    handles += interval_handles([one.panels[0] for one in data.values()])
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)), columnspacing=1.4)
     return figure

@@ -1,9 +1,10 @@
-"""Drawing paired differences: one row an arm, its interval, and the numbers beside it."""
+"""The figure of paired differences: one row an arm, its interval, and the numbers beside it."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,13 +12,35 @@ from matplotlib.figure import Figure
 from raysweep.core.formatting import arm_name
 from raysweep.report.formatting import title
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.statistics import simultaneous
+from raysweep.report.results.statistics import Comparison, simultaneous
 from raysweep.report.tables.arms import difference_words
 
-from .series import ForestRow, forest
 from .style import COLORS, INK, WIDTH
 
 _VERDICT_COLORS = {"better": COLORS[0], "worse": COLORS[1]}
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """One paired difference to a reference arm."""
+
+    name: str
+    group: str
+    comparison: Comparison
+
+
+def forest(summary: Summary) -> list[ForestRow]:
+    """Headline differences of every compared arm, grouped by the levels of the axes that are equal."""
+    study = summary.study
+    rows = []
+    for arm in summary.arms:
+        comparison = arm.scores[study.metric].comparison
+        if comparison is None:
+            continue
+        compared = {a: level for a, level in arm.coordinates.items() if a in study.reference}
+        rest = {a: level for a, level in arm.coordinates.items() if a not in study.reference}
+        rows.append(ForestRow(", ".join(compared.values()), arm_name(rest), comparison))
+    return rows
 
 
 def draw_forest(rows: Sequence[ForestRow], score: str, reference: str, family: int = 1) -> Figure:
@@ -69,12 +92,8 @@ def differences_figure(summary: Summary) -> tuple[Figure, str] | None:
     study, rows = summary.study, forest(summary)
     if not rows or all(axis.numeric for axis in study.axes if axis.name in study.reference):
         return None
-    figure = draw_forest(rows, study.metric, arm_name(study.reference), summary.family)
-    return figure, _differences_words(summary)
-
-
-def _differences_words(summary: Summary) -> str:
-    return (
-        f"Paired differences in {title(summary.study.metric)} from {arm_name(summary.study.reference)} with "
-        f"{simultaneous(summary.family)}. Filled and coloured: beyond noise, blue better, red worse."
+    reference = arm_name(study.reference)
+    return draw_forest(rows, study.metric, reference, summary.family), (
+        f"Paired differences in {title(study.metric)} from {reference} with {simultaneous(summary.family)}. Filled and "
+        "coloured: beyond noise, blue better, red worse."
     )

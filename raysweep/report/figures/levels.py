@@ -11,8 +11,19 @@ from matplotlib.lines import Line2D
 from raysweep.report.formatting import title
 from raysweep.report.results.aggregate import Summary
 
-from .scores import Styles, count_words, draw_dependence, frame, line_styles, paper_words
-from .series import Dependence, Line, PaperPanel, Point, ScorePanel, dependence
+from .scores import (
+    Dependence,
+    Line,
+    PaperPanel,
+    ScorePanel,
+    Styles,
+    dependence,
+    draw_dependence,
+    draw_paper,
+    frame,
+    interval_handles,
+    line_styles,
+)
 from .style import FAINT, INK, WIDTH
 
 _MAIN, _ROW = 3.0, 1.75
@@ -39,7 +50,7 @@ def draw_levels(data: Dependence, compared: str, source: str) -> Figure:
     if small:
         _draw_small(next(parts), data, styles)
     if paper:
-        _draw_paper(next(parts), data, styles, source)
+        draw_paper(next(parts), data, source, lambda axes, panel: _draw_paper_lines(axes, panel, data, styles))
     _legend(figure, data.panels[0], styles, compared)
     return figure
 
@@ -83,22 +94,12 @@ def _draw_line(axes: Axes, line: Line, shifts: tuple[float, float], look: tuple[
         axes.plot([x], [point.spread.mean], marker=marker, ms=5.5 if big else 3, color=color, mfc=fill, zorder=4)
 
 
-def _draw_paper(part: SubFigure, data: Dependence, styles: Styles, source: str) -> None:
-    part.suptitle(paper_words(source), fontsize=8.5, color="#555555", x=0.01, ha="left")
-    grid = part.subplots(1, len(data.paper), squeeze=False)[0]
-    for axes, panel in zip(grid, data.paper, strict=True):
-        _draw_paper_panel(axes, panel, data, styles)
-    grid[0].set_ylabel(title(data.panels[0].score))
-
-
-def _draw_paper_panel(axes: Axes, panel: PaperPanel, data: Dependence, styles: Styles) -> None:
+def _draw_paper_lines(axes: Axes, panel: PaperPanel, data: Dependence, styles: Styles) -> None:
     for line, shift in zip(panel.lines, _shifts(panel.lines), strict=True):
         color, marker = styles.get(line.name, (FAINT, "x"))
         axes.plot([x + shift for x, _ in line.points], [y for _, y in line.points], ls="", color=color, marker=marker,
                   mfc="white", ms=4)  # fmt: skip
     _level_ticks(axes, data)
-    axes.set_title(panel.dataset, loc="left", fontsize=8.5)
-    axes.locator_params(axis="y", nbins=4)
     axes.margins(y=0.15)
 
 
@@ -126,12 +127,7 @@ def _legend(figure: Figure, panel: ScorePanel, styles: Styles, compared: str) ->
         Line2D([], [], ls="", color=color, marker=marker, ms=5.5, label=f"{n} (reference)" if n in references else n)
         for n, (color, marker) in styles.items()
     ]
-    points: list[Point] = [point for line in panel.lines for point in line.points]
-    if max(point.spread.n for point in points) > 1:
-        cut = " (some leave the frame)" if frame(panel)[2] else ""
-        handles.append(Line2D([], [], color=FAINT, lw=1.3, label=f"95 % t-interval, {count_words(points)}{cut}"))
-    if any(point.flagged for point in points):
-        handles.append(Line2D([], [], ls="", marker="o", mfc="white", color=FAINT, label="cells missing or degenerate"))
+    handles += interval_handles([panel])
     if panel.paper:
         handles.append(Line2D([], [], ls="", marker="_", ms=9, mew=1.4, color=FAINT, label="paper"))
     figure.legend(handles=handles, title=compared, loc="outside upper center", ncols=min(4, len(handles)),

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from raysweep.artifacts.study_record import RangeRecord, Value
+from raysweep.artifacts.study_record import PlannedSearch, RangeRecord, Value
 from raysweep.report.formatting import MINUS
+from raysweep.report.results.searches import SearchRecord
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,20 @@ def scale_of(range_: RangeRecord, label: str, tried: Iterable[Value]) -> Scale:
     numbers = [x for value in tried if (x := number_of(value)) is not None and (x > 0 or not log)]
     low, high = min([range_.low, *numbers]), max([range_.high, *numbers])
     return Scale(range_.path, label, low, high, log, range_.kind == "int")
+
+
+def scales(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[Scale]:
+    """The axis of every searched field, the same for all arms."""
+    labels = labels_of([range_.path for range_ in plan.space])
+    tried = [trial.point for search in searches for trial in search.trials]
+    return [scale_of(r, labels[r.path], [point[r.path] for point in tried if r.path in point]) for r in plan.space]
+
+
+def objective_scales(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[Scale]:
+    """The axis of every objective, over all scored trials of all arms; from 0 to 1 without any."""
+    values = [trial.values for search in searches for trial in search.scored]
+    columns = list(zip(*values, strict=True)) if values else [(0.0, 1.0)] * len(plan.objectives)
+    return [Scale("", name, min(c), max(c)) for name, c in zip(plan.objectives, columns, strict=True)]
 
 
 def labels_of(paths: Sequence[str]) -> dict[str, str]:

@@ -15,9 +15,8 @@ from markupsafe import Markup
 from matplotlib.colors import Normalize, to_hex
 
 from raysweep.artifacts.study_record import PlannedSearch
-from raysweep.report.figures.search import objective_title
-from raysweep.report.figures.search_scale import Scale, value_words
-from raysweep.report.figures.search_series import scales
+from raysweep.report.figures.search_panels import objective_title
+from raysweep.report.figures.search_scale import Scale, objective_scales, scales, value_words
 from raysweep.report.results.aggregate import Summary
 from raysweep.report.results.searches import SearchRecord, TrialRecord
 from raysweep.report.text.searches import counts_words, how_found, troubles
@@ -44,21 +43,17 @@ def page_data(plan: PlannedSearch, searches: tuple[SearchRecord, ...]) -> dict[s
 
     A trial's `places` run from 0 to 1 along every axis, fields first; null: not set, or not scored.
     """
-    fields = scales(plan, searches)
-    values = [trial.values for search in searches for trial in search.scored]
-    columns = list(zip(*values, strict=True)) if values else [(0.0, 1.0)] * len(plan.objectives)
-    ends = [Scale("", name, min(c), max(c)) for name, c in zip(plan.objectives, columns, strict=True)]
+    fields, ends = scales(plan, searches), objective_scales(plan, searches)
     norm = Normalize(ends[0].low, ends[0].high)
-    directions: dict[str, str] = dict(zip(plan.objectives, plan.directions, strict=True))
     axes = [
-        {"label": objective_title(s.label, directions) if not s.path else s.label, "path": s.path, "log": s.log,
+        {"label": objective_title(plan, s.label) if not s.path else s.label, "path": s.path, "log": s.log,
          "marks": [[_round(place), words] for place, words in s.ticks()]}
         for s in (*fields, *ends)
     ]  # fmt: skip
     return {
         "axes": axes,
-        "objectives": [{"label": objective_title(n, directions), "maximize": directions[n] == "maximize"}
-                       for n in plan.objectives],
+        "objectives": [{"label": objective_title(plan, name), "maximize": direction == "maximize"}
+                       for name, direction in zip(plan.objectives, plan.directions, strict=True)],
         "arms": [
             {"name": search.arm or "search", "counts": counts_words(search.counts),
              "trials": [_trial(plan, search, trial, fields, ends, norm) for trial in search.trials]}

@@ -17,13 +17,6 @@ State = Literal["complete", "failed", "running", "stopped", "missing"]
 History = Callable[[str], Sequence[tuple[int, float]]]
 """Name of a metric to its (step, value) pairs, steps ascending. Reads the store when called."""
 
-
-Labels = Callable[[], AdaptedLabels | None]
-"""The labels that a cell's method made, or None. Reads the store when called."""
-
-Looks = Callable[[], AttentionMaps | None]
-"""The attention maps of a cell, or None. Reads the store when called."""
-
 _STATES: dict[str, State] = {"complete": "complete", "failed": "failed", "running": "running", "stopped": "stopped"}
 _OF_STATUS: dict[str, State] = {"FINISHED": "complete", "FAILED": "failed", "KILLED": "stopped"}
 
@@ -38,12 +31,8 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
     return ()
 
 
-def no_labels() -> None:
-    """`Labels` of a cell without any."""
-
-
-def no_looks() -> None:
-    """`Looks` of a cell without attention maps."""
+def no_arrays() -> None:
+    """The labels or the attention of a cell without any."""
 
 
 def target_kind(study: StudyRecord) -> str:
@@ -57,6 +46,7 @@ class CellRecord:
     """One cell from MLflow. `scores`: finite values of the headline weights by plain name ("macro_f1").
 
     `config`: every field of its `Experiment` as text, by dotted path. `label_notes`: sentences on its labels.
+    `history`, `labels` and `attention` read the store when called.
     """
 
     coordinates: Mapping[str, str]
@@ -75,8 +65,8 @@ class CellRecord:
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     label_notes: tuple[str, ...] = ()
     history: History = field(default=no_history, repr=False, compare=False)
-    labels: Labels = field(default=no_labels, repr=False, compare=False)
-    attention: Looks = field(default=no_looks, repr=False, compare=False)
+    labels: Callable[[], AdaptedLabels | None] = field(default=no_arrays, repr=False, compare=False)
+    attention: Callable[[], AttentionMaps | None] = field(default=no_arrays, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:

@@ -1,9 +1,10 @@
-"""Drawing trials over the searched fields: parallel coordinates, and slices field by field."""
+"""The figure of trials as lines over the searched fields and the objectives: parallel coordinates."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -11,14 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from raysweep.artifacts.study_record import Value
+from raysweep.artifacts.study_record import PlannedSearch
+from raysweep.report.formatting import title
+from raysweep.report.results.searches import SearchRecord
 
-from .search import objective_title
-from .search_scale import Scale
-from .search_series import ParallelLine, ParallelPanel, SlicePanel
-from .style import INK, WIDTH, looks
+from .search_panels import objective_title, shown_arms
+from .search_scale import Scale, objective_scales, scales
+from .style import INK, WIDTH
 
 _NOT_SET = -0.16
 """Height of trials in which a field is not set, below the axis that goes from 0 to 1."""
@@ -29,23 +30,62 @@ _PATCH: dict[str, Any] = {"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linew
 _MAP = mpl.colormaps["viridis"]
 
 
-def draw_parallel(panels: Sequence[ParallelPanel], directions: Mapping[str, str]) -> Figure:
+@dataclass(frozen=True)
+class ParallelLine:
+    """One trial: a place from 0 to 1 on every axis, None where the field is not set. `score` None: pruned."""
+
+    number: int
+    places: tuple[float | None, ...]
+    score: float | None
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class ParallelPanel:
+    """One arm's trials over the fields, then the objectives."""
+
+    arm: str
+    axes: tuple[Scale, ...]
+    lines: tuple[ParallelLine, ...]
+    sign: int
+
+
+def parallels(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> list[ParallelPanel]:
+    """Complete and pruned trials, a panel an arm; arms without a complete trial have none."""
+    fields = scales(plan, searches)
+    ends = objective_scales(plan, searches)
+    return [
+        ParallelPanel(search.arm, (*fields, *ends), tuple(_lines(search, fields, ends)), plan.signs[0])
+        for search in shown_arms(searches)
+        if search.scored
+    ]
+
+
+def _lines(search: SearchRecord, fields: Sequence[Scale], ends: Sequence[Scale]) -> Iterator[ParallelLine]:
+    for trial in search.trials:
+        if not trial.values and trial.state != "pruned":
+            continue
+        places = [scale.place(trial.point[scale.path]) if scale.path in trial.point else None for scale in fields]
+        scored = [end.place(value) for end, value in zip(ends, trial.values, strict=True)] if trial.values else []
+        score = trial.values[0] if trial.values else None
+        yield ParallelLine(trial.number, (*places, *scored), score, trial.number == search.told.number)
+
+
+def draw_parallel(panels: Sequence[ParallelPanel], plan: PlannedSearch) -> Figure:
     """A row an arm: every trial a line over the fields and objectives, coloured by the first objective."""
     scores = [line.score for panel in panels for line in panel.lines if line.score is not None]
     norm = Normalize(min(scores), max(scores)) if min(scores) < max(scores) else Normalize(scores[0] - 1, scores[0])
     figure = Figure(figsize=(WIDTH, 2.55 * len(panels) + 0.3), layout="constrained")
     grid = figure.subplots(len(panels), 1, squeeze=False).ravel()
     for axes, panel in zip(grid, panels, strict=True):
-        _draw_panel(axes, panel, norm, directions)
-    fields = len(panels[0].axes) - len(directions)
-    objective = panels[0].axes[fields].label
+        _draw_panel(axes, panel, norm, plan)
     bar = figure.colorbar(ScalarMappable(norm, _MAP), ax=list(grid), fraction=0.025, pad=0.02,
                           shrink=min(1.0, 0.8 + 0.2 * (len(panels) == 1)))  # fmt: skip
-    bar.set_label(f"validation {objective_title(objective, directions)}")
+    bar.set_label(f"validation {objective_title(plan, plan.objectives[0])}")
     return figure
 
 
-def _draw_panel(axes: Axes, panel: ParallelPanel, norm: Normalize, directions: Mapping[str, str]) -> None:
+def _draw_panel(axes: Axes, panel: ParallelPanel, norm: Normalize, plan: PlannedSearch) -> None:
     missing = [x for x in range(len(panel.axes)) if any(place is None for place in _places(panel, x))]
     for line in sorted(panel.lines, key=lambda line: _order(line, panel.sign)):
         _draw_line(axes, line, norm)
@@ -57,7 +97,7 @@ def _draw_panel(axes: Axes, panel: ParallelPanel, norm: Normalize, directions: M
                       zorder=6, bbox=_PATCH)  # fmt: skip
     for x in missing:
         axes.text(x - 0.06, _NOT_SET, "not set", ha="right", va="center", fontsize=6.5, zorder=6, bbox=_PATCH)
-    names = [objective_title(s.label, directions) if not s.path else s.label for s in panel.axes]
+    names = [objective_title(plan, s.label) if not s.path else s.label for s in panel.axes]
     log = [f"{name}\n(log)" if scale.log else name for name, scale in zip(names, panel.axes, strict=True)]
     axes.set_xticks(range(len(names)), log, fontsize=7.5 if len(names) < 9 else 6.5)
     axes.tick_params(axis="x", length=0, pad=2)
@@ -96,49 +136,13 @@ def _draw_line(axes: Axes, line: ParallelLine, norm: Normalize) -> None:
     axes.plot(xs, places, color=_MAP(norm(line.score)), lw=1.8 if line.chosen else 1.0, alpha=0.9, zorder=2)
 
 
-def draw_slices(panels: Sequence[SlicePanel], ylabel: str) -> Figure:
-    """A small panel a field: the first objective of every complete trial along it; colours: arms; stars: chosen."""
-    columns = 2 if len(panels) in (2, 4) else min(3, len(panels))
-    rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(WIDTH if columns > 1 else 0.6 * WIDTH, 1.75 * rows + 0.4), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
-    styles = looks([False] * len(panels[0].points))
-    for axes, panel in zip(grid.ravel(), panels, strict=False):
-        for index, ((_, points), style) in enumerate(zip(panel.points, styles, strict=True)):
-            aside = 0.14 * (index - (len(styles) - 1) / 2) if panel.scale.categories else 0.0
-            _draw_slice(axes, panel.scale, points, style, aside)
-        _slice_ticks(axes, panel.scale)
-        axes.set_xlabel(panel.scale.label)
-    for axes in grid.ravel()[len(panels) :]:
-        axes.set_visible(False)
-    for row in grid:
-        row[0].set_ylabel(ylabel)
-    names = [name for name, _ in panels[0].points]
-    if len(names) > 1:
-        handles = [Line2D([], [], ls="", marker=m, ms=4, color=c, label=name)
-                   for name, (c, m) in zip(names, styles, strict=True)]  # fmt: skip
-        figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
-    return figure
-
-
-def _draw_slice(
-    axes: Axes, scale: Scale, points: Sequence[tuple[Value, float, bool]], look: tuple[str, str], aside: float
-) -> None:
-    """`aside`: how far from its choice an arm is drawn, so that arms do not hide each other."""
-    color, marker = look
-    for value, score, chosen in points:
-        x = scale.x(value) + aside
-        axes.plot([x], [score], ls="", marker=marker, ms=3.6, color=color, alpha=0.7, mew=0)
-        if chosen:
-            axes.plot([x], [score], ls="", marker="*", ms=10, mfc=color, mec=INK, mew=0.7, zorder=5)
-
-
-def _slice_ticks(axes: Axes, scale: Scale) -> None:
-    if scale.log:
-        axes.set_xscale("log")
-    if scale.categories:
-        axes.set_xlim(-0.5, len(scale.categories) - 0.5)
-    marks = scale.marks(4)
-    parts = [textwrap.shorten(word, 12, placeholder="…") for _, word in marks]
-    axes.set_xticks([scale.x(value) for value, _ in marks], parts, rotation=25 if sum(map(len, parts)) > 24 else 0)
-    axes.minorticks_off()
+def parallel_figure(plan: PlannedSearch, searches: Sequence[SearchRecord]) -> tuple[Figure, str] | None:
+    """Trials over fields and objectives, where one is complete; and the caption."""
+    panels = parallels(plan, searches)
+    if not panels:
+        return None
+    return draw_parallel(panels, plan), (
+        "Search: every complete trial is a line over the fields that were searched, coloured by validation "
+        f"{title(plan.objectives[0])}; outlined: the chosen point; dashed: pruned. A field that another one switches "
+        "off is not set."
+    )
