@@ -17,6 +17,8 @@ from matplotlib.lines import Line2D
 from raysweep.artifacts.adapted_labels import AdaptedLabels, BeforeAfter, Plane
 from raysweep.artifacts.array_file import Array
 
+from .scores import draw_shares
+
 MOST_POINTS = 4000
 """More are drawn from evenly: a picture of 4,000 points looks the same and is drawn in a tenth of a second."""
 
@@ -158,14 +160,10 @@ def _draw_errors(axes: Axes, errors: BeforeAfter) -> None:
 
 
 def _draw_confusion(axes: Axes, counts: Array, classes: Sequence[str], what: str) -> None:
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    draw_shares(axes, counts, least=0.035, aspect="auto")
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", fontsize=8.5)
     axes.set_yticks([])
     axes.set_xlabel(f"its label {what}")
-    for i, j in np.argwhere(shares >= 0.035):
-        text = f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 0.995 else "1"
-        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
     axes.set_title(f"{what}: {np.trace(counts) / counts.sum():.1%} right".replace("%", " %"), fontsize=11)
 
 

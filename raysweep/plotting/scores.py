@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from raysweep.artifacts.array_file import Array
 from raysweep.artifacts.cell_result import CellResult
 
 
@@ -17,25 +20,26 @@ def draw_artifacts(result: CellResult, folder: Path) -> None:
         _scatter(result).savefig(folder / "va_scatter.png", dpi=100)
 
 
+def draw_shares(axes: Axes, counts_KK: Array, least: float = 0.0, aspect: Literal["equal", "auto"] = "equal") -> None:
+    """A confusion matrix as shares of its rows, with a number in each place above 0 that has at least `least`."""
+    shares = counts_KK / np.maximum(counts_KK.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect=aspect)
+    for i, j in np.argwhere((shares > 0) & (shares >= least)):
+        text = f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 0.995 else "1"
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if shares[i, j] > 0.55 else "black")
+
+
 def _confusion(result: CellResult) -> Figure:
-    counts = np.asarray(result.facts["confusion"], dtype=float)
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    names = result.facts["classes"]
+    names, scores = result.facts["classes"], result.scores
     figure = Figure(figsize=(6.2, 5.8))
     axes = figure.subplots()
-    figure.subplots_adjust(
-        left=0.19, right=0.97, bottom=0.19, top=0.93
-    )  # a layout engine would take a third of a second
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    # a layout engine would take a third of a second
+    figure.subplots_adjust(left=0.19, right=0.97, bottom=0.19, top=0.93)
+    draw_shares(axes, np.asarray(result.facts["confusion"], dtype=float))
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("label")
-    for i, j in np.ndindex(*shares.shape):
-        if counts[i, j]:
-            axes.text(j, i, f"{shares[i, j]:.2f}"[1:] if shares[i, j] < 1 else "1", ha="center", va="center",
-                      fontsize=8, color="white" if shares[i, j] > 0.55 else "black")  # fmt: skip
-    scores = result.scores
     axes.set_title(f"macro-F1 {scores['test/macro_f1']:.3f}, accuracy {scores['test/accuracy']:.3f}", fontsize=11)
     return figure
 

@@ -5,11 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.metrics.registry import METRICS, OWN_VA, needing
 from raysweep.plotting import adapted_labels as label_pictures
+from raysweep.plotting.scores import draw_shares
 from raysweep.report import Results, build_report, summarise
 from raysweep.report.figures.adapted_labels import MOST_ARMS, arm_planes, truth_panels
 from raysweep.report.figures.scores import dependence, drawn_axis
@@ -242,6 +244,11 @@ class TestPicturesOfACell:
 
     def test_nothing_to_show(self, tmp_path):
         assert self.draw(AdaptedLabels(extra_selected=np.zeros(3, dtype=bool)), tmp_path) == set()
+
+    def test_a_share_that_rounds_to_one_is_written_as_one(self):
+        axes = Figure().subplots()
+        draw_shares(axes, np.array([[399, 1], [0, 7]]))
+        assert [text.get_text() for text in axes.texts] == ["1", ".00", "1"]
 
     def test_the_writer_logs_file_and_pictures(self, tracking, fabricate, monkeypatch):
         monkeypatch.setattr("raysweep.tracking.writer.draw_labels", label_pictures.draw_labels)
