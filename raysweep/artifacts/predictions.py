@@ -25,6 +25,6 @@ class ImagePredictions(ArrayFile):
         probs, labels = self.probs, self.labels
         known = probs.ndim == 2 and self.affect.shape == self.va.shape == (len(probs), 2)
         floats = all(own.dtype.kind == "f" for own in (probs, self.affect, self.va)) and labels.dtype.kind == "i"
-        known = known and labels.shape == (len(probs),)
+        known = known and self.rows.shape == labels.shape == (len(probs),)
         if not known or not floats or not probs.shape[1] or bool((labels >= probs.shape[1]).any()):
             raise ValueError("predictions of another shape")

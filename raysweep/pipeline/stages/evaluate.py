@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -112,38 +114,39 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
 def _shown_labels(stage: Stage, context: Context) -> AdaptedLabels:
     """Labels that the method changed, for figures and scores."""
     shown = {name.removeprefix("shown_"): s for name, s in stage.inputs.items() if name.startswith("shown_")}
-    arrays: dict[str, Tensor] = {}
+    labels = AdaptedLabels()
     if "pseudo" in shown:
         given: Given = context.product(shown["labels"])
         data: FaceData = context.product(shown["labels"].inputs["data"])
         rows = given.rows
-        arrays |= {"target_labels": given.labels_N[rows], "target_va": context.product(shown["pseudo"])[rows]}
-        if data.info.truth_va is not None:
-            arrays["target_truth_va"] = data.info.truth_va[rows]
-        if data.knows_va:
-            arrays["target_own_va"] = data.va[rows]
-    if "extra" in shown:
-        arrays |= _extra_labels(shown, context)
-    return AdaptedLabels(**{name: value.numpy() for name, value in arrays.items()})
+        labels = AdaptedLabels(
+            target_labels=given.labels_N[rows].numpy(),
+            target_va=context.product(shown["pseudo"])[rows].numpy(),
+            target_truth_va=_rows_of(data.info.truth_va, rows),
+            target_own_va=data.va[rows].numpy() if data.knows_va else None,
+        )
+    return _with_extra(labels, shown, context) if "extra" in shown else labels
 
 
-def _extra_labels(shown: dict[str, Stage], context: Context) -> dict[str, Tensor]:
+def _rows_of(values: Tensor | None, rows: Tensor) -> np.ndarray | None:
+    return None if values is None else values[rows].numpy()
+
+
+def _with_extra(labels: AdaptedLabels, shown: dict[str, Stage], context: Context) -> AdaptedLabels:
     given: Given = context.product(shown["extra"])
     data: FaceData = context.product(shown["extra"].inputs["data"])
-    rows = given.rows
-    arrays = {
-        "extra_labels_given": given.labels_N[rows],
-        "extra_va_given": given.va_N2[rows],
-        "extra_selected": context.product(shown["chosen"])[rows],
-    }
-    if "adapted" in shown:
-        adapted: AdaptedTargets = context.product(shown["adapted"])
-        arrays |= {"extra_labels_new": adapted.labels_N[rows], "extra_va_new": adapted.va_N2[rows]}
-    if data.info.target_probs is not None:
-        arrays["extra_truth_labels"] = data.info.target_probs[rows].argmax(1)
-    if data.info.truth_va is not None:
-        arrays["extra_truth_va"] = data.info.truth_va[rows]
-    return arrays
+    adapted: AdaptedTargets | None = context.product(shown["adapted"]) if "adapted" in shown else None
+    rows, probs = given.rows, data.info.target_probs
+    return replace(
+        labels,
+        extra_labels_given=given.labels_N[rows].numpy(),
+        extra_va_given=given.va_N2[rows].numpy(),
+        extra_selected=context.product(shown["chosen"])[rows].numpy(),
+        extra_labels_new=adapted.labels_N[rows].numpy() if adapted else None,
+        extra_va_new=adapted.va_N2[rows].numpy() if adapted else None,
+        extra_truth_labels=None if probs is None else probs[rows].argmax(1).numpy(),
+        extra_truth_va=_rows_of(data.info.truth_va, rows),
+    )
 
 
 def _relabels(stage: Stage) -> bool:
