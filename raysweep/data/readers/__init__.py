@@ -11,25 +11,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from pkgutil import resolve_name
 
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.data.listing import Listing
 
-from . import affectnet, affwild, caers, class_folder, csv_table, fer2013, ferplus, morphset, rafdb
 from .reader import Reader, check_unpacked
 
-READERS: dict[str, Reader] = {
-    "affectnet": affectnet.READER,
-    "affwild": affwild.READER,
-    "morphset": morphset.READER,
-    "rafdb": rafdb.READER,
-    "caers": caers.READER,
-    "ferplus": ferplus.READER,
-    "fer2013": fer2013.READER,
-    "folder": class_folder.READER,
-    "csv": csv_table.READER,
+MODULES = {
+    "affectnet": "affectnet",
+    "affwild": "affwild",
+    "morphset": "morphset",
+    "rafdb": "rafdb",
+    "caers": "caers",
+    "ferplus": "ferplus",
+    "fer2013": "fer2013",
+    "folder": "class_folder",
+    "csv": "csv_table",
 }
-"""Readers by name, specific ones before general ones: `recognise` takes the first that fits."""
+"""Readers by name to the file of each, specific ones before general ones: `recognise` takes the first that fits."""
+
+READERS: dict[str, Reader] = {name: resolve_name(f"{__name__}.{file}:READER") for name, file in MODULES.items()}
+"""By name, in that order."""
 
 NAMED_ALONE = {"caers": "folder", "morphset": "csv"}
 """Readers that recognise a release by its name alone, and the kind of sets that have another name."""

@@ -5,46 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 
 from matplotlib.figure import Figure
 
-from raysweep.artifacts.study_record import PlannedSearch
 from raysweep.report.results.aggregate import Summary
-from raysweep.report.results.searches import SearchRecord
 
-from .adapted_labels import labels_figure, truth_figure
-from .attention import attention_figure
-from .curves import learning_figure, memorisation_figure
-from .differences import differences_figure
-from .levels import scores_figure
-from .search_front import front_figure
-from .search_history import history_figure
-from .search_importance import importance_figure
 from .search_panels import MOST_ARMS, shown_arms
-from .search_parallel import parallel_figure
-from .search_slices import slices_figure
 from .style import contents, save, style
 
-FIGURES: dict[str, Callable[[Summary], tuple[Figure, str] | None]] = {
-    "scores": scores_figure,
-    "differences": differences_figure,
-    "memorisation": memorisation_figure,
-    "learning": learning_figure,
-    "attention": attention_figure,
-    "truth": truth_figure,
-    "labels": labels_figure,
+FIGURES = {
+    "scores": "levels:scores_figure",
+    "differences": "differences:differences_figure",
+    "memorisation": "curves:memorisation_figure",
+    "learning": "curves:learning_figure",
+    "attention": "attention:attention_figure",
+    "truth": "adapted_labels:truth_figure",
+    "labels": "adapted_labels:labels_figure",
 }
-"""By name: `figures/<study>_<name>.png` and `.pdf`. Each gives a figure and its caption, None where a study has nothing
-to show in it."""
+"""By name (`figures/<study>_<name>.png` and `.pdf`): file and function in this folder, from a `Summary` to a figure and
+its caption, None where a study has nothing to show in it."""
 
-SEARCH_FIGURES: dict[str, Callable[[PlannedSearch, Sequence[SearchRecord]], tuple[Figure, str] | None]] = {
-    "search_history": history_figure,
-    "search_importance": importance_figure,
-    "search_parallel": parallel_figure,
-    "search_slices": slices_figure,
-    "search_front": front_figure,
+SEARCH_FIGURES = {
+    "search_history": "search_history:history_figure",
+    "search_importance": "search_importance:importance_figure",
+    "search_parallel": "search_parallel:parallel_figure",
+    "search_slices": "search_slices:slices_figure",
+    "search_front": "search_front:front_figure",
 }
-"""The same of the searches inside arms."""
+"""Of the searches inside arms: functions of the planned search and its `SearchRecord`s."""
 
 WITH_FACES = ("attention",)
 """Those that show images of the data set."""
@@ -62,7 +51,8 @@ class Picture:
 def draw_pictures(summary: Summary, stem: str, faces: bool = True) -> list[Picture]:
     """Every figure that axes, scores and curves allow. `faces`: those that show images of the data set, too."""
     with style():
-        drawn = {name: draw(summary) for name, draw in FIGURES.items() if faces or name not in WITH_FACES}
+        names = [name for name in FIGURES if faces or name not in WITH_FACES]
+        drawn = {name: _function(FIGURES[name])(summary) for name in names}
     return [Picture(f"{stem}_{name}", *one) for name, one in drawn.items() if one is not None]
 
 
@@ -74,8 +64,13 @@ def draw_search_pictures(summary: Summary, stem: str) -> list[Picture]:
     more = sum(bool(search.trials) for search in searches) > MOST_ARMS
     cut = f" The first {MOST_ARMS} arms." if more else ""
     with style():
-        drawn = {name: draw(plan, searches) for name, draw in SEARCH_FIGURES.items()}
+        drawn = {name: _function(place)(plan, searches) for name, place in SEARCH_FIGURES.items()}
     return [Picture(f"{stem}_{name}", one[0], one[1] + cut) for name, one in drawn.items() if one is not None]
+
+
+def _function(place: str) -> Callable[..., tuple[Figure, str] | None]:
+    found: Callable[..., tuple[Figure, str] | None] = resolve_name(f"{__package__}.{place}")
+    return found
 
 
 def picture_digests(pictures: Sequence[Picture]) -> dict[str, str]:
