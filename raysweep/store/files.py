@@ -30,28 +30,28 @@ PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": 
 
 
 class Files(Protocol):
-    """What a store needs of the place where it lies."""
+    """File operations of a store."""
 
     def read(self, name: str) -> bytes | None:
-        """A whole file; None when there is none."""
+        """Contents of a file; None if it does not exist."""
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Those of the files that are there."""
+        """Contents of those files that exist."""
 
     def write(self, name: str, content: bytes) -> None:
         """Write or replace a file. Raises StoreUnusable."""
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder with all that is in it; nothing when there is none."""
+        """Remove a file, or a folder with its contents, if it exists."""
 
     def names(self, folder: str) -> list[str]:
-        """Files and folders right in a folder."""
+        """Names of the entries of a folder."""
 
     def sizes(self, folder: str) -> dict[str, int]:
         """Bytes of every file below a folder, by name relative to it."""
 
     def changed(self, name: str) -> float | None:
-        """When a file was written, by the store's own clock, in seconds since 1970; None where it does not say."""
+        """Time of the last change by the store's own clock, in seconds since 1970; None if unknown."""
 
     def send(self, source: Path, name: str) -> None:
         """Copy a local file into the store. Raises StoreUnusable."""
@@ -61,7 +61,7 @@ class Files(Protocol):
 
 
 class LocalFiles:
-    """A folder of this machine, or one that is mounted here."""
+    """A local or mounted folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -92,7 +92,7 @@ class LocalFiles:
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 os.replace(draft, target)
-            except FileNotFoundError:  # another process removed the folder, empty, in between
+            except FileNotFoundError:  # another process removed the empty folder meanwhile
                 if not draft.exists():
                     raise
             else:
@@ -126,7 +126,7 @@ class LocalFiles:
         for place, _, files in os.walk(top):
             for file in files:
                 path = Path(place, file)
-                with contextlib.suppress(FileNotFoundError):  # others write and remove at the same time
+                with contextlib.suppress(FileNotFoundError):  # concurrent writes and removals
                     found[str(path.relative_to(top))] = path.stat().st_size
         return {name: found[name] for name in usable(found, str(top))}
 
@@ -156,7 +156,7 @@ class LocalFiles:
 
 
 class RemoteFiles:
-    """Whatever fsspec reaches: s3://, gs://, memory://, file:// and others.
+    """Any URL that fsspec supports: s3://, gs://, memory://, file:// and others.
 
     Raises:
         UserError: the scheme is unknown, or needs a package that is not installed.
@@ -195,7 +195,7 @@ class RemoteFiles:
         with writing(self.url):
             try:
                 self.fs.pipe_file(self._path(name), content)
-            except FileNotFoundError:  # a real file system: its folders have to be made
+            except FileNotFoundError:  # a real file system needs its folders
                 self._make_parent(name)
                 self.fs.pipe_file(self._path(name), content)
 
@@ -266,13 +266,13 @@ class RemoteFiles:
 
 
 def read_regular(path: Path) -> bytes | None:
-    """A whole file; None, which is said, where something else has its place: a folder, a pipe, a device.
+    """Contents of a file; None, with a warning, if it is something else: a folder, a pipe, a device.
 
     Raises:
-        OSError: there is nothing, or it cannot be read.
+        OSError: it does not exist or cannot be read.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would be waited for
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would block
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link to itself, a socket
             raise
@@ -286,17 +286,17 @@ def read_regular(path: Path) -> bytes | None:
 
 
 def is_regular(found: os.stat_result) -> bool:
-    """Whether it is a file that can be read to an end."""
+    """Whether it is a regular file."""
     return stat.S_ISREG(found.st_mode)
 
 
 def draft_path(root: Path) -> Path:
-    """A new name below `drafts/`, from which one can tell whether its process still lives."""
+    """A new name below `drafts/` that contains its process."""
     return root / "drafts" / f"{Process.this().word}-{secrets.token_hex(6)}"
 
 
 def new_draft(root: Path) -> Path:
-    """A new, empty folder to fill and then to move to where it belongs. Raises StoreUnusable."""
+    """A new, empty folder, to be filled and then moved to its place. Raises StoreUnusable."""
     draft = draft_path(root)
     with writing(root):
         draft.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""`Holder` and `Watch`: who holds leases in a store, and which of them live, as one observer sees it."""
+"""`Holder` and `Watch`: holders of leases in a store, and which of them are alive for one observer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .process import Process, host_id
 from .store import Store
 
 TTL_SECONDS = 30.0
-"""Without a heartbeat for this long a holder counts as dead."""
+"""A holder without a heartbeat for this long counts as dead."""
 
 
 LATEST = 1e11
-"""Seconds since 1970 after which no time is believed."""
+"""Later times, in seconds since 1970, are invalid."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds leases: `owner` in words, its process, and when it began (seconds since 1970)."""
+    """A holder of leases: `owner` (text for people), its process, and its start (seconds since 1970)."""
 
     token: str
     owner: str
@@ -37,7 +37,7 @@ class Holder:
 
 
 class Watch:
-    """Which holders of a store live, as one observer sees them over time."""
+    """Liveness of the holders of a store, observed over time."""
 
     def __init__(self, store: Store, ttl: float = TTL_SECONDS) -> None:
         self.store, self.ttl = store, ttl
@@ -45,7 +45,7 @@ class Watch:
         self._known: dict[str, Holder] = {}
 
     def claims(self, keys: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """Tokens that claim each of the keys; keys that nobody claims are left out."""
+        """Tokens that claim each of the keys; unclaimed keys are left out."""
         if self.store.is_local:
             found = {key: frozenset(self.store.files.names(f"leases/{key}")) for key in keys}
         else:
@@ -66,7 +66,7 @@ class Watch:
         files = self.store.files
         content = files.read(f"holders/{token}.json")
         if content is None or files.read(f"holders/{token}.dead") is not None:
-            return None  # left in good order, or given up by another observer
+            return None  # closed, or declared dead by another observer
         holder = parse_holder(token, content) or self._known.get(token)
         if holder is not None:
             self._known[token] = holder
@@ -80,7 +80,7 @@ class Watch:
         return holder or Holder(token, "a launch without a readable record", "unknown", Process("", 0, 0), time())
 
     def bury(self, token: str) -> None:
-        """Tell a holder that seems dead, should it wake up, that others take over from it."""
+        """Fence a holder presumed dead."""
         if self.store.files.read(f"holders/{token}.json") is not None:
             self.store.files.write(f"holders/{token}.dead", b"")
 
@@ -102,7 +102,7 @@ class Watch:
         return [holder for holder in self.holders() if holder.token not in waiting]
 
     def _silent(self, token: str, content: bytes) -> bool:
-        """Whether the heartbeat has stood still for as long as `ttl` on our own clock."""
+        """Whether the heartbeat has not changed for `ttl` by the local clock."""
         before = self._seen.get(token)
         if before is None or before[0] != content:
             self._seen[token] = (content, monotonic())
@@ -111,7 +111,7 @@ class Watch:
 
 
 def parse_holder(token: str, content: bytes) -> Holder | None:
-    """What a holder's file says; None where it is none, as while it is being written to a store at a URL."""
+    """A holder from its file; None if the file is no holder, for example half-written in a store at a URL."""
     try:
         values = HOLDER.read(content)
     except NewerRecord as error:

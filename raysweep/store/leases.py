@@ -39,7 +39,7 @@ class Leases:
 
     Args:
         store: whose keys they are.
-        owner: what to call this launch to people.
+        owner: text for people that names the launch.
         beat, ttl: seconds between heartbeats; without one for this long, seen by the observer's own clock, a holder
             counts as dead. A holder of this machine counts as dead as soon as its process is gone.
         process: who holds them, when it is not this process (tests).
@@ -65,11 +65,11 @@ class Leases:
 
     @property
     def lost(self) -> bool:
-        """Whether another launch took this one for dead, at any time, and may compute the same as this one."""
+        """Whether another launch has ever declared this one dead, and may compute the same products."""
         return self._lost
 
     def take(self, keys: Iterable[str]) -> str | None:
-        """Take all of the keys, or none. None: they are ours. Otherwise who holds one of them, in words.
+        """Take all of the keys, or none. None if taken, else the description of a holder of one of them.
 
         Raises:
             StoreUnusable, OSError: the store cannot be written; none is taken.
@@ -82,30 +82,30 @@ class Leases:
             for _ in range(3):
                 if other is None or other.settled:
                     break
-                sleep(random.uniform(0.01, 0.05))  # both tried at once, and both stepped back
+                sleep(random.uniform(0.01, 0.05))  # both tried at once and withdrew
                 other = self._try(new)
             if other is None:
                 self._held.update(new)
             return None if other is None else other.words
 
     def release(self, keys: Iterable[str]) -> None:
-        """Give keys back; those that are not ours are left alone."""
+        """Release those of the keys that are ours."""
         with self._guard:
             for key in self._held.intersection(keys):
                 self._held.discard(key)
                 self.store.files.remove(_lease(key, self._holder.token))
 
     def close(self) -> None:
-        """Give everything back and stop the heartbeat."""
+        """Release all keys and stop the heartbeat."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(self.beat)  # not for ever: it may hang in a store that cannot be reached
+            self._thread.join(self.beat)  # with a limit: it may hang in an unreachable store
         with self._guard:
             self._leave()
             self._thread = None
 
     def _leave(self) -> None:
-        """Remove every trace of us."""
+        """Remove all files of this holder."""
         self.release(set(self._held))
         if self._holder.token:
             for ending in ("json", "dead"):
@@ -113,7 +113,7 @@ class Leases:
         self._holder = replace(self._holder, token="")
 
     def _try(self, keys: list[str]) -> _Other | None:
-        """Write our files and look; step back if somebody else is there."""
+        """Write our files, then look for others; withdraw if there are any."""
         before = self._others(keys)
         if before is not None:
             return _Other(before.words, settled=True)
@@ -136,7 +136,7 @@ class Leases:
             self.store.files.remove(_lease(key, self._holder.token))
 
     def _others(self, keys: list[str]) -> Holder | None:
-        """A living holder of one of the keys that is not us. Leases of dead ones are removed on the way."""
+        """Another living holder of one of the keys. Leases of dead holders are removed."""
         for key, tokens in self.watch.claims(keys).items():
             for token in tokens - {self._holder.token}:
                 living = self.watch.living(token)
@@ -147,7 +147,7 @@ class Leases:
         return None
 
     def _begin(self) -> None:
-        """A holder's file, before its first lease; a new one after others took us for dead."""
+        """Write the holder's file before its first lease, and a new one after others declared us dead."""
         if self._holder.token and not self._buried():
             return
         self.store.mark()
@@ -160,7 +160,7 @@ class Leases:
             self._thread.start()
 
     def _buried(self) -> bool:
-        """Whether somebody took over from us."""
+        """Whether another holder declared us dead."""
         if self.store.files.read(f"holders/{self._holder.token}.dead") is None:
             return False
         self._lost = True
@@ -172,14 +172,14 @@ class Leases:
 
     def _keep_beating(self) -> None:
         while not self._stop.wait(self.beat):
-            with contextlib.suppress(Exception):  # whatever a store that cannot be reached raises: next time
+            with contextlib.suppress(Exception):  # any error of an unreachable store; retried at the next beat
                 if not self._buried():
                     self._write_beat()
 
 
 @dataclass(frozen=True)
 class _Other:
-    """Somebody was in the way; `settled`: had the key before we tried."""
+    """Another holder has a key; `settled`: it had it before we tried."""
 
     words: str
     settled: bool

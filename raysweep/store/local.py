@@ -24,7 +24,7 @@ Manifest = dict[str, Any]
 
 
 class LocalProducts:
-    """`stages/<key>/` and `partial/<key>/` below a folder. `Store` says what the methods do."""
+    """`stages/<key>/` and `partial/<key>/` below a folder. Methods as in `Store`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -59,7 +59,7 @@ class LocalProducts:
         aside = draft_path(self.root)
         aside.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            os.replace(inside(self.root, f"stages/{key}"), aside)  # a reader finds all of it or nothing
+            os.replace(inside(self.root, f"stages/{key}"), aside)  # atomic for readers
         shutil.rmtree(aside, ignore_errors=True)
 
     def partial_file(self, key: str, name: str) -> Path | None:
@@ -72,7 +72,9 @@ class LocalProducts:
             draft = new_draft(self.root)
             try:
                 write(draft / name)
-                target.parent.mkdir(parents=True, exist_ok=True)  # whoever finished the same work has removed it
+                target.parent.mkdir(
+                    parents=True, exist_ok=True
+                )  # another process with the same work removed it
                 os.replace(draft / name, target)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
@@ -81,7 +83,7 @@ class LocalProducts:
         shutil.rmtree(inside(self.root, f"partial/{key}"), ignore_errors=True)
 
     def _move_in(self, key: str, draft: Path) -> None:
-        """Rename a draft into place, unless an intact product is there or another process is quicker."""
+        """Rename a draft into place, unless an intact product is there or another process was faster."""
         final = inside(self.root, f"stages/{key}")
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists():
@@ -110,7 +112,7 @@ def manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def read_manifest(folder: Path, key: str) -> Manifest | None:
-    """What a folder's manifest says; None when there is none that can be used. Raises NewerRecord."""
+    """The manifest of a folder; None if there is no usable one. Raises NewerRecord."""
     try:
         content = read_regular(folder / MANIFEST)
     except (FileNotFoundError, NotADirectoryError):
@@ -119,10 +121,10 @@ def read_manifest(folder: Path, key: str) -> Manifest | None:
 
 
 def parse_manifest(content: bytes, key: str) -> Manifest | None:
-    """What a product's manifest says; None where it is none, is another product's, or names what no product has.
+    """A product's manifest; None if it is malformed, of another product, or holds invalid names.
 
     Raises:
-        NewerRecord: nobody here knows whether the product is whole; it must neither be read nor replaced.
+        NewerRecord: the product must be neither read nor replaced.
     """
     try:
         manifest = PRODUCT.read(content)
@@ -134,7 +136,7 @@ def parse_manifest(content: bytes, key: str) -> Manifest | None:
 
 
 def looks_whole(folder: Path, manifest: Manifest) -> bool:
-    """Whether every file is there, as long as it was. Manifests of old have no sizes."""
+    """Whether every file exists with its size. Old manifests have no sizes."""
     sizes = manifest.get("sizes", {})
     try:
         found = {name: (folder / name).stat() for name in manifest["files"]}

@@ -1,6 +1,6 @@
-"""Names that come from outside (a manifest, a listing, a record): one place says which are used.
+"""Validation of names from outside (manifests, listings, records).
 
-Others can write to a store. A name that they choose is followed only where it stays below the store's root.
+Others can write to a store: a name is followed only if it stays below the store's root.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST = 1000
 
 
 class OutsideStore(UserError):
-    """A name that leads, or a link that points, out of the folder or URL it belongs to."""
+    """A name or a link that leads out of its folder or URL."""
 
 
 def is_below(name: object) -> TypeGuard[str]:
@@ -43,10 +43,10 @@ def is_below(name: object) -> TypeGuard[str]:
 
 
 def below(name: str) -> str:
-    """The name itself.
+    """The name, checked.
 
     Raises:
-        OutsideStore: `is_below` says no.
+        OutsideStore: not `is_below`.
     """
     if not is_below(name):
         raise OutsideStore(f"{name!r} is no name of a file in a store: it must lie below the store's folder")
@@ -54,7 +54,7 @@ def below(name: str) -> str:
 
 
 def inside(root: Path, name: str) -> Path:
-    """The path of a file that is to be written or removed: no link on the way may lead out of `root`.
+    """The path of a file to be written or removed. No link on the way may lead out of `root`.
 
     Raises:
         OutsideStore: one does, or the name.
@@ -69,7 +69,7 @@ def inside(root: Path, name: str) -> Path:
 
 
 def product_fault(manifest: Mapping[str, Any]) -> str:
-    """What is wrong with the names, sizes and digests in a product's manifest; "" where nothing is."""
+    """The first fault of the names, sizes and digests in a product's manifest; "" if there is none."""
     files, sizes, at = manifest.get("files"), manifest.get("sizes", {}), manifest.get("at")
     if not isinstance(files, dict) or not isinstance(sizes, dict):
         return "its files or sizes are no JSON object"
@@ -87,12 +87,12 @@ def product_fault(manifest: Mapping[str, Any]) -> str:
 
 
 def _undecodable(name: str) -> bool:
-    """Whether it holds halves of surrogate pairs, which no name in JSON or on disk should."""
+    """Whether it holds lone surrogates."""
     return any(0xD800 <= ord(c) <= 0xDFFF for c in name)
 
 
 def usable(names: Iterable[str], place: str) -> list[str]:
-    """Those of listed names that are below their folder; the others are said, and passed over."""
+    """The listed names that are below their folder; the others are reported and skipped."""
     found = []
     for name in names:
         if is_below(name):

@@ -1,4 +1,4 @@
-"""`Process`: who wrote something, so that others can tell whether it still lives."""
+"""`Process`: the writer of a file, so that others can check whether it is alive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BEGAN = time.monotonic()
 
 @dataclass(frozen=True)
 class Process:
-    """One process of one boot of one machine. `start` tells it from a later one with the same number."""
+    """A process of one boot of a machine. `start` distinguishes it from later ones with the same number."""
 
     host: str
     pid: int
@@ -28,29 +28,29 @@ class Process:
 
     @classmethod
     def this(cls) -> Process:
-        """The process that asks."""
+        """The current process."""
         return cls(host_id(), os.getpid(), start_time(os.getpid()) or 0)
 
     @classmethod
     def parse(cls, word: str) -> Process | None:
-        """What `word` gave, or None for anything else."""
+        """A process from its `word`; None for any other text."""
         host, _, numbers = word.partition("-")
         pid, _, start = numbers.partition("-")
         return cls(host, int(pid), int(start)) if _NUMBER.fullmatch(pid) and _NUMBER.fullmatch(start) else None
 
     @property
     def word(self) -> str:
-        """Usable in file names."""
+        """A text that can be part of a file name."""
         return f"{self.host}-{self.pid}-{self.start}"
 
     def gone(self) -> bool:
-        """Whether it is known to be dead. Never for a process of another machine: nobody can tell from here."""
+        """Whether it is known to be dead; always False for a process of another machine."""
         return self.host == host_id() and start_time(self.pid) != self.start
 
 
 @cache
 def host_id() -> str:
-    """Names this boot of this machine, and the process numbers that are seen from here (a container has its own)."""
+    """Identifies this boot of this machine and its process namespace (a container has its own)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         numbers = os.readlink("/proc/self/ns/pid")

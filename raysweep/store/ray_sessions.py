@@ -1,4 +1,4 @@
-"""Folders that local Rays of raysweep's launches have left in Ray's folder for temporary files."""
+"""Session folders of local Rays of dead launches, in Ray's folder for temporary files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARK = "raysweep.process"
 
 
 def sessions_root() -> Path:
-    """Where Ray keeps them, by its own rule."""
+    """Ray's folder for sessions."""
     return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
 
 

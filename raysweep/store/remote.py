@@ -31,7 +31,7 @@ FEW = 500
 
 
 class RemoteProducts:
-    """`Store` says what the methods do. `local`: folder of the cache, shared by the processes of a machine."""
+    """Methods as in `Store`. `local`: folder of the cache, shared by the processes of a machine."""
 
     def __init__(self, files: RemoteFiles, local: Path) -> None:
         self.files, self.local = files, local
@@ -46,7 +46,7 @@ class RemoteProducts:
         return self._manifest(key) is not None
 
     def present(self, keys: Iterable[str]) -> frozenset[str]:
-        """Those of the keys that `has` would say yes to: for many keys one listing instead of two questions a key."""
+        """The keys for which `has` is true: for many keys one listing instead of two requests per key."""
         wanted = set(keys)
         if len(wanted) <= FEW:
             names = {f"stages/{key}/{MANIFEST}" for key in wanted}
@@ -80,7 +80,7 @@ class RemoteProducts:
         return self.folder(key)
 
     def drop(self, key: str) -> None:
-        self.files.remove(f"stages/{key}/{MANIFEST}")  # first: without it nobody reads the rest
+        self.files.remove(f"stages/{key}/{MANIFEST}")  # first: the rest is not read without it
         self.files.remove(f"stages/{key}")
         shutil.rmtree(self.folder(key), ignore_errors=True)
 
@@ -115,14 +115,14 @@ class RemoteProducts:
         shutil.rmtree(self.local / "partial" / below(key), ignore_errors=True)
 
     def _manifest(self, key: str) -> Manifest | None:
-        """What the store's manifest says, when every file it names is there in its length."""
+        """The store's manifest, if every file that it names exists with its size."""
         content = self.files.read(f"stages/{key}/{MANIFEST}")
         manifest = None if content is None else parse_manifest(content, key)
         whole = manifest is not None and _whole(manifest, self.files.sizes(f"stages/{key}"))
         return manifest if whole else None
 
     def _send(self, key: str, draft: Path, manifest: Manifest) -> bool:
-        """Files first; the manifest makes them the product. False when somebody else's was quicker, and counts."""
+        """Send files, then the manifest. False if another writer was faster; its product counts."""
         before = self.files.read(f"stages/{key}/{MANIFEST}")
         try:
             for name in manifest["files"]:
@@ -140,7 +140,7 @@ class RemoteProducts:
         return True
 
     def _cached(self, key: str, manifest: Manifest) -> bool:
-        """Whether the local copy is this product: checksums count again only where a file's size or time moved."""
+        """Whether the local copy is this product. Checksums are computed only if a file's size or time changed."""
         folder = self.folder(key)
         try:
             copied = read_manifest(folder, key)
@@ -167,7 +167,7 @@ class RemoteProducts:
         return True
 
     def _install(self, key: str, draft: Path, manifest: Manifest) -> None:
-        """Make a checked folder the local copy, unless another process of this machine has just done so."""
+        """Make a verified folder the local copy, unless another process of this machine has done so."""
         final = self.folder(key)
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.exists() and not self._cached(key, manifest):
@@ -181,7 +181,7 @@ class RemoteProducts:
                 raise
 
     def _versions(self, key: str, name: str) -> list[tuple[int, str, str]]:
-        """(number, file name, checksum) of every version of a checkpoint that is there."""
+        """(number, file name, checksum) of every stored version of a checkpoint."""
         found = []
         for version in self.files.names(f"partial/{key}"):
             stem, _, words = version.rpartition("@")
@@ -206,13 +206,13 @@ class RemoteProducts:
 
 
 def _place(key: str, manifest: Manifest, name: str) -> str:
-    """Where a file of a product lies: a store that was copied from a local one has no folder of the writer."""
+    """Name of a product's file. A store that was copied from a local one has no folder per writer."""
     at = manifest.get("at")
     return f"stages/{key}/{at}/{name}" if at else f"stages/{key}/{name}"
 
 
 def _whole(manifest: Manifest, sizes: dict[str, int]) -> bool:
-    """Whether a listing of a product's folder has every file in its length."""
+    """Whether a listing of a product's folder has every file with its size."""
     wanted = {_place("", manifest, name).removeprefix("stages//"): name for name in manifest["files"]}
     lengths = manifest.get("sizes", {})
     return all(place in sizes and lengths.get(name, sizes[place]) == sizes[place] for place, name in wanted.items())

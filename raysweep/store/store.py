@@ -40,7 +40,7 @@ VERSION_FILE = "raysweep.json"
 
 
 class Store:
-    """Finished and unfinished work of every launch that was ever pointed here.
+    """Finished and unfinished work of all launches on it.
 
     Args:
         root: a folder, or a URL that fsspec knows (`s3://bucket/folder`). It need not exist yet.
@@ -74,11 +74,11 @@ class Store:
         return isinstance(self.products, LocalProducts)
 
     def has(self, key: str) -> bool:
-        """Whether a product is there, every file as long as its manifest says. Quick: reads none of them."""
+        """Whether a product exists, with every file's size as in its manifest. Reads no file."""
         return self.products.has(key)
 
     def present(self, keys: Iterable[str]) -> frozenset[str]:
-        """Those of the keys that `has` says yes to; on a remote store in few requests."""
+        """The keys for which `has` is true; few requests on a remote store."""
         if isinstance(self.products, RemoteProducts):
             return self.products.present(keys)
         return frozenset(key for key in keys if self.products.has(key))
@@ -92,7 +92,7 @@ class Store:
         return self.products.get(key)
 
     def folder(self, key: str) -> Path:
-        """Local folder with the files of a product that `get` or `put` has just given."""
+        """Local folder with the files of a product after `get` or `put`."""
         return self.products.folder(key)
 
     def put(self, key: str, write: Callable[[Path], None], facts: dict[str, Any]) -> Path:
@@ -115,18 +115,18 @@ class Store:
         self.products.drop(key)
 
     def keys(self) -> Iterator[str]:
-        """Keys of everything under `stages/`, whole or broken, in no order."""
+        """Keys of all products, whole or broken, in no order."""
         return self.products.keys()
 
     def partial_file(self, key: str, name: str) -> Path | None:
-        """Local path of the last checkpoint of unfinished work that was saved under this name, or None."""
+        """Local path of the latest checkpoint of unfinished work with this name, or None."""
         return self.products.partial_file(key, name)
 
     def save_partial(self, key: str, name: str, write: Callable[[Path], None]) -> None:
-        """Let `write` make a file and keep it in place of the last of that name: readers find one or the other.
+        """Replace the file of that name by what `write` makes, atomically for readers.
 
         Raises:
-            StoreUnusable: the last one stays.
+            StoreUnusable: the previous one is kept.
         """
         self.mark()
         self.products.save_partial(key, name, write)
@@ -135,12 +135,12 @@ class Store:
         self.products.drop_partial(key)
 
     def note_failure(self, key: str, facts: dict[str, Any]) -> None:
-        """Remember why a stage failed, in plain values."""
+        """Record the failure of a stage, as plain values."""
         self.mark()
         self.files.write(f"failed/{key}.json", json.dumps(FAILURE.stamped(facts), indent=1).encode())
 
     def failure(self, key: str) -> dict[str, Any] | None:
-        """What `note_failure` was told last; None where there is nothing or, which is said, nothing usable."""
+        """The latest `note_failure`; None without one, or with a warning if it is unusable."""
         content = self.files.read(f"failed/{key}.json")
         if content is None:
             return None
@@ -154,15 +154,15 @@ class Store:
         self.files.remove(f"failed/{key}.json")
 
     def now(self) -> float | None:
-        """The time by the store's own clock, as a file that is written says; None where it does not say."""
+        """The time by the store's own clock, from a file written now; None if unknown."""
         with self.probe() as probe, contextlib.suppress(OSError, StoreUnusable):
             return self.files.changed(probe) if probe else None
         return None
 
     @contextlib.contextmanager
     def probe(self) -> Iterator[str]:
-        """A file in the store, inside this context: other machines that have the same store see it. "" where it cannot
-        be written; what needs to write raises its own error."""
+        """A file in the store, inside this context, for other machines with the same store to look for; "" if it cannot
+        be written (later writes raise their own errors)."""
         name = f"probes/{secrets.token_hex(8)}"
         try:
             self.files.write(name, b"")
@@ -176,11 +176,11 @@ class Store:
                     self.files.remove(name)
 
     def sees(self, probe: str) -> bool:
-        """Whether a probe that another machine has written is here."""
+        """Whether the probe of another machine exists here."""
         return self.files.read(probe) is not None
 
     def mark(self) -> None:
-        """Write the layout's version, before anything else is written."""
+        """Write the layout's version before anything else."""
         if not self._marked:
             values = LAYOUT.stamped({"raysweep": raysweep.__version__})
             self.files.write(VERSION_FILE, json.dumps(values).encode())
@@ -221,6 +221,6 @@ class Store:
 
 
 def _cache_of(url: str) -> Path:
-    """Where this machine keeps copies of a remote store's products."""
+    """This machine's cache of a remote store's products."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return caches / "raysweep" / hashlib.sha256(url.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Stores that cannot be written or read: a full disk, a read-only one, a share that went away. Said in one line."""
+"""Stores that cannot be written or read (full, read-only or removed disks), as errors with one sentence."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ GONE = frozenset(
     {errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTDIR, errno.ENODEV, errno.ENXIO}
     | {errno.EREMOTEIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.ENETUNREACH}
 )
-"""What a place says that is read-only, forbidden, broken, or not there any more."""
+"""Error numbers of a place that is read-only, forbidden, broken or removed."""
 
 _TORCH = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+ vs|iostream error")
-"""What `torch.save` says of a write that failed: its C++ side keeps no error number."""
+"""Messages of `torch.save` after a failed write, which have no error number."""
 
 _ROOM = 1_000_000
-"""Bytes; with so many free a write did not fail because the disk is full."""
+"""With so many bytes free, a failed write is not due to a full disk."""
 
 
 class StoreUnusable(Exception):
-    """The store cannot be written or read. Nothing half-written stays; work goes on when it can."""
+    """The store cannot be written or read. Nothing half-written remains; the work can resume later."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(masked(message))
@@ -38,10 +38,10 @@ class StoreUnusable(Exception):
 
 @contextmanager
 def writing(place: Path | str) -> Iterator[None]:
-    """Turn whatever a place that cannot be written makes libraries raise into StoreUnusable. Clean up inside the block.
+    """Convert errors of an unwritable place into StoreUnusable. Clean up inside the block.
 
     Raises:
-        StoreUnusable: says where and why; of a full disk how much is free there.
+        StoreUnusable: with place and cause, and the free space of a full disk.
     """
     try:
         yield
@@ -49,7 +49,9 @@ def writing(place: Path | str) -> Iterator[None]:
         raise
     except Exception as error:
         chain = _chain(error)
-        full = [seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL]  # it says more than torch
+        full = [
+            seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL
+        ]  # clearer than torch's
         sentence = next(filter(None, (_why(seen, place, "written") for seen in [*full, *chain])), "")
         if not sentence:
             raise
@@ -60,7 +62,7 @@ def writing(place: Path | str) -> Iterator[None]:
 
 @contextmanager
 def reading(place: Path | str) -> Iterator[None]:
-    """The same for reading: what is merely not there raises FileNotFoundError or NotADirectoryError as ever."""
+    """The same for reading. Missing files still raise FileNotFoundError or NotADirectoryError."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError):
@@ -72,20 +74,20 @@ def reading(place: Path | str) -> Iterator[None]:
 
 
 def is_unusable(error: BaseException) -> bool:
-    """Whether a place could not be written or read: nothing that a cell did wrong."""
+    """Whether a place could not be written or read, so that no cell is to blame."""
     return isinstance(error, StoreUnusable) or (isinstance(error, OSError) and error.errno in FULL | GONE)
 
 
 def described(error: OSError) -> str:
-    """One line for an error that `is_unusable`, which no `writing` has turned into words: of the journal, say."""
+    """One line for an `is_unusable` error outside of `writing`, for example of the journal."""
     what = "no room left on the disk" if error.errno in FULL else "the store or journal cannot be written"
     return f"{what} ({describe(error)})"
 
 
 def why_unwritable(place: Path) -> str:
-    """Why nothing can be written at a folder, which need not be there yet; "" where nothing speaks against it.
+    """Why a folder, which need not exist yet, cannot be written; "" if no cause is found.
 
-    It writes nothing, so it cannot know all.
+    It does not try to write, so "" is no guarantee.
     """
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -97,7 +99,7 @@ def why_unwritable(place: Path) -> str:
 
 
 def free_bytes(place: Path) -> int:
-    """Bytes that may still be written on the disk of a folder, which need not be there yet."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     while not place.exists():
         place = place.parent
     status = os.statvfs(place)
@@ -105,7 +107,7 @@ def free_bytes(place: Path) -> int:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An exception and what led to it."""
+    """An exception and its causes."""
     found: list[BaseException] = []
     here: BaseException | None = error
     while here is not None:
@@ -115,7 +117,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _why(error: BaseException, place: Path | str, verb: str) -> str:
-    """A sentence for an error that is the place's; "" for any other."""
+    """A sentence for an error of the place; "" for any other error."""
     torch_failed = isinstance(error, RuntimeError) and _TORCH.search(str(error)) is not None
     if (isinstance(error, OSError) and error.errno in FULL) or (torch_failed and not _has_room(place)):
         free = f", {size(free_bytes(place))} free" if isinstance(place, Path) else ""
@@ -127,7 +129,7 @@ def _why(error: BaseException, place: Path | str, verb: str) -> str:
 
 
 def _is_gone(error: OSError, place: Path | str) -> bool:
-    """Whether the error is of this place, and one of `GONE`, or says that the folder itself was removed."""
+    """Whether the error is of this place and in `GONE`, or the folder itself was removed."""
     names = [os.fspath(name) for name in (error.filename, error.filename2) if isinstance(name, str | os.PathLike)]
     if isinstance(place, Path) and names and not any(str(name).startswith(str(place)) for name in names):
         return False

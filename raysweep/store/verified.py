@@ -1,4 +1,4 @@
-"""Files that were checksummed on this machine: once, and again when one may have changed.
+"""Checksums of files, computed once per machine and again if a file may have changed.
 
 A stamp lies below the user's cache, one for each folder: digest, size, times of last change and inode of every file.
 A file whose stamp is the same is not read again.
@@ -22,7 +22,7 @@ from .files import is_regular, read_regular
 
 
 def altered_file(folder: Path, digests: Mapping[str, str]) -> str | None:
-    """The first file below `folder` that has not its SHA-256, or is not there; None where all are as they should be."""
+    """The first file below `folder` that is missing or has another SHA-256; None if there is none."""
     place = _place(folder)
     known = _read(place)
     stamps = dict(known)
@@ -58,5 +58,5 @@ def _write(place: Path, stamps: Mapping[str, Any]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         draft.write_text(json.dumps(stamps))
         os.replace(draft, place)
-    except OSError:  # then files are read every time
+    except OSError:  # without stamps, files are read every time
         draft.unlink(missing_ok=True)
