@@ -5,24 +5,18 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .figures.catalog import (
-    FIGURES,
-    SEARCH_FIGURES,
-    Picture,
-    draw_pictures,
-    draw_search_pictures,
-    picture_digests,
-    save_pictures,
-)
-from .folder import default_folder, mark_folder, subject_of
+from .figures.catalog import FIGURES, SEARCH_FIGURES, draw_pictures, draw_search_pictures
+from .folder import default_folder, subject_of
 from .formatting import file_stem
 from .render.csv_files import cells_csv, scores_csv
-from .render.files import Expected, drop_stale, placed, stale_among
+from .render.files import Contents, stale_among, write_files
+from .render.jinja import render
 from .render.latex import standalone_latex, table_latex
 from .render.markdown import table_markdown
-from .render.page import Page, SearchSection, page_html, page_markdown
+from .render.page import Page, SearchSection
 from .render.search_page import search_page
 from .results.aggregate import Summary, summarise
 from .results.load import load_results
@@ -75,13 +69,10 @@ def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles
     `faces`: with the figure that shows test faces, which a data set's licence may forbid to pass on.
     """
     summary = summarise(results)
-    page = _page(results, summary, faces)
-    paths = placed(out, lambda draft: _write(page, summary, draft), picture_digests(_pictures(page)))
-    drop_stale(out, paths, _every_name(file_stem(results.study.name)))
-    mark_folder(out, [subject_of(results.study)])
+    paths = write_files(_contents(results, summary, faces), out)
     header, rows = summary_rows(summary)
     return ReportFiles(
-        tuple(paths), table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
+        paths, table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
         tuple(header), tuple(tuple(row) for row in rows), _search_paths(out, paths, results), results.checks,
     )  # fmt: skip
 
@@ -100,18 +91,7 @@ def log_search_pictures(report: ReportFiles, log: Callable[[Path, str], None]) -
 def stale_files(results: Results, out: Path, faces: bool = True) -> list[str]:
     """Files in `out` that are absent, left over, or not what a fresh report would hold; pictures are compared by what
     they were drawn from and by their checksums, since their bytes depend on the version of the font library."""
-    summary = summarise(results)
-    page = _page(results, summary, faces)
-    name, pictures = f"{file_stem(results.study.name)}.html", _pictures(page)
-    shown = [*(page.search.pictures if page.search else ()), *page.pictures]
-    expected = Expected(
-        texts=_texts(page, summary) | _search_texts(page, summary),
-        pages={name: page_html(page, None)},
-        shows={name: [f"figures/{picture.stem}.png" for picture in shown]},
-        pictures=picture_digests(pictures),
-        others=_every_name(file_stem(results.study.name)),
-    )
-    return stale_among(out, expected)
+    return stale_among(_contents(results, summarise(results), faces), out)
 
 
 def summary_rows(summary: Summary) -> tuple[list[str], list[list[str]]]:
@@ -133,14 +113,16 @@ def summary_text(summary: Summary) -> str:
     return "\n".join([*lines, "", *reading(summary)])
 
 
-def _write(page: Page, summary: Summary, out: Path) -> list[Path]:
-    """Every file of the report, in the order in which a reader should hear of them."""
-    drawn = save_pictures(_pictures(page), out / "figures")
-    texts = _texts(page, summary) | {f"{file_stem(page.results.study.name)}.html": page_html(page, out / "figures")}
-    texts |= _search_texts(page, summary)
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    return [*(out / name for name in texts), *drawn]
+def _contents(results: Results, summary: Summary, faces: bool) -> Contents:
+    page, stem = _page(results, summary, faces), file_stem(results.study.name)
+    found = page.search.pictures if page.search else ()
+    return Contents(
+        texts=partial(_texts, page, summary),
+        pictures=[*page.pictures, *found],
+        shown={f"{stem}.html": [*found, *page.pictures]},
+        optional=_optional_names(stem),
+        subjects=[subject_of(results.study)],
+    )
 
 
 def _page(results: Results, summary: Summary, faces: bool) -> Page:
@@ -164,10 +146,6 @@ def _search(summary: Summary) -> SearchSection | None:
     return SearchSection(points_table(summary), draw_search_pictures(summary, stem), page)
 
 
-def _pictures(page: Page) -> list[Picture]:
-    return [*page.pictures, *(page.search.pictures if page.search else ())]
-
-
 def _search_names(stem: str) -> list[str]:
     """Every file that a search can add to the report, relative to it."""
     names = [f"{stem}_{name}" for name in ("search.html", "points.tex", "points.csv", "trials.csv")]
@@ -180,27 +158,27 @@ def _search_paths(out: Path, paths: Sequence[Path], results: Results) -> tuple[P
     return tuple(path for path in paths if path.relative_to(out).as_posix() in names)
 
 
-def _texts(page: Page, summary: Summary) -> dict[str, str]:
-    """Name to content of every file that is plain text."""
+def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]:
+    """Name to content of every file but pictures. `figures`: folder of those that the page shows."""
     stem = file_stem(page.results.study.name)
-    texts = {f"{stem}.md": page_markdown(page)}
-    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
     tables = [*page.tables, *([page.search.table] if page.search else [])]
+    texts = {f"{stem}.md": render("study.md", page=page)}
+    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
     texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
-    return texts | {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
+    texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
+    texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
+    return texts | (_search_texts(page.search, summary) if page.search else {})
 
 
-def _search_texts(page: Page, summary: Summary) -> dict[str, str]:
-    """The same of a study that searches: its points, its trials, and the page to explore them."""
-    if page.search is None:
-        return {}
-    stem, table = file_stem(page.results.study.name), page.search.table
+def _search_texts(section: SearchSection, summary: Summary) -> dict[str, str]:
+    """Of a study that searches: its points, its trials, and the page to explore them."""
+    table = section.table
     texts = {f"{table.label}.tex": table_latex(table), f"{table.label}.csv": points_csv(table)}
-    texts[f"{stem}_trials.csv"] = trials_csv(summary)
-    return texts | ({page.search.page: search_page(summary)} if page.search.page else {})
+    texts[f"{file_stem(summary.study.name)}_trials.csv"] = trials_csv(summary)
+    return texts | ({section.page: search_page(summary)} if section.page else {})
 
 
-def _every_name(stem: str) -> list[str]:
+def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     return [*names, f"{stem}_pivot.tex", f"{stem}_{PEERS}.tex", *_search_names(stem)]

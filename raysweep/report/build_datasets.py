@@ -8,19 +8,20 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.spreadsheet import write_csv
 
-from .figures.catalog import Picture, picture_digests, save_pictures
+from .figures.catalog import Picture
 from .figures.datasets import draw_together
 from .figures.scores import dependence
 from .figures.style import style
-from .folder import mark_folder, subject_of
+from .folder import subject_of
 from .formatting import file_stem, plural, title
 from .render.csv_files import scores_csv
-from .render.files import Expected, drop_stale, placed, stale_among
+from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
 from .render.latex import table_latex
 from .results.aggregate import Summary, family_size, summarise
@@ -89,11 +90,7 @@ def write_together(results: Sequence[Results], out: Path, reports: Sequence[Path
     Raises:
         UserError: the launches cannot stand in one table, or `out` cannot be written.
     """
-    page = _page(results, out, reports)
-    paths = placed(out, lambda draft: _write(page, draft), picture_digests(page.pictures), FILES_TOGETHER)
-    drop_stale(out, paths, _every_name(page))
-    mark_folder(out, [subject_of(one.study) for one in results])
-    return tuple(paths)
+    return write_files(_contents(results, out, reports), out)
 
 
 def check_together(results: Sequence[Results]) -> None:
@@ -103,22 +100,19 @@ def check_together(results: Sequence[Results]) -> None:
 
 def stale_together(results: Sequence[Results], out: Path, reports: Sequence[Path] = ()) -> list[str]:
     """As `stale_files`, of the common report."""
+    return stale_among(_contents(results, out, reports), out)
+
+
+def _contents(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> Contents:
     page = _page(results, out, reports)
-    name = f"{page.stem}.html"
-    expected = Expected(
-        texts=_texts(page),
-        pages={name: render("datasets.html", page=page, folder=None)},
-        shows={name: [f"figures/{picture.stem}.png" for picture in page.pictures]},
-        pictures=picture_digests(page.pictures),
-        others=_every_name(page),
-        files=FILES_TOGETHER,
+    return Contents(
+        texts=partial(_texts, page),
+        pictures=page.pictures,
+        shown={f"{page.stem}.html": page.pictures},
+        optional=[f"{page.stem}_pivot.tex", *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))],
+        subjects=[subject_of(one.study) for one in results],
+        checksums=FILES_TOGETHER,
     )
-    return stale_among(out, expected)
-
-
-def _every_name(page: _Page) -> list[str]:
-    """Files that some common reports of a study have and others have not."""
-    return [f"{page.stem}_pivot.tex", *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))]
 
 
 def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Page:
@@ -147,24 +141,12 @@ def _pictures(summaries: Sequence[Summary], stem: str) -> list[Picture]:
         return [Picture(stem, draw_together(along, study.compared_axis.name), text)]
 
 
-def _write(page: _Page, out: Path) -> list[Path]:
-    drawn = save_pictures(page.pictures, out / "figures")
-    texts = {
-        **_texts(page),
-        f"{page.stem}.html": render("datasets.html", page=page, folder=out / "figures"),
-    }
-    for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
-    return [*(out / name for name in texts), *drawn]
-
-
-def _texts(page: _Page) -> dict[str, str]:
-    tables = {f"{table.label}.tex": table_latex(table) for table in page.tables}
-    return {
-        f"{page.stem}.md": render("datasets.md", page=page),
-        **tables,
-        f"{page.stem}.csv": _csv(page.summaries),
-    }
+def _texts(page: _Page, figures: Path | None) -> dict[str, str]:
+    """Name to content of every file but pictures. `figures`: folder of those that the page shows."""
+    texts = {f"{page.stem}.md": render("datasets.md", page=page)}
+    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
+    texts[f"{page.stem}.csv"] = _csv(page.summaries)
+    return texts | {f"{page.stem}.html": render("datasets.html", page=page, folder=figures)}
 
 
 def _csv(summaries: Sequence[Summary]) -> str:

@@ -15,98 +15,96 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.core.hashing import file_checksum
+from raysweep.report.figures.catalog import Picture, picture_digests, save_pictures
+from raysweep.report.folder import Subjects, mark_folder
 
 FILES = ".files.json"
 """SHA-256 of every file of a report as it was written, and of pictures what they were drawn from."""
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What the files of a report should be, to compare with what lies there.
+class Contents:
+    """What the files of a report should be, to write them or to compare them with what lies there.
 
-    `texts`: name to content. `pages`: the same of HTML files, without the bytes of the pictures in them; `shows`: the
-    pictures in each, in order. `pictures`: name to a digest of what it is drawn from. `others`: names of files that
-    some reports of this kind have; whichever lies there and is not expected is left over.
+    `texts`: name to content of all but pictures, given the folder where these are saved, which HTML shows; None: HTML
+    without the bytes of pictures. `shown`: name of an HTML file to the pictures in it, in order. `optional`: names of
+    files that some reports of this kind have, which are left over where this one has them not. `subjects`: what the
+    report is about. `checksums`: name of the list of them.
     """
 
-    texts: Mapping[str, str]
-    pages: Mapping[str, str]
-    shows: Mapping[str, Sequence[str]]
-    pictures: Mapping[str, str]
-    others: Sequence[str] = ()
-    files: str = FILES
+    texts: Callable[[Path | None], Mapping[str, str]]
+    pictures: Sequence[Picture]
+    shown: Mapping[str, Sequence[Picture]]
+    optional: Sequence[str]
+    subjects: Subjects
+    checksums: str = FILES
 
 
-def placed(
-    out: Path, write: Callable[[Path], Sequence[Path]], pictures: Mapping[str, str], files: str = FILES
-) -> list[Path]:
-    """Let `write` fill a draft folder and move what it returns to `out`, with a list of checksums. Returns the files
-    there, without the list.
-
-    Args:
-        pictures: name of a picture's file to a digest of what it is drawn from.
-        files: name of the list.
+def write_files(contents: Contents, out: Path) -> tuple[Path, ...]:
+    """Write a report into the folder `out`, with a list of checksums, and remove what is left over of an earlier one.
+    It is drafted beside first: a failure leaves nothing half-written. Returns the files, without the list.
 
     Raises:
-        UserError: `out` cannot be written.
+        UserError: `out` cannot be written, or a file in it not be removed.
     """
+    digests = picture_digests(contents.pictures)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out, prefix=".draft-") as draft:
-            drafts = list(write(Path(draft)))
-            listed = Path(draft) / files
-            listed.write_text(_list(Path(draft), drafts, pictures), encoding="utf-8")
-            names = [path.relative_to(draft) for path in [*drafts, listed]]
-            for name in names:
+        with tempfile.TemporaryDirectory(dir=out, prefix=".draft-") as folder:
+            draft = Path(folder)
+            names = _draft(contents, draft)
+            (draft / contents.checksums).write_text(_list(draft, names, digests), encoding="utf-8")
+            for name in (*names, contents.checksums):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(draft) / name, out / name)
+                os.replace(draft / name, out / name)
     except OSError as error:
         raise UserError(f"--out {out}: cannot write the report there ({error.strerror or error})") from None
-    return [out / name for name in names[:-1]]
+    for name in set(contents.optional).difference(names):
+        try:
+            (out / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {out}: cannot remove {Path(name).name} ({error.strerror or error})") from None
+    mark_folder(out, contents.subjects)
+    return tuple(out / name for name in names)
 
 
-def _list(draft: Path, paths: Sequence[Path], pictures: Mapping[str, str]) -> str:
+def _draft(contents: Contents, folder: Path) -> list[str]:
+    """Write every file below a folder. Returns their names, in the order in which a reader should hear of them."""
+    drawn = save_pictures(contents.pictures, folder / "figures")
+    texts = contents.texts(folder / "figures")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [*texts, *(path.relative_to(folder).as_posix() for path in drawn)]
+
+
+def _list(folder: Path, names: Sequence[str], digests: Mapping[str, str]) -> str:
     facts = {}
-    for path in paths:
-        name = path.relative_to(draft).as_posix()
-        facts[name] = {"sha256": file_checksum(path), **({"drawn_from": pictures[name]} if name in pictures else {})}
+    for name in names:
+        drawn = {"drawn_from": digests[name]} if name in digests else {}
+        facts[name] = {"sha256": file_checksum(folder / name), **drawn}
     return json.dumps(facts, indent=1, sort_keys=True) + "\n"
 
 
-def drop_stale(out: Path, kept: Sequence[Path], names: Sequence[str]) -> None:
-    """Remove of these names in `out` what an earlier report wrote and this one did not.
+def stale_among(contents: Contents, out: Path) -> list[str]:
+    """Files in `out` that are absent, left over, or not as expected, each with what is wrong with it.
 
-    Raises:
-        UserError: a file that cannot be removed.
+    Texts are compared as they are; pictures, whose bytes depend on the font library, by what they were drawn from and
+    by the checksums that were noted when they were written.
     """
-    for path in (out / name for name in names):
-        if path not in kept:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise UserError(f"--out {out}: cannot remove {path.name} ({error.strerror or error})") from None
-
-
-def stale_among(out: Path, expected: Expected) -> list[str]:
-    """Files in `out` that are not as expected, each with what is wrong with it.
-
-    Texts and pages are compared as they are; pictures, whose bytes depend on the font library, by what they were drawn
-    from and by the checksums that were noted when they were written.
-    """
-    noted = _noted(out / expected.files)
-    stale = [] if noted is not None else [f"{expected.files} (missing or unreadable: write the report again)"]
-    for name, text in expected.texts.items():
-        stale += _unless(out / name, name, partial(_says, text=text))
-    for name, text in expected.pages.items():
-        stale += _unless(out / name, name, partial(_is_page, text=text, shown=expected.shows[name], noted=noted or {}))
-    for name, digest in expected.pictures.items():
+    noted, texts, digests = _noted(out / contents.checksums), contents.texts(None), picture_digests(contents.pictures)
+    stale = [] if noted is not None else [f"{contents.checksums} (missing or unreadable: write the report again)"]
+    for name, text in texts.items():
+        shown = [f"figures/{picture.stem}.png" for picture in contents.shown.get(name, ())]
+        same = partial(_is_page, shown=shown, noted=noted or {}) if name in contents.shown else _says
+        stale += _unless(out / name, name, partial(same, text=text))
+    for name, digest in digests.items():
         fact = (noted or {}).get(name, {})
         if (out / name).is_file() and fact.get("drawn_from", digest) != digest:
             stale.append(f"{name} (drawn from other numbers)")
         elif noted is not None or not (out / name).is_file():
             stale += _unless(out / name, name, partial(_has, checksum=fact.get("sha256")))
-    known = {*expected.texts, *expected.pages, *expected.pictures}
-    return stale + [f"{name} (left over)" for name in expected.others if name not in known and (out / name).is_file()]
+    known = {*texts, *digests}
+    return stale + [f"{name} (left over)" for name in contents.optional if name not in known and (out / name).is_file()]
 
 
 def _unless(path: Path, name: str, holds: Callable[[Path], bool]) -> list[str]:

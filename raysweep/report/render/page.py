@@ -1,18 +1,15 @@
-"""The report as one page: Markdown beside its figures, and the same as one self-contained HTML file."""
+"""What the page about a study shows, for the templates of Markdown and HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from raysweep.report.figures.catalog import Picture
 from raysweep.report.formatting import plural
 from raysweep.report.results.records import Results
 from raysweep.report.tables.table import Table
 from raysweep.report.text.caption import sentence
-
-from .jinja import render
 
 
 @dataclass(frozen=True)
@@ -60,13 +57,3 @@ class Page:
             state += ", degenerate" if cell.degenerate else ""
             rows.append([cell.name, state, cell.run_id or "", cell.key[:12]])
         return rows
-
-
-def page_markdown(page: Page) -> str:
-    """GitHub's Markdown; pictures are linked relative to the page."""
-    return render("study.md", page=page)
-
-
-def page_html(page: Page, figures: Path | None) -> str:
-    """One file that any browser shows without a network. `figures`: folder of the saved pictures; None: without."""
-    return render("study.html", page=page, folder=figures)
