@@ -72,9 +72,7 @@ class LocalProducts:
             draft = new_draft(self.root)
             try:
                 write(draft / name)
-                target.parent.mkdir(
-                    parents=True, exist_ok=True
-                )  # another process with the same work removed it
+                target.parent.mkdir(parents=True, exist_ok=True)  # another process with the same work removed it
                 os.replace(draft / name, target)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)

@@ -49,9 +49,7 @@ def writing(place: Path | str) -> Iterator[None]:
         raise
     except Exception as error:
         chain = _chain(error)
-        full = [
-            seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL
-        ]  # clearer than torch's
+        full = [seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL]  # clearer than torch's
         sentence = next(filter(None, (_why(seen, place, "written") for seen in [*full, *chain])), "")
         if not sentence:
             raise
