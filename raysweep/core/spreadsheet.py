@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable
 from typing import TextIO
@@ -28,3 +29,10 @@ def cell(value: object) -> object:
 def write_csv(stream: TextIO, rows: Iterable[Iterable[object]]) -> None:
     """Write rows as CSV."""
     csv.writer(stream, lineterminator="\n").writerows([cell(value) for value in row] for row in rows)
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as the text of a CSV file, a line each."""
+    out = io.StringIO()
+    write_csv(out, rows)
+    return out.getvalue()

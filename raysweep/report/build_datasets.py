@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from raysweep.artifacts.study_record import StudyRecord
-from raysweep.core.spreadsheet import write_csv
+from raysweep.core.spreadsheet import csv_text
 
 from .figures.catalog import Picture
 from .figures.datasets import draw_together
@@ -155,6 +155,4 @@ def _csv(summaries: Sequence[Summary]) -> str:
     for summary in summaries:
         head, *rows = csv.reader(io.StringIO(scores_csv(summary)))
         lines += ([] if lines else [["data", *head]]) + [[summary.study.data.name, *row] for row in rows]
-    out = io.StringIO()
-    write_csv(out, lines)
-    return out.getvalue()
+    return csv_text(lines)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 from raysweep.core.formatting import arm_name
-from raysweep.core.spreadsheet import write_csv
+from raysweep.core.spreadsheet import csv_text
 from raysweep.report.published.comparable import differences, printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import Results
@@ -30,7 +28,7 @@ def scores_csv(summary: Summary) -> str:
         for score in summary.columns:
             theirs = (word for d in datasets for word in _published(summary, arm, d, score))
             lines.append([*_numbers(summary, arm, score), *theirs, " ".join(arm.scores[score].runs)])
-    return _text(lines)
+    return csv_text(lines)
 
 
 def cells_csv(results: Results) -> str:
@@ -42,7 +40,7 @@ def cells_csv(results: Results) -> str:
         parts = [*cell.coordinates.values(), str(cell.replicate), cell.state, " ".join(cell.cause.split())]
         parts += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
         lines.append([*parts, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
-    return _text(lines)
+    return csv_text(lines)
 
 
 def _published(summary: Summary, arm: ArmSummary, dataset: str, score: str) -> tuple[str, str]:
@@ -87,9 +85,3 @@ def _comparison(comparison: Comparison | None) -> list[str]:
 def _digits(value: float | None) -> str:
     """Six significant digits: the last bits of a mean differ between machines."""
     return "" if value is None else f"{value:.6g}"
-
-
-def _text(lines: list[list[str]]) -> str:
-    out = io.StringIO()
-    write_csv(out, lines)
-    return out.getvalue()

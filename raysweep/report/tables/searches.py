@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from raysweep.artifacts.study_record import SEARCHED, TUNING, Value
 from raysweep.config.sections import SHARES
 from raysweep.core.formatting import arm_name
-from raysweep.core.spreadsheet import write_csv
+from raysweep.core.spreadsheet import csv_text
 from raysweep.report.figures.search_scale import value_words
 from raysweep.report.formatting import DASH, MINUS, title
 from raysweep.report.results.aggregate import Summary
@@ -102,7 +101,7 @@ def points_csv(table: Table) -> str:
     """The table of points, one line an arm and field."""
     head = [column.full_title for column in table.columns]
     lines = [[_plain(entry) for entry in row] for row in table.rows]
-    return _text([head, *lines])
+    return csv_text([head, *lines])
 
 
 def trials_csv(summary: Summary) -> str:
@@ -123,7 +122,7 @@ def trials_csv(summary: Summary) -> str:
             parts.append(_digits(trial.seconds))
             parts += [_setting(trial.point[path]) if path in trial.point else "" for path in paths]
             lines.append([*parts, trial.key, trial.run_id])
-    return _text(lines)
+    return csv_text(lines)
 
 
 def _plain(entry: Entry) -> str:
@@ -137,9 +136,3 @@ def _digits(value: float | None) -> str:
 
 def _setting(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else value_words(value).replace(MINUS, "-")
-
-
-def _text(lines: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO()
-    write_csv(out, lines)
-    return out.getvalue()
