@@ -78,7 +78,7 @@ def load_packed(folder: Path) -> FaceData | None:
     What is damaged, older than checksums, or of a newer raysweep counts as missing; that is said.
     """
     try:
-        words = _DESCRIPTION.validate_python(FORMAT.read((folder / "data.json").read_bytes()))
+        description = _DESCRIPTION.validate_python(FORMAT.read((folder / "data.json").read_bytes()))
     except FileNotFoundError:
         return None
     except NewerRecord as error:
@@ -87,20 +87,20 @@ def load_packed(folder: Path) -> FaceData | None:
     except (OSError, ValueError) as error:  # pydantic's is a ValueError
         passed_over(str(folder), f"its data.json cannot be used ({describe(error)}); it is made again")
         return None
-    if altered := altered_file(folder, words["files"]):
+    if altered := altered_file(folder, description["files"]):
         passed_over(str(folder), f"{altered} is not what was written; it is made again")
         return None
     try:
         arrays = {name: _read(folder / f"{name}.npy", mapped=name == "images") for name in _ARRAYS}
-        known = {name for name in vars(words["info"]) if f"info-{name}.npy" in words["files"]}
-        info = words["info"].with_arrays({name: _read(folder / f"info-{name}.npy") for name in known})
+        known = {name for name in vars(description["info"]) if f"info-{name}.npy" in description["files"]}
+        info = description["info"].with_arrays({name: _read(folder / f"info-{name}.npy") for name in known})
     except NO_ARRAY:
         return None
     return FaceData(  # no built-in set borrows Gaussians
-        name=words["name"],
-        classes=tuple(words["classes"]),
-        fingerprint=words["fingerprint"],
-        notes=tuple(words["notes"]),
+        name=description["name"],
+        classes=tuple(description["classes"]),
+        fingerprint=description["fingerprint"],
+        notes=tuple(description["notes"]),
         info=info,
         gaussians=None,
         **arrays,

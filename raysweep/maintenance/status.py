@@ -128,7 +128,7 @@ def living(store: Store, holders: Iterable[Holder]) -> list[Living]:
     for holder in holders:
         keys = claims.get(holder.token, [])
         names = [key.removeprefix(PRESENCE) for key in keys if key.startswith(PRESENCE)]
-        found.append(Living(names[0] if names else "", holder.words, holder.since, len(keys) - len(names)))
+        found.append(Living(names[0] if names else "", holder.description, holder.since, len(keys) - len(names)))
     return found
 
 

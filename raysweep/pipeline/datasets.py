@@ -30,7 +30,7 @@ class Leak:
     same: bool = False
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         counts = [(self.test, "test"), (self.validation, "validation"), (self.drawn, "training")]
         return " and ".join(plural(count, f"{what} image") for count, what in counts if count) + f" of {self.scored}"
 
@@ -197,8 +197,8 @@ def _check_leaks(experiment: Experiment, sets: Sets) -> None:
             )
         if experiment.data.leave_out != "keep" and (leak.test or leak.validation):
             raise UserError(
-                f"{leak.field}: {leak.name} trains on {leak.words} (same pixels), which scores are taken on: take them "
-                "out with --set data.leave_out=twins, or train on them knowingly with data.leave_out=keep"
+                f"{leak.field}: {leak.name} trains on {leak.summary} (same pixels), which scores are taken on: take "
+                "them out with --set data.leave_out=twins, or train on them knowingly with data.leave_out=keep"
             )
 
 

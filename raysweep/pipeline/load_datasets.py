@@ -241,14 +241,14 @@ def _without(data: FaceData, roles: Roles, leak: Leak, which: LeaveOut) -> FaceD
         return _noted(data, f"looked for images of {leak.scored} {kind} that are scored or chosen on, and found none")
     if len(gone) > len(data.rows(TRAIN)) - 2:
         raise UserError(
-            f"data.leave_out={which} leaves nothing of {data.name} to train on: its images are {leak.words}"
+            f"data.leave_out={which} leaves nothing of {data.name} to train on: its images are {leak.summary}"
             + ("; give that set a validation part of its own" if leak.drawn else "")
         )
-    return without(data, gone, f"{leak.words} {kind}")
+    return without(data, gone, f"{leak.summary} {kind}")
 
 
 def _warning(leak: Leak) -> str:
-    what = f"it trains on {leak.words} (same pixels)"
+    what = f"it trains on {leak.summary} (same pixels)"
     if leak.test or leak.validation:
         return f"WARNING: {what}, so scores are too high: data.leave_out=twins takes them out"
     return f"{what}, of which every replicate holds some out for validation: data.leave_out=twins takes them out"

@@ -44,8 +44,8 @@ def draw_faces(attention: AttentionMaps, classes: Sequence[str]) -> Figure:
         tile(axes, enlarged(attention.pixels[m]), x, _WORDS + _GAP, _TILE)
         y = _WORDS + _TILE + 2 * _GAP
         tile(axes, overlaid(attention.pixels[m], attention.maps[n]), x, y, _TILE)
-        words, color = prediction(attention.probs[n], k, classes)
-        axes.text(x + _TILE / 2, y + _TILE + _WORDS / 2, words, ha="center", va="center", fontsize=8, color=color)
+        text, color = prediction(attention.probs[n], k, classes)
+        axes.text(x + _TILE / 2, y + _TILE + _WORDS / 2, text, ha="center", va="center", fontsize=8, color=color)
     return figure
 
 

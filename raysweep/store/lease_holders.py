@@ -32,7 +32,7 @@ class Holder:
     since: float
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         return f"{self.owner} (process {self.process.pid} on {self.machine})"
 
 

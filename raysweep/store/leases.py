@@ -86,7 +86,7 @@ class Leases:
                 other = self._try(new)
             if other is None:
                 self._held.update(new)
-            return None if other is None else other.words
+            return None if other is None else other.description
 
     def release(self, keys: Iterable[str]) -> None:
         """Release those of the keys that are ours."""
@@ -116,7 +116,7 @@ class Leases:
         """Write our files, then look for others; withdraw if there are any."""
         before = self._others(keys)
         if before is not None:
-            return _Other(before.words, settled=True)
+            return _Other(before.description, settled=True)
         written: list[str] = []
         try:
             for key in keys:
@@ -129,7 +129,7 @@ class Leases:
         if after is None:
             return None
         self._step_back(written)
-        return _Other(after.words, settled=False)
+        return _Other(after.description, settled=False)
 
     def _step_back(self, keys: list[str]) -> None:
         for key in keys:
@@ -181,7 +181,7 @@ class Leases:
 class _Other:
     """Another holder has a key; `settled`: it had it before we tried."""
 
-    words: str
+    description: str
     settled: bool
 
 

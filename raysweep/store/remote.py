@@ -184,8 +184,8 @@ class RemoteProducts:
         """(number, file name, checksum) of every stored version of a checkpoint."""
         found = []
         for version in self.files.names(f"partial/{key}"):
-            stem, _, words = version.rpartition("@")
-            number, _, checksum = words.partition("-")
+            stem, _, suffix = version.rpartition("@")
+            number, _, checksum = suffix.partition("-")
             if stem == name and _NUMBER.fullmatch(number) and DIGEST.fullmatch(checksum):
                 found.append((int(number), version, checksum))
         return found

@@ -165,7 +165,7 @@ def test_maps_of_so_many_images(images, said):
     ((1000, 0), "1,000 test images of A"),
 ])  # fmt: skip
 def test_images_that_are_trained_on_and_scored(counts, said):
-    assert Leak("joint.extra", "B", "A", *counts).words == said
+    assert Leak("joint.extra", "B", "A", *counts).summary == said
 
 
 def test_notes_that_differ_in_numbers_are_one_whether_there_is_one_sample_or_more(shared):

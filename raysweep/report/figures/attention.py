@@ -234,8 +234,8 @@ def _draw_faces(axes: Axes, shown: Gallery, classes: Sequence[str], side: float)
         tile(axes, enlarged(pixels), _LEFT, y, side)
         for x, looks in zip(places, shown.looks, strict=True):
             tile(axes, overlaid(pixels, looks.maps[n]), x, y, side)
-            words, color = prediction(looks.probs[n], k, classes)
-            axes.text(x + side / 2, y + side + 0.55 * _WORDS, words, ha="center", va="center", fontsize=6, color=color)
+            text, color = prediction(looks.probs[n], k, classes)
+            axes.text(x + side / 2, y + side + 0.55 * _WORDS, text, ha="center", va="center", fontsize=6, color=color)
     axes.text(_LEFT + side / 2, 1.6 * _WORDS, "face", ha="center", va="center", fontsize=8, color=FAINT)
     for x, (_, name) in zip(places, shown.columns, strict=True):
         axes.text(x + side / 2, 1.6 * _WORDS, name, ha="center", va="center", fontsize=8)

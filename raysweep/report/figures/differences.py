@@ -82,9 +82,9 @@ def _draw_row(axes: Axes, row: ForestRow, y: float) -> None:
     _write(axes, 1.02, y, f"{difference_words(comparison)},  n = {comparison.n}", ha="left")
 
 
-def _write(axes: Axes, x: float, y: float, words: str, **how: object) -> None:
+def _write(axes: Axes, x: float, y: float, text: str, **how: object) -> None:
     """Words beside the axes: x in shares of their width, y in rows."""
-    axes.text(x, y, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8, **how)  # type: ignore[arg-type]
+    axes.text(x, y, text, transform=axes.get_yaxis_transform(), va="center", fontsize=8, **how)  # type: ignore[arg-type]
 
 
 def differences_figure(summary: Summary) -> tuple[Figure, str] | None:

@@ -50,9 +50,9 @@ def arm_title(arm: str, panels: int) -> str:
     return textwrap.fill(arm, 30 if panels == 3 or panels > 4 else 48)
 
 
-def say(axes: Axes, words: str) -> None:
+def say(axes: Axes, text: str) -> None:
     """Words where there is nothing to draw."""
-    axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", va="center", color="#555555")
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="#555555")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 

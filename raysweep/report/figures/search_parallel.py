@@ -25,7 +25,7 @@ _NOT_SET = -0.16
 """Height of trials in which a field is not set, below the axis that goes from 0 to 1."""
 
 _PATCH: dict[str, Any] = {"facecolor": "white", "alpha": 0.7, "pad": 0.4, "linewidth": 0}
-"""Behind words that lines run through."""
+"""Behind text that lines run through."""
 
 _MAP = mpl.colormaps["viridis"]
 
@@ -91,9 +91,9 @@ def _draw_panel(axes: Axes, panel: ParallelPanel, norm: Normalize, plan: Planned
         _draw_line(axes, line, norm)
     for x, scale in enumerate(panel.axes):
         axes.plot([x, x], [0, 1], color="#555555", lw=0.8, zorder=3)
-        for y, words in scale.ticks():
+        for y, mark in scale.ticks():
             axes.plot([x - 0.04, x], [y, y], color="#555555", lw=0.8, zorder=3)
-            axes.text(x - 0.06, y, textwrap.shorten(words, 14, placeholder="…"), ha="right", va="center", fontsize=6.5,
+            axes.text(x - 0.06, y, textwrap.shorten(mark, 14, placeholder="…"), ha="right", va="center", fontsize=6.5,
                       zorder=6, bbox=_PATCH)  # fmt: skip
     for x in missing:
         axes.text(x - 0.06, _NOT_SET, "not set", ha="right", va="center", fontsize=6.5, zorder=6, bbox=_PATCH)

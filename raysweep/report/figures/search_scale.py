@@ -14,7 +14,7 @@ from raysweep.report.results.searches import SearchRecord
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis of one searched field: from `low` to `high` (`log`: in decades), or the words of its choices.
+    """The axis of one searched field: from `low` to `high` (`log`: in decades), or its choices.
 
     Wide enough for every value that was tried: known good points may lie outside the range that is searched.
     """
@@ -52,22 +52,22 @@ class Scale:
         return number
 
     def marks(self, most: int = 5) -> list[tuple[Value, str]]:
-        """A few values with their words, for an axis."""
+        """A few values with their texts, for an axis."""
         if self.categories:
-            return [(words, words) for words in self.categories]
+            return [(mark, mark) for mark in self.categories]
         values = [self.low] if self.low == self.high else _round_values(self, most)
         return [(value, value_words(value)) for value in values]
 
     def ticks(self, most: int = 5) -> list[tuple[float, str]]:
-        """Places and words of a few marks."""
-        return [(self.place(value) or 0.0, words) for value, words in self.marks(most)]
+        """Places and texts of a few marks."""
+        return [(self.place(value) or 0.0, mark) for value, mark in self.marks(most)]
 
 
 def scale_of(range_: RangeRecord, label: str, tried: Iterable[Value]) -> Scale:
     """The axis of a field, given the values that trials had."""
     if range_.kind == "choice":
-        words = dict.fromkeys(value_words(value) for value in (*range_.choices, *tried))
-        return Scale(range_.path, label, categories=tuple(words))
+        names = dict.fromkeys(value_words(value) for value in (*range_.choices, *tried))
+        return Scale(range_.path, label, categories=tuple(names))
     assert range_.low is not None
     assert range_.high is not None
     log = range_.kind == "log"

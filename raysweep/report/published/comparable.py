@@ -301,8 +301,8 @@ def _at(experiment: Experiment, path: str) -> Any:
 
 def _phrase(path: str, ours: Any, theirs: Any) -> str:
     one, other = (_word(path, value) for value in (ours, theirs))
-    words = _PHRASES.get(path, path + " {} instead of {}")
-    return (words.replace("s instead", " instead") if one == "1" else words).format(one, other)
+    phrase = _PHRASES.get(path, path + " {} instead of {}")
+    return (phrase.replace("s instead", " instead") if one == "1" else phrase).format(one, other)
 
 
 def _word(path: str, value: Any) -> str:

@@ -142,9 +142,9 @@ def _comment(run: str) -> str:
     return "".join(c for c in run if c.isascii() and c.isalnum())
 
 
-def _row(words: Sequence[str]) -> str:
+def _row(cells: Sequence[str]) -> str:
     """Cells side by side; what would be an option of the command before is none."""
-    return ("{}" if words[0][:1] in ("[", "*") else "") + " & ".join(words)
+    return ("{}" if cells[0][:1] in ("[", "*") else "") + " & ".join(cells)
 
 
 def _entry(entry: Entry) -> str:

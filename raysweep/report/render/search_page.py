@@ -47,7 +47,7 @@ def page_data(plan: PlannedSearch, searches: tuple[SearchRecord, ...]) -> dict[s
     norm = Normalize(ends[0].low, ends[0].high)
     axes = [
         {"label": objective_title(plan, s.label) if not s.path else s.label, "path": s.path, "log": s.log,
-         "marks": [[_round(place), words] for place, words in s.ticks()]}
+         "marks": [[_round(place), text] for place, text in s.ticks()]}
         for s in (*fields, *ends)
     ]  # fmt: skip
     return {

@@ -97,11 +97,11 @@ def _words(summaries: Summaries) -> tuple[tuple[str, ...], tuple[tuple[str, str]
     study = summaries[0].study
     names = [summary.study.data.name for summary in summaries]
     head = f"{study.title}{f' ({study.source})' if study.source else ''} on {listed(names)}."
-    above = _merged([[("", words) for words in caption(summary)[1:]] for summary in summaries], names)
+    above = _merged([[("", text) for text in caption(summary)[1:]] for summary in summaries], names)
     each = "Differences are within a data set."
     shown = published_table(study)
     below = _merged([notes(summary, published=bool(shown and shown.datasets)) for summary in summaries], names)
-    return (head, *(words for _, words in above), *([each] if study.reference else [])), tuple(below)
+    return (head, *(text for _, text in above), *([each] if study.reference else [])), tuple(below)
 
 
 def _merged(each: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> list[tuple[str, str]]:
@@ -109,7 +109,7 @@ def _merged(each: Sequence[Sequence[tuple[str, str]]], names: Sequence[str]) -> 
     common = [line for line in each[0] if all(line in lines for lines in each)]
     merged: list[tuple[str, str]] = []
     for name, lines in zip(names, each, strict=True):
-        merged += [(mark, f"{name}: {words}") for mark, words in lines if (mark, words) not in common]
+        merged += [(mark, f"{name}: {text}") for mark, text in lines if (mark, text) not in common]
     return [*merged, *common]
 
 

@@ -73,18 +73,18 @@ def _default(summary: Summary, search: SearchRecord, path: str) -> str:
 
 def searched_value(config: Mapping[str, str], path: str) -> str:
     """A field's value as it is searched: of what is searched in shares of the epochs, the share."""
-    words, epochs = config[path], config.get("train.epochs", "")
-    if path in SHARES and epochs.isdecimal() and words[:1].isdecimal() and float(words) >= 1:
-        return value_words(float(words) / int(epochs))
-    return _short(words)
+    text, epochs = config[path], config.get("train.epochs", "")
+    if path in SHARES and epochs.isdecimal() and text[:1].isdecimal() and float(text) >= 1:
+        return value_words(float(text) / int(epochs))
+    return _short(text)
 
 
-def _short(words: str) -> str:
+def _short(text: str) -> str:
     """A configuration's word, numbers with four significant digits."""
     try:
-        return value_words(float(words)) if not words.lstrip("-").isdecimal() else words.replace("-", MINUS)
+        return value_words(float(text)) if not text.lstrip("-").isdecimal() else text.replace("-", MINUS)
     except ValueError:
-        return words
+        return text
 
 
 def _notes(summary: Summary) -> tuple[tuple[str, str], ...]:
@@ -94,7 +94,7 @@ def _notes(summary: Summary) -> tuple[tuple[str, str], ...]:
         hours = search.device_hours
         spent = f", {hours_words(hours)} device-hours" if hours is not None else ""
         lines.append(("", f"{search.arm}: {counts_words(search.counts)}{spent}."))
-    return (*lines, *(("", words) for words in troubles(summary)))
+    return (*lines, *(("", text) for text in troubles(summary)))
 
 
 def points_csv(table: Table) -> str:
