@@ -19,8 +19,10 @@ from .printable import printable
 
 MASK = "***"
 
-_URL = re.compile(r"://(?P<rest>(?:(?!://)[^\s\"'<>`])+)")
-_ENCODED_URL = re.compile(r"(%3A%2F%2F)(?:(?!%3A%2F%2F)[^\s\"'<>`&])+(?=%40)", re.IGNORECASE)
+_NEXT_URL = r"(?:[,;|&=?#()\[\]{}/]|::)[a-z][a-z0-9+.-]{0,30}://"
+_URL = re.compile(rf"://(?P<rest>(?:(?!{_NEXT_URL})[^\s\"'<>`])+)(?P<next>(?={_NEXT_URL}))?", re.IGNORECASE)
+"""A "://" that no separator and scheme precede is part of the URL before it: of a password, say."""
+_RUN = re.compile(r"[^\s\"'<>`&]+")
 _FIELD = re.compile(
     r"""(?:(?<![\w.%-])|(?<=%3B)|(?<=%26)|(?<=%3D))(?P<name>[\w.%-]{1,80}?)(["']\s*:\s*(?=["'])|\s*=\s*|%3D)""",
     re.IGNORECASE,
@@ -57,7 +59,7 @@ def masked(text: str) -> str:
     if "://" in text:
         text = _URL.sub(_masked_url, text)
     if "%" in text:
-        text = _ENCODED_URL.sub(rf"\1{MASK}", text)
+        text = _RUN.sub(_masked_encoded_url, text)
     if "=" in text or ":" in text or "%" in text:
         text = _masked_fields(_HEADER.sub(rf"\1{MASK}", text))
     return text
@@ -114,6 +116,13 @@ def _masked_url(found: re.Match[str]) -> str:
     return f"://{name + separator if shown else ''}{MASK}{found['rest'][len(info) :]}"
 
 
+def _masked_encoded_url(run: re.Match[str]) -> str:
+    """All between the first encoded :// and the last encoded @ of a text without spaces."""
+    lower = run[0].lower()
+    start, end = lower.find("%3a%2f%2f") + len("%3a%2f%2f"), lower.rfind("%40")
+    return f"{run[0][:start]}{MASK}{run[0][end:]}" if "%3a%2f%2f" in lower and start < end else run[0]
+
+
 def _user_info(found: re.Match[str]) -> str:
     """User and password before the host, or "". A password may contain @ and /, though URLs forbid it."""
     rest = found["rest"]
@@ -121,6 +130,9 @@ def _user_info(found: re.Match[str]) -> str:
     if ":" in authority and "@" in rest:
         before_query = rest.partition("?")[0]
         return (before_query if "@" in before_query else rest).rpartition("@")[0]
+    _, separator, port = authority.partition(":")
+    if found["next"] is not None and separator and port and not port.isdigit() and not authority.startswith("["):
+        return rest  # cut short by what looks like another URL, in the middle of a password
     if found.string[max(0, found.start() - 5) : found.start()].lower().endswith(_NAMED_BEFORE_AT):
         return ""
     return authority.rpartition("@")[0]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -55,16 +56,33 @@ def test_what_holds_no_secret_stays_as_it_is(text):
 
 
 chars = st.text(st.sampled_from("abz019/@:!$*()+,-._~%é"), min_size=1, max_size=12)
+like_urls = st.lists(
+    st.sampled_from(["://", "b://", "/", ",", "::", ":", "@", "=", "a", "("]), min_size=1, max_size=6
+).map("".join)
 
 
 @given(
     user=st.text(st.sampled_from("abz019._-"), min_size=1, max_size=6),
-    middle=chars,
+    middle=chars | like_urls,
     tail=st.sampled_from(["", "/x", ":5432/x?a=1"]),
 )
 def test_no_password_of_any_characters_is_left(user, middle, tail):
     password = f"QQ{middle}QQ"
     assert "QQ" not in masked(f"postgresql://{user}:{password}@db.host{tail}")
+
+
+@pytest.mark.parametrize("middle", ["://", ",b://", "/b://", "::b://", "@x://", "?b=c://"])
+def test_a_password_that_looks_like_an_address_is_masked_plain_and_encoded(middle):
+    url = f"postgresql://me:QQ{middle}QQ@db.host/x"
+    assert "QQ" not in masked(url)
+    assert "QQ" not in masked(f"cannot open {quote(url, safe='')}: refused")
+
+
+def test_addresses_side_by_side_are_masked_each():
+    text = "http://host:5000,postgresql://me:QQ@db zip://a.zip::s3://k:QQ@b/x http://a.b/2020/http://u:QQ@h?next=http://QQ@g"
+    assert masked(text) == (
+        "http://host:5000,postgresql://me:***@db zip://a.zip::s3://k:***@b/x http://a.b/2020/http://u:***@h?next=http://***@g"
+    )
 
 
 def test_what_was_learned_is_masked_wherever_a_library_repeats_it(monkeypatch):
