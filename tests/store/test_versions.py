@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from raysweep.core.errors import UserError
-from raysweep.core.notices import _SAID
+from raysweep.core.notices import _PRINTED
 from raysweep.core.versioned import NewerRecord, RecordFormat, unchanged
 from raysweep.data.cache import load_packed, save_packed
 from raysweep.data.synthetic import SITES, build_site
@@ -46,7 +46,7 @@ FILES = {
 def fresh(monkeypatch, tmp_path):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "temporary"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    _SAID.clear()
+    _PRINTED.clear()
 
 
 @pytest.fixture
