@@ -8,6 +8,7 @@ import pytest
 MODULE = """
 import os, signal, sys
 from raysweep.cli.arguments import leave
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in a shell's background
 code = 0
 try:
     exec("os.kill(os.getpid(), signal.SIGINT); [None for _ in range(10**6)]")
