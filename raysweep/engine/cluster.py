@@ -22,12 +22,13 @@ from .resources import Allotment, allot
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Store, cluster address and devices of a launch. `cache`: folder of decoded images."""
+    """Store, cluster address and devices of a launch. `cache`: folder of decoded images; `command`: as typed."""
 
     store: Store
     cache: Path
     address: str | None = None
     devices_per_trial: int = 1
+    command: str = ""
 
 
 @contextmanager

@@ -22,6 +22,7 @@ class CtrlC:
     def __init__(self, first: Callable[[], None]) -> None:
         self.first = first
         self.presses = 0
+        self.abandoned = ""
 
     def __enter__(self) -> CtrlC:
         self._main = threading.current_thread() is threading.main_thread()
@@ -34,13 +35,20 @@ class CtrlC:
             signal.signal(signal.SIGINT, self._before)
 
     def check(self) -> None:
-        """Raises KeyboardInterrupt after the second press."""
-        if self.presses > 1:
+        """Raises KeyboardInterrupt after the second press, or after `abandon`."""
+        if self.presses > 1 or self.abandoned:
             raise KeyboardInterrupt
 
+    def abandon(self, reason: str) -> None:
+        """From another thread: end what the main thread waits for. `reason` is kept in `abandoned`."""
+        self.abandoned = reason
+        if self._main:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
     def _press(self, *_: object) -> None:
-        self.presses += 1
-        if self.presses == 1:
+        if not self.abandoned:
+            self.presses += 1
+        if self.presses == 1 and not self.abandoned:
             self.first()
         self.check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from ray._private import ray_constants
 from ray._private import utils as ray_utils
 from ray._private.state import state
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RpcError
 from ray.train._internal.session import get_session
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
@@ -35,6 +36,28 @@ def most_resources() -> dict[str, float]:
 def session_folder() -> Path:
     """Folder of the running Ray's logs and sockets."""
     return Path(ray._private.worker._global_node.get_session_dir_path())
+
+
+def raylet_connection() -> socket.socket:
+    """An open connection to this machine's raylet, without blocking."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(ray._private.worker._global_node.raylet_socket_name)
+    connection.setblocking(False)
+    return connection
+
+
+def gcs_answers(seconds: int) -> bool:
+    """Whether the cluster's control service, on its head, answers within so many seconds."""
+    try:
+        ray._private.worker.global_worker.gcs_client.internal_kv_get(b"raysweep", None, timeout=seconds)
+    except RpcError:
+        return False
+    return True
+
+
+def gcs_address() -> str:
+    """Host and port of the cluster's control service."""
+    return str(ray._private.worker._global_node.gcs_address)
 
 
 def keep_from_workers(variables: Iterable[str]) -> None:

@@ -25,6 +25,7 @@ from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
 from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
 from .ray_internals import keep_from_workers
+from .ray_watch import RayWatch
 from .resources import Allotment
 from .worker import run_trial
 
@@ -62,13 +63,15 @@ def run(
         return
     outcome, began = dispatcher.outcome, time.monotonic()
     outcome.devices = plural(allotment.total, allotment.device)
+    ctrl_c = CtrlC(dispatcher.interrupt)
     try:
-        with CtrlC(dispatcher.interrupt) as ctrl_c, options.store.probe() as probe:
+        with ctrl_c, RayWatch(ctrl_c.abandon, options.command), options.store.probe() as probe:
             watch = _Watch(dispatcher, ctrl_c, options.store, allotment.concurrency)
             _tuner(watch, options, allotment, scheduler, probe).fit()
         watch.fault.check()
     except KeyboardInterrupt:
-        outcome.interrupted = True
+        outcome.interrupted = not ctrl_c.abandoned
+        dispatcher.stop(ctrl_c.abandoned)
     finally:
         dispatcher.close()
     outcome.seconds = time.monotonic() - began

@@ -123,7 +123,7 @@ class Session:
         writer = Writer(connect(options.tracking), self.store)  # fails before training if MLflow cannot be written
         console = console_for(as_json)
         self._announce(console, options)
-        engine = ClusterOptions(self.store, self.cache, options.address, options.devices_per_trial)
+        engine = ClusterOptions(self.store, self.cache, options.address, options.devices_per_trial, options.command)
         with (
             cluster(engine, self._tasks_ahead) as allotment,
             opened(writer, self.request.name, engine, options, console) as launch,
