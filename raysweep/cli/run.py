@@ -30,7 +30,7 @@ from raysweep.study import (
 )
 from raysweep.study.sources import check_sources
 
-from .run_arguments import device_counts, parser, requests
+from .run_arguments import check_waiting, device_counts, parser, requests
 
 if TYPE_CHECKING:  # torch takes seconds
     from raysweep.launch.session import Session
@@ -83,6 +83,7 @@ def _run(asked: argparse.Namespace) -> int:
         print(f"raysweep: {name} is {list_studies()[name]}, which hides {hidden[name]}", file=sys.stderr)
     asked_for = requests(asked, name, study)
     devices = device_counts(asked.devices)
+    check_waiting(asked.wait_for_devices, asked.address)
     _check_writable(asked)
     for request in asked_for.values():  # before torch, ray and mlflow are imported, which takes seconds
         check_sources(request.study, request.cells, request.changes)
@@ -157,7 +158,8 @@ def _check_apart(sessions: Mapping[str, Session], sources: Sequence[str]) -> Non
 
 
 def _options(asked: argparse.Namespace, out: Path | None) -> LaunchOptions:
-    return LaunchOptions(_command(), asked.address, asked.devices_per_trial, asked.tracking, out)
+    wait_for = asked.wait_for_devices or 0
+    return LaunchOptions(_command(), asked.address, asked.devices_per_trial, wait_for, asked.tracking, out)
 
 
 def _maintain(asked: argparse.Namespace) -> int:

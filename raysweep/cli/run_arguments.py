@@ -110,6 +110,13 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
     add("--address", help="Ray cluster to join (auto: the one this machine belongs to); default: this machine only")
     add("--devices-per-trial", type=int, default=1, metavar="N", help="GPUs (or CPUs) per cell; default 1")
     add(
+        "--wait-for-devices",
+        type=int,
+        metavar="N",
+        help="with --address: begin once the cluster has N devices; default: begin with those it has, use others as "
+        "they come",
+    )
+    add(
         "--store",
         default=".raysweep",
         help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep; default .raysweep",
@@ -161,6 +168,16 @@ def device_counts(text: str) -> list[int]:
     if not counts or not all(count.isdigit() and int(count) for count in counts):
         raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
     return [int(count) for count in counts]
+
+
+def check_waiting(count: int | None, address: str | None) -> None:
+    """Raises UserError for a --wait-for-devices that nothing can fulfil."""
+    if count is None:
+        return
+    if count < 1:
+        raise UserError(f"--wait-for-devices expects a number of devices, but got {count}")
+    if address is None:
+        raise UserError("--wait-for-devices needs a cluster: add --address, or leave it out")
 
 
 def _with_axes(study: Study, texts: Sequence[str]) -> Study:

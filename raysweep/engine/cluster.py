@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import ray
 
 from raysweep.store.store import Store
 
+from .device_wait import wait_for_devices
 from .interrupt import CtrlC
 from .ray_internals import most_resources, session_folder
 from .ray_start import join, leave_no_session, start_local
@@ -22,25 +23,33 @@ from .resources import Allotment, allot
 
 @dataclass(frozen=True)
 class ClusterOptions:
-    """Store, cluster address and devices of a launch. `cache`: folder of decoded images; `command`: as typed."""
+    """Store, cluster address and devices of a launch.
+
+    `cache`: folder of decoded images; `wait_for`: devices that the cluster must have before work begins; `command`: as
+    typed.
+    """
 
     store: Store
     cache: Path
     address: str | None = None
     devices_per_trial: int = 1
+    wait_for: int = 0
     command: str = ""
 
 
 @contextmanager
-def cluster(options: ClusterOptions, tasks: int) -> Iterator[Allotment | None]:
+def cluster(
+    options: ClusterOptions, has_tasks: bool, say: Callable[[str], object] = print
+) -> Iterator[Allotment | None]:
     """Join the cluster at `options.address`, or start one on this machine; leave it at the end.
 
-    Yields the devices of the launch; None, without starting Ray, when there are no tasks.
+    Yields the devices of the launch; None, without starting Ray, when there are no tasks. `say` prints what it waits
+    for.
 
     Raises:
         UserError: no cluster at that address, or a cell needs more devices than it can have.
     """
-    if not tasks:
+    if not has_tasks:
         yield None
         return
     session: Path | None = None
@@ -51,7 +60,9 @@ def cluster(options: ClusterOptions, tasks: int) -> Iterator[Allotment | None]:
             if ctrl_c.presses:
                 raise KeyboardInterrupt
             here = session_folder()
-            yield allot(ray.cluster_resources(), most_resources(), options.devices_per_trial, tasks)
+            if options.wait_for:
+                wait_for_devices(options.wait_for, say)
+            yield allot(ray.cluster_resources(), most_resources(), options.devices_per_trial)
             session = None if options.address else here  # after an error the session is kept for its logs
         finally:
             ray.shutdown()
@@ -59,11 +70,9 @@ def cluster(options: ClusterOptions, tasks: int) -> Iterator[Allotment | None]:
                 leave_no_session(session)
 
 
-def allot_again(options: ClusterOptions, allotment: Allotment | None, tasks: int) -> Allotment | None:
-    """Devices of the cluster, joined already, for other tasks; None when there are none."""
-    if allotment is None or not tasks:
-        return None
-    return allot(ray.cluster_resources(), most_resources(), options.devices_per_trial, tasks)
+def resized(allotment: Allotment) -> Allotment:
+    """The same for the cluster as it is now."""
+    return allotment.resized(ray.cluster_resources(), most_resources())
 
 
 def _join(address: str | None) -> None:

@@ -98,6 +98,9 @@ class Dispatcher(ABC):
     def close(self) -> None:
         """No process is left: give back all assigned tasks."""
 
+    def resize(self, devices: int) -> None:  # noqa: B027  only batches of tasks depend on it
+        """The cluster has, or may have, so many devices now."""
+
     def stop(self, reason: str = "") -> None:
         """Assign no more tasks. The first `reason` is kept."""
         self.stopping = True

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from raysweep.config.experiment import Experiment
 from raysweep.pipeline import FitEvent, Task
 
+from .resources import Allotment
+
 
 @dataclass(frozen=True)
 class SearchTrial:
@@ -71,6 +73,9 @@ class Listener:
     def host_fit(self, host: str) -> None:
         """It can again."""
 
+    def devices(self, allotment: Allotment) -> None:
+        """The cluster's devices, at the start of the work and whenever they change."""
+
     def stopping(self) -> None:
         """Ctrl-C: running trainings end after their epoch."""
 
@@ -104,6 +109,10 @@ class Listeners(Listener):
     def host_fit(self, host: str) -> None:
         for listener in self.listeners:
             listener.host_fit(host)
+
+    def devices(self, allotment: Allotment) -> None:
+        for listener in self.listeners:
+            listener.devices(allotment)
 
     def stopping(self) -> None:
         for listener in self.listeners:

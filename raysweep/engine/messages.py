@@ -54,9 +54,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Unusable:
-    """The store or another file that the task needs cannot be read or written."""
+    """The store or another file that the task needs cannot be read or written, by `host` if that is known."""
 
     reason: str
+    host: str = ""
 
 
 @dataclass(frozen=True)

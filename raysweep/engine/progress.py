@@ -18,6 +18,7 @@ from raysweep.pipeline import FitEvent, Task
 from raysweep.study.plan import Plan
 
 from .events import End, Listener, WorkItem
+from .resources import Allotment
 
 PLAIN_EVERY = 15.0
 """Seconds between progress lines when the output is not a terminal."""
@@ -33,6 +34,7 @@ class Progress(Listener):
         self.console = console
         self._last_line = 0.0
         self._live: Live | None = None
+        self.allotment: Allotment | None = None
 
     def __enter__(self) -> Progress:
         if self.console.is_terminal:
@@ -56,6 +58,19 @@ class Progress(Listener):
 
     def host_fit(self, host: str) -> None:
         self.line(f"machine {host} works again")
+
+    def devices(self, allotment: Allotment) -> None:
+        before, self.allotment = self.allotment, allotment
+        if (before is None and allotment.present < allotment.total) or (before and before.devices != allotment.devices):
+            self.line(f"the cluster has {allotment.devices}")
+        if allotment.other_gpus and not (before and before.other_gpus):
+            gpus = plural(allotment.other_gpus, "GPU")
+            self.line(f"the cluster has {gpus} now, but this launch began on CPUs: start it again to use the GPUs")
+
+    @property
+    def on_devices(self) -> str:
+        """Such as " on 2 GPUs", or nothing while it is not known."""
+        return f" on {self.allotment.devices}" if self.allotment else ""
 
     def line(self, text: str) -> None:
         """Print one line above the table."""
@@ -178,7 +193,7 @@ class CellProgress(Progress):
         return f"{self._name(task)}{shown}  {awake() - running.began:.0f} s"
 
     def _summary(self) -> str:
-        parts = [f"{self.done}/{plural(self.total, 'cell')} done", f"{len(self.running)} running"]
+        parts = [f"{self.done}/{plural(self.total, 'cell')} done", f"{len(self.running)} running{self.on_devices}"]
         if self.lost:
             parts.append(f"{len(self.lost)} failed")
         remaining = self._seconds_left()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
@@ -17,12 +17,32 @@ CPU_WORKER = 0.9
 
 @dataclass(frozen=True)
 class Allotment:
-    """Devices of a launch. `device`: "GPU" or "CPU"; `concurrency`: cells at a time; `per_cell`: devices per cell."""
+    """Devices of a launch.
+
+    `device`: "GPU" or "CPU"; `total`: devices there are or the autoscaler may bring; `per_cell`: devices per cell;
+    `concurrency`: cells at a time; `present`: devices of the running nodes; `other_gpus`: GPUs in a launch on CPUs.
+    """
 
     device: str
     total: int
     per_cell: int
     concurrency: int
+    present: int = 0
+    other_gpus: int = 0
+
+    @property
+    def devices(self) -> str:
+        """Such as "2 GPUs", or "2 GPUs now, at most 8" where an autoscaler may bring more."""
+        now = plural(self.present, self.device)
+        return now if self.total <= self.present else f"{now} now, at most {self.total}"
+
+    def resized(self, now: Mapping[str, float], later: Mapping[str, float]) -> Allotment:
+        """For the cluster as it has become; arguments as for `allot`. The kind of device stays."""
+        present = int(now.get(self.device, 0))
+        total = max(present, int(later.get(self.device, 0)))
+        others = int(now.get("GPU", 0)) if self.device == "CPU" else 0
+        at_once = max(1, total // self.per_cell)
+        return replace(self, total=total, concurrency=at_once, present=present, other_gpus=others)
 
     @property
     def trial_resources(self) -> dict[str, float]:
@@ -37,26 +57,33 @@ class Allotment:
         return {"GPU": 1, "CPU": DRIVER_CPU} if self.device == "GPU" else {"CPU": CPU_WORKER}
 
 
-def allot(now: Mapping[str, float], later: Mapping[str, float], per_cell: int, cells: int) -> Allotment:
-    """Divide a cluster among tasks so that no task waits for devices that cannot come.
+def allot(now: Mapping[str, float], later: Mapping[str, float], per_cell: int) -> Allotment:
+    """Divide a cluster among cells so that no cell waits for devices that cannot come.
 
     Args:
         now: resources of the running nodes, by Ray's names.
         later: maximum resources of the autoscaler; empty without one.
         per_cell: devices per cell.
-        cells: cells to train.
 
     Raises:
         UserError: a cell needs more devices than the cluster can have.
     """
-    capacity = {name: int(max(now.get(name, 0), later.get(name, 0))) for name in ("GPU", "CPU")}
-    device = "GPU" if capacity["GPU"] else "CPU"
-    total = capacity[device]
     if per_cell < 1:
         raise UserError(f"`devices-per-trial >= 1` must hold, but got {per_cell}")
-    if per_cell > total:
+    allotment = Allotment(allot_kind(now, later), 0, per_cell, 1).resized(now, later)
+    if not allotment.total:
         raise UserError(
-            f"a trial needs {per_cell} devices, but the cluster has {plural(total, device)}: "
-            f"lower --devices-per-trial to at most {total}, or start more nodes"
+            "the cluster has no device: start its workers (`ray status` shows what there is), or let the launch wait "
+            "for them with --wait-for-devices N"
         )
-    return Allotment(device, total, per_cell, max(1, min(cells, total // per_cell)))
+    if per_cell > allotment.total:
+        raise UserError(
+            f"a trial needs {per_cell} devices, but the cluster has {plural(allotment.total, allotment.device)}: "
+            f"lower --devices-per-trial to at most {allotment.total}, or start more nodes"
+        )
+    return allotment
+
+
+def allot_kind(now: Mapping[str, float], later: Mapping[str, float]) -> str:
+    """The kind of device that a launch uses: "GPU" where there is one or may come one, else "CPU"."""
+    return "GPU" if max(now.get("GPU", 0), later.get("GPU", 0)) >= 1 else "CPU"

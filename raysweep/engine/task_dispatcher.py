@@ -38,7 +38,7 @@ class TaskDispatcher(Dispatcher):
     """Assigns tasks as their inputs finish, under a lease each, and small tasks in batches.
 
     Args:
-        devices: number of tasks that run at once; limits batches so that no device is idle.
+        devices: number of tasks that run at once, until `resize`; limits batches so that no device is idle.
     """
 
     def __init__(
@@ -117,6 +117,9 @@ class TaskDispatcher(Dispatcher):
                 self.queue.set_aside(key)
                 self.queue.resume(key)
                 self.listener.ended(self.tasks[key], End("stopped"))
+
+    def resize(self, devices: int) -> None:
+        self.devices = devices
 
     def close(self) -> None:
         self.stop()

@@ -15,12 +15,12 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from raysweep.core.errors import describe
-from raysweep.core.formatting import plural
 from raysweep.core.masking import masking
 from raysweep.data.prepare.location import Home, home_place
 from raysweep.store.store import Store
 
 from .cluster import ClusterOptions
+from .device_watch import DeviceWatch
 from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
 from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
@@ -39,6 +39,9 @@ MAX_RETRIES = 2
 
 WAIT_FOR_HOST, WAIT_FOR_NEW_HOST = 60.0, 600.0
 """Seconds after which a launch ends whose machines are all unfit: no other is asked for, or one is and may come."""
+
+MOST_TRIALS = 10_000
+"""At a time, for Tune."""
 
 SEEN_WITHIN = 20.0
 """Seconds within which a worker's product must be seen by the driver."""
@@ -62,11 +65,10 @@ def run(
     if allotment is None:
         return
     outcome, began = dispatcher.outcome, time.monotonic()
-    outcome.devices = plural(allotment.total, allotment.device)
     ctrl_c = CtrlC(dispatcher.interrupt)
     try:
         with ctrl_c, RayWatch(ctrl_c.abandon, options.command), options.store.probe() as probe:
-            watch = _Watch(dispatcher, ctrl_c, options.store, allotment.concurrency)
+            watch = _Watch(dispatcher, ctrl_c, options.store, DeviceWatch(dispatcher, allotment))
             _tuner(watch, options, allotment, scheduler, probe).fit()
         watch.fault.check()
     except KeyboardInterrupt:
@@ -91,7 +93,7 @@ def _trainable(options: ClusterOptions, resources: Any) -> Any:
 def _tuner(
     watch: _Watch, options: ClusterOptions, allotment: Allotment, scheduler: TrialScheduler | None, probe: str
 ) -> tune.Tuner:
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(allotment.concurrency)  # the default for a searcher is 1
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_TRIALS)  # `_Searcher` limits them; the default is 1
     shared = {
         "local": str(options.store.local),
         "cache": str(options.cache),
@@ -104,7 +106,7 @@ def _tuner(
     return tune.Tuner(
         _trainable(options, allotment.trial_resources),
         tune_config=tune.TuneConfig(
-            search_alg=_Searcher(watch, shared, allotment.concurrency),
+            search_alg=_Searcher(watch, shared),
             scheduler=scheduler,
             num_samples=-1,
             reuse_actors=True,
@@ -147,16 +149,17 @@ def trial_name(trial: Trial) -> str:
 class _Searcher(Searcher):
     """Tune's interface to a dispatcher: suggests the configuration of the next trial, or None while none is ready.
 
-    It limits concurrency itself: Tune's limiter is not told of lost trials (see `_Watch.on_step_end`).
+    It limits concurrency itself, to the devices of the moment: Tune's limiter is not told of lost trials (see
+    `_Watch.on_step_end`).
     """
 
-    def __init__(self, watch: _Watch, shared: dict[str, Any], concurrency: int) -> None:
+    def __init__(self, watch: _Watch, shared: dict[str, Any]) -> None:
         super().__init__(metric=None, mode=None)
-        self.watch, self.shared, self.concurrency = watch, shared, concurrency
+        self.watch, self.shared = watch, shared
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         dispatcher = self.watch.dispatcher
-        if len(dispatcher.trials) + len(self.watch.unfit) >= self.concurrency:
+        if len(dispatcher.trials) + len(self.watch.unfit) >= self.watch.devices.look().concurrency:
             return None
         with self.watch.guarded():
             tasks = dispatcher.next(trial_id)
@@ -187,8 +190,8 @@ class _Watch(tune.Callback):
     `active`: ids of the trials that have a process; `unfit`: of those whose machine cannot begin a task.
     """
 
-    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC, store: Store, concurrency: int) -> None:
-        self.dispatcher, self.ctrl_c, self.store, self.concurrency = dispatcher, ctrl_c, store, concurrency
+    def __init__(self, dispatcher: Dispatcher, ctrl_c: CtrlC, store: Store, devices: DeviceWatch) -> None:
+        self.dispatcher, self.ctrl_c, self.store, self.devices = dispatcher, ctrl_c, store, devices
         self.fault = Fault(dispatcher.stop)
         self.active: set[str] = set()
         self.unfit: set[str] = set()
@@ -205,6 +208,7 @@ class _Watch(tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.ctrl_c.check()
+        self.devices.look()
         self._stop_where_no_host_works()
         if len(self.dispatcher.trials) > len(self.active):  # Tune calls back for no trial that lost its process
             for trial in trials:
@@ -250,6 +254,8 @@ class _Watch(tune.Callback):
                     )
             case Failed(cause, task, seconds):
                 dispatcher.failed(trial_id, cause, task, seconds)
+            case Unusable(reason, host) if host and self.devices.machines() > 1:  # of that machine alone, perhaps
+                self._host_is_unfit(trial_id, host, reason)
             case Unusable(reason):
                 dispatcher.stop(reason)
             case HostUnfit(host, reason):
@@ -275,9 +281,9 @@ class _Watch(tune.Callback):
         if not self.active or not self.active <= self.unfit or self.unfit_since is None:
             return
         patience = WAIT_FOR_HOST if not self.dispatcher.trials else WAIT_FOR_NEW_HOST
-        if len(self.unfit) >= self.concurrency or time.monotonic() - self.unfit_since > patience:
+        if len(self.unfit) >= self.devices.allotment.concurrency or time.monotonic() - self.unfit_since > patience:
             reasons = "; ".join(f"{host}: {reason}" for host, reason in self.dispatcher.outcome.unfit.items())
-            self.dispatcher.stop(f"no machine can begin a task ({reasons})")
+            self.dispatcher.stop(f"no machine can work ({reasons})")
 
     def _left(self, trial: Trial) -> None:
         self.active.discard(trial.trial_id)

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,7 @@ def _in_process(config: dict[str, Any]) -> None:
             _report_to_tune(Failed(message.cause, task["key"], awake() - began))
             continue
         _report_to_tune(message)
-        if isinstance(message, HostUnfit):
-            _hold_device()
+        _hold_device()
         return
 
 
@@ -105,12 +105,13 @@ def _attempt(config: dict[str, Any], task: dict[str, Any], device: str) -> Faile
     except Exception as error:
         if device_is_lost(error):
             raise
-        return trouble(root_of(error))
+        message = trouble(root_of(error))
+        return replace(message, host=socket.gethostname()) if isinstance(message, Unusable) else message
     return None
 
 
 def trouble(error: BaseException) -> Failed | Unusable | HostUnfit:
-    """The message for an error. Unusable files end the launch; other errors fail the cell."""
+    """The message for an error. Unusable files are no fault of the cell; other errors fail it."""
     if isinstance(error, HostCannotWork):
         return HostUnfit(*error.args)
     if isinstance(error, StoreUnusable):

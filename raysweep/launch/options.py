@@ -18,6 +18,7 @@ class LaunchOptions:
     command: str
     address: str | None = None
     devices_per_trial: int = 1
+    wait_for: int = 0
     tracking: str | None = None
     out: Path | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)

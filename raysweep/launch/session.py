@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from raysweep.data.dataset import FaceData
-from raysweep.engine.cluster import ClusterOptions, allot_again, cluster
+from raysweep.engine.cluster import ClusterOptions, cluster, resized
 from raysweep.engine.events import Listeners
 from raysweep.engine.journal_listener import JournalListener
 from raysweep.engine.progress import CellProgress
@@ -123,9 +124,11 @@ class Session:
         writer = Writer(connect(options.tracking), self.store)  # fails before training if MLflow cannot be written
         console = console_for(as_json)
         self._announce(console, options)
-        engine = ClusterOptions(self.store, self.cache, options.address, options.devices_per_trial, options.command)
+        engine = ClusterOptions(
+            self.store, self.cache, options.address, options.devices_per_trial, options.wait_for, options.command
+        )
         with (
-            cluster(engine, self._tasks_ahead) as allotment,
+            cluster(engine, self._has_tasks, partial(console.print, highlight=False)) as allotment,
             opened(writer, self.request.name, engine, options, console) as launch,
         ):
             journal = JournalListener(self.request.name, launch.name, launch.uri, launch.journal, launch.publisher)
@@ -159,7 +162,7 @@ class Session:
             return 1
         launch.say(f"\nreplicating the best points over replicates {', '.join(map(str, self.request.replicates))}")
         launch.say(PlanView(plan, self.store, (1,)).headline())
-        again = allot_again(launch.engine, allotment, len(plan.tasks))
+        again = resized(allotment) if allotment and plan.tasks else None
         code = self._train(plan, launch, journal, again, as_json, search.describe(outcome.found))
         return code or (1 if outcome.failed else 0)
 
@@ -214,11 +217,11 @@ class Session:
             draw_sets(self.search.sets)
 
     @property
-    def _tasks_ahead(self) -> int:
-        """Upper bound of the tasks and trials to run; 0 when the store has everything."""
+    def _has_tasks(self) -> bool:
+        """Whether anything is to be searched or trained."""
         if self.search is None:
-            return len(self._table.tasks)
-        return self.search.trials_left + (len(self.plan.tasks) if self.plan else 1)
+            return bool(self._table.tasks)
+        return bool(self.search.trials_left or self.plan is None or self.plan.tasks)
 
     @property
     def _table(self) -> Plan:

@@ -54,7 +54,13 @@ def main(folder: Path, epochs: int) -> None:
     heard, so_far = Deadly(epochs), search_so_far(plan, options)
     with cluster(options, 3):
         outcome = run_search(
-            plan, options, Allotment("CPU", 1, 1, 1), heard, str(os.getpid()), lambda launch: launch == "living", so_far
+            plan,
+            options,
+            Allotment("CPU", 1, 1, 1, 1),
+            heard,
+            str(os.getpid()),
+            lambda launch: launch == "living",
+            so_far,
         )
         left = [group["state"] for group in placement_group_table().values() if group["state"] != "REMOVED"]
     found = outcome.found[""]

@@ -20,7 +20,7 @@ EVENT = FitEvent("e", "M_A", 2, 5, {"train/loss": 0.1 + 0.2, "val/nll": math.inf
         Done("a" * 64, 1.0, {"validation/macro_f1": 1 / 3}),
         Failed("DegenerateLoss: β", "a" * 64, 2.0),
         Failed("its group failed"),
-        Unusable("no room left"),
+        Unusable("no room left", "w2"),
         HostUnfit("w2", "no data set called 'mine'"),
         Idle(),
         Finished(),

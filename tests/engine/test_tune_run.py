@@ -9,8 +9,10 @@ from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
 from raysweep.engine import tune_run
+from raysweep.engine.device_watch import DeviceWatch
 from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
 from raysweep.engine.messages import Began, Done, Epoch, Failed, HostUnfit, Idle, Unusable, packed
+from raysweep.engine.resources import Allotment
 from raysweep.engine.tune_run import _Searcher, _Watch
 from raysweep.pipeline import FitEvent
 from tests.engine.test_task_dispatcher import ALONE, LEFT, RIGHT, SHARED, sides  # noqa: F401  (a fixture)
@@ -21,10 +23,13 @@ EVENT = FitEvent("e", "training", 1, 3, {"train/loss": 0.5}, training="t", until
 class Tune:
     """Tune's controller as far as a searcher and a callback see it."""
 
-    def __init__(self, side, concurrency=2):
+    def __init__(self, side, concurrency=2, machines=1):
         self.side = side
-        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt), side.store, concurrency)
-        self.searcher = _Searcher(self.watch, {"device": "CPU"}, concurrency)
+        devices = DeviceWatch(side.dispatcher, Allotment("CPU", concurrency, 1, concurrency, concurrency))
+        devices.look = lambda: devices.allotment  # no Ray
+        devices.machines = lambda: machines
+        self.watch = _Watch(side.dispatcher, CtrlC(side.dispatcher.interrupt), side.store, devices)
+        self.searcher = _Searcher(self.watch, {"device": "CPU"})
         self.trials = {}
 
     def suggest(self, name):
@@ -170,7 +175,7 @@ def test_a_launch_ends_when_every_device_is_kept_by_a_machine_that_cannot_work(t
     unfit(tune, "t2", host="w3")
     step(tune)
     assert tune.side.dispatcher.outcome.stopped == (
-        "no machine can begin a task (w2: no data set called 'mine'; w3: no data set called 'mine')"
+        "no machine can work (w2: no data set called 'mine'; w3: no data set called 'mine')"
     )
     for name in ("t1", "t2"):  # as `StopAfterEpoch` ends them
         tune.complete(name)
@@ -190,6 +195,25 @@ def test_a_launch_waits_for_other_machines_no_longer_than_it_says(tune, pending,
         monkeypatch.setattr(tune_run.time, "monotonic", lambda passed=passed: began + passed)
         step(tune)
         assert tune.side.dispatcher.stopping == stops
+
+
+def test_a_disk_that_is_full_on_one_machine_of_several_sets_that_machine_aside(sides):  # noqa: F811
+    tune = Tune(sides[0], machines=2)
+    tune.suggest("t1")
+    tune.report("t1", Unusable("the store's disk is full", "w2"))
+    outcome = tune.side.dispatcher.outcome
+    assert (outcome.unfit, outcome.stopped) == ({"w2": "the store's disk is full"}, "")
+    assert tune.suggest("t2") == ["shared"]
+    tune.report("t2", Unusable("the store's disk is full", "w3"))
+    step(tune)
+    assert outcome.stopped == "no machine can work (w2: the store's disk is full; w3: the store's disk is full)"
+    assert outcome.failed == {}
+
+
+def test_a_full_disk_where_no_other_machine_is_ends_the_launch(tune):
+    tune.suggest("t1")
+    tune.report("t1", Unusable("the store's disk is full", "here"))
+    assert tune.side.dispatcher.outcome.stopped == "the store's disk is full"
 
 
 def test_an_idle_process_ends_when_nothing_is_left_to_do_or_the_launch_stops():
