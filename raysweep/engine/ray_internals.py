@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 from ray._private import utils as ray_utils
 from ray._private.state import state
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
@@ -36,6 +36,17 @@ def most_resources() -> dict[str, float]:
 def session_folder() -> Path:
     """Folder of the running Ray's logs and sockets."""
     return Path(ray._private.worker._global_node.get_session_dir_path())
+
+
+def bootstrap_address(address: str) -> str | None:
+    """Host and port of a cluster's control service ("auto": of the cluster of this machine); None for "local".
+
+    Raises:
+        ConnectionError: "auto" where no cluster is known.
+        ValueError: not an address.
+    """
+    place: str | None = services.canonicalize_bootstrap_address(address)
+    return place
 
 
 def raylet_connection() -> socket.socket:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from raysweep.store.ray_sessions import MARK
 
 from .ray_internals import (
     SESSION_LATEST,
+    bootstrap_address,
     command_line,
     forget_token,
     new_token,
@@ -32,6 +34,9 @@ from .ray_internals import (
 
 AUTH_MODE = "RAY_AUTH_MODE"
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+
+ANSWER_SECONDS = 10.0
+"""Within which a cluster's head must accept a connection."""
 
 _WITHHELD = (SETTING, "MLFLOW_")
 """Names or prefixes of variables that may hold passwords and are hidden from Ray's processes, whose environments other
@@ -57,10 +62,28 @@ def join(address: str, **quiet: Any) -> None:
     """Join a cluster. Raises UserError when there is none."""
     _asks_for_token()
     try:
+        if not address.startswith("ray://"):
+            _check_answers(address)
         with command_line(masked):
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"--address {address}: cannot join a Ray cluster there ({describe(error)})") from None
+
+
+def _check_answers(address: str) -> None:
+    """Raises ConnectionError if nothing answers at an address; Ray itself would try for minutes."""
+    place = bootstrap_address(address)
+    if place is None:
+        return
+    host, port = place.rsplit(":", 1)
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS):
+            pass
+    except OSError as error:
+        raise ConnectionError(
+            f"nothing answers at {place}: {error.strerror or error}; `ray status` on its head shows whether the "
+            "cluster is up"
+        ) from None
 
 
 def leave_no_session(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """What a launch does before it starts Ray; `tests/test_secrets_of_launches.py` looks at a Ray that runs."""
 
 import os
+import socket
 
 import pytest
 
@@ -102,3 +103,14 @@ def test_a_local_ray_is_told_its_mode_and_has_a_private_token_before_it_starts(
     monkeypatch.setattr("raysweep.engine.ray_start.session_folder", lambda: tmp_path)
     ray_start.start_local()
     assert seen == [(during, False if during == "disabled" else 0o600, "local")]
+
+
+def test_an_address_at_which_nothing_answers_is_refused_at_once():
+    """Ray itself tries for minutes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(UserError, match=rf"--address 127.0.0.1:{port}: .*nothing answers at .*: Connection refused"):
+        ray_start.join(f"127.0.0.1:{port}")
+    with pytest.raises(UserError, match=r"--address nonsense: .*Invalid address format"):
+        ray_start.join("nonsense")
