@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from raysweep.core.errors import UserError
+from raysweep.core.errors import UserError, describe
+from raysweep.core.masking import masked, remember
 
 
 def parse_assignment(option: str, text: str) -> tuple[str, str]:
@@ -21,6 +23,32 @@ def parse_assignment(option: str, text: str) -> tuple[str, str]:
     if not separator or not name.strip() or not value.strip():
         raise UserError(f"{option} expects FIELD=VALUE, but got {text!r}")
     return name.strip(), value.strip()
+
+
+def address(text: str) -> str:
+    """An address that may hold a password; of `@FILE`, the content of that file. Warns of a password that was typed:
+    other accounts of a machine can read command lines.
+
+    >>> address("s3://bucket/raysweep")
+    's3://bucket/raysweep'
+
+    Raises:
+        argparse.ArgumentTypeError: the file cannot be read, or is empty.
+    """
+    if not text.startswith("@"):
+        if masked(text) != text:
+            sys.stderr.write(
+                "warning: other accounts of this machine can see passwords on a command line: write the address into "
+                "a file that only you can read, and give it as @FILE\n"
+            )
+        return text
+    try:
+        lines = Path(text[1:]).expanduser().read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text[1:]} cannot be read ({describe(error)})") from None
+    if len(lines) != 1:
+        raise argparse.ArgumentTypeError(f"{text[1:]} must hold one address without spaces, but has {len(lines)}")
+    return remember(lines[0])
 
 
 def parse_seeds(text: str) -> range:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raysweep.cli.arguments import data_folders, leave, silence_stdout
+from raysweep.cli.arguments import address, data_folders, leave, silence_stdout
 from raysweep.core.errors import UserError
 from raysweep.core.masking import mask_streams, masking
 from raysweep.store.unusable import is_unusable
@@ -43,7 +43,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="output folder; default reports/STUDY, or reports/STUDY-DATA if that folder holds a report on other data",
     )
-    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
+    add(
+        "--tracking",
+        metavar="URI",
+        type=address,
+        help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db; @FILE: a file that holds it",
+    )
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: also one table for all")
     add("--no-faces", action="store_true", help="leave out the figure that shows test faces")

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.cli.arguments import data_folders, parse_assignment, parse_seeds
+from raysweep.cli.arguments import address, data_folders, parse_assignment, parse_seeds
 from raysweep.config.presets import PRESETS
 from raysweep.config.values import Word, read_value, split_values
 from raysweep.core.errors import UserError, unknown_name
@@ -102,7 +102,7 @@ def _add_search(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--trials", type=int, metavar="N", help="trials per arm; default by preset")
     add("--device-hours", type=float, metavar="H", help="stop searching after this much device time per arm")
-    add("--search-storage", metavar="URL", help="Optuna storage; default STORE/optuna.db (SQLite)")
+    add("--search-storage", metavar="URL", type=address, help="Optuna storage; default STORE/optuna.db (SQLite)")
 
 
 def _add_places(group: argparse._ArgumentGroup) -> None:
@@ -118,10 +118,17 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--store",
+        type=address,
         default=".raysweep",
-        help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep; default .raysweep",
+        help="where finished work is kept: a folder, or a URL such as s3://bucket/raysweep; default .raysweep. "
+        "An address with a password: @FILE, a file that holds it (as for --tracking and --search-storage)",
     )
-    add("--tracking", metavar="URI", help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db")
+    add(
+        "--tracking",
+        metavar="URI",
+        type=address,
+        help="MLflow tracking store; default MLFLOW_TRACKING_URI or sqlite:///mlflow.db",
+    )
     add(
         "--out",
         metavar="FOLDER",

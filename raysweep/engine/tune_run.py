@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -27,12 +26,10 @@ from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, 
 from .ray_internals import keep_from_workers
 from .ray_watch import RayWatch
 from .resources import Allotment
+from .storage_access import ALL_CREDENTIALS, storage_access
 from .worker import run_trial
 
-CREDENTIALS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"})
-"""Variables that Tune would pass to workers in an environment that Ray writes into its logs."""
-
-keep_from_workers(CREDENTIALS)
+keep_from_workers(ALL_CREDENTIALS)  # Tune would pass them in an environment that Ray writes into its logs
 
 MAX_RETRIES = 2
 """Restarts of a task whose process died, from its last checkpoint."""
@@ -80,13 +77,12 @@ def run(
 
 
 def _trainable(options: ClusterOptions, resources: Any) -> Any:
-    """`work` with the URLs of store and prepared sets, and the `CREDENTIALS` of this process.
+    """`work` with the URLs of store and prepared sets, and what this process uses to reach them.
 
     They may hold passwords, and Tune writes configurations into files: so they are passed as an object in Ray's
     memory, of which Tune writes only the name.
     """
-    credentials = {name: os.environ[name] for name in sorted(CREDENTIALS & os.environ.keys())}
-    places = {"store": options.store.url, "data": Home(home_place()).place, "credentials": json.dumps(credentials)}
+    places = {"store": options.store.url, "data": Home(home_place()).place, "access": storage_access()}
     return tune.with_resources(tune.with_parameters(work, places=places), resources)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +29,7 @@ from raysweep.store.unusable import is_unusable
 
 from .messages import Began, Done, Epoch, Failed, Finished, HostUnfit, Idle, Message, Unusable, packed
 from .ray_internals import LOST_WORKER, wait_for_group_reports
+from .storage_access import use_storage_access
 
 Report = Callable[[Message], object]
 
@@ -52,7 +51,7 @@ def run_trial(config: dict[str, Any]) -> None:
     """Run the tasks of `config` in order and report messages.
 
     `config`: tasks (`Assignment` as plain values), group (name of a worker group), store, local, cache, data,
-    credentials, device, workers, worker_resources. A failed task is reported and the next one runs. Tune restarts a
+    access, device, workers, worker_resources. A failed task is reported and the next one runs. Tune restarts a
     process that dies or loses its device or a worker; its task resumes from the checkpoint.
     """
     try:
@@ -165,7 +164,7 @@ def _prepared(config: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[Store
     """
     try:
         experiment = Experiment.model_validate(task["experiment"])
-        take_credentials(config["credentials"])
+        use_storage_access(config["access"])
         use_home(config["data"])  # Tune changes the working folder, which may hold the setting
         store = Store(config["store"], config["local"])
         _check_shared(store, config["probe"])
@@ -187,12 +186,6 @@ def _check_shared(store: Store, probe: str) -> None:
             )
         else:
             time.sleep(0.5)
-
-
-def take_credentials(credentials: str) -> None:
-    """Set the driver's credentials (a JSON object of variables) that this environment lacks."""
-    for name, value in json.loads(credentials).items():
-        os.environ.setdefault(name, value)
 
 
 def root_of(error: BaseException) -> BaseException:

@@ -29,7 +29,8 @@ from raysweep.study.identity import SetIdentity
 from raysweep.study.launch_records import write_record
 from raysweep.study.plan import Plan, make_plan
 from raysweep.study.request import Request
-from raysweep.tracking.server import connect
+from raysweep.tracking.open_server import open_to_others
+from raysweep.tracking.server import connect, tracking_uri
 from raysweep.tracking.writer import Writer
 
 from .context import Launch, console_for, opened, run_tags
@@ -124,6 +125,8 @@ class Session:
         writer = Writer(connect(options.tracking), self.store)  # fails before training if MLflow cannot be written
         console = console_for(as_json)
         self._announce(console, options)
+        if warning := open_to_others(tracking_uri(options.tracking)):
+            console.print(f"warning: {warning}", markup=False, soft_wrap=True)
         engine = ClusterOptions(
             self.store, self.cache, options.address, options.devices_per_trial, options.wait_for, options.command
         )

@@ -145,3 +145,32 @@ def test_tracebacks_are_masked_too(tmp_path):
     assert SECRET not in done.stdout + done.stderr
     assert "me:***@127.0.0.1" in done.stdout
     assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("main", [run, report])
+def test_an_address_comes_from_a_file_so_that_no_command_line_holds_it(main, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("raysweep.core.masking._known", [])
+    (tmp_path / "address").write_text(f"postgresql+psycopg://me:{SECRET}@127.0.0.1:1/mlflow\n")
+    assert main(["ablation_alpha", "--tracking", "@address"]) == 2
+    said = capsys.readouterr()
+    assert "postgresql+psycopg://me:***@127.0.0.1:1/mlflow" in said.err
+    assert SECRET not in said.out + said.err
+    assert "command line" not in said.err
+
+
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file"), ("", "but has 0"), ("a b", "but has 2")])
+def test_a_file_without_one_address_is_refused(content, why, tmp_path, capsys):
+    if content is not None:
+        (tmp_path / "address").write_text(content)
+    with pytest.raises(SystemExit) as left:
+        run(["ablation_alpha", "--store", f"@{tmp_path}/address"])
+    assert left.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_password_that_was_typed_is_warned_of(capsys):
+    assert run(["--status", "--store", f"s4://me:{SECRET}@h/x"]) == 2
+    said = capsys.readouterr().err
+    assert "give it as @FILE" in said
+    assert SECRET not in said

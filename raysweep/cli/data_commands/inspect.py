@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from raysweep.cli.arguments import address
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.formatting import size as format_bytes
 from raysweep.data.prepare.location import CONFIG, DEFAULT, SETTING, Home, home
@@ -31,7 +32,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--data", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}"
+        "--data",
+        metavar="FOLDER",
+        type=address,
+        help=f"folder or URL, or @FILE that holds it; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}",
     )
 
 
