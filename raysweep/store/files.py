@@ -25,7 +25,11 @@ from .names import below, inside, usable
 from .process import Process
 from .unusable import reading, writing
 
-PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}
+PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "'raysweep[s3]'"),
+    **dict.fromkeys(("gs", "gcs"), "'raysweep[gcs]'"),
+    **dict.fromkeys(("abfs", "az"), "adlfs"),
+}
 """What to install for a URL scheme that fsspec knows and does not bring along."""
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 from mlflow import MlflowClient
 
+from raysweep.core.databases import check_database, with_driver
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked, remember
 
@@ -40,7 +41,7 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
 
 def tracking_uri(uri: str | None = None) -> str:
     """`uri`, else MLFLOW_TRACKING_URI, else a SQLite file in the working folder."""
-    return remember(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+    return with_driver(remember(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI))
 
 
 def ui_command(uri: str | None = None) -> str:
@@ -57,7 +58,9 @@ def _check_uri(uri: str, writable: bool) -> None:
         raise UserError(
             f"tracking: MLflow no longer keeps runs in a folder ({uri}); use sqlite:///{uri.rstrip('/')}/mlflow.db"
         )
-    elif scheme not in ("http", "https", "postgresql", "mysql", "mssql", "databricks") and "+" not in scheme:
+    elif scheme in ("postgresql", "mysql", "mssql") or "+" in scheme:
+        check_database("tracking", uri)
+    elif scheme not in ("http", "https", "databricks"):
         raise UserError(f"tracking: expected sqlite:///FILE or http://HOST:PORT, but got {uri!r}")
     if scheme in ("http", "https"):
         # The publisher retries after asking what was written; a retried request could create a run twice.

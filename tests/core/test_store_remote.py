@@ -191,7 +191,7 @@ class TestMistakes:
 
     def test_a_missing_package(self, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "gcsfs", None)
-        with pytest.raises(UserError, match="pip install gcsfs"):
+        with pytest.raises(UserError, match=r"pip install 'raysweep\[gcs\]'"):
             Store("gs://bucket/folder", tmp_path)
 
     def test_a_store_out_of_reach(self, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from raysweep.core.databases import check_driver, with_driver
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import remember
 from raysweep.store.store import Store
@@ -26,8 +27,12 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def storage_url(asked: str | None, store: Store) -> str:
-    """URL of the Optuna storage: `asked`, else a file in the local store."""
-    return remember(asked) if asked else f"sqlite:///{store.local / 'optuna.db'}"
+    """URL of the Optuna storage: `asked`, else a file in the local store. Raises UserError: no driver for it."""
+    if not asked:
+        return f"sqlite:///{store.local / 'optuna.db'}"
+    url = with_driver(remember(asked))
+    check_driver("the Optuna storage", url)
+    return url
 
 
 @contextmanager
@@ -42,7 +47,7 @@ def existing_storage(url: str, arms: Sequence[SearchArm]) -> Iterator[RDBStorage
         yield None
         return
     if not {"studies", "trials"} <= tables:
-        raise UserError(f"{url} is not an Optuna storage: name another file")
+        raise UserError(f"{url} is not an Optuna storage: name another file or database (MLflow's cannot be shared)")
     storage = _opened(url, skip_table_creation=True)
     try:
         for study in optuna.get_all_study_summaries(storage, include_best_trial=False):
