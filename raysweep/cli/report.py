@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +55,11 @@ def parser() -> argparse.ArgumentParser:
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: also one table for all")
     add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
-    add("--check", action="store_true", help="write nothing; exit 1 and name the files that no longer match the runs")
+    add(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 and name the files that do not match their launch's runs",
+    )
     return arguments
 
 
@@ -130,17 +136,34 @@ def _results(asked: argparse.Namespace) -> tuple[Path, dict[Path, Results]]:
     if len(sources) > 1 and asked.launch:
         raise UserError("--launch names one launch, and --on several data sets: leave one of them out")
     named = data_folders(sources) if len(sources) > 1 else {"": sources[0]}
-    loaded = [
-        load_results(asked.study, asked.tracking, asked.launch, data=source, again=asked.check, bar=progress_bar)
-        for source in named.values()
-    ]
-    for one, source in zip(loaded, named.values(), strict=True):
+    load = partial(load_results, asked.study, asked.tracking, again=asked.check, bar=progress_bar)
+    newest = [load(launch=asked.launch, data=source) for source in named.values()]
+    root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in newest])
+    loaded = {root / name: one for name, one in zip(named, newest, strict=True)}
+    if asked.check and not asked.launch:
+        loaded = {out: _of_its_launch(one, out, load) for out, one in loaded.items()}
+    for one, source in zip(loaded.values(), named.values(), strict=True):
         for remark in one.remarks:
             print(f"note: {f'{source}: ' if len(loaded) > 1 else ''}{remark}", file=sys.stderr)
         for message in one.checks:
             print(f"MLflow disagrees with a run's files: {message}", file=sys.stderr)
-    root = Path(asked.out) if asked.out else default_folder([subject_of(one.study) for one in loaded])
-    return root, {root / name: one for name, one in zip(named, loaded, strict=True)}
+    return root, loaded
+
+
+def _of_its_launch(newest: Results, out: Path, load: Callable[..., Results]) -> Results:
+    """The results of the launch that the report in a folder is of; the newest launch's if there is no such launch."""
+    from raysweep.report import noted_launch
+
+    own = noted_launch(out)
+    if own in ("", newest.study.launch):
+        return newest
+    try:
+        found = load(launch=own)
+    except UserError:
+        remark = f"launch {own}, which {out} was made of, is not in this tracking store"
+        return replace(newest, remarks=(*newest.remarks, f"{remark}: compared with {newest.study.launch}"))
+    remark = f"{newest.study.launch} is newer than {own}, which {out} was made of: without --check it would replace it"
+    return replace(found, remarks=(*found.remarks, remark))
 
 
 def _list(tracking: str | None) -> int:

@@ -13,7 +13,7 @@ from .build import (
     write_report,
 )
 from .build_datasets import check_together, stale_together, write_together
-from .folder import default_folder, subject_of
+from .folder import default_folder, noted_launch, subject_of
 from .results.aggregate import Summary, summarise
 from .results.load import list_results, load_results
 from .results.records import Results
@@ -28,6 +28,7 @@ __all__ = [
     "list_results",
     "load_results",
     "log_search_pictures",
+    "noted_launch",
     "stale_files",
     "stale_together",
     "subject_of",

@@ -25,11 +25,18 @@ Subjects = Sequence[Mapping[str, Any]]
 
 
 def subject_of(study: StudyRecord) -> dict[str, Any]:
-    """What a report is about: the study by its content, its data sets by theirs."""
+    """What a report is about: the study by its content, its data sets by theirs, and the launch."""
     data = study.data
     sets = [SetIdentity(data.name, data.fingerprint, data.source)]
     sets += [SetIdentity(extra.name, extra.fingerprint, extra.source) for extra in data.extras]
-    return report_subject(study.name, study.file, study.content, sets)
+    return {**report_subject(study.name, study.file, study.content, sets), "launch": study.launch}
+
+
+def noted_launch(folder: Path) -> str:
+    """The launch that the report in a folder is of; "" if there is none, or it does not say."""
+    mark = _read(folder / SUBJECT) or [{}]
+    launch = mark[0].get("launch") if isinstance(mark[0], dict) else None
+    return launch if isinstance(launch, str) else ""
 
 
 def default_folder(subjects: Subjects, root: Path = ROOT) -> Path:

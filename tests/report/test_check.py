@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
+from raysweep.cli.report import main
 from raysweep.report import stale_files, write_report
 from raysweep.report.build_datasets import stale_together, write_together
 from raysweep.report.figures.style import contents
@@ -124,6 +125,27 @@ def test_a_report_without_its_checksums_or_with_broken_ones(copied):
     for words in (None, "{", "[]", '{"x": 1}', "[" * 100_000):
         (folder / ".files.json").unlink() if words is None else (folder / ".files.json").write_text(words)
         assert stale_files(results, folder) == [".files.json (missing or unreadable: write the report again)"]
+
+
+def test_a_report_is_compared_with_its_own_launch_after_anothers(tracking, fabricate, tmp_path, capsys):
+    axes = {"alpha": ("0", "1")}, {"alpha": "1"}, lambda w: 0.5 + float(w["alpha"]) / 9
+    tracking.write(fabricate("both", *axes, replicates=2), launch="mine", when=1_000_000)
+    parts = ["both", "--tracking", tracking.uri, "--out", str(tmp_path / "out")]
+    assert main(parts) == 0
+    tracking.write(fabricate("both", *axes, replicates=3), launch="theirs", when=2_000_000)
+    capsys.readouterr()
+    assert main([*parts, "--check"]) == 0
+    assert "note: theirs is newer than mine, which" in capsys.readouterr().err
+    assert main([*parts, "--check", "--launch", "theirs"]) == 1
+    client, mine = tracking.client, tracking.load("both", launch="mine")
+    client.set_tag(mine.cells[0].run_id, schema.STATE, "failed")
+    assert main([*parts, "--check"]) == 1
+    capsys.readouterr()
+    for run in client.search_runs([client.get_experiment_by_name("both").experiment_id]):
+        if run.data.tags.get(schema.LAUNCH) == "mine" and run.data.tags[schema.KIND] == "launch":
+            client.delete_run(run.info.run_id)
+    assert main([*parts, "--check"]) == 1
+    assert "launch mine, which " in capsys.readouterr().err
 
 
 def test_runs_that_changed_since(tracking, fabricate, tmp_path):
