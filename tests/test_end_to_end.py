@@ -1,7 +1,9 @@
 """The main job with real processes: Ray, Tune, Train, MLflow and the report, from one command line."""
 
+import json
 import os
 import re
+import socket
 
 import pytest
 
@@ -51,6 +53,9 @@ def test_mlflow_shows_what_a_researcher_compares(swept):
     assert cell.data.tags["raysweep.state"] == "complete"
     for name in ("study", "arm", "replicate", "key", "code_version", "data_fingerprint", "noise_hash", "weights_hash"):
         assert cell.data.tags[f"raysweep.{name}"]
+    product = folder / ".raysweep" / "stages" / cell.data.tags["raysweep.key"]
+    manifest = json.loads((product / "manifest.json").read_text())
+    assert cell.data.tags["raysweep.host"] == manifest["host"] == socket.gethostname()
     assert [m.step for m in client.get_metric_history(cell.info.run_id, "val/macro_f1")] == [1, 2]
     for score in ("accuracy", "macro_f1", "rmse_valence", "ccc_arousal", "ece", "nll", "brier", "kl_votes"):
         assert f"test/{score}" in cell.data.metrics

@@ -96,6 +96,19 @@ class TestStatus:
             assert words in text
         assert told.json()["studies"][0]["missing"] == ["factor=0.1 #1"]
 
+    def test_where_cells_were_computed(self, store):
+        """As far as their manifests say it: older ones do not."""
+        plan = small_plan(store, factors=(0.5, 0.25, 0.1), replicates=(0,))
+        keys = cell_keys(plan)
+        for name, host in (("factor=0.5 #0", "w1"), ("factor=0.25 #0", "w2")):
+            store.put(keys[name], lambda folder: (folder / "result.json").write_text("x"), {"host": host})
+        store.put(keys["factor=0.1 #0"], lambda folder: (folder / "result.json").write_text("x"), {})
+        write_record(store, plan, "one")
+        told = status(store)
+        assert told.studies[0].hosts == {"factor=0.5 #0": "w1", "factor=0.25 #0": "w2"}
+        assert "    computed on w1 (1), w2 (1)" in told.text().splitlines()
+        assert told.json()["studies"][0]["hosts"]["factor=0.5 #0"] == "w1"
+
     def test_a_cell_that_failed_and_then_succeeded_is_done(self, store):
         plan = small_plan(store)
         for key in cell_keys(plan).values():

@@ -22,7 +22,8 @@ from raysweep.study.plan import failures
 class StudyStatus:
     """One study at one preset on one data set. `cells`: number over all launched configurations.
 
-    `failed`: cause by cell name; `bytes`: size of all products that the study refers to.
+    `hosts`: machine by name of a done cell, where it is known; `failed`: cause by cell name; `bytes`: size of all
+    products that the study refers to.
     """
 
     study: str
@@ -32,6 +33,7 @@ class StudyStatus:
     time: float
     cells: int
     done: int
+    hosts: Mapping[str, str]
     failed: Mapping[str, str]
     unfinished: Sequence[str]
     missing: Sequence[str]
@@ -46,10 +48,11 @@ class StudyStatus:
         counts += [f"{len(self.unfinished)} unfinished"] if self.unfinished else []
         counts += [f"{len(self.missing)} missing"] if self.missing else []
         counts += [plural(self.trials, "search trial")] if self.trials else []
-        causes = Counter(self.failed.values())
+        causes, hosts = Counter(self.failed.values()), Counter(self.hosts.values())
         return [
             f"{self.study}, {self.preset}, {self.data}: {', '.join(counts)}; {size(self.bytes)}",
             f"    last launch {self.launch}, {when}",
+            *([f"    computed on {', '.join(f'{host} ({n})' for host, n in sorted(hosts.items()))}"] if hosts else []),
             *(f"    failed: {cause} ({n} x)" for cause, n in causes.most_common()),
             *([f"    unfinished, with a checkpoint: {', '.join(self.unfinished)}"] if self.unfinished else []),
         ]
@@ -134,17 +137,18 @@ def living(store: Store, holders: Iterable[Holder]) -> list[Living]:
 
 @dataclass(frozen=True)
 class Marks:
-    """States of keys in the store: done, failed with a cause, or with a checkpoint."""
+    """States of keys in the store: done (on a machine, "" if unknown), failed with a cause, or with a checkpoint."""
 
-    done: frozenset[str]
+    done: Mapping[str, str]
     failed: Mapping[str, str]
     unfinished: frozenset[str]
 
     @classmethod
     def of(cls, store: Store, keys: Iterable[str]) -> Marks:
         wanted = set(keys)
-        done = store.present(wanted)
-        failed = {key: str(facts.get("cause", "unknown")) for key, facts in failures(store, wanted - done).items()}
+        done = store.hosts(wanted)
+        noted = failures(store, wanted - done.keys())
+        failed = {key: str(facts.get("cause", "unknown")) for key, facts in noted.items()}
         return cls(done, failed, frozenset(store.files.names("partial")))
 
 
@@ -152,7 +156,7 @@ def study_status(
     group: Sequence[tuple[LaunchRecord, list[CellEntry]]], held: Mapping[str, int], marks: Marks
 ) -> StudyStatus:
     """Status of one study at one preset on one data set, from its records with their live entries."""
-    done, failed, unfinished, missing, trials = 0, {}, [], [], 0
+    done, hosts, failed, unfinished, missing, trials = 0, {}, {}, [], [], 0
     refers: set[str] = set()
     for record, entries in group:
         refers |= record.below(entries)
@@ -161,6 +165,8 @@ def study_status(
             key = record.key(entry)
             if key in marks.done:
                 done += 1
+                if host := marks.done[key]:
+                    hosts[entry.name] = host
             elif key in marks.failed:
                 failed[entry.name] = marks.failed[key]
             elif marks.unfinished and not marks.unfinished.isdisjoint(record.below([entry])):
@@ -171,4 +177,4 @@ def study_status(
     cells = done + len(failed) + len(unfinished) + len(missing)
     total = sum(held.get(key, 0) for key in refers)
     parts = (last.study, last.preset, last.data, last.launch, last.time)
-    return StudyStatus(*parts, cells, done, failed, unfinished, missing, trials, total)
+    return StudyStatus(*parts, cells, done, hosts, failed, unfinished, missing, trials, total)

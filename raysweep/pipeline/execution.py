@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from raysweep.core.version import code_version
-from raysweep.store.store import Store
+from raysweep.store.store import HOST, Store
 from raysweep.training.distributed import Ranks
 
 from .stage import Stage
@@ -81,6 +82,7 @@ class Context:
         files = STAGE_KINDS[stage.kind].files
         if files is not None and is_first_rank():
             facts = {"kind": stage.kind, "title": stage.attached.title, "code_version": code_version()}
+            facts[HOST] = socket.gethostname()
             self.store.put(stage.key, lambda folder: files.write(product, folder), facts)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,16 @@ class LocalProducts:
             yield from (entry.name for entry in entries if not entry.name.startswith("."))
 
     def has(self, key: str) -> bool:
+        return self._manifest(key) is not None
+
+    def manifests(self, keys: Iterable[str]) -> dict[str, Manifest]:
+        found = {key: self._manifest(key) for key in keys}
+        return {key: manifest for key, manifest in found.items() if manifest is not None}
+
+    def _manifest(self, key: str) -> Manifest | None:
+        """The manifest, if every file that it names exists with its size."""
         manifest = read_manifest(self.folder(key), key)
-        return manifest is not None and looks_whole(self.folder(key), manifest)
+        return manifest if manifest is not None and looks_whole(self.folder(key), manifest) else None
 
     def get(self, key: str) -> Manifest | None:
         manifest = read_manifest(self.folder(key), key)

@@ -45,12 +45,13 @@ class RemoteProducts:
     def has(self, key: str) -> bool:
         return self._manifest(key) is not None
 
-    def present(self, keys: Iterable[str]) -> frozenset[str]:
-        """The keys for which `has` is true: for many keys one listing instead of two requests per key."""
+    def manifests(self, keys: Iterable[str]) -> dict[str, Manifest]:
+        """Of the keys for which `has` is true: for many keys one listing instead of two requests per key."""
         wanted = set(keys)
         if len(wanted) <= FEW:
-            names = {f"stages/{key}/{MANIFEST}" for key in wanted}
-            return frozenset(name.split("/")[1] for name in self.files.read_all(names) if self.has(name.split("/")[1]))
+            names = self.files.read_all(f"stages/{key}/{MANIFEST}" for key in wanted)
+            few = {key: self._manifest(key) for key in (name.split("/")[1] for name in names)}
+            return {key: manifest for key, manifest in few.items() if manifest is not None}
         there: dict[str, dict[str, int]] = {}
         for path, size in self.files.sizes("stages").items():
             key, _, name = path.partition("/")
@@ -59,7 +60,7 @@ class RemoteProducts:
         contents = self.files.read_all(f"stages/{key}/{MANIFEST}" for key, sizes in there.items() if MANIFEST in sizes)
         places = {name: name.split("/")[1] for name in contents}
         manifests = {key: parse_manifest(contents[name], key) for name, key in places.items()}
-        return frozenset(key for key, found in manifests.items() if found is not None and _whole(found, there[key]))
+        return {key: found for key, found in manifests.items() if found is not None and _whole(found, there[key])}
 
     def get(self, key: str) -> Manifest | None:
         manifest = self._manifest(key)

@@ -38,6 +38,9 @@ from .unusable import StoreUnusable as StoreUnusable
 
 VERSION_FILE = "raysweep.json"
 
+HOST = "host"
+"""Fact of a manifest: name of the machine that computed the product. Older ones have none."""
+
 
 class Store:
     """Finished and unfinished work of all launches on it.
@@ -79,9 +82,11 @@ class Store:
 
     def present(self, keys: Iterable[str]) -> frozenset[str]:
         """The keys for which `has` is true; few requests on a remote store."""
-        if isinstance(self.products, RemoteProducts):
-            return self.products.present(keys)
-        return frozenset(key for key in keys if self.products.has(key))
+        return frozenset(self.products.manifests(keys))
+
+    def hosts(self, keys: Iterable[str]) -> dict[str, str]:
+        """For those keys for which `has` is true, the machine that computed the product; "" if unknown."""
+        return {key: str(manifest.get(HOST, "")) for key, manifest in self.products.manifests(keys).items()}
 
     def get(self, key: str) -> Manifest | None:
         """The manifest of a whole, unaltered product, or None. A remote one's files are then in `folder`.

@@ -16,7 +16,7 @@ from raysweep.core.errors import describe
 from raysweep.plotting.adapted_labels import draw_labels
 from raysweep.plotting.attention import draw_attention
 from raysweep.plotting.scores import draw_artifacts
-from raysweep.store.store import Store
+from raysweep.store.store import HOST, Store
 
 from . import schema
 from .epoch_ranges import epochs_in, spans
@@ -147,7 +147,8 @@ class Writer:
         before = self.client.get_run(run).data
         if before.tags.get(schema.STATE) == "complete":
             return
-        if self.store.get(event["cell"]["key"]) is None:  # removed from the store; a later launch trains it again
+        manifest = self.store.get(event["cell"]["key"])
+        if manifest is None:  # removed from the store; a later launch trains it again
             self.runs.stop(run, event["time"])
             return
         folder = self.store.folder(event["cell"]["key"])
@@ -163,7 +164,8 @@ class Writer:
             self.client.set_tag(run, schema.SHARED_EPOCHS, spans(range(1, len(result.history) + 1)))
         if schema.CAUSE in before.tags:  # it failed in an earlier launch
             self.client.delete_tag(run, schema.CAUSE)
-        self.runs.close(run, "FINISHED", _facts(result.facts), when)
+        host = {schema.HOST: str(manifest[HOST])} if manifest.get(HOST) else {}
+        self.runs.close(run, "FINISHED", {**_facts(result.facts), **host}, when)
 
     def _log_artifacts(self, run: str, folder: Path, result: CellResult) -> None:
         """Log the cell's files and pictures of them."""
