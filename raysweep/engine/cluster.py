@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from raysweep.store.store import Store
 
 from .device_wait import wait_for_devices
 from .interrupt import CtrlC
-from .ray_internals import most_resources, session_folder
-from .ray_start import join, leave_no_session, start_local
+from .ray_internals import keep_cluster_messages, most_resources, native_errors_into, session_folder
+from .ray_start import join, leave_no_session, start_local, told
 from .resources import Allotment, allot
+
+NATIVE_ERRORS = "ray.err"
+"""File of a launch's local folder with what Ray's C++ code reports, such as lost connections."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def cluster(
     with redirect_stdout(sys.stderr):  # Ray prints to stdout, which --json needs for its object
         try:
             with CtrlC(lambda: None) as ctrl_c:  # interrupting Ray while it starts may crash it
-                _join(options.address)
+                _join(options)
             if ctrl_c.presses:
                 raise KeyboardInterrupt
             here = session_folder()
@@ -66,6 +69,7 @@ def cluster(
             session = None if options.address else here  # after an error the session is kept for its logs
         finally:
             ray.shutdown()
+            _drop_if_empty(options.store.local / NATIVE_ERRORS)
             if session is not None:
                 leave_no_session(session)
 
@@ -75,10 +79,18 @@ def resized(allotment: Allotment) -> Allotment:
     return allotment.resized(ray.cluster_resources(), most_resources())
 
 
-def _join(address: str | None) -> None:
+def _join(options: ClusterOptions) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # long tracebacks of errors that raysweep reports itself
-    if address is None:
-        start_local(**quiet)
-    else:
-        join(address, **quiet)
+    keep_cluster_messages(told)
+    with native_errors_into(options.store.local / NATIVE_ERRORS):
+        if options.address is None:
+            start_local(**quiet)
+        else:
+            join(options.address, **quiet)
+
+
+def _drop_if_empty(file: Path) -> None:
+    with suppress(OSError):
+        if not file.stat().st_size:
+            file.unlink()

@@ -76,6 +76,9 @@ class Listener:
     def devices(self, allotment: Allotment) -> None:
         """The cluster's devices, at the start of the work and whenever they change."""
 
+    def process_lost(self, host: str) -> None:
+        """A process died, perhaps with its machine; its tasks are taken up again. `host`: "" if none was begun."""
+
     def stopping(self) -> None:
         """Ctrl-C: running trainings end after their epoch."""
 
@@ -113,6 +116,10 @@ class Listeners(Listener):
     def devices(self, allotment: Allotment) -> None:
         for listener in self.listeners:
             listener.devices(allotment)
+
+    def process_lost(self, host: str) -> None:
+        for listener in self.listeners:
+            listener.process_lost(host)
 
     def stopping(self) -> None:
         for listener in self.listeners:

@@ -72,6 +72,9 @@ class Progress(Listener):
         """Such as " on 2 GPUs", or nothing while it is not known."""
         return f" on {self.allotment.devices}" if self.allotment else ""
 
+    def process_lost(self, host: str) -> None:
+        self.line(f"a worker{f' on {host}' if host else ''} was lost: its task goes on elsewhere, from its last epoch")
+
     def line(self, text: str) -> None:
         """Print one line above the table."""
         self._last_line = time.monotonic()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray._private import ray_constants, services
 from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
 from ray._private.state import state
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 from ray.exceptions import RayActorError, RpcError
@@ -23,6 +27,11 @@ SESSION_LATEST: str = ray_constants.SESSION_LATEST
 
 LOST_WORKER = (RayActorError, WorkerHealthCheckFailedError)
 """Exceptions in Train's `worker_failures` for a worker that died instead of raising."""
+
+CLUSTER = "raylet"
+"""Where Ray says messages about the cluster come from."""
+
+_print_to_stdstream = ray_worker.print_to_stdstream
 
 PASSING = 1.0
 """Maximum seconds for a report to pass from one queue to the next within a process."""
@@ -116,6 +125,41 @@ def command_line(changed: Callable[[str], str]) -> Iterator[None]:
         yield
     finally:
         ray_utils.get_entrypoint_name = before
+
+
+@contextmanager
+def native_errors_into(file: Path) -> Iterator[None]:
+    """Within the block, what Ray's C++ code starts to log to stderr goes into a file for good: it takes the C library's
+    stream when Ray connects. Python's stderr stays. Does nothing where that stream or the file cannot be opened."""
+    library = ctypes.CDLL(None)
+    library.fopen.restype = ctypes.c_void_p
+    try:
+        stderr = ctypes.c_void_p.in_dll(library, "stderr")
+    except ValueError:  # another C library
+        yield
+        return
+    before, opened = stderr.value, library.fopen(os.fsencode(file), b"ae")
+    if opened is None:
+        yield
+        return
+    library.setvbuf(ctypes.c_void_p(opened), None, 1, 0)  # by line
+    stderr.value = opened
+    try:
+        yield
+    finally:
+        stderr.value = before
+
+
+def keep_cluster_messages(keep: Callable[[str], str]) -> None:
+    """Pass what Ray tells drivers about its cluster (lost nodes, a full memory) through `keep`; "" prints nothing."""
+
+    def print_kept(data: dict[str, Any], ignore_prefix: bool) -> None:
+        if data.get("pid") == CLUSTER:
+            data = {**data, "lines": [line for line in map(keep, data["lines"]) if line]}
+        if data["lines"]:
+            _print_to_stdstream(data, ignore_prefix)
+
+    ray_worker.print_to_stdstream = print_kept
 
 
 def wait_for_group_reports() -> None:

@@ -86,6 +86,14 @@ def _check_answers(address: str) -> None:
         ) from None
 
 
+def told(message: str) -> str:
+    """What a launch shows of Ray's message about its cluster: nothing of a lost node, which the launch reports itself;
+    of others the first line, without the excerpts of logs that follow.
+    """
+    first = message.partition("\n")[0].partition("Possible reasons")[0].partition("Last 20 lines")[0]
+    return "" if message.startswith("The node with node id") else first
+
+
 def leave_no_session(folder: Path) -> None:
     """Remove the session folder of a local Ray that has been shut down."""
     latest = folder.parent / SESSION_LATEST

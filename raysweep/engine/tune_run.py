@@ -192,6 +192,7 @@ class _Watch(tune.Callback):
         self.active: set[str] = set()
         self.unfit: set[str] = set()
         self.unfit_since: float | None = None
+        self.hosts: dict[str, str] = {}  # of trials that have begun a task
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # see `_Searcher`
@@ -225,6 +226,9 @@ class _Watch(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         self._left(trial)
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self.dispatcher.listener.process_lost(self.hosts.pop(trial.trial_id, ""))
+
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         error = trial.get_error()
         if trial.trial_id in self.dispatcher.trials:
@@ -237,6 +241,7 @@ class _Watch(tune.Callback):
         match message:
             case Began(task, host):
                 self._host_works(host)
+                self.hosts[trial_id] = host
                 dispatcher.started(trial_id, task)
             case Epoch(task, event, seconds):
                 dispatcher.epoch(trial_id, task, event, seconds)

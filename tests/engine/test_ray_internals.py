@@ -7,17 +7,21 @@ workers).
 
 import inspect
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
 import ray.train.v2._internal.execution.controller as train_controller
 from ray._private import ray_constants
 from ray._private import utils as ray_utils
+from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader
 from ray.train._internal import session
 from ray.tune.execution import class_cache, tune_controller
 
-from raysweep.engine import ray_internals
+from raysweep.engine import ray_internals, ray_start
 
 
 def test_the_command_line_that_ray_writes_down_is_changed_and_put_back(monkeypatch):
@@ -71,3 +75,46 @@ ray_start.leave_no_session(folder)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [True, True, {}, True]
+
+
+def test_what_ray_says_of_its_cluster_is_printed_as_the_launch_wants(monkeypatch, capsys):
+    monkeypatch.setattr(ray_worker, "print_to_stdstream", ray_worker.print_to_stdstream)
+    ray_internals.keep_cluster_messages(ray_start.told)
+    lost = "The node with node id: 4d1f and address: 10.0.0.2 has been marked dead because the detector has missed"
+    full = "2 Workers killed due to memory pressure (OOM)"
+    raylet = "Raylet is terminated. Termination is unexpected. Possible reasons include: (1)\n    [state-dump] x"
+    for message in (lost, full, raylet):
+        ray_worker.print_to_stdstream({"lines": [message], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+    said = capsys.readouterr().out
+    assert "marked dead" not in said
+    assert full in said
+    assert "Termination is unexpected" in said
+    assert "state-dump" not in said
+    assert 'pid": "raylet"' in inspect.getsource(ray_worker.listen_error_messages)
+    assert "print_to_stdstream(" in inspect.getsource(ray_worker.listen_error_messages)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds Ray's processes in /proc")
+def test_errors_of_rays_native_code_go_into_a_file_and_not_to_stderr(tmp_path):
+    """A lost control store is what it reports by itself."""
+    code = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+from raysweep.engine import ray_internals, ray_start
+with ray_internals.native_errors_into(Path(sys.argv[1])):
+    ray_start.start_local(log_to_driver=False, logging_level="ERROR", num_cpus=1)
+session = str(ray_internals.session_folder())
+(server,) = [p for p in subprocess.run(["pgrep", "gcs_server"], capture_output=True, text=True).stdout.split()
+             if session in Path(f"/proc/{p}/cmdline").read_text()]
+print("Python's", file=sys.stderr, flush=True)
+os.kill(int(server), signal.SIGKILL)
+time.sleep(100)
+"""
+    env = {**os.environ, "RAY_gcs_rpc_server_reconnect_timeout_s": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "ray.err")], capture_output=True, text=True, timeout=150, env=env
+    )
+    assert done.returncode != 0
+    assert "Failed to connect to GCS" in (tmp_path / "ray.err").read_text()
+    assert "Python's" in done.stderr
+    assert "GCS" not in done.stderr

@@ -29,6 +29,9 @@ class Heard(Listener):
     def waiting(self, work, holder):
         self.words.append(("waiting", name(work)))
 
+    def process_lost(self, host):
+        self.words.append(("lost", host))
+
     def host_unfit(self, host, reason):
         self.words.append(("unfit", host, reason))
 

@@ -98,6 +98,14 @@ def test_a_trial_that_got_no_process_is_given_back_though_no_callback_says_so(tu
     assert tune.suggest("t2") == ["shared"]
 
 
+def test_a_process_that_is_lost_is_told_with_its_machine(tune):
+    tune.suggest("t1")
+    tune.report("t1", Began(SHARED.key, "w2"))
+    for _ in range(2):  # the second was lost before it began anything
+        tune.watch.on_trial_recover(0, [], tune.trials["t1"])
+    assert tune.side.heard.words[-2:] == [("lost", "w2"), ("lost", "")]
+
+
 def test_a_report_of_a_trial_that_is_over_is_passed_over(tune):
     tune.suggest("t1")
     tune.complete("t1")
