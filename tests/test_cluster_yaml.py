@@ -38,6 +38,7 @@ from raysweep.engine.resources import allot  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ("initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
             "head_start_ray_commands", "worker_start_ray_commands")  # fmt: skip
+ENVIRONMENT = ROOT / "cluster-environment.sh"
 TOKEN = "0123456789abcdef" * 4
 
 
@@ -55,6 +56,24 @@ def config() -> dict[str, Any]:
 def prepared(config: dict[str, Any]) -> dict[str, Any]:
     """As `ray up` and the autoscaler see it: AWS defaults filled in, setup commands merged."""
     return prepare_config(config)  # type: ignore[no-any-return]
+
+
+OPTIONS = {"spot nodes": "InstanceMarketOptions", "a shared folder": "/mnt/shared", "PostgreSQL": "postgresql"}
+"""Beginnings of the options that are commented lines, and what one of the lines holds."""
+
+
+def taken(option: str) -> dict[str, Any]:
+    """The file with one option's lines made to act: of the comment after its mark those that are YAML."""
+    before, mark, after = (ROOT / "cluster.yaml").read_text().partition(f"# OPTION: {option}")
+    assert mark, option
+    lines = after.splitlines()
+    start = next(i for i, line in enumerate(lines) if re.match(r" *# (- |\w+: \{)", line))
+    for number in range(start, len(lines)):
+        if not lines[number].lstrip().startswith("#") or (number > start and not re.match(r" *#     ", lines[number])):
+            break
+        lines[number] = lines[number].replace("# ", "", 1)
+    config: dict[str, Any] = yaml.safe_load(before + mark + "\n".join(lines))
+    return config
 
 
 def start_command(config: dict[str, Any], kind: str) -> str:
@@ -89,10 +108,21 @@ class TestSchema:
             validate_config(prepared)
 
     def test_the_lines_to_change_are_few_and_marked(self) -> None:
-        text = (ROOT / "cluster.yaml").read_text()
-        assert text.count("# CHANGE:") == 6
-        assert set(re.findall(r"\S+-CHANGE-ME", text.replace("'", " "))) == {"ami-CHANGE-ME", "fs-CHANGE-ME"}
-        assert (ROOT / "docs" / "cluster.md").read_text().count("CHANGE") >= 1
+        text, told = (ROOT / "cluster.yaml").read_text(), (ROOT / "docs" / "cluster.md").read_text()
+        assert text.count("# CHANGE:") == 3
+        assert text.count("# OPTION:") == len(OPTIONS) + 2
+        acting = re.sub(r"(?m)^ *#.*$", "", text)
+        assert set(re.findall(r"[\w-]+-CHANGE-ME", acting)) == {"ami-CHANGE-ME", "bucket-CHANGE-ME"}
+        for place in ("ImageId", "bucket-CHANGE-ME", "region", "max_workers", "InstanceType", *OPTIONS.values()):
+            assert f"`{place}`" in told
+
+    @pytest.mark.parametrize("option", OPTIONS)
+    def test_options_are_ready_to_be_taken(self, option: str) -> None:
+        config = prepare_config(taken(option))
+        validate_config(config)
+        assert OPTIONS[option] in str(config)
+        for command in config["setup_commands"] + config["head_setup_commands"]:
+            assert subprocess.run(["bash", "-n"], input=command, text=True).returncode == 0
 
 
 class TestSafety:
@@ -128,6 +158,46 @@ class TestSafety:
         assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
         assert len(token.read_text()) == 64
 
+    def test_driver_and_tracking_are_never_on_a_spot_node(self) -> None:
+        nodes = taken("spot nodes")["available_node_types"]
+        assert nodes["gpu_worker"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+        assert "InstanceMarketOptions" not in nodes["head"]["node_config"]
+
+    def test_only_the_head_may_start_nodes(self, config: dict[str, Any]) -> None:
+        roles = {
+            name: kind["node_config"]["IamInstanceProfile"] for name, kind in config["available_node_types"].items()
+        }
+        assert roles == {"head": {"Name": "raysweep-head"}, "gpu_worker": {"Name": "raysweep-worker"}}
+
+    @pytest.mark.parametrize("database", [None, "postgresql+psycopg://me:s3cret@db/mlflow"])
+    def test_mlflows_files_are_private_and_its_address_is_no_word(
+        self, config: dict[str, Any], tmp_path: Path, database: str | None
+    ) -> None:
+        """The command itself, with a program in MLflow's place that writes down how it was started."""
+        (command,) = [c for c in config["head_start_ray_commands"] if "mlflow server" in c]
+        if database:
+            (tmp_path / "mlflow").mkdir()
+            (tmp_path / "mlflow" / "database").write_text(database + "\n")
+        program = tmp_path / "raysweep-venv" / "bin" / "mlflow"
+        program.parent.mkdir(parents=True)
+        program.write_text(
+            '#!/bin/bash\necho "$MLFLOW_BACKEND_STORE_URI" "$@" > ~/mlflow/draft; mv ~/mlflow/draft ~/mlflow/started'
+        )
+        program.chmod(0o755)
+        (tmp_path / "curl").write_text("#!/bin/sh\nexit 7")
+        (tmp_path / "curl").chmod(0o755)
+        home = {"HOME": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(["bash", "-c", f"umask 022; {command}"], env=home, check=True, timeout=60)
+        started, deadline = tmp_path / "mlflow" / "started", time.monotonic() + 60
+        while not started.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        uri, *words = started.read_text().split()
+        assert uri == (database or f"sqlite:///{tmp_path}/mlflow/mlflow.db")
+        assert "s3cret" not in " ".join(words)
+        assert stat.S_IMODE(started.stat().st_mode) == 0o600
+        if not database:
+            assert stat.S_IMODE(started.parent.stat().st_mode) == 0o700
+
     def test_a_shell_on_a_node_asks_for_the_token(self, config: dict[str, Any], tmp_path: Path) -> None:
         (words,) = [c for c in config["setup_commands"] if "RAY_AUTH_MODE" in c]
         home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
@@ -135,9 +205,10 @@ class TestSafety:
             subprocess.run(["bash", "-c", words], env=home, check=True)
         subprocess.run(["bash", "-c", config["head_setup_commands"][-1]], env=home, check=True)
         assert (tmp_path / ".bashrc").read_text() == ". ~/.raysweep_env\n"
-        asked = "source ~/.bashrc; echo $RAY_AUTH_MODE $MLFLOW_TRACKING_URI $PATH"
+        asked = "source ~/.bashrc; echo $RAY_AUTH_MODE $MLFLOW_TRACKING_URI $RAYSWEEP_DATA $PATH"
         said = subprocess.run(["bash", "-c", asked], env=home, check=True, capture_output=True, text=True).stdout
-        assert said.startswith(f"token http://127.0.0.1:5000 {tmp_path}/raysweep-venv/bin:")
+        expected = f"token http://127.0.0.1:5000 s3://bucket-CHANGE-ME/data {tmp_path}/raysweep-venv/bin:"
+        assert said.startswith(expected)
 
 
 class TestCommands:
@@ -166,8 +237,9 @@ class TestCommands:
             project["readme"],
             *project["license-files"],
         }
-        for command in config["setup_commands"] + config["head_setup_commands"]:
-            needed |= set(re.findall(r"--(?:constraint|requirement) (\S+)", command))
+        (command,) = [c for c in config["setup_commands"] if "cluster-environment.sh" in c]
+        assert command.startswith("bash ~/raysweep/cluster-environment.sh ")
+        needed |= {"cluster-environment.sh", *re.findall(r"--constraint (\S+)", ENVIRONMENT.read_text())}
         assert "constraints.txt" in needed
         assert needed <= set(mounts.values())
 
@@ -176,9 +248,87 @@ class TestCommands:
         ignored = {line.lstrip("/") for line in lines if line and line[0] not in "#!"}
         assert ignored - set(config["rsync_exclude"]) == set()
 
-    def test_the_shared_folder_is_there_before_ray_is(self, config: dict[str, Any]) -> None:
-        for kind in ("head", "worker"):  # a node that was stopped runs its start commands only
-            assert config[f"{kind}_start_ray_commands"][0] == "mountpoint -q /mnt/shared || sudo mount /mnt/shared"
+
+AWS = """#!/bin/bash
+# aws s3 cp --only-show-errors FROM TO, where s3:// is a folder and - is stdin or stdout
+shift 3
+[ ! -e ~/no-access ] || { echo "Unable to locate credentials" >&2; exit 255; }
+from=${1/s3:\\/\\//$BUCKETS/} to=${2/s3:\\/\\//$BUCKETS/}
+if [ "$from" = - ]; then mkdir -p "$(dirname "$to")" && cat > "$to"; else cat "$from"; fi
+"""
+PYTHON = """#!/bin/bash
+# What the script asks of python3, and of the environment's own.
+case "$*" in
+    -VV) echo "Python ${VERSION:-3.12.3}";;
+    "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python";;
+    "-m pip install "*) echo "$@" >> ~/installs;;
+    *) exit 9;;
+esac
+"""
+
+
+class TestEnvironment:
+    """`cluster-environment.sh` with programs in place of pip and of AWS."""
+
+    @pytest.fixture
+    def node(self, tmp_path: Path) -> Any:
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        for name, text in (("aws", AWS), ("python3", PYTHON)):
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        homes = tmp_path / "home"
+
+        def make(bucket: str = "s3://b/environments", **env: str) -> tuple[str, list[str]]:
+            """Sets a node up: what it said, and pip's commands. All nodes have their homes at the same place."""
+            folder = homes / "raysweep"
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("cluster-environment.sh", "constraints.txt", "pyproject.toml"):
+                shutil.copy(ROOT / name, folder / name)
+            path = {"PATH": f"{programs}:{os.environ['PATH']}", "BUCKETS": str(tmp_path / "s3"), "HOME": str(homes)}
+            words = ["bash", str(folder / "cluster-environment.sh"), bucket]
+            done = subprocess.run(words, env={**path, **env}, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            installs = homes / "installs"
+            return done.stdout + done.stderr, installs.read_text().splitlines() if installs.exists() else []
+
+        make.home = homes  # type: ignore[attr-defined]
+        return make
+
+    def test_the_first_node_installs_and_others_unpack_what_it_made(self, node: Any) -> None:
+        said, installs = node()
+        assert said == "environment: installed by pip\n"
+        assert len(installs) == 1
+        assert "--constraint constraints.txt --editable .[s3,postgres,jobs]" in installs[0]
+        assert node() == ("", installs)  # again: nothing to do
+        shutil.rmtree(node.home)
+        said, installs = node()
+        assert said.startswith("environment: unpacked from s3://b/environments/environment-")
+        assert installs == []
+        assert (node.home / "raysweep-venv" / "bin" / "python").exists()
+
+    def test_another_python_is_another_environment(self, node: Any) -> None:
+        node()
+        said, installs = node(VERSION="3.13.0")
+        assert (said, len(installs)) == ("environment: installed by pip\n", 2)
+
+    def test_a_broken_archive_is_not_used(self, node: Any, tmp_path: Path) -> None:
+        node()
+        (archive,) = (tmp_path / "s3").rglob("*.gz")
+        archive.write_bytes(archive.read_bytes()[:50])
+        shutil.rmtree(node.home)
+        assert node()[0] == "environment: installed by pip\n"
+
+    def test_without_access_to_the_bucket_pip_installs_and_says_so(self, node: Any) -> None:
+        node.home.mkdir()
+        (node.home / "no-access").touch()
+        said, installs = node()
+        assert "environment: installed by pip\n" in said
+        assert "other nodes install it by pip, too" in said
+        assert len(installs) == 1
+
+    def test_without_a_bucket_pip_installs(self, node: Any) -> None:
+        assert node(bucket="")[0] == "environment: installed by pip\n"
 
 
 class TestCapacity:
@@ -280,7 +430,14 @@ class TestLauncher:
         self.up(prepared, shell, machines)
         head = tmp_path / "head"
         assert (head / ".ray/auth_token").read_text() == TOKEN
-        places = shell.order("head", "/.ray/auth_token", "chmod 600", "--editable", "mlflow server", "ray start --head")
+        places = shell.order(
+            "head",
+            "/.ray/auth_token",
+            "chmod 600",
+            "bash ~/raysweep/cluster-environment.sh",
+            "mlflow server",
+            "ray start --head",
+        )
         assert places == sorted(places)
         assert TOKEN not in "".join(line for _, line in shell.said)
 
@@ -291,7 +448,9 @@ class TestLauncher:
         installer.install_ray(Instance(cloud_instance_id="worker", instance_type="gpu_worker"), "10.0.0.1")
         assert (tmp_path / "worker/.ray/auth_token").read_text() == TOKEN
         assert (tmp_path / "worker/raysweep/raysweep/run.py").exists()
-        places = shell.order("worker", "/.ray/auth_token", "chmod 600", "--editable", "ray start --address=")
+        places = shell.order(
+            "worker", "/.ray/auth_token", "chmod 600", "bash ~/raysweep/cluster-environment.sh", "ray start --address="
+        )
         assert places == sorted(places)
         start = next(line for who, line in shell.said if who == "worker" and "ray start --address=" in line)
         assert all(part in start for part in ("RAY_AUTH_MODE=token", "RAY_HEAD_IP=10.0.0.1", '{"CPU":4,"GPU":1}'))

@@ -30,6 +30,7 @@ from raysweep.study import (
 )
 from raysweep.study.sources import check_sources
 
+from .job_folder import check_job
 from .run_arguments import check_waiting, device_counts, parser, requests
 
 if TYPE_CHECKING:  # torch takes seconds
@@ -84,6 +85,8 @@ def _run(asked: argparse.Namespace) -> int:
     asked_for = requests(asked, name, study)
     devices = device_counts(asked.devices)
     check_waiting(asked.wait_for_devices, asked.address)
+    if not asked.plan:
+        check_job(asked)
     _check_writable(asked)
     for request in asked_for.values():  # before torch, ray and mlflow are imported, which takes seconds
         check_sources(request.study, request.cells, request.changes)

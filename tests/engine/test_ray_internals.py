@@ -5,15 +5,20 @@ and command line), `tests/test_end_to_end.py` (a worker group's reports), `tests
 workers).
 """
 
+import importlib
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import ray
 import ray.train.v2._internal.execution.controller as train_controller
+from packaging.requirements import Requirement
 from ray._private import ray_constants
 from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
@@ -22,6 +27,49 @@ from ray.train._internal import session
 from ray.tune.execution import class_cache, tune_controller
 
 from raysweep.engine import ray_internals, ray_start
+
+ROOT = Path(__file__).parents[2]
+
+USED = {
+    "ray._raylet:InnerGcsClient.report_cluster_config": "cluster.yaml cannot say how far it may grow",
+    "ray.core.generated.autoscaler_pb2:ClusterConfig": "cluster.yaml cannot say how far it may grow",
+    "ray._private.state:state.get_max_resources_from_cluster_config": "a cluster without GPUs yet counts as CPUs",
+    "ray._private.services:canonicalize_bootstrap_address_or_die": "cluster.yaml does not find the head",
+    "ray.autoscaler.v2.instance_manager.ray_installer:RayInstaller.install_ray": "workers do not get the token",
+    "ray.autoscaler._private.commands:get_or_create_head_node": "whether `ray up` sends the token first is not tested",
+    "ray.autoscaler._private.aws.config:bootstrap_aws": "whether AWS opens port 22 alone is not tested",
+    "ray._raylet:AuthenticationTokenLoader.instance": "Ray does not read a token that was just made",
+    "ray._private.authentication.authentication_token_generator:generate_new_authentication_token": "no token is made",
+    "ray._private.ray_constants:ENABLE_RAY_CLUSTER": "a local Ray listens on every interface",
+    "ray._private.utils:get_entrypoint_name": "passwords of the command line are in Ray's job table",
+    "ray.tune.execution.class_cache:ENV_VARS_TO_PROPAGATE": "keys of object storage are in Ray's logs",
+    "ray._private.worker:print_to_stdstream": "a lost node prints paragraphs",
+    "ray.train._internal.session:get_session": "a group's last reports are lost",
+    "ray.train.v2._internal.exceptions:WorkerHealthCheckFailedError": "a lost worker of a group fails its cell",
+}
+"""Private parts of Ray that raysweep or cluster.yaml rely on, and what breaks without them."""
+
+
+@pytest.mark.parametrize("place", USED)
+def test_this_breaks_without(place):
+    module, _, names = place.partition(":")
+    found = importlib.import_module(module)
+    for name in names.split("."):
+        assert hasattr(found, name), f"{place} is gone: {USED[place]}"
+        found = getattr(found, name)
+
+
+def test_ray_stays_below_the_next_version():
+    """Raise the limit when all tests pass with it, those named in this file's heading and test_cluster_yaml.py too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lists = [project["dependencies"], *project["optional-dependencies"].values()]
+    asked = [found for found in (Requirement(line) for lines in lists for line in lines) if found.name == "ray"]
+    (pinned,) = re.findall(r"(?m)^ray==(\S+)$", (ROOT / "constraints.txt").read_text())
+    assert len(asked) == 2
+    for one in asked:
+        assert one.specifier.contains(pinned)
+        assert one.specifier.contains(ray.__version__)
+        assert not one.specifier.contains("2.61.0")
 
 
 def test_the_command_line_that_ray_writes_down_is_changed_and_put_back(monkeypatch):
