@@ -57,7 +57,7 @@ def masked(text: str) -> str:
     for secret in _known:
         text = text.replace(secret, MASK)
     if "://" in text:
-        text = _URL.sub(_masked_url, text)
+        text = _masked_urls(text)
     if "%" in text:
         text = _RUN.sub(_masked_encoded_url, text)
     if "=" in text or ":" in text or "%" in text:
@@ -105,6 +105,20 @@ def _learn(secret: str) -> None:
         if len(text) >= 6 and distinct and MASK not in text and text not in _known:
             _known.append(text)
     _known.sort(key=len, reverse=True)  # longer ones first: they may contain shorter ones
+
+
+def _masked_urls(text: str) -> str:
+    """A password that holds what looks like another URL ends with the last @ of the pieces that it was cut into."""
+    parts, end, inside = [], 0, False
+    for found in _URL.finditer(text):
+        if inside and (found["next"] is not None or "@" in found["rest"]):
+            inside = found["next"] is not None
+            parts.append("" if inside else found["rest"][found["rest"].rindex("@") :])
+        else:
+            parts.append(text[end : found.start()] + _masked_url(found))
+            inside = found["next"] is not None and _user_info(found) == found["rest"]
+        end = found.end()
+    return "".join(parts) + text[end:]
 
 
 def _masked_url(found: re.Match[str]) -> str:

@@ -71,7 +71,7 @@ def test_no_password_of_any_characters_is_left(user, middle, tail):
     assert "QQ" not in masked(f"postgresql://{user}:{password}@db.host{tail}")
 
 
-@pytest.mark.parametrize("middle", ["://", ",b://", "/b://", "::b://", "@x://", "?b=c://"])
+@pytest.mark.parametrize("middle", ["/a:///", "/a://b/c://d", "://", ",b://", "/b://", "::b://", "@x://", "?b=c://"])
 def test_a_password_that_looks_like_an_address_is_masked_plain_and_encoded(middle):
     url = f"postgresql://me:QQ{middle}QQ@db.host/x"
     assert "QQ" not in masked(url)
