@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from raysweep.cli.arguments import address
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import size as format_bytes
 from raysweep.data.listing import Listing
@@ -42,7 +43,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prepare.add_argument("--workers", type=int, metavar="N", help="processes; default: all cores")
     prepare.add_argument("--option", action="append", default=[], metavar="K=V", help="see below; repeatable")
     prepare.add_argument(
-        "--to", metavar="FOLDER", help=f"folder or URL; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}"
+        "--to",
+        metavar="FOLDER",
+        type=address,
+        help=f"folder or URL, or @FILE that holds it; default {SETTING}, else `data` in {CONFIG}, else {DEFAULT}",
     )
     prepare.add_argument("--as", dest="store", metavar="NAME", help="name of the prepared set; default the reader's")
     prepare.add_argument(
