@@ -28,6 +28,7 @@ from raysweep.study import (
     studies_in,
     study_folders,
 )
+from raysweep.study.request import Request
 from raysweep.study.sources import check_sources
 
 from .job_folder import check_job
@@ -52,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fields()
         if asked.status or asked.gc:
             return _maintain(asked)
+        if asked.doctor:
+            return _doctor(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
             late = " before --on, which takes every argument after it" if asked.on and len(asked.on) > 1 else ""
@@ -174,6 +177,21 @@ def _maintain(asked: argparse.Namespace) -> int:
     found = collect(store, delete=asked.yes) if asked.gc else status(store, asked.study)
     print(json.dumps(found.json(), indent=1) if asked.json else found.text())
     return 0
+
+
+def _doctor(asked: argparse.Namespace) -> int:
+    """`--doctor`: whether a launch would work. Returns 1 if not."""
+    named: Sequence[Request] = []
+    if asked.study:
+        name, study = find_study(asked.study)
+        named = list(requests(asked, name, study).values())
+
+    from raysweep.launch.doctor.diagnosis import Asked, diagnose
+
+    where = (asked.address, asked.devices_per_trial, asked.tracking, asked.out, asked.cluster)
+    found = diagnose(Asked(asked.store, named, *where))
+    print(json.dumps(found.json(), indent=1) if asked.json else found.text())
+    return 0 if found.works else 1
 
 
 def _command() -> str:

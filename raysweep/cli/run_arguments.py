@@ -22,6 +22,8 @@ EXAMPLES = """examples:
   python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
   python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
   python -m raysweep.run search_dcjt --trials 40
+  python -m raysweep.run --doctor
+  python -m raysweep.run ablation_alpha --doctor --address auto --store s3://bucket/raysweep
   python -m raysweep.run --status
   python -m raysweep.run --gc
 """
@@ -63,6 +65,13 @@ def _add_inspection(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="show the state of every study in the store, and running launches",
     )
+    add(
+        "--doctor",
+        action="store_true",
+        help="check what a launch needs, here and with --address on every node of a cluster: versions, store, "
+        "tracking, data sets of the study if one is named, token, disk, devices; exit code 1 if none would work",
+    )
+    add("--cluster", metavar="FILE", help="with --doctor: also check that this file for `ray up` is filled in")
     add("--gc", action="store_true", help="list files in the store that no study refers to; with --yes, remove them")
     add("--yes", action="store_true", help="with --gc: remove the listed files")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,19 @@ def code_version() -> str:
     except (OSError, subprocess.SubprocessError):
         return raysweep.__version__
     return f"{raysweep.__version__}+{commit}{dirty}"
+
+
+@cache
+def code_digest() -> str:
+    """Eight hex digits that change with any of the package's Python files: where a version number stays the same, as in
+    a working copy. Studies that come with the package are not among them: only the driver reads those."""
+    root = Path(raysweep.__file__).resolve().parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith("search_spaces/"):
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:8]
 
 
 def _git(root: Path, *arguments: str) -> str:

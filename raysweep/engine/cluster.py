@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import Any
 
 import ray
 
+from raysweep.data.set_content import SetContent
 from raysweep.store.store import Store
 
 from .device_wait import wait_for_devices
 from .interrupt import CtrlC
 from .ray_internals import keep_cluster_messages, most_resources, native_errors_into, session_folder
-from .ray_start import join, leave_no_session, start_local, told
+from .ray_join import join
+from .ray_start import asks_for_token, leave_no_session, start_local, told
 from .resources import Allotment, allot
 
 NATIVE_ERRORS = "ray.err"
@@ -29,7 +31,7 @@ class ClusterOptions:
     """Store, cluster address and devices of a launch.
 
     `cache`: folder of decoded images; `wait_for`: devices that the cluster must have before work begins; `command`: as
-    typed.
+    typed; `sets`: data sets that every node of a cluster must have.
     """
 
     store: Store
@@ -38,6 +40,7 @@ class ClusterOptions:
     devices_per_trial: int = 1
     wait_for: int = 0
     command: str = ""
+    sets: Sequence[SetContent] = ()
 
 
 @contextmanager
@@ -83,11 +86,13 @@ def _join(options: ClusterOptions) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # long tracebacks of errors that raysweep reports itself
     keep_cluster_messages(told)
-    with native_errors_into(options.store.local / NATIVE_ERRORS):
+    errors = options.store.local / NATIVE_ERRORS
+    with native_errors_into(errors):
         if options.address is None:
             start_local(**quiet)
         else:
-            join(options.address, **quiet)
+            asks_for_token()
+            join(options.address, errors, **quiet)
 
 
 def _drop_if_empty(file: Path) -> None:

@@ -67,6 +67,9 @@ class Listener:
     def waiting(self, work: WorkItem, holder: str) -> None:
         """Another launch computes it; `holder` describes that launch."""
 
+    def node_checked(self, host: str, found: str, can_work: bool) -> None:
+        """Before the first task: what a node has, or why it cannot work."""
+
     def host_unfit(self, host: str, reason: str) -> None:
         """A machine cannot begin tasks; they go to others."""
 
@@ -104,6 +107,10 @@ class Listeners(Listener):
     def waiting(self, work: WorkItem, holder: str) -> None:
         for listener in self.listeners:
             listener.waiting(work, holder)
+
+    def node_checked(self, host: str, found: str, can_work: bool) -> None:
+        for listener in self.listeners:
+            listener.node_checked(host, found, can_work)
 
     def host_unfit(self, host: str, reason: str) -> None:
         for listener in self.listeners:

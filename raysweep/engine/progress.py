@@ -53,6 +53,9 @@ class Progress(Listener):
     def stopping(self) -> None:
         self.line("stopping after the running epochs, which are kept; press Ctrl-C again to stop now")
 
+    def node_checked(self, host: str, found: str, can_work: bool) -> None:
+        self.line(f"machine {host} {'is ready' if can_work else 'cannot work'}: {found}")
+
     def host_unfit(self, host: str, reason: str) -> None:
         self.line(f"machine {host} cannot work ({reason}): its tasks go to other machines")
 

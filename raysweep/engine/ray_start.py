@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import ray
 
-from raysweep.core.errors import UserError, describe
+from raysweep.core.errors import UserError
 from raysweep.core.masking import masked
 from raysweep.data.prepare.location import SETTING
 from raysweep.store.process import Process
@@ -23,7 +22,6 @@ from raysweep.store.ray_sessions import MARK
 
 from .ray_internals import (
     SESSION_LATEST,
-    bootstrap_address,
     command_line,
     forget_token,
     new_token,
@@ -31,12 +29,7 @@ from .ray_internals import (
     read_settings_again,
     session_folder,
 )
-
-AUTH_MODE = "RAY_AUTH_MODE"
-TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
-
-ANSWER_SECONDS = 10.0
-"""Within which a cluster's head must accept a connection."""
+from .ray_token import AUTH_MODE, TOKEN, TOKEN_PATH, token_file
 
 _WITHHELD = (SETTING, "MLFLOW_")
 """Names or prefixes of variables that may hold passwords and are hidden from Ray's processes, whose environments other
@@ -49,41 +42,13 @@ def start_local(**quiet: Any) -> None:
     Raises:
         UserError: the token file cannot be made.
     """
-    if _asks_for_token():
+    if asks_for_token():
         os.environ[AUTH_MODE] = "token"
         read_settings_again()
         _have_private_token()
     with on_loopback(), _without_secrets(), command_line(masked):
         ray.init(address="local", include_dashboard=False, **quiet)
     (session_folder() / MARK).write_text(Process.this().word)
-
-
-def join(address: str, **quiet: Any) -> None:
-    """Join a cluster. Raises UserError when there is none."""
-    _asks_for_token()
-    try:
-        if not address.startswith("ray://"):
-            _check_answers(address)
-        with command_line(masked):
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"--address {address}: cannot join a Ray cluster there ({describe(error)})") from None
-
-
-def _check_answers(address: str) -> None:
-    """Raises ConnectionError if nothing answers at an address; Ray itself would try for minutes."""
-    place = bootstrap_address(address)
-    if place is None:
-        return
-    host, port = place.rsplit(":", 1)
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS):
-            pass
-    except OSError as error:
-        raise ConnectionError(
-            f"nothing answers at {place}: {error.strerror or error}; `ray status` on its head shows whether the "
-            "cluster is up"
-        ) from None
 
 
 def told(message: str) -> str:
@@ -103,7 +68,7 @@ def leave_no_session(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _asks_for_token() -> bool:
+def asks_for_token() -> bool:
     """Whether Ray shall check tokens; warns if the user has switched that off."""
     if os.environ.get(AUTH_MODE, "token").lower() != "disabled":
         return True
@@ -120,9 +85,9 @@ def _warn(text: str) -> None:
 
 def _have_private_token() -> None:
     """Make Ray's token file if missing, and restrict it to this account if others can read it."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
+    if os.environ.get(TOKEN):
         return
-    path = Path(os.environ.get(TOKEN_PATH) or Path.home() / ".ray" / "auth_token").expanduser()
+    path = token_file()
     try:
         if not path.exists():
             _make_token(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,6 +23,9 @@ from .device_watch import DeviceWatch
 from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
 from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
+from .nodes.admission import admit_nodes
+from .nodes.left_out import placed
+from .nodes.versions import Versions
 from .ray_internals import keep_from_workers
 from .ray_watch import RayWatch
 from .resources import Allotment
@@ -66,7 +69,9 @@ def run(
     try:
         with ctrl_c, RayWatch(ctrl_c.abandon, options.command), options.store.probe() as probe:
             watch = _Watch(dispatcher, ctrl_c, options.store, DeviceWatch(dispatcher, allotment))
-            _tuner(watch, options, allotment, scheduler, probe).fit()
+            left_out = admit_nodes(dispatcher, options, allotment.device, probe, allotment.total)
+            if not dispatcher.stopping:
+                _tuner(watch, options, allotment, scheduler, probe, left_out).fit()
         watch.fault.check()
     except KeyboardInterrupt:
         outcome.interrupted = not ctrl_c.abandoned
@@ -87,20 +92,27 @@ def _trainable(options: ClusterOptions, resources: Any) -> Any:
 
 
 def _tuner(
-    watch: _Watch, options: ClusterOptions, allotment: Allotment, scheduler: TrialScheduler | None, probe: str
+    watch: _Watch,
+    options: ClusterOptions,
+    allotment: Allotment,
+    scheduler: TrialScheduler | None,
+    probe: str,
+    left_out: Sequence[str],
 ) -> tune.Tuner:
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(MOST_TRIALS)  # `_Searcher` limits them; the default is 1
     shared = {
         "local": str(options.store.local),
         "cache": str(options.cache),
         "probe": probe,
+        "versions": Versions.here().describe() if options.address else {},
+        "left_out": list(left_out),
         "device": allotment.device,
         "workers": allotment.per_cell,
         "worker_resources": allotment.worker_resources,
     }
     dispatcher = watch.dispatcher
     return tune.Tuner(
-        _trainable(options, allotment.trial_resources),
+        _trainable(options, placed(allotment.trial_resources, left_out)),
         tune_config=tune.TuneConfig(
             search_alg=_Searcher(watch, shared),
             scheduler=scheduler,

@@ -28,6 +28,9 @@ from raysweep.store.store import Store, StoreUnusable
 from raysweep.store.unusable import is_unusable
 
 from .messages import Began, Done, Epoch, Failed, Finished, HostUnfit, Idle, Message, Unusable, packed
+from .nodes.left_out import elsewhere
+from .nodes.shared_store import check_shared, reason_of
+from .nodes.versions import check_versions
 from .ray_internals import LOST_WORKER, wait_for_group_reports
 from .storage_access import use_storage_access
 
@@ -35,12 +38,6 @@ Report = Callable[[Message], object]
 
 HOLD_SECONDS = 30
 """For how long a process on an unfit machine keeps its device, so that the machine does not take every task in turn."""
-
-PROBE_SECONDS = 5
-"""Within which a shared folder must show a file that the driver has written before."""
-
-_seen_probes: set[str] = set()
-"""Of this process."""
 
 
 class HostCannotWork(Exception):
@@ -51,8 +48,8 @@ def run_trial(config: dict[str, Any]) -> None:
     """Run the tasks of `config` in order and report messages.
 
     `config`: tasks (`Assignment` as plain values), group (name of a worker group), store, local, cache, data,
-    access, device, workers, worker_resources. A failed task is reported and the next one runs. Tune restarts a
-    process that dies or loses its device or a worker; its task resumes from the checkpoint.
+    access, versions, left_out, device, workers, worker_resources. A failed task is reported and the next one runs.
+    Tune restarts a process that dies or loses its device or a worker; its task resumes from the checkpoint.
     """
     try:
         if config["workers"] > 1:
@@ -127,7 +124,12 @@ def _free_memory(device: str) -> None:
 
 def _train_in_group(config: dict[str, Any]) -> None:
     gpu = config["device"] == "GPU"
-    scaling = ScalingConfig(num_workers=config["workers"], use_gpu=gpu, resources_per_worker=config["worker_resources"])
+    scaling = ScalingConfig(
+        num_workers=config["workers"],
+        use_gpu=gpu,
+        resources_per_worker=config["worker_resources"],
+        label_selector=elsewhere(config["left_out"]) if config["left_out"] else None,
+    )
     folder = str(Path(config["local"]) / "tune" / "groups")
     run = RunConfig(storage_path=folder, name=config["group"], callbacks=[TuneReportCallback()])
     try:
@@ -163,29 +165,16 @@ def _prepared(config: Mapping[str, Any], task: Mapping[str, Any]) -> tuple[Store
         HostCannotWork: any error. The driver has built the same stage from the same configuration.
     """
     try:
+        check_versions(config["versions"])
         experiment = Experiment.model_validate(task["experiment"])
         use_storage_access(config["access"])
         use_home(config["data"])  # Tune changes the working folder, which may hold the setting
         store = Store(config["store"], config["local"])
-        _check_shared(store, config["probe"])
+        check_shared(store, config["probe"])
         sets = load_sets(experiment, Path(config["cache"]))
         return store, stage_of(experiment, sets, task["key"], task["validates"])
     except Exception as error:
-        raise HostCannotWork(socket.gethostname(), describe(error)) from error
-
-
-def _check_shared(store: Store, probe: str) -> None:
-    """Raises UserError unless a file that the driver wrote into the store is there. Looks once a process."""
-    until = time.monotonic() + PROBE_SECONDS
-    while probe and probe not in _seen_probes:
-        if store.sees(probe):
-            _seen_probes.add(probe)
-        elif time.monotonic() > until:
-            raise UserError(
-                f"its store {store.url} is not the launch's: --store must be a folder that all machines share, or a URL"
-            )
-        else:
-            time.sleep(0.5)
+        raise HostCannotWork(socket.gethostname(), reason_of(error)) from error
 
 
 def root_of(error: BaseException) -> BaseException:

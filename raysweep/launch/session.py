@@ -29,6 +29,7 @@ from raysweep.study.identity import SetIdentity
 from raysweep.study.launch_records import write_record
 from raysweep.study.plan import Plan, make_plan
 from raysweep.study.request import Request
+from raysweep.study.sources import set_contents
 from raysweep.tracking.open_server import open_to_others
 from raysweep.tracking.server import connect, tracking_uri
 from raysweep.tracking.writer import Writer
@@ -128,7 +129,13 @@ class Session:
         if warning := open_to_others(tracking_uri(options.tracking)):
             console.print(f"warning: {warning}", markup=False, soft_wrap=True)
         engine = ClusterOptions(
-            self.store, self.cache, options.address, options.devices_per_trial, options.wait_for, options.command
+            self.store,
+            self.cache,
+            options.address,
+            options.devices_per_trial,
+            options.wait_for,
+            options.command,
+            set_contents(self.request.cells) if options.address else (),
         )
         with (
             cluster(engine, self._has_tasks, partial(console.print, highlight=False)) as allotment,

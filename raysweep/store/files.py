@@ -23,7 +23,7 @@ from raysweep.core.notices import passed_over
 
 from .names import below, inside, usable
 from .process import Process
-from .unusable import reading, writing
+from .unusable import StoreUnusable, reading, writing
 
 PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "'raysweep[s3]'"),
@@ -204,6 +204,11 @@ class RemoteFiles:
                 self.fs.pipe_file(self._path(name), content)
 
     def _make_parent(self, name: str) -> None:
+        """Raises StoreUnusable where folders need none, but the bucket is missing: making one is the user's choice."""
+        if self.url.partition("://")[0] in PACKAGES:
+            bucket = self.top.partition("/")[0]
+            raise StoreUnusable(f"the store {self.url} cannot be written: there is no bucket {bucket!r}: make it, or "
+                                "correct the address")  # fmt: skip
         self.fs.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
 
     def remove(self, name: str) -> None:

@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import raysweep
-from raysweep.core.errors import UserError, describe
+from raysweep.core.errors import UserError
 from raysweep.core.notices import passed_over
 from raysweep.core.versioned import NewerRecord, json_object
 
+from .access import why_refused
 from .files import Files, LocalFiles, RemoteFiles
 from .formats import FAILURE, LAYOUT
 from .local import MANIFEST as MANIFEST
@@ -180,6 +181,23 @@ class Store:
                 if name:
                     self.files.remove(name)
 
+    def try_out(self) -> None:
+        """Write, read and remove a file.
+
+        Raises:
+            StoreUnusable: it cannot be written or read, with the remedy.
+        """
+        name, content = f"probes/{secrets.token_hex(8)}", secrets.token_bytes(16)
+        try:
+            self.files.write(name, content)
+            if self.files.read(name) != content:
+                raise StoreUnusable(f"the store {self.url} does not give back what was written: check its disk")
+            self.files.remove(name)
+        except StoreUnusable:
+            raise
+        except Exception as error:  # fsspec's packages have errors of their own
+            raise StoreUnusable(f"the store {self.url} cannot be written: {why_refused(error)}") from error
+
     def sees(self, probe: str) -> bool:
         """Whether the probe of another machine exists here."""
         return self.files.read(probe) is not None
@@ -219,10 +237,7 @@ class Store:
         except Exception as error:
             if self.is_local:
                 raise
-            raise UserError(
-                f"the store {self.url} cannot be reached ({describe(error)}): check the address, the network and the "
-                "credentials"
-            ) from error
+            raise UserError(f"the store {self.url} cannot be used: {why_refused(error)}") from error
 
 
 def _cache_of(url: str) -> Path:

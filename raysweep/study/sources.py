@@ -9,6 +9,7 @@ from raysweep.config.experiment import Experiment
 from raysweep.core.errors import UserError, error_of_arms
 from raysweep.core.parsing import join_names
 from raysweep.data.names import BUILT_IN, check_named, joined_otherwise
+from raysweep.data.set_content import SetContent, content_of
 
 from .cells import Cell
 from .study import Arm, Study
@@ -42,6 +43,16 @@ def check_sources(study: Study, cells: Sequence[Cell], changes: Mapping[str, Any
     if faults:
         raise error_of_arms({name: faults[name] for name in dict.fromkeys(c.arm.name for c in cells) if name in faults},
                             len(arms))  # fmt: skip
+
+
+def set_contents(cells: Sequence[Cell]) -> tuple[SetContent, ...]:
+    """What this machine has of every data set that cells read. Raises UserError: as `content_of`."""
+    named = {
+        (source, cell.experiment.data.image_size): None
+        for cell in cells
+        for _, source in named_sources(cell.experiment)
+    }
+    return tuple(content_of(*one) for one in named)
 
 
 def named_sources(experiment: Experiment) -> list[tuple[str, str]]:

@@ -10,6 +10,9 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from mlflow import MlflowClient
+from mlflow.entities import ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from raysweep.core.databases import check_database, with_driver
 from raysweep.core.errors import UserError, describe
@@ -37,6 +40,29 @@ def connect(uri: str | None = None, writable: bool = True) -> MlflowClient:
             f"tracking: cannot use {uri} ({describe(error)}); set MLFLOW_TRACKING_URI or --tracking"
         ) from None
     return client
+
+
+def check_tracking(uri: str | None = None) -> str:
+    """Check that a launch could write there, without writing. Returns what is there, in words.
+
+    Raises:
+        UserError: as `connect`.
+    """
+    uri = tracking_uri(uri)
+    _check_uri(uri, writable=True)
+    if urlparse(uri).scheme == "sqlite":
+        there = Path(uri.removeprefix("sqlite:///")).exists()
+        return f"{uri}, {'can be written' if there else 'will be made'}"
+    client = connect(uri)
+    for known in client.search_experiments(view_type=ViewType.ALL, max_results=1):
+        try:
+            client.create_experiment(known.name)  # refused for its name, but only by a server that writes
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise UserError(
+                    f"tracking: {uri} can be read, but not written ({describe(error)}): check login and database"
+                ) from None
+    return f"{uri}, can be written"
 
 
 def tracking_uri(uri: str | None = None) -> str:

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from raysweep.core.errors import UserError
-from raysweep.engine import ray_start
+from raysweep.engine import ray_join, ray_start
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_no_place_for_a_token(token):
 @pytest.mark.parametrize("value", ["disabled", "DISABLED"])
 def test_no_tokens_are_a_warning(monkeypatch, capsys, value):
     monkeypatch.setenv("RAY_AUTH_MODE", value)
-    assert not ray_start._asks_for_token()
+    assert not ray_start.asks_for_token()
     assert f"warning: RAY_AUTH_MODE={value.lower()}" in capsys.readouterr().err
 
 
@@ -111,6 +111,6 @@ def test_an_address_at_which_nothing_answers_is_refused_at_once():
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with pytest.raises(UserError, match=rf"--address 127.0.0.1:{port}: .*nothing answers at .*: Connection refused"):
-        ray_start.join(f"127.0.0.1:{port}")
+        ray_join.join(f"127.0.0.1:{port}")
     with pytest.raises(UserError, match=r"--address nonsense: .*Invalid address format"):
-        ray_start.join("nonsense")
+        ray_join.join("nonsense")
