@@ -17,9 +17,9 @@ from ray.exceptions import AuthenticationError
 
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked
+from raysweep.core.ray_token import get_token, has_token
 
 from .ray_internals import bootstrap_address, command_line
-from .ray_token import get_token, has_token
 
 ANSWER_SECONDS = 10.0
 """Within which a cluster's head must accept a connection."""

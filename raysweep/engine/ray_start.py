@@ -16,6 +16,7 @@ import ray
 
 from raysweep.core.errors import UserError
 from raysweep.core.masking import masked
+from raysweep.core.ray_token import AUTH_MODE, TOKEN, TOKEN_PATH, token_file
 from raysweep.data.prepare.location import SETTING
 from raysweep.store.process import Process
 from raysweep.store.ray_sessions import MARK
@@ -29,7 +30,6 @@ from .ray_internals import (
     read_settings_again,
     session_folder,
 )
-from .ray_token import AUTH_MODE, TOKEN, TOKEN_PATH, token_file
 
 _WITHHELD = (SETTING, "MLFLOW_")
 """Names or prefixes of variables that may hold passwords and are hidden from Ray's processes, whose environments other

@@ -23,7 +23,7 @@ from .device_watch import DeviceWatch
 from .dispatcher import Dispatcher
 from .interrupt import CtrlC, Fault, StopAfterEpoch
 from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
-from .nodes.admission import admit_nodes
+from .nodes.admission import admit_nodes, none_can_work
 from .nodes.left_out import placed
 from .nodes.versions import Versions
 from .ray_internals import keep_from_workers
@@ -295,8 +295,7 @@ class _Watch(tune.Callback):
             return
         patience = WAIT_FOR_HOST if not self.dispatcher.trials else WAIT_FOR_NEW_HOST
         if len(self.unfit) >= self.devices.allotment.concurrency or time.monotonic() - self.unfit_since > patience:
-            reasons = "; ".join(f"{host}: {reason}" for host, reason in self.dispatcher.outcome.unfit.items())
-            self.dispatcher.stop(f"no machine can work ({reasons})")
+            self.dispatcher.stop(none_can_work(self.dispatcher.outcome.unfit))
 
     def _left(self, trial: Trial) -> None:
         self.active.discard(trial.trial_id)

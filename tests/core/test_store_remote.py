@@ -199,6 +199,6 @@ class TestMistakes:
             raise OSError("no route to host")
 
         monkeypatch.setattr("fsspec.implementations.memory.MemoryFileSystem.cat_file", unreachable)
-        with pytest.raises(UserError, match=r"cannot be reached .*no route to host"):
+        with pytest.raises(UserError, match=r"cannot be used.*no route to host"):
             Store(f"memory://{tmp_path}", tmp_path)
         assert list(tmp_path.iterdir()) == []

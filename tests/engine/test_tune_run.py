@@ -183,7 +183,7 @@ def test_a_launch_ends_when_every_device_is_kept_by_a_machine_that_cannot_work(t
     unfit(tune, "t2", host="w3")
     step(tune)
     assert tune.side.dispatcher.outcome.stopped == (
-        "no machine can work (w2: no data set called 'mine'; w3: no data set called 'mine')"
+        "no machine can work\n  w2: no data set called 'mine'\n  w3: no data set called 'mine'"
     )
     for name in ("t1", "t2"):  # as `StopAfterEpoch` ends them
         tune.complete(name)

@@ -24,7 +24,7 @@ def test_where_no_machine_shares_the_store_the_launch_ends_before_training(nodes
     ended = launch(fresh, nodes(fresh))
     assert ended.code == 1
     assert ended.told["done"] == 0
-    assert ended.told["stopped"].startswith("no machine can work (w1: UserError: its store ")
+    assert ended.told["stopped"].startswith("no machine can work\n  w1: its store ")
     assert "--store must be a folder that all machines share, or a URL" in ended.stderr
     assert not [cell for cell in outcome(fresh, "ablation_alpha").values() if cell.state in ("complete", "failed")]
     assert not list((fresh / ".raysweep").glob("failed/*"))
@@ -34,7 +34,8 @@ def test_a_machine_without_the_store_takes_no_part_and_the_others_do_all(nodes, 
     ended = launch(fresh, nodes(fresh, ""), code=0)
     assert ended.told["done"] == 2
     assert list(ended.told["unfit_machines"]) == ["w1"]
-    assert "machine w1 cannot work" in ended.stderr
+    assert "machine w1 cannot work: its store" in ended.stderr
+    assert "machine w2 is ready: 1 CPU" in ended.stderr
     assert {cell.state for cell in outcome(fresh, "ablation_alpha").values()} == {"complete"}
 
 
@@ -47,7 +48,7 @@ def test_data_that_a_machine_lacks_fail_no_cell_and_are_found_once_they_are_ther
     stopped = launch(fresh, nodes(home), "--on", "mine")
     assert stopped.code == 1
     assert stopped.told["failed"] == {}
-    assert "no machine can work (w1: " in stopped.told["stopped"]
+    assert "no machine can work\n  w1: " in stopped.told["stopped"]
     again = run(fresh, "ablation_alpha", "--preset", "smoke", "--json", "--axis", "alpha=0.5,1", "--on", "mine")
     assert again.told["done"] == 2  # nothing is left alone as failed
 
@@ -60,6 +61,6 @@ def test_a_machine_whose_own_disk_is_full_takes_no_part(nodes, fresh, reference,
     address = nodes("")
     nodes.add(cache, size="200k")
     ended = run(fresh, *WORDS, "--store", store, "--address", address)
-    assert "machine w2 cannot work (" in ended.stderr
+    assert "machine w2 cannot work: its disk is full" in ended.stderr
     assert "full" in ended.told["unfit_machines"]["w2"]
     assert_same(outcome(fresh, STUDY), reference.cells)

@@ -35,16 +35,17 @@ def admit_nodes(dispatcher: Dispatcher, options: ClusterOptions, device: str, pr
     if options.address is None:
         return []
     reports = [report for report in check_nodes(needs_of(options, probe)) if report.has(device)]
-    for report in reports:
-        dispatcher.listener.node_checked(report.host, report.text(), report.can_work)
     unfit = {report.host: report.reason for report in reports if not report.can_work}
     dispatcher.outcome.unfit.update(unfit)
     may_come = most > sum(report.devices[device] for report in reports)
     if reports and not may_come and not any(report.can_work for report in reports):
         dispatcher.stop(none_can_work(unfit))
+        return []
+    for report in reports:
+        dispatcher.listener.node_checked(report.host, report.text(), report.can_work)
     return [report.node for report in reports if report.lasting]
 
 
 def none_can_work(unfit: Mapping[str, str]) -> str:
     """A sentence per host."""
-    return "no machine can begin a task\n" + "\n".join(f"  {host}: {reason}" for host, reason in unfit.items())
+    return "no machine can work\n" + "\n".join(f"  {host}: {reason}" for host, reason in unfit.items())

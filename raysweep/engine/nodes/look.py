@@ -70,8 +70,10 @@ def _try_store(needs: Needs) -> None:
 
 def room_of(folder: Path, free: int) -> tuple[list[str], list[str]]:
     """Faults and warnings on the free bytes of a folder's disk."""
-    text = f"its disk has {size(free)} free at {folder}: make room"
-    return ([text] if free < LEAST_ROOM else []), ([text] if LEAST_ROOM <= free < LITTLE_ROOM else [])
+    text = f"{size(free)} free at {folder}: make room"
+    if free < LEAST_ROOM:
+        return [f"its disk is full, {text}"], []
+    return [], [f"its disk is nearly full, {text}"] if free < LITTLE_ROOM else []
 
 
 def _fault(check: Callable[[], None]) -> list[str]:

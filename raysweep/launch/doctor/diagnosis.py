@@ -40,7 +40,8 @@ class _Sets:
 
 
 def diagnose(asked: Asked) -> Diagnosis:
-    """Check what a launch needs. Makes no table and trains nothing; joins the cluster at `address` for a moment."""
+    """Check what a launch needs. Trains nothing; writes small files into the store, and joins the cluster at `address`,
+    for a moment."""
     sets = _data_sets(asked.requests)
     found = [
         here.versions(),

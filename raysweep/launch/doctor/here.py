@@ -8,9 +8,9 @@ from pathlib import Path
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import listed, plural, size
+from raysweep.core.ray_token import AUTH_MODE, TOKEN, get_token, has_token, token_file
 from raysweep.engine.nodes.look import LEAST_ROOM, room_of
 from raysweep.engine.nodes.versions import Versions, installed
-from raysweep.engine.ray_token import AUTH_MODE, TOKEN, get_token, has_token, token_file
 from raysweep.store.store import Store
 from raysweep.store.unusable import free_bytes, why_unwritable
 
