@@ -171,7 +171,7 @@ def test_an_address_where_nobody_is_and_a_cluster_whose_token_is_not_here(tmp_pa
     said = python(JOIN, nobody, **access)
     assert said.startswith(f"--address {nobody}: cannot join a Ray cluster there (nothing answers at ")
     with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", 0))
+        somebody.bind(("", 0))  # Ray takes the loopback for the address of this machine
         somebody.listen()
         said = python(JOIN, f"127.0.0.1:{somebody.getsockname()[1]}", **access)
     assert "the cluster wants a token, and there is none here: copy ~/.ray/auth_token of the cluster's head to" in said
