@@ -145,7 +145,7 @@ def test_nobody_at_the_address(doctor):
     code, found = doctor("--address", address)
     assert code == 1
     assert found["cluster"][0][1].startswith(f"--address {address}: cannot join a Ray cluster there (nothing answers")
-    assert "check the address" in found["cluster"][0][1]
+    assert "`ray status` on its head" in found["cluster"][0][1]
 
 
 def test_the_committed_file_for_ray_up_has_places_to_fill_in(request, doctor):

@@ -51,7 +51,9 @@ def _check_answers(address: str) -> None:
     place = bootstrap_address(address) if "://" not in address else None
     if place is None:
         return
-    host, port = place.rsplit(":", 1)
+    host, _, port = place.rpartition(":")
+    if not port.isdigit():
+        raise ValueError("give HOST:PORT, or auto on a machine of the cluster")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS):
             pass

@@ -214,7 +214,7 @@ def test_a_disk_that_is_full_on_one_machine_of_several_sets_that_machine_aside(s
     assert tune.suggest("t2") == ["shared"]
     tune.report("t2", Unusable("the store's disk is full", "w3"))
     step(tune)
-    assert outcome.stopped == "no machine can work (w2: the store's disk is full; w3: the store's disk is full)"
+    assert outcome.stopped == "no machine can work\n  w2: the store's disk is full\n  w3: the store's disk is full"
     assert outcome.failed == {}
 
 
