@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -93,6 +95,12 @@ def data_folders(sources: Sequence[str]) -> dict[str, str]:
             )
         places[place], names[name] = source, source
     return names
+
+
+def end_on_sigterm() -> None:
+    """Treat SIGTERM, which job schedulers send, as Ctrl-C; unless the process has a handler of its own."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def silence_stdout() -> None:

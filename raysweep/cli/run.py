@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raysweep.cli.arguments import leave, silence_stdout
+from raysweep.cli import slurm
+from raysweep.cli.arguments import end_on_sigterm, leave, silence_stdout
 from raysweep.config.experiment import Experiment, field_choices, field_paths
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import plural
@@ -34,19 +35,22 @@ from raysweep.study.sources import check_sources
 from .job_folder import check_job
 from .run_arguments import check_waiting, device_counts, parser, requests
 
-if TYPE_CHECKING:  # torch takes seconds
+if TYPE_CHECKING:  # torch and mlflow take seconds
     from raysweep.launch.session import Session
+    from raysweep.tracking.working_copy import WorkingCopy
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
+"""Exit code after Ctrl-C or SIGTERM."""
 
 
 @masking()
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 done, 1 some cells failed or the table is incomplete, 2 invalid arguments or input, 130 stopped by
-    Ctrl-C."""
+    Ctrl-C or SIGTERM."""
+    end_on_sigterm()
     asked = parser().parse_args(argv)
     try:
+        slurm.check(asked)
         if asked.list:
             return _list()
         if asked.fields:
@@ -100,6 +104,8 @@ def _run(asked: argparse.Namespace) -> int:
     sessions = {label: Session.prepare(request, Store(asked.store)) for label, request in asked_for.items()}
     if len(sessions) > 1:
         _check_apart(sessions, asked.on)
+    if asked.slurm:
+        return slurm.submitted(asked, name, sessions)
     if asked.plan:
         for session in sessions.values():
             session.check(download=False)
@@ -107,10 +113,15 @@ def _run(asked: argparse.Namespace) -> int:
             shown = (devices, asked.devices_per_trial)
             print(json.dumps(session.json(*shown), indent=1) if asked.json else session.text(*shown))
         return 0
-    if len(sessions) > 1:  # report errors of every data set before training on the first
+    if len(sessions) > 1 and not asked.report_only:  # report errors of every data set before training on the first
         for session in sessions.values():
             session.check()
-    return _launched(asked, study, sessions)
+    if not asked.report_only:
+        return _launched(asked, study, sessions)
+    from raysweep.tracking.working_copy import working_copy
+
+    with working_copy(asked.tracking, Store(asked.store).local / "journal") as database:
+        return _launched(asked, study, sessions, database)
 
 
 def _check_writable(asked: argparse.Namespace) -> None:
@@ -124,7 +135,9 @@ def _check_writable(asked: argparse.Namespace) -> None:
             print(f"raysweep: {what} cannot be written, so a launch would fail: {why}", file=sys.stderr)
 
 
-def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Session]) -> int:
+def _launched(
+    asked: argparse.Namespace, study: Study, sessions: Mapping[str, Session], database: WorkingCopy | None = None
+) -> int:
     """Run the planned launches, one per data set; for several, also write their common table."""
     out = Path(asked.out) if asked.out else None
     if len(sessions) > 1:
@@ -139,14 +152,14 @@ def _launched(asked: argparse.Namespace, study: Study, sessions: Mapping[str, Se
         out = out or default_folder(subjects)
     code = 0
     for label, session in sessions.items():
-        code = max(code, session.run(_options(asked, out / label if out else None), as_json=asked.json))
+        code = max(code, session.run(_options(asked, out / label if out else None, database), as_json=asked.json))
         if code == INTERRUPTED:
             return code
-    if out and len(sessions) > 1:
+    if out and len(sessions) > 1 and not asked.worker:
         from raysweep.launch.summary import report_together
 
         folders = {out / label: session.data for label, session in sessions.items()}
-        sentence, written = report_together(asked.study, folders, out, asked.tracking)
+        sentence, written = report_together(asked.study, folders, out, database.uri if database else asked.tracking)
         print(sentence, file=sys.stderr if asked.json else sys.stdout)
         code = code if written else max(code, 1)
     return code
@@ -163,9 +176,13 @@ def _check_apart(sessions: Mapping[str, Session], sources: Sequence[str]) -> Non
         seen |= {scored.origin: source, scored.name: source}
 
 
-def _options(asked: argparse.Namespace, out: Path | None) -> LaunchOptions:
+def _options(asked: argparse.Namespace, out: Path | None, database: WorkingCopy | None) -> LaunchOptions:
+    from raysweep.tracking.server import SQLITE, tracking_uri
+
     wait_for = asked.wait_for_devices or 0
-    return LaunchOptions(_command(), asked.address, asked.devices_per_trial, wait_for, asked.tracking, out)
+    deferred = asked.worker and tracking_uri(asked.tracking).startswith(SQLITE)  # for one launch at a time
+    how = {"worker": asked.worker, "deferred": deferred, "report_only": asked.report_only, "database": database}
+    return LaunchOptions(_command(), asked.address, asked.devices_per_trial, wait_for, asked.tracking, out, **how)
 
 
 def _maintain(asked: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysweep.cli.arguments import address, data_folders, parse_assignment, parse_seeds
+from raysweep.cli.slurm import add_slurm
 from raysweep.config.presets import PRESETS
 from raysweep.config.values import Word, read_value, split_values
 from raysweep.core.errors import UserError, unknown_name
@@ -24,6 +25,7 @@ EXAMPLES = """examples:
   python -m raysweep.run search_dcjt --trials 40
   python -m raysweep.run --doctor
   python -m raysweep.run ablation_alpha --doctor --address auto --store s3://bucket/raysweep
+  python -m raysweep.run ablation_alpha --preset paper --slurm --partition gpu --gpus 1 --time 8:00:00
   python -m raysweep.run --status
   python -m raysweep.run --gc
 """
@@ -46,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     _add_study(arguments.add_argument_group("what is trained"))
     _add_search(arguments.add_argument_group("studies with a search"))
     _add_places(arguments.add_argument_group("where it runs, and where results go"))
+    _add_sharing(arguments.add_argument_group("several launches of one study on one store"))
+    add_slurm(arguments.add_argument_group("on a Slurm cluster (docs/cluster.md)"))
     return arguments
 
 
@@ -144,6 +148,22 @@ def _add_places(group: argparse._ArgumentGroup) -> None:
         help="output folder; default reports/STUDY, or reports/STUDY-DATA if that folder holds a report on other data",
     )
     add("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def _add_sharing(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--worker",
+        action="store_true",
+        help="end when other launches compute all that is left; write no report, and leave the events of MLflow "
+        "in SQLite to --report-only",
+    )
+    add(
+        "--report-only",
+        action="store_true",
+        help="train nothing: publish what launches on this store left for MLflow, and write the report; exit code 1 "
+        "when cells are missing",
+    )
 
 
 def requests(asked: argparse.Namespace, name: str, study: Study) -> dict[str, Request]:

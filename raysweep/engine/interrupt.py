@@ -1,4 +1,4 @@
-"""Ctrl-C: once to end after the running epochs, twice to end now."""
+"""Ctrl-C and SIGTERM: once to end after the running epochs, twice to end now."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from ray.tune import Stopper
 
 from .messages import Began, Epoch, Idle, unpacked
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""SIGTERM is what job schedulers and `kill` send."""
+
 
 class CtrlC:
-    """Inside this context the first Ctrl-C calls `first`, the second raises KeyboardInterrupt.
+    """Inside this context the first Ctrl-C or SIGTERM calls `first`, the second raises KeyboardInterrupt.
 
     `check` raises it again: Python drops a KeyboardInterrupt that is raised in a destructor.
     """
@@ -27,12 +30,13 @@ class CtrlC:
     def __enter__(self) -> CtrlC:
         self._main = threading.current_thread() is threading.main_thread()
         if self._main:
-            self._before = signal.signal(signal.SIGINT, self._press)
+            self._before = [signal.signal(kind, self._press) for kind in SIGNALS]
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._main:
-            signal.signal(signal.SIGINT, self._before)
+            for kind, handler in zip(SIGNALS, self._before, strict=True):
+                signal.signal(kind, handler)
 
     def check(self) -> None:
         """Raises KeyboardInterrupt after the second press, or after `abandon`."""

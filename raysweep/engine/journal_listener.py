@@ -12,6 +12,7 @@ from raysweep.store.process import Process
 from raysweep.study import Cell
 from raysweep.study.plan import Plan
 from raysweep.tracking import schema
+from raysweep.tracking.deferred import Deferred
 from raysweep.tracking.epoch_ranges import spans
 from raysweep.tracking.journal import Journal, now_ms
 from raysweep.tracking.publisher import Publisher
@@ -32,7 +33,9 @@ class JournalListener(Listener):
         tracking: address of the MLflow store, without a password.
     """
 
-    def __init__(self, study: str, launch: str, tracking: str, journal: Journal, publisher: Publisher) -> None:
+    def __init__(
+        self, study: str, launch: str, tracking: str, journal: Journal, publisher: Publisher | Deferred
+    ) -> None:
         self.study, self.launch, self.tracking = study, launch, tracking
         self.journal, self.publisher = journal, publisher
         self.tags: dict[str, str] = {}

@@ -47,7 +47,7 @@ def start_local(**quiet: Any) -> None:
         read_settings_again()
         _have_private_token()
     with on_loopback(), _without_secrets(), command_line(masked):
-        ray.init(address="local", include_dashboard=False, **quiet)
+        ray.init(address="local", include_dashboard=False, num_cpus=_cpus_of_job(), **quiet)
     (session_folder() / MARK).write_text(Process.this().word)
 
 
@@ -66,6 +66,12 @@ def leave_no_session(folder: Path) -> None:
         if latest.is_symlink() and latest.resolve() == folder.resolve():
             latest.unlink()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _cpus_of_job() -> int | None:
+    """CPUs that Slurm gave to this job on this machine; None outside of jobs: Ray counts those of the machine."""
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return int(given) if "SLURM_JOB_ID" in os.environ and given.isdigit() else None
 
 
 def asks_for_token() -> bool:

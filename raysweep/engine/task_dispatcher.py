@@ -25,13 +25,15 @@ class TableOutcome(Outcome):
     """How the cells of a launch ended.
 
     `completed`: keys of cells; `failed`: cause by key of the cell; `trained`: number of pieces and of epochs by title
-    of the training; `elsewhere`: number of tasks that another launch computed.
+    of the training; `elsewhere`: number of tasks that another launch computed; `left`: number of tasks that other
+    launches were computing at the end.
     """
 
     completed: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     trained: dict[str, tuple[int, int]] = field(default_factory=dict)
     elsewhere: int = 0
+    left: int = 0
 
 
 class TaskDispatcher(Dispatcher):
@@ -39,6 +41,7 @@ class TaskDispatcher(Dispatcher):
 
     Args:
         devices: number of tasks that run at once, until `resize`; limits batches so that no device is idle.
+        waits: for tasks that other launches compute; False: finished when these are all that is left.
     """
 
     def __init__(
@@ -50,9 +53,10 @@ class TaskDispatcher(Dispatcher):
         listener: Listener,
         devices: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        waits: bool = True,
     ) -> None:
         self.plan, self.queue, self.store, self.leases = plan, queue, store, leases
-        self.listener, self.devices, self.clock = listener, devices, clock
+        self.listener, self.devices, self.clock, self.waits = listener, devices, clock, waits
         self.outcome: TableOutcome = TableOutcome()
         self.tasks = {task.key: task for task in plan.tasks}
         self.cells = frozenset(plan.by_key)
@@ -64,7 +68,8 @@ class TaskDispatcher(Dispatcher):
     @property
     def finished(self) -> bool:
         """True if no task is left and none is running, since running tasks may be given back."""
-        return self.stopping or (self.queue.exhausted and not self.running)
+        over = self.queue.exhausted if self.waits else not self.queue.waiting
+        return self.stopping or (over and not self.running)
 
     def next(self, trial_id: str) -> list[Assignment]:
         """Leased tasks for one device; empty when every ready task is running somewhere."""
@@ -122,6 +127,8 @@ class TaskDispatcher(Dispatcher):
         self.devices = devices
 
     def close(self) -> None:
+        if not self.stopping:
+            self.outcome.left = len(self.queue.aside)
         self.stop()
         for trial_id in list(self.trials):
             self.give_back(trial_id)

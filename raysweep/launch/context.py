@@ -27,6 +27,7 @@ from raysweep.store.store import Store
 from raysweep.study import Study
 from raysweep.study.identity import SetIdentity
 from raysweep.tracking import schema
+from raysweep.tracking.deferred import Deferred
 from raysweep.tracking.journal import Journal
 from raysweep.tracking.publish_lock import PublishLock
 from raysweep.tracking.publisher import Publisher, adopt_journals
@@ -47,7 +48,7 @@ class Launch:
     console: Console
     uri: str
     journal: Journal
-    publisher: Publisher
+    publisher: Publisher | Deferred
     leases: Leases
 
     def say(self, text: str) -> None:
@@ -98,9 +99,13 @@ def alive_on(store: Store) -> Callable[[str], bool]:
 
 @contextmanager
 def opened(
-    writer: Writer, study: str, engine: ClusterOptions, options: LaunchOptions, console: Console
+    writer: Writer | None, study: str, engine: ClusterOptions, options: LaunchOptions, console: Console
 ) -> Iterator[Launch]:
-    """Open a launch, after publishing the journals of dead launches and closing their runs."""
+    """Open a launch, after publishing the journals of dead launches and closing their runs.
+
+    Args:
+        writer: None: nothing is published now.
+    """
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     folder, uri = engine.store.local / "journal", masked(tracking_uri(options.tracking))
     leases = Leases(engine.store, _owner(name))
@@ -108,12 +113,15 @@ def opened(
     say = partial(console.print, markup=False, soft_wrap=True)
     with contextlib.closing(leases):
         leases.take([PRESENCE + name])  # marks the launch as alive until it ends
-        for trouble in adopt_journals(folder, writer, uri, lock):
-            say(trouble)
-        adopt_runs(writer.client, study, alive_on(engine.store), say)
-        with contextlib.closing(Journal(folder / f"{name}.jsonl")) as journal:
-            publisher = Publisher(journal, writer, lock)
-            publisher.start()
+        marks = options.database.marks if options.database else None
+        if writer is not None:
+            for trouble in adopt_journals(folder, writer, uri, lock, marks):
+                say(trouble)
+            adopt_runs(writer.client, study, alive_on(engine.store), say)
+        with contextlib.closing(Journal(folder / f"{name}.jsonl", marks)) as journal:
+            publisher = Deferred(journal) if writer is None else Publisher(journal, writer, lock)
+            if isinstance(publisher, Publisher):
+                publisher.start()
             yield Launch(name, engine, options, console, uri, journal, publisher, leases)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from raysweep.core.formatting import plural
 from raysweep.data.dataset import FaceData
 from raysweep.engine.cluster import ClusterOptions, cluster, resized
 from raysweep.engine.events import Listeners
@@ -121,9 +122,12 @@ class Session:
             UserError: an input that would fail cells; raised before anything is trained or tracked.
         """
         since = _first_launch()
-        self.check()
-        self._draw()
-        writer = Writer(connect(options.tracking), self.store)  # fails before training if MLflow cannot be written
+        if not options.report_only:
+            self.check()
+            self._draw()
+        writer = None
+        if not options.deferred:  # fails before training if MLflow cannot be written
+            writer = Writer(connect(options.opened_at), self.store)
         console = console_for(as_json)
         self._announce(console, options)
         if warning := open_to_others(tracking_uri(options.tracking)):
@@ -137,8 +141,9 @@ class Session:
             options.command,
             set_contents(self.request.cells) if options.address else (),
         )
+        tasks = 0 if options.report_only else self.tasks_ahead
         with (
-            cluster(engine, self._has_tasks, partial(console.print, highlight=False)) as allotment,
+            cluster(engine, tasks > 0, partial(console.print, highlight=False)) as allotment,
             opened(writer, self.request.name, engine, options, console) as launch,
         ):
             journal = JournalListener(self.request.name, launch.name, launch.uri, launch.journal, launch.publisher)
@@ -166,6 +171,9 @@ class Session:
         for sentence in outcome.failed.values():
             launch.say(sentence)
         plan = self.plan if outcome.points == search.points else _tuned(self.request, self.store, outcome.points)
+        unfinished = search.trials_left if launch.options.report_only else 0
+        if unfinished:
+            launch.say(f"the search has {plural(unfinished, 'trial')} left: run it without --report-only")
         if plan is None:
             journal.finished("FAILED")
             launch.publisher.close(DRAIN_SECONDS)
@@ -174,7 +182,7 @@ class Session:
         launch.say(PlanView(plan, self.store, (1,)).headline())
         again = resized(allotment) if allotment and plan.tasks else None
         code = self._train(plan, launch, journal, again, as_json, search.describe(outcome.found))
-        return code or (1 if outcome.failed else 0)
+        return code or (1 if outcome.failed or unfinished else 0)
 
     def _train(
         self,
@@ -201,13 +209,15 @@ class Session:
         with CellProgress(plan, launch.console, plan.study.metric) as progress:
             listeners = Listeners(progress, journal, SpeedListener(speeds, plan.experiment_of, since))
             devices = allotment.total if allotment else 1
-            dispatcher = TaskDispatcher(plan, queue, self.store, launch.leases, listeners, devices)
+            waits = not launch.options.worker
+            dispatcher = TaskDispatcher(plan, queue, self.store, launch.leases, listeners, devices, waits=waits)
             run(dispatcher, launch.engine, allotment)
         outcome = dispatcher.outcome
         with dispatcher.stops_when_unusable():
             speeds.save()
             stopped = outcome.interrupted or outcome.stopped
-            journal.finished("KILLED" if stopped else "FAILED" if outcome.failed else "FINISHED")
+            missing = launch.options.report_only and plan.tasks
+            journal.finished("KILLED" if stopped else "FAILED" if outcome.failed or missing else "FINISHED")
         summary = LaunchSummary(plan, self.store, outcome, launch.name, launch.options, launch.console)
         return summary.tell(launch.publisher, PlanView(plan, self.store, (1,)).json() if as_json else None)
 
@@ -227,11 +237,11 @@ class Session:
             draw_sets(self.search.sets)
 
     @property
-    def _has_tasks(self) -> bool:
-        """Whether anything is to be searched or trained."""
+    def tasks_ahead(self) -> int:
+        """Upper bound of the tasks and trials to run; 0 when the store has everything."""
         if self.search is None:
-            return bool(self._table.tasks)
-        return bool(self.search.trials_left or self.plan is None or self.plan.tasks)
+            return len(self._table.tasks)
+        return self.search.trials_left + (len(self.plan.tasks) if self.plan else 1)
 
     @property
     def _table(self) -> Plan:

@@ -26,6 +26,7 @@ from raysweep.report.folder import ROOT
 from raysweep.report.formatting import file_stem
 from raysweep.store.store import Store
 from raysweep.study.plan import Plan
+from raysweep.tracking.deferred import Deferred
 from raysweep.tracking.publisher import Publisher, refused
 from raysweep.tracking.server import ui_command
 
@@ -48,9 +49,9 @@ class LaunchSummary:
     options: LaunchOptions
     console: Console
 
-    def tell(self, publisher: Publisher, plan_json: dict[str, Any] | None) -> int:
-        """Wait for the tracking server, write the report, print. Returns the exit code: 0; 1 if cells failed, MLflow
-        refused events or there is no table; 130 after Ctrl-C.
+    def tell(self, publisher: Publisher | Deferred, plan_json: dict[str, Any] | None) -> int:
+        """Wait for the tracking server, write the report, print. Returns the exit code: 0; 1 if cells failed or are
+        missing, MLflow refused events or there is no table; 130 after Ctrl-C.
 
         `plan_json`: facts to print on stdout, with the results, as one JSON object instead of the table.
         """
@@ -70,19 +71,20 @@ class LaunchSummary:
             )
         elif missing := refused(publisher.journal):
             self._say(missing)
-        report = self._report()
-        if report is not None:
+        report = None if self.options.worker else self._report()
+        if report is not None and isinstance(publisher, Publisher):
             self._log_pictures(report, publisher)
         if plan_json is not None:
             self._tell_json(plan_json, report)
         else:
             self._tell_people(report)
-        return 1 if self._failed or report is None or publisher.journal.refused.exists() else 0
+        no_table = not self.options.worker and (report is None or report.incomplete)
+        return 1 if self._failed or no_table or publisher.journal.refused.exists() else 0
 
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name
         try:
-            return build_report(name, self.options.out, self.options.tracking, self.launch)
+            return build_report(name, self.options.out, self.options.opened_at, self.launch)
         except UserError as error:  # the cells are trained anyway
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
@@ -131,6 +133,8 @@ class LaunchSummary:
             left = len(self.plan.failed)
             self._say(f"skipped {plural(left, 'cell')} that failed in an earlier launch: add --retry-failed to retry")
         self._say(f"\n{self._progress()}{f' on {self.outcome.devices}' if self.outcome.devices else ''}.")
+        if missing := self._missing(report):
+            self._say(missing)
         if report is not None:
             page = next(path for path in report.paths if path.suffix == ".html")
             more = plural(len(report.paths) - 1, "more file")
@@ -138,7 +142,21 @@ class LaunchSummary:
             usual = ROOT / file_stem(self.plan.study_name)
             if self.options.out is None and page.parent != usual:
                 self._say(f"                 ({usual} holds a report on other data or of another study of this name)")
-        self._say(f"compare trials   {ui_command(self.options.tracking)}")
+        if self.options.deferred:
+            self._say("MLflow           not written: a launch on this store with --report-only publishes and reports")
+        else:
+            self._say(f"compare trials   {ui_command(self.options.tracking)}")
+
+    def _missing(self, report: ReportFiles | None) -> str:
+        """A sentence on cells that are neither done nor failed; "" if there are none."""
+        missing = len(self.plan.by_key) - self._done() - len(self._failed)
+        if self.options.worker:
+            return f"{plural(missing, 'cell')} left to other launches on this store." if missing > 0 else ""
+        if report is None or not report.incomplete or missing <= 0:
+            return ""
+        return (
+            f"The table is INCOMPLETE: {plural(missing, 'cell')} missing. To train what is missing, repeat the launch."
+        )
 
     def _done(self) -> int:
         return len(self.outcome.completed) + len(self.plan.done)

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,13 +28,20 @@ class Journal:
     later launches adopt only journals of dead ones. Damaged lines, such as after power loss, are skipped (`damaged`).
     Events that the server refuses are moved to a file of their own, with the cause.
 
+    Args:
+        marks: folder of the second file, which begins as a copy of the one beside the journal; default: that one.
+
     Raises:
         BlockingIOError: a running process holds this journal.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, marks: Path | None = None) -> None:
         self.path = path
         self.mark, self.refused = path.with_suffix(".published"), path.with_suffix(".refused")
+        if marks is not None:
+            own, self.mark = self.mark, marks / self.mark.name
+            if own.exists() and not self.mark.exists():
+                shutil.copy(own, self.mark)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream = path.open("ab+")
         try:

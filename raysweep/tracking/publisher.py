@@ -162,7 +162,9 @@ def batches(pending: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int
         yield end, batch
 
 
-def adopt_journals(folder: Path, writer: Writer, tracking: str, lock: Lock = unlocked) -> list[str]:
+def adopt_journals(
+    folder: Path, writer: Writer, tracking: str, lock: Lock = unlocked, marks: Path | None = None
+) -> list[str]:
     """Publish the journals of dead launches in `folder`, and close their runs.
 
     Only journals for the same `tracking` store. Those that cannot be published are kept for the next launch.
@@ -173,7 +175,7 @@ def adopt_journals(folder: Path, writer: Writer, tracking: str, lock: Lock = unl
     troubles: list[str] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            journal = Journal(path)
+            journal = Journal(path, marks)
         except BlockingIOError:
             continue  # its launch is running
         with contextlib.closing(journal):

@@ -6,6 +6,7 @@ import logging
 import os
 import shlex
 import sqlite3
+import sys
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -16,9 +17,11 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from raysweep.core.databases import check_database, with_driver
 from raysweep.core.errors import UserError, describe
+from raysweep.core.filesystem import network_file_system
 from raysweep.core.masking import masked, remember
 
-DEFAULT_URI = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
+DEFAULT_URI = f"{SQLITE}mlflow.db"
 
 UI = "MLFLOW_DISABLE_TELEMETRY=true mlflow ui --backend-store-uri"
 
@@ -79,7 +82,7 @@ def ui_command(uri: str | None = None) -> str:
 def _check_uri(uri: str, writable: bool) -> None:
     scheme = urlparse(uri).scheme
     if scheme == "sqlite":
-        _check_sqlite(uri, Path(uri.removeprefix("sqlite:///")), writable)
+        _check_sqlite(uri, Path(uri.removeprefix(SQLITE)), writable)
     elif scheme in ("", "file"):
         raise UserError(
             f"tracking: MLflow no longer keeps runs in a folder ({uri}); use sqlite:///{uri.rstrip('/')}/mlflow.db"
@@ -102,6 +105,7 @@ def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
         raise UserError(f"tracking: the folder of {uri} does not exist: {file.parent}")
     if not writable:
         return
+    _check_not_shared(uri, file)
     fresh = not file.exists()
     try:
         connection = sqlite3.connect(file, timeout=20, isolation_level=None)
@@ -115,6 +119,24 @@ def _check_sqlite(uri: str, file: Path, writable: bool) -> None:
         raise UserError(f"tracking: cannot write {uri} ({error}); set MLFLOW_TRACKING_URI or --tracking") from None
     if fresh:
         file.unlink(missing_ok=True)
+
+
+def _check_not_shared(uri: str, file: Path) -> None:
+    """Warn of a file on a network file system; refuse it in a Slurm job, where other nodes are likely to write it, too.
+
+    Raises:
+        UserError: it is on one, in a Slurm job.
+    """
+    kind = network_file_system(file.parent)
+    if not kind:
+        return
+    reason = f"tracking: {uri} is on {kind}, where SQLite's locks do not hold between machines"
+    if "SLURM_JOB_ID" in os.environ:
+        raise UserError(
+            f"{reason}: submit the launch with --slurm, whose last job publishes, or name a server with "
+            "--tracking http://HOST:PORT, or a file on a local disk"
+        )
+    sys.stderr.write(f"warning: {reason}: let no two machines use it at a time\n")
 
 
 def _quiet_libraries() -> None:
