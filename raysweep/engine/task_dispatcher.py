@@ -25,15 +25,13 @@ class TableOutcome(Outcome):
     """How the cells of a launch ended.
 
     `completed`: keys of cells; `failed`: cause by key of the cell; `trained`: number of pieces and of epochs by title
-    of the training; `elsewhere`: number of tasks that another launch computed; `left`: number of tasks that other
-    launches were computing at the end.
+    of the training; `elsewhere`: number of tasks that another launch computed.
     """
 
     completed: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
     trained: dict[str, tuple[int, int]] = field(default_factory=dict)
     elsewhere: int = 0
-    left: int = 0
 
 
 class TaskDispatcher(Dispatcher):
@@ -127,8 +125,6 @@ class TaskDispatcher(Dispatcher):
         self.devices = devices
 
     def close(self) -> None:
-        if not self.stopping:
-            self.outcome.left = len(self.queue.aside)
         self.stop()
         for trial_id in list(self.trials):
             self.give_back(trial_id)

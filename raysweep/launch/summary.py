@@ -101,6 +101,7 @@ class LaunchSummary:
         told = {
             **facts,
             "done": self._done(),
+            "missing": self._left(),
             "failed": self._causes(),
             "stopped": self.outcome.stopped or ("Ctrl-C" if self.outcome.interrupted else None),
             "elsewhere": self.outcome.elsewhere,
@@ -149,7 +150,7 @@ class LaunchSummary:
 
     def _missing(self, report: ReportFiles | None) -> str:
         """A sentence on cells that are neither done nor failed; "" if there are none."""
-        missing = len(self.plan.by_key) - self._done() - len(self._failed)
+        missing = self._left()
         if self.options.worker:
             return f"{plural(missing, 'cell')} left to other launches on this store." if missing > 0 else ""
         if report is None or not report.incomplete or missing <= 0:
@@ -157,6 +158,10 @@ class LaunchSummary:
         return (
             f"The table is INCOMPLETE: {plural(missing, 'cell')} missing. To train what is missing, repeat the launch."
         )
+
+    def _left(self) -> int:
+        """Number of cells that are neither done nor failed."""
+        return len(self.plan.by_key) - self._done() - len(self._failed)
 
     def _done(self) -> int:
         return len(self.outcome.completed) + len(self.plan.done)

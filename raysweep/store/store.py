@@ -9,6 +9,7 @@ fsspec URL.
     partial/<key>/       checkpoints of unfinished work
     failed/<key>.json    why a stage failed last
     leases/, holders/    who is computing what (`store/leases.py`)
+    slurm/               scripts and logs of launches on a Slurm cluster
     studies/             what each launch referred to (`study/launch_records.py`)
     drafts/, probes/     what is being written just now
 """

@@ -58,14 +58,16 @@ TASKS = [SHARED, LEFT, RIGHT, ALONE]
 class Side:
     """One launch: a dispatcher with its own leases on a store, and a clock that it turns itself."""
 
-    def __init__(self, store, owner, tasks=TASKS, noted=None):
+    def __init__(self, store, owner, tasks=TASKS, noted=None, waits=True):
         cells = {key: [] for task in tasks for key in task.cells}
         experiment = Experiment()
         plan = SimpleNamespace(tasks=tasks, by_key=cells, noted=noted or {}, experiment_of=lambda task: experiment)
         self.heard, self.now = Heard(), 0.0
         self.leases = Leases(store, owner)
         self.store = store
-        self.dispatcher = TaskDispatcher(plan, TaskQueue(tasks), store, self.leases, self.heard, clock=lambda: self.now)
+        self.dispatcher = TaskDispatcher(
+            plan, TaskQueue(tasks), store, self.leases, self.heard, clock=lambda: self.now, waits=waits
+        )
         self.names = {task.key: name(task) for task in tasks}
         self.count = 0
 
@@ -175,6 +177,22 @@ class TestTwoLaunches:
         assert two.dispatcher.finished
         assert one.dispatcher.outcome.completed == two.dispatcher.outcome.completed == {LEFT.key, RIGHT.key, ALONE.key}
         assert (one.dispatcher.outcome.elsewhere, two.dispatcher.outcome.elsewhere) == (2, 2)
+
+    def test_a_worker_is_finished_when_others_compute_all_that_is_left(self, sides):
+        """Not while a task waits for an input that another launch makes: it may be free then."""
+        one, two = sides[0], Side(sides[0].store, "launch three", waits=False)
+        one.take(), two.take()
+        two.make(ALONE)
+        assert two.take() == []
+        assert not two.dispatcher.finished
+        one.make(SHARED)
+        assert one.take() == ["left"]
+        assert two.take() == ["right"]
+        assert not two.dispatcher.finished
+        two.make(RIGHT)
+        assert two.take() == []
+        assert two.dispatcher.finished
+        two.leases.close()
 
     def test_what_the_other_gave_up_is_taken_over(self, sides):
         one, two = sides

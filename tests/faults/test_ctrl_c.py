@@ -1,4 +1,4 @@
-"""Drill 5: Ctrl-C once (what runs ends after its epoch) and twice (stop now); the same command goes on."""
+"""Drill 5: Ctrl-C (or SIGTERM) once (what runs ends after its epoch) and twice (stop now); the same command goes on."""
 
 import re
 import signal
@@ -20,11 +20,12 @@ def working_folders(folder):
     return {path.name[:16] for path in (folder / ".raysweep" / "tune").glob("*/*-*") if path.is_dir()}
 
 
-def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, reference):
+@pytest.mark.parametrize("kind", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
+def test_once_ends_after_the_running_epochs_and_starts_nothing_new(fresh, reference, kind):
     with Launch(fresh, *WORDS) as launch:
         launch.wait_for("the first epochs", lambda: epochs_told(fresh) >= 2)
         begun = working_folders(fresh)
-        launch.signal(signal.SIGINT)
+        launch.signal(kind)
         ended = launch.end(code=130, seconds=60)
         wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
     assert "To continue:" in ended.stderr
@@ -69,15 +70,16 @@ def worker_there(launch):
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("reached", [None, journal_there, ray_there, worker_there])
-def test_during_the_start_too(fresh, reference, reached):
+def test_during_the_start_too(fresh, reference, reached, kind):
     """Imports, data, MLflow, Ray: wherever it falls, one sentence, no traceback, nothing left behind."""
     with Launch(fresh, *WORDS) as launch:
         if reached is None:
             time.sleep(2 * PATIENCE)  # imports; not while Python itself still starts: that is no launch yet
         else:
             launch.wait_for(reached.__name__, lambda: reached(launch))
-        launch.signal(signal.SIGINT)
+        launch.signal(kind)
         ended = launch.end(code=130, seconds=90)
         wait_for("Ray's processes to go", lambda: not processes.of_session(launch.pid), 30)
     assert "Traceback" not in ended.text

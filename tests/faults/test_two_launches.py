@@ -6,7 +6,7 @@ import pytest
 
 from raysweep.store.store import Store
 from tests.faults.launches import Launch, run
-from tests.faults.records import assert_same, outcome
+from tests.faults.records import assert_same, outcome, statuses
 from tests.faults.small_study import PLANNED, STUDY, WORDS
 from tests.faults.stores import products
 
@@ -22,6 +22,19 @@ def test_the_same_study_twice_at_once_trains_every_epoch_once(fresh, reference):
     assert sum(end.epochs for end in ends) == PLANNED
     assert [end.told["done"] for end in ends] == [4, 4]
     assert_same(outcome(fresh, STUDY), reference.cells)
+
+
+def test_workers_leave_mlflow_and_the_table_to_report_only(fresh, reference):
+    assert run(fresh, *WORDS, "--report-only", code=1).told["missing"] == 4
+    with Launch(fresh, *WORDS, "--worker") as one, Launch(fresh, *WORDS, "--worker") as two:
+        ends = [one.end(), two.end()]
+    assert sum(end.epochs for end in ends) == PLANNED
+    assert not any(end.told["files"] for end in ends)
+    assert outcome(fresh, STUDY) == {}
+    last = run(fresh, *WORDS, "--report-only")
+    assert (last.epochs, last.told["missing"]) == (0, 0)
+    assert_same(outcome(fresh, STUDY), reference.cells)
+    assert sorted(statuses(fresh, STUDY)["launch"]) == ["FAILED", *["FINISHED"] * 3]
 
 
 DCJT = ("--preset", "smoke", "--json", "--set", "train.epochs=4")

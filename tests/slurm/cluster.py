@@ -25,7 +25,7 @@ SlurmctldHost=controller(10.78.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=3
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
 CredType=cred/munge
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
@@ -49,7 +49,7 @@ KillWait=10
 InactiveLimit=0
 ReturnToService=2
 SlurmdTimeout=60
-GresTypes=
+MailProg=/bin/true
 {nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=1 State=UP
 PartitionName=graceful Nodes=ALL MaxTime=INFINITE PriorityTier=1 GraceTime=30 State=UP
@@ -76,17 +76,21 @@ class Slurm:
         folder: for its configuration, state and logs.
         nodes: number of nodes, called n1, n2, ...
         cpus: CPUs that each node claims.
+
+    `network`: a folder on a network file system; None without Debian's bindfs.
     """
 
     def __init__(self, folder: Path, nodes: int = 2, cpus: int = 1) -> None:
         self.folder, self.cpus = folder, cpus
         self.nodes = {f"n{i}": f"10.78.0.{10 + i}" for i in range(1, nodes + 1)}
         self.name = f"rs{secrets.token_hex(2)}"
+        self.network: Path | None = None
         self._daemons: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Slurm:
         try:
             self._write_config()
+            self._mount()
             self._start()
         except BaseException:
             self.__exit__()
@@ -101,6 +105,8 @@ class Slurm:
             subprocess.run(["ip", "netns", "del", self._space(space)], stderr=subprocess.DEVNULL)
         for node in self.nodes:
             shutil.rmtree(self.folder / f"ray-{node}", ignore_errors=True)
+        if self.network is not None:
+            subprocess.run(["umount", "--lazy", str(self.network)], check=True)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -133,6 +139,16 @@ class Slurm:
             time.sleep(0.2)
         return found
 
+    def _mount(self) -> None:
+        """Mount `network`, a folder that the kernel says to be on a network file system: FUSE lets it choose the name."""
+        if shutil.which("bindfs") is None:
+            return
+        behind, place = self.folder / "behind", self.folder / "network"
+        behind.mkdir()
+        place.mkdir()
+        subprocess.run(["bindfs", "-o", "subtype=glusterfs", str(behind), str(place)], check=True)
+        self.network = place
+
     def _write_config(self) -> None:
         nodes = "\n".join(
             f"NodeName={name} NodeAddr={address} NodeHostname={name} CPUs={self.cpus} State=UNKNOWN"
@@ -140,7 +156,7 @@ class Slurm:
         )
         (self.folder / "state").mkdir(parents=True)
         self.folder.chmod(0o755)
-        text = CONFIG.format(name=self.name, folder=self.folder, nodes=nodes).replace("GresTypes=\n", "")
+        text = CONFIG.format(name=self.name, folder=self.folder, nodes=nodes)
         (self.folder / "slurm.conf").write_text(text)
         known = [f"{address} {name}" for name, address in {**self.nodes, "controller": "10.78.0.1"}.items()]
         (self.folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *known]) + "\n")

@@ -84,7 +84,7 @@ def make_scripts(
         "patience": max(1, request.stop_before - SPARE),
         "restarts": RESTARTS,
         "needs_tracking_variable": needs_tracking_variable,
-        "tell": 'kill -TERM "$(cat "$RAYSWEEP_LAUNCH")"' if several else 'kill -TERM "$launch"',
+        "tell": 'kill -TERM "$(cat "$RAYSWEEP_LAUNCH.pid")"' if several else 'kill -TERM "$launch"',
     }
     main = _rendered(
         "nodes.sh" if several else "array.sh",
@@ -115,15 +115,15 @@ def _job_name(study: str) -> str:
 
 
 def _directive(text: object) -> str:
-    r"""A value of an #SBATCH line, quoted as sbatch reads it: spaces and hashes need double quotes.
+    r"""A value of an #SBATCH line, quoted as sbatch reads it: in double quotes, where nothing is replaced.
 
     >>> print(_directive("gpu"), _directive("/a b/%j.log"))
     gpu "/a b/%j.log"
     """
     value = str(text)
-    if re.search(r"[\"'\\\n\r]", value):
-        raise UserError(f"sbatch cannot take {value!r}: it has a quote, a backslash or a line end")
-    return f'"{value}"' if re.search(r"[\s#]", value) else value
+    if re.search(r"[\"\\\n\r]", value):
+        raise UserError(f"sbatch cannot take {value!r}: it has a double quote, a backslash or a line end")
+    return f'"{value}"' if re.search(r"[\s#']", value) else value
 
 
 def _option(text: str) -> str:

@@ -1,10 +1,13 @@
 
 launch=
 limit=
-near_the_end() {   # {{ request.stop_before }} s before the time limit: stop after the running epochs, then go on in a new run
+stop() {   # the launch ends after the running epochs
+    [ -z "$launch" ] || {{ tell }}
+}
+near_the_end() {   # {{ request.stop_before }} s before the time limit: stop, then go on in a new run
     limit=yes
-    [ -n "$launch" ] || return
-    {{ tell }}
+    [ -n "$launch" ] || requeue
+    stop
     for _ in $(seq {{ patience }}); do
         kill -0 "$launch" 2> /dev/null || return
         sleep 1
@@ -24,4 +27,4 @@ requeue() {
     exit 1
 }
 trap near_the_end USR1
-trap : TERM   # of a job that is preempted or cancelled: Slurm sends it to the launch, too
+trap stop TERM   # of `scancel`; one that is preempted or cancelled at once gets it twice, and ends now
