@@ -147,6 +147,13 @@ def test_submission_in_order_with_places_in_full(folder, capsys):
     assert "--json" not in text
 
 
+def test_a_script_that_exists_is_kept(folder, capsys):
+    (folder / "job-report.sh").write_text("mine")
+    assert "job-report.sh exists: remove it" in refusal(capsys, "--slurm-script", "job.sh")
+    assert (folder / "job-report.sh").read_text() == "mine"
+    assert not calls(folder)
+
+
 def test_a_dry_run_prints_both_scripts_and_submits_nothing(folder, capsys):
     for option in ("--slurm-dry-run", "--plan"):
         assert main(words(option, "--slurm-script", "job.sh")) == 0
@@ -258,7 +265,7 @@ def test_sqlite_on_a_network_file_system(network, capsys, monkeypatch):
     connect(f"sqlite:///{network}/mlflow.db")
     assert "is on nfs4, where SQLite's locks do not hold between machines" in capsys.readouterr().err
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    with pytest.raises(UserError, match="is on nfs4.*submit the launch with --slurm"):
+    with pytest.raises(UserError, match=r"is on nfs4.*submit the launch with --slurm"):
         connect(f"sqlite:///{network}/mlflow.db")
 
 
@@ -279,7 +286,7 @@ def test_a_working_copy_replaces_the_database(network, tmp_path, monkeypatch):
 
 
 def test_a_working_copy_of_a_failed_block_replaces_nothing(network, tmp_path):
-    with pytest.raises(KeyboardInterrupt), working_copy(f"sqlite:///{network}/mlflow.db", tmp_path):  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), working_copy(f"sqlite:///{network}/mlflow.db", tmp_path):
         raise KeyboardInterrupt
     assert not (network / "mlflow.db").exists()
 

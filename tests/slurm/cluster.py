@@ -140,7 +140,7 @@ class Slurm:
         return found
 
     def _mount(self) -> None:
-        """Mount `network`, a folder that the kernel says to be on a network file system: FUSE lets it choose the name."""
+        """Mount `network`, which the kernel says to be a network file system: FUSE lets a mount choose its name."""
         if shutil.which("bindfs") is None:
             return
         behind, place = self.folder / "behind", self.folder / "network"

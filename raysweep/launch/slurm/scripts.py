@@ -38,12 +38,14 @@ class Scripts:
     texts: dict[Path, str] = field(repr=False)
 
     def write(self) -> None:
-        """Write both, for this account only. Raises UserError."""
+        """Write both, for this account only. Raises UserError: they exist, or cannot be written."""
         for path, text in self.texts.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o700)) as stream:
+                with open(path, "x", opener=lambda name, flags: os.open(name, flags, 0o700)) as stream:
                     stream.write(text)
+            except FileExistsError:
+                raise UserError(f"--slurm-script: {path} exists: remove it, or name another file") from None
             except OSError as error:
                 raise UserError(f"--slurm-script: {path} cannot be written ({error.strerror})") from None
 
@@ -75,34 +77,31 @@ def make_scripts(
     base = [sys.executable, "-m", "raysweep.run", *command]
     several, logs = request.nodes > 1, str(folder).replace("%", "%%")
     values = {
+        **_values(request, folder, several),
+        "tasks": tasks,
+        "needs_tracking_variable": needs_tracking_variable,
+    }
+    log = f"{logs}/%{'j' if several else 'A_%a'}.log"
+    asked = {"name": _job_name(study), "log": log, "gpus": request.gpus, "command": [*base, "--worker"]}
+    name, own = _job_name(f"{study}-report"), f"{logs}/report-%j.log"
+    after = {"name": name, "log": own, "gpus": None, "command": [*base, "--report-only"]}
+    template = "nodes.sh" if several else "array.sh"
+    texts = {launch: _rendered(template, **values, **asked), report: _rendered("report.sh", **values, **after)}
+    return Scripts(launch, report, texts)
+
+
+def _values(request: SlurmRequest, folder: Path, several: bool) -> dict[str, object]:
+    """What both scripts need to know."""
+    return {
         "request": request,
         "work": str(Path.cwd()),
         "folder": str(folder),
         "python": sys.executable,
         "bin": str(Path(sys.executable).parent),
-        "tasks": tasks,
         "patience": max(1, request.stop_before - SPARE),
         "restarts": RESTARTS,
-        "needs_tracking_variable": needs_tracking_variable,
         "tell": 'kill -TERM "$(cat "$RAYSWEEP_LAUNCH.pid")"' if several else 'kill -TERM "$launch"',
     }
-    main = _rendered(
-        "nodes.sh" if several else "array.sh",
-        **values,
-        name=_job_name(study),
-        log=f"{logs}/%{'j' if several else 'A_%a'}.log",
-        gpus=request.gpus,
-        command=[*base, "--worker"],
-    )
-    last = _rendered(
-        "report.sh",
-        **values,
-        name=_job_name(f"{study}-report"),
-        log=f"{logs}/report-%j.log",
-        gpus=None,
-        command=[*base, "--report-only"],
-    )
-    return Scripts(launch, report, {launch: main, report: last})
 
 
 def _rendered(template: str, **values: object) -> str:

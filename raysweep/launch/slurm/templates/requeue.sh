@@ -2,7 +2,7 @@
 launch=
 limit=
 stop() {   # the launch ends after the running epochs
-    [ -z "$launch" ] || {{ tell }}
+    [ -z "$launch" ] || {{ tell }} 2> /dev/null
 }
 near_the_end() {   # {{ request.stop_before }} s before the time limit: stop, then go on in a new run
     limit=yes
