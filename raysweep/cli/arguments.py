@@ -98,9 +98,15 @@ def data_folders(sources: Sequence[str]) -> dict[str, str]:
 
 
 def end_on_sigterm() -> None:
-    """Treat SIGTERM, which job schedulers send, as Ctrl-C; unless the process has a handler of its own."""
+    """Treat SIGTERM, which job schedulers send, as Ctrl-C, unless the process has a handler of its own. Further ones,
+    which schedulers often send, are ignored."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, end)
 
 
 def silence_stdout() -> None:

@@ -16,7 +16,7 @@ from tests.faults.records import Cell, Recorded, outcome
 from tests.slurm.cluster import PROGRAMS, Slurm
 
 STUDY = "ablation_noise_rate"
-EPOCHS = 40
+EPOCHS = 80
 WORDS = (STUDY, "--preset", "smoke", "--set", f"train.epochs={EPOCHS}")
 """Twelve cells; long enough on two nodes to be disturbed 20 times."""
 

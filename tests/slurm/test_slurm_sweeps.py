@@ -78,7 +78,12 @@ def test_tasks_preempted_at_random_moments(slurm, tmp_path, reference):
     print(f"seed {seed}")
     sweep = Sweep(slurm, tmp_path / "sweep", *WORDS, "--tasks", "2")
     for number in range(PREEMPTIONS):
-        time.sleep(draw.uniform(0, 25))
+        if draw.random() < 0.5:  # at any moment, often while a launch begins; or while one trains
+            time.sleep(draw.uniform(0, 20))
+        else:
+            before = epochs_told(sweep.folder)
+            slurm.wait_for("an epoch", lambda before=before: epochs_told(sweep.folder) > before, 240)
+            time.sleep(draw.uniform(0, 5))
         task = slurm.wait_for("a running task", lambda: next(iter(draw.sample(r := sweep.running(), len(r))), ""), 240)
         if number % 2:
             slurm.run("scontrol", "requeue", task)
