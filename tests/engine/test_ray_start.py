@@ -114,3 +114,14 @@ def test_an_address_at_which_nothing_answers_is_refused_at_once():
         ray_join.join(f"127.0.0.1:{port}")
     with pytest.raises(UserError, match=r"--address nonsense: .*Invalid address format"):
         ray_join.join("nonsense")
+
+
+def test_in_a_slurm_job_ray_has_the_cpus_of_the_job(monkeypatch):
+    for name in ("SLURM_JOB_ID", "SLURM_CPUS_ON_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "3")
+    assert ray_start._cpus_of_job() is None
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert ray_start._cpus_of_job() == 3
+    monkeypatch.delenv("SLURM_CPUS_ON_NODE")
+    assert ray_start._cpus_of_job() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,11 @@ from tests.faults.records import Cell, Recorded, outcome
 from tests.slurm.cluster import PROGRAMS, Slurm
 
 STUDY = "ablation_noise_rate"
-EPOCHS = 80
-WORDS = (STUDY, "--preset", "smoke", "--set", f"train.epochs={EPOCHS}")
-"""Twelve cells; long enough on two nodes to be disturbed 20 times."""
+WORDS = (STUDY, "--preset", "smoke", "--set", "train.epochs=8")
+"""Twelve cells that take seconds."""
+
+LONG = (STUDY, "--preset", "smoke", "--set", "train.epochs=80")
+"""Twelve cells that last beyond a time limit of minutes, and while tasks are preempted 20 times."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,16 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
-    folder = tmp_path_factory.mktemp("one-host")
-    run(folder, *WORDS, seconds=900)
+    return _reference(tmp_path_factory.mktemp("one-host"), WORDS)
+
+
+@pytest.fixture(scope="session")
+def long_reference(tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    return _reference(tmp_path_factory.mktemp("one-host-long"), LONG)
+
+
+def _reference(folder: Path, words: Sequence[str]) -> Reference:
+    run(folder, *words, seconds=900)
     return Reference(outcome(folder, STUDY), table(folder))
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.faults.launches import epochs_told
 from tests.faults.records import assert_same, outcome
 from tests.slurm.cluster import Slurm
-from tests.slurm.conftest import STUDY, WORDS, Reference, table
+from tests.slurm.conftest import LONG, STUDY, WORDS, Reference, table
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(3600)]
 
@@ -61,22 +61,22 @@ def test_an_array_shares_the_cells_of_a_study(slurm, tmp_path, reference):
     assert all(trained)
 
 
-def test_a_task_is_requeued_at_its_time_limit_and_goes_on(slurm, tmp_path, reference):
-    sweep = Sweep(slurm, tmp_path / "sweep", *WORDS, "--tasks", "1", "--time", "2", "--stop-before", "20")
+def test_a_task_is_requeued_at_its_time_limit_and_goes_on(slurm, tmp_path, long_reference):
+    sweep = Sweep(slurm, tmp_path / "sweep", *LONG, "--tasks", "1", "--time", "2", "--stop-before", "20")
     assert sweep.end(1800) == "0:0", sweep.logs()
-    sweep.assert_equals(reference)
+    sweep.assert_equals(long_reference)
     stops = [int(n) for n in re.findall(r"stopped: .* (\d+) epochs? trained", sweep.logs())]
     assert stops, "it never met its time limit"
     assert "DUE TO TIME LIMIT" not in sweep.logs()
     assert "0 found in the store" in sweep.logs()
 
 
-def test_tasks_preempted_at_random_moments(slurm, tmp_path, reference):
+def test_tasks_preempted_at_random_moments(slurm, tmp_path, long_reference):
     """By `scontrol requeue`, and by jobs of a partition with a higher priority that need the node."""
     seed = random.randrange(10**6)
     draw = random.Random(seed)
     print(f"seed {seed}")
-    sweep = Sweep(slurm, tmp_path / "sweep", *WORDS, "--tasks", "2")
+    sweep = Sweep(slurm, tmp_path / "sweep", *LONG, "--tasks", "2")
     for number in range(PREEMPTIONS):
         if draw.random() < 0.5:  # at any moment, often while a launch begins; or while one trains
             time.sleep(draw.uniform(0, 20))
@@ -93,7 +93,7 @@ def test_tasks_preempted_at_random_moments(slurm, tmp_path, reference):
             slurm.wait_for("the preemption", lambda task=task: slurm.states(sweep.launch).get(task) != "RUNNING", 60)
     assert sweep.end(1800) == "0:0", sweep.logs()
     assert len(re.findall(r"DUE TO (?:JOB REQUEUE|PREEMPTION)", sweep.logs())) == PREEMPTIONS
-    sweep.assert_equals(reference)
+    sweep.assert_equals(long_reference)
 
 
 def test_one_launch_over_two_nodes(slurm, tmp_path, reference):

@@ -24,7 +24,7 @@ export PATH={{ bin | shell }}:$PATH   # where symmetric-run finds Ray
 on_head='"$@" >> "$RAYSWEEP_LAUNCH.log" 2>&1 & echo $! > "$RAYSWEEP_LAUNCH.pid"; wait $!; echo $? > "$RAYSWEEP_LAUNCH.code"'
 
 # `--wait`: once the launch has ended, Ray on the other nodes would wait a minute for the first one
-srun --nodes={{ request.nodes }} --ntasks={{ request.nodes }} --cpus-per-task={{ request.cpus }} --wait=5 --output="$here/%j-ray-%t.log" \
+srun --nodes={{ request.nodes }} --ntasks={{ request.nodes }} --cpus-per-task={{ request.cpus }} --wait=5 --output="${here//%/%%}/%j-ray-%t.log" \
     ray symmetric-run --address "$address" --min-nodes {{ request.nodes }} --num-cpus {{ request.cpus }} \
 {% if request.gpus %}
     --num-gpus {{ request.gpus }} \
