@@ -16,6 +16,7 @@
 
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address=$head:$((20000 + SLURM_JOB_ID % 10000))
+unset RAY_AUTH_TOKEN   # it would count before the file
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$here/token-$SLURM_JOB_ID" RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300
 (umask 077; {{ python | shell }} -c 'import secrets; print(secrets.token_hex(32), end="")' > "$RAY_AUTH_TOKEN_PATH")
 export RAYSWEEP_LAUNCH="$here/$SLURM_JOB_ID"   # its .pid and .code are those of the launch, on the first node: this one
