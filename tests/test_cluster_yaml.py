@@ -139,9 +139,9 @@ class TestSafety:
         assert not re.search(r"AKIA|aws_secret|aws_access|[0-9a-f]{32}", text)
 
     def test_every_process_that_talks_to_ray_asks_for_the_token(self, config: dict[str, Any]) -> None:
-        assert start_command(config, "head").startswith("export RAY_AUTH_MODE=token;")
-        assert start_command(config, "worker").startswith("export RAY_AUTH_MODE=token;")
-        assert config["head_start_ray_commands"][-1].startswith("export RAY_AUTH_MODE=token;")
+        assert start_command(config, "head").startswith("export RAY_AUTH_MODE=token")
+        assert start_command(config, "worker").startswith("export RAY_AUTH_MODE=token")
+        assert config["head_start_ray_commands"][-1].startswith("export RAY_AUTH_MODE=token")
         assert config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
         assert "chmod 600 ~/.ray/auth_token" in config["setup_commands"][0]
 
@@ -340,10 +340,10 @@ class TestCapacity:
 
     def test_head_has_room_for_the_drivers_of_groups_and_none_for_gpu_cells(self, config: dict[str, Any]) -> None:
         head = config["available_node_types"]["head"]["resources"]
-        groups = allot(head, {"GPU": 8}, per_cell=2, cells=100)
+        groups = allot(head, {"GPU": 8}, per_cell=2)
         assert groups.concurrency * groups.trial_resources["CPU"] <= head["CPU"]
         assert head["GPU"] == 0
-        assert "GPU" in allot(head, {"GPU": 8}, per_cell=1, cells=1).trial_resources
+        assert "GPU" in allot(head, {"GPU": 8}, per_cell=1).trial_resources
 
 
 class Machines(NodeProvider):  # type: ignore[misc]
@@ -584,10 +584,10 @@ class TestRealRay:
         assert now["CPU"] == 1
         assert "GPU" not in now
         assert later == {"CPU": 33, "GPU": 8}
-        assert allot(now, later, per_cell=1, cells=100).concurrency == 8
-        assert allot(now, later, per_cell=4, cells=100).device == "GPU"
+        assert allot(now, later, per_cell=1).concurrency == 8
+        assert allot(now, later, per_cell=4).device == "GPU"
         with pytest.raises(UserError, match="8 GPUs"):
-            allot(now, later, per_cell=9, cells=1)
+            allot(now, later, per_cell=9)
 
     @pytest.mark.parametrize(
         "how", [{"RAY_AUTH_TOKEN": "f" * 64}, {"RAY_AUTH_MODE": "disabled"}], ids=["wrong", "none"]

@@ -47,16 +47,16 @@ def start_local(**quiet: Any) -> None:
         read_settings_again()
         _have_private_token()
     with on_loopback(), _without_secrets(), command_line(masked):
-        ray.init(address="local", include_dashboard=False, num_cpus=_cpus_of_job(), **quiet)
+        ray.init(address="local", include_dashboard=False, **{"num_cpus": _cpus_of_job(), **quiet})
     (session_folder() / MARK).write_text(Process.this().word)
 
 
 def told(message: str) -> str:
-    """What a launch shows of Ray's message about its cluster: nothing of a lost node, which the launch reports itself;
-    of others the first line, without the excerpts of logs that follow.
+    """What a launch shows of Ray's message about its cluster: nothing of a lost node or process, which the launch
+    reports itself; of others the first line, without the excerpts of logs that follow.
     """
     first = message.partition("\n")[0].partition("Possible reasons")[0].partition("Last 20 lines")[0]
-    return "" if message.startswith("The node with node id") else first
+    return "" if message.startswith(("The node with node id", "A worker died or was killed")) else first
 
 
 def leave_no_session(folder: Path) -> None:

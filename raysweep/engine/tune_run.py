@@ -37,6 +37,9 @@ keep_from_workers(ALL_CREDENTIALS)  # Tune would pass them in an environment tha
 MAX_RETRIES = 2
 """Restarts of a task whose process died, from its last checkpoint."""
 
+MAX_DEATHS = 10
+"""Trials in a row, each with its restarts, whose processes all died before they began a task."""
+
 WAIT_FOR_HOST, WAIT_FOR_NEW_HOST = 60.0, 600.0
 """Seconds after which a launch ends whose machines are all unfit: no other is asked for, or one is and may come."""
 
@@ -204,7 +207,8 @@ class _Watch(tune.Callback):
         self.active: set[str] = set()
         self.unfit: set[str] = set()
         self.unfit_since: float | None = None
-        self.hosts: dict[str, str] = {}  # of trials that have begun a task
+        self.hosts: dict[str, str] = {}  # of trials whose process has begun a task
+        self.deaths = 0  # of trials in a row whose process had not
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # see `_Searcher`
@@ -243,15 +247,27 @@ class _Watch(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         error = trial.get_error()
-        if trial.trial_id in self.dispatcher.trials:
+        cause = describe(error) if error else "its process died"
+        if trial.trial_id not in self.hosts:  # the machine's fault, of no task: the tasks go to other processes
+            self._died_before_work(cause)
+        elif trial.trial_id in self.dispatcher.trials:
             with self.guarded():
-                self.dispatcher.failed(trial.trial_id, describe(error) if error else "its process died")
+                self.dispatcher.failed(trial.trial_id, cause)
         self._left(trial)
+
+    def _died_before_work(self, cause: str) -> None:
+        self.deaths += 1
+        if self.deaths >= MAX_DEATHS:
+            self.dispatcher.stop(
+                f"{self.deaths} processes in a row died before they could begin a task ({cause}): look at disk and "
+                "memory of the machines"
+            )
 
     def _pass_on(self, trial_id: str, message: Message) -> None:
         dispatcher = self.dispatcher
         match message:
             case Began(task, host):
+                self.deaths = 0
                 self._host_works(host)
                 self.hosts[trial_id] = host
                 dispatcher.started(trial_id, task)

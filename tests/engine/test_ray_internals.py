@@ -131,10 +131,14 @@ def test_what_ray_says_of_its_cluster_is_printed_as_the_launch_wants(monkeypatch
     lost = "The node with node id: 4d1f and address: 10.0.0.2 has been marked dead because the detector has missed"
     full = "2 Workers killed due to memory pressure (OOM)"
     raylet = "Raylet is terminated. Termination is unexpected. Possible reasons include: (1)\n    [state-dump] x"
-    for message in (lost, full, raylet):
+    died = (
+        "A worker died or was killed while executing a task by an unexpected system error. To troubleshoot the problem"
+    )
+    for message in (lost, died, full, raylet):
         ray_worker.print_to_stdstream({"lines": [message], "pid": "raylet", "is_err": False}, ignore_prefix=False)
     said = capsys.readouterr().out
     assert "marked dead" not in said
+    assert "worker died" not in said
     assert full in said
     assert "Termination is unexpected" in said
     assert "state-dump" not in said

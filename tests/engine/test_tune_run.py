@@ -260,3 +260,36 @@ def _raise(error):
 def test_tune_may_pickle_both_whatever_threads_the_leases_have(tune):
     tune.suggest("t1")
     pickle.dumps((tune.searcher, tune.watch))
+
+
+def dies(tune, name):
+    """Tune gives a trial up whose process has died too often."""
+    trial = tune.trials[name]
+    trial.get_error = lambda: None
+    tune.watch.on_trial_error(0, [], trial)
+
+
+def test_a_process_that_dies_before_it_begins_blames_no_task(tune):
+    """As on a machine whose disk is full, where Ray's own processes cannot start."""
+    assert tune.suggest("t1") == ["shared"]
+    dies(tune, "t1")
+    assert tune.suggest("t2") == ["shared"]
+    tune.report("t2", Began(SHARED.key, "w1"))
+    tune.watch.on_trial_recover(0, [], tune.trials["t2"])  # died on w1, and again before it began
+    dies(tune, "t2")
+    outcome = tune.side.dispatcher.outcome
+    assert (outcome.failed, outcome.stopped) == ({}, "")
+    assert tune.suggest("t3") == ["shared"]
+    tune.report("t3", Began(SHARED.key, "w1"))
+    dies(tune, "t3")
+    assert set(outcome.failed.values()) == {"its process died"}
+
+
+def test_a_launch_ends_whose_processes_all_die_before_they_begin(tune):
+    for number in range(tune_run.MAX_DEATHS):
+        assert not tune.side.dispatcher.stopping
+        assert tune.suggest(f"t{number}")
+        dies(tune, f"t{number}")
+    outcome = tune.side.dispatcher.outcome
+    assert outcome.stopped.startswith("10 processes in a row died before they could begin a task (its process died)")
+    assert outcome.failed == {}

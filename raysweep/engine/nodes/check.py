@@ -24,7 +24,8 @@ ANSWER_SECONDS = 30.0
 class NodeReport:
     """A node as found.
 
-    `node`: Ray's id of it; `devices`: number by kind, "CPU" and "GPU"; `model`: of its GPUs, "" if not known; `free`:
+    `node`: Ray's id of it; `address`: by which Ray reaches it;
+    `devices`: number by kind, "CPU" and "GPU"; `model`: of its GPUs, "" if not known; `free`:
     bytes for the local part of the store, None if unknown; `faults`: why it cannot work; `lasting`: whether they
     stay as long as its Ray runs, so that nothing may be placed there.
     """
@@ -38,6 +39,7 @@ class NodeReport:
     faults: Sequence[str] = ()
     warnings: Sequence[str] = ()
     lasting: bool = False
+    address: str = ""
 
     @property
     def can_work(self) -> bool:
@@ -148,12 +150,13 @@ def _report(node: Mapping[str, Any], answer: _Answer, mine: Versions) -> NodeRep
     devices = {kind: int(has.get(kind, 0)) for kind in ("GPU", "CPU") if has.get(kind, 0)}
     models = [name.removeprefix("accelerator_type:") for name in has if name.startswith("accelerator_type:")]
     about = (node["NodeID"], node["NodeManagerHostname"], devices, ", ".join(models))
+    address = node["NodeManagerAddress"]
     if not answer.told:
         faults, warnings = ([answer.fault] if answer.fault else []), ([answer.warning] if answer.warning else [])
-        return NodeReport(*about, faults=faults, warnings=warnings)
+        return NodeReport(*about, faults=faults, warnings=warnings, address=address)
     versions = Versions.of(answer.told["versions"])
     if fault := mine.fault_of(versions):
-        return NodeReport(*about, versions, faults=[fault], lasting=True)
+        return NodeReport(*about, versions, faults=[fault], lasting=True, address=address)
     warning = mine.warning_of(versions)
     warnings = [*answer.told["warnings"], *([warning] if warning else [])]
-    return NodeReport(*about, versions, answer.told["free"], answer.told["faults"], warnings)
+    return NodeReport(*about, versions, answer.told["free"], answer.told["faults"], warnings, address=address)
