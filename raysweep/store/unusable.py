@@ -25,6 +25,9 @@ GONE = frozenset(
 _TORCH = re.compile(r"PytorchStreamWriter failed|unexpected pos \d+ vs|iostream error")
 """Messages of `torch.save` after a failed write, which have no error number."""
 
+_NUMPY = re.compile(r"^\d+ requested and \d+ written$")
+"""Message of numpy's OSError for a disk that became full, without an error number."""
+
 _ROOM = 1_000_000
 """With so many bytes free, a failed write is not due to a full disk."""
 
@@ -49,7 +52,7 @@ def writing(place: Path | str) -> Iterator[None]:
         raise
     except Exception as error:
         chain = _chain(error)
-        full = [seen for seen in chain if isinstance(seen, OSError) and seen.errno in FULL]  # clearer than torch's
+        full = [seen for seen in chain if _is_full(seen)]  # clearer than torch's
         sentence = next(filter(None, (_why(seen, place, "written") for seen in [*full, *chain])), "")
         if not sentence:
             raise
@@ -73,12 +76,14 @@ def reading(place: Path | str) -> Iterator[None]:
 
 def is_unusable(error: BaseException) -> bool:
     """Whether a place could not be written or read, so that no cell is to blame."""
-    return isinstance(error, StoreUnusable) or (isinstance(error, OSError) and error.errno in FULL | GONE)
+    return isinstance(error, StoreUnusable) or (
+        isinstance(error, OSError) and (error.errno in FULL | GONE or _is_full(error))
+    )
 
 
 def described(error: OSError) -> str:
     """One line for an `is_unusable` error outside of `writing`, for example of the journal."""
-    what = "no room left on the disk" if error.errno in FULL else "the store or journal cannot be written"
+    what = "no room left on the disk" if _is_full(error) else "the store or journal cannot be written"
     return f"{what} ({describe(error)})"
 
 
@@ -117,13 +122,18 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _why(error: BaseException, place: Path | str, verb: str) -> str:
     """A sentence for an error of the place; "" for any other error."""
     torch_failed = isinstance(error, RuntimeError) and _TORCH.search(str(error)) is not None
-    if (isinstance(error, OSError) and error.errno in FULL) or (torch_failed and not _has_room(place)):
+    if _is_full(error) or (torch_failed and not _has_room(place)):
         free = f", {size(free_bytes(place))} free" if isinstance(place, Path) else ""
         return f"the store's disk is full: {place}{free}; make room and run the same command again"
     if torch_failed or (isinstance(error, OSError) and _is_gone(error, place)):
         said = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
         return f"the store cannot be {verb}: {place} ({said}); mend that and run the same command again"
     return ""
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether a write failed for want of room, by its number or by numpy's message."""
+    return isinstance(error, OSError) and (error.errno in FULL or _NUMPY.match(str(error)) is not None)
 
 
 def _is_gone(error: OSError, place: Path | str) -> bool:

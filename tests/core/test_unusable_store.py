@@ -13,7 +13,7 @@ from raysweep.engine.worker import trouble
 from raysweep.maintenance import status
 from raysweep.store.leases import Leases
 from raysweep.store.store import Store, StoreUnusable
-from raysweep.store.unusable import GONE, is_unusable, reading, why_unwritable, writing
+from raysweep.store.unusable import GONE, described, is_unusable, reading, why_unwritable, writing
 
 KEY = "ab" * 32
 
@@ -151,3 +151,13 @@ def test_the_report_command_on_a_folder_that_cannot_be_written(disk, tmp_path, m
     freeze(disk)
     assert report(["ablation_alpha"]) == 1
     assert "the report cannot be written" in capsys.readouterr().err
+
+
+def test_numpys_short_write_is_a_full_disk(tmp_path):
+    """numpy raises OSError without a number when a disk becomes full within an array."""
+    error = OSError("1277952 requested and 262016 written")
+    assert is_unusable(error)
+    assert described(error).startswith("no room left on the disk")
+    with pytest.raises(StoreUnusable, match="disk is full"), writing(tmp_path):
+        raise error
+    assert not is_unusable(OSError("12 requested"))

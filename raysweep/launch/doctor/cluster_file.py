@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import socket
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
 
 from raysweep.core.errors import UserError
 from raysweep.core.formatting import listed
@@ -47,3 +50,32 @@ def placeholders(path: Path) -> list[tuple[int, str]]:
         raise UserError(f"{path} cannot be read ({why}): name the file that `ray up` gets") from None
     return [(number, found[0]) for number, line in enumerate(lines, 1)
             for found in _PLACEHOLDER.finditer(re.sub(r"(^|\s)#.*", "", line))]  # fmt: skip
+
+
+def missing_workers(named: str | None, joined: Collection[str]) -> Iterator[Finding]:
+    """A warning for every machine of a file with provider `local` that has not joined the cluster, with what is known
+    of why: `ray up` itself ends well without them. `joined`: addresses of the cluster's machines."""
+    for address in worker_addresses(named):
+        if address not in joined:
+            log = "/tmp/ray/session_latest/logs/monitor.* on the head says why; then `ray up` again"
+            why = "its ssh answers: " + log if _answers(address) else "nothing answers at its port 22: switch it on"
+            yield Finding("warning", f"machine {address}", f"has not joined: {why}")
+
+
+def worker_addresses(named: str | None) -> list[str]:
+    """The addresses of `worker_ips` in a file for `ray up`; none if there is no such file or another provider."""
+    if not named:
+        return []
+    try:
+        content = yaml.safe_load(Path(named).expanduser().read_text(encoding="utf-8"))
+        return [str(address) for address in content["provider"]["worker_ips"]]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return []  # `cluster_files` has said so, or the cloud's machines have no addresses yet
+
+
+def _answers(address: str, seconds: float = 3.0) -> bool:
+    try:
+        with socket.create_connection((address, 22), seconds):
+            return True
+    except OSError:
+        return False

@@ -14,7 +14,7 @@ from raysweep.study.request import Request
 from raysweep.study.sources import check_sources, named_sources
 
 from . import here
-from .cluster_file import cluster_files
+from .cluster_file import cluster_files, missing_workers
 from .findings import Diagnosis, Finding
 
 
@@ -95,7 +95,8 @@ def _on_cluster(asked: Asked, sets: Sequence[SetContent]) -> tuple[list[Finding]
             device, total = allotment.device, allotment.total
     except UserError as error:
         return [Finding("fault", "cluster", str(error))], []
-    return [*_of_cluster(nodes, device, total, asked.devices_per_trial), *_of_nodes(nodes, device)], nodes
+    missing = missing_workers(asked.cluster_file, {node.address for node in nodes})
+    return [*_of_cluster(nodes, device, total, asked.devices_per_trial), *_of_nodes(nodes, device), *missing], nodes
 
 
 def _of_cluster(nodes: Sequence[NodeReport], device: str, total: int, per_trial: int) -> Iterator[Finding]:
