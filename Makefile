@@ -11,13 +11,14 @@ unexport PYTHONDONTWRITEBYTECODE
 OLDEST := .venv-oldest
 OLDEST_PYTHON ?= python3.11
 
-.PHONY: install demo test test-full test-oldest check lint audit lock clean help
+.PHONY: install demo test test-full test-oldest test-cluster check lint audit lock clean help
 
 help:
 	@echo "make demo   install, then sweep alpha on built-in faces and print the table"
 	@echo "make test   install, then run the tests, two at a time (JOBS=1: one after another)"
 	@echo "make test-full     those and the long ones: every study, every fault drill (kills, Ctrl-C, full disks); an hour"
 	@echo "make test-oldest   the tests with the lowest versions that pyproject.toml promises, on Python 3.11"
+	@echo "make test-cluster  three hosts in namespaces, ray up, drills; needs root on Linux (DRILL=name: one)"
 	@echo "make check  install, then ruff, mypy, import-linter, pip-audit (where the network lets it) and the tests"
 	@echo "make lock   write constraints.txt and hashes.txt anew; UPGRADE=--upgrade takes the newest versions"
 
@@ -43,6 +44,10 @@ test: install
 # Drills watch processes with deadlines; RAYSWEEP_PATIENCE=3 gives slow machines three times as long.
 test-full: test
 	$(BIN)/python -m pytest -m full --timeout 3600
+
+# Hosts in namespaces on this machine, `ray up cluster-local.yaml` and drills; needs root on Linux. DRILL=worker_killed: one.
+test-cluster: install
+	$(BIN)/python -m tests.cluster $(DRILL)
 
 # Direct dependencies at their lowest, the others as new as those allow: what old ones warn of in new ones is not ours.
 test-oldest: $(OLDEST)/.installed

@@ -8,6 +8,7 @@ import pytest
 
 from bench.tracking import LocalServer
 from raysweep.data.__main__ import main as prepare
+from raysweep.launch.doctor.cluster_file import missing_workers
 from raysweep.run import main as run
 from tests.own_sets import write_set
 from tests.several_launches import free_port
@@ -120,6 +121,18 @@ def test_a_token_that_others_can_read_is_a_warning(fresh, doctor):
     token.chmod(0o644)
     code, found = doctor()
     assert (code, found["token"]) == (0, [("warning", f"other accounts can read {token}: chmod 600 {token}")])
+
+
+def test_workers_of_a_file_that_have_not_joined_are_named_with_why(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("provider: {type: local, head_ip: 127.0.0.1, worker_ips: [127.0.0.2, 127.0.0.3]}\n")
+    [missing] = missing_workers(str(file), {"127.0.0.1", "127.0.0.2"})
+    assert (missing.level, missing.what) == ("warning", "machine 127.0.0.3")
+    assert missing.text.startswith("has not joined: ")
+    assert list(missing_workers(str(file), {"127.0.0.1", "127.0.0.2", "127.0.0.3"})) == []
+    file.write_text("provider: {type: aws}\n")
+    assert list(missing_workers(str(file), {"127.0.0.1"})) == []
+    assert list(missing_workers(None, set())) == list(missing_workers(str(tmp_path / "none"), set())) == []
 
 
 def test_placeholders_of_the_file_for_ray_up(fresh, doctor):
