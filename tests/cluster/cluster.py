@@ -143,8 +143,11 @@ class Launch:
             raise HostsError(f"the launch goes on after {seconds * PATIENCE:.0f} s: {self.said()[-1500:]}") from None
 
 
-def results(hosts: Hosts, store: str) -> dict[str, str]:
-    """`result.json` of every cell in a store, by key. Read at the S3 server itself, not through the proxy."""
+def results(hosts: Hosts, store: str) -> dict[str, list[str]]:
+    """`result.json` of every cell in a store, by key. Read at the S3 server itself, not through the proxy.
+
+    A cell has several where a machine that was cut off went on: the manifest names one of them.
+    """
     code = (
         "import boto3, json; s3 = boto3.client('s3', endpoint_url='http://127.0.0.1:9001'); "
         f"pages = s3.get_paginator('list_objects_v2').paginate(Bucket='{services.BUCKET}', Prefix='{store}/'); "
@@ -153,9 +156,9 @@ def results(hosts: Hosts, store: str) -> dict[str, str]:
         "print(json.dumps({name: read(name) for name in names}))"
     )
     found: dict[str, str] = json.loads(hosts.run(services.NAME, f'~/raysweep-venv/bin/python -c "{code}"'))
-    by_key = {name.removeprefix(f"{store}/stages/").partition("/")[0]: text for name, text in found.items()}
-    if len(by_key) != len(found):
-        raise HostsError(f"{len(found)} results of {len(by_key)} cells: a cell was kept twice")
+    by_key: dict[str, list[str]] = {}
+    for name, text in found.items():
+        by_key.setdefault(name.removeprefix(f"{store}/stages/").partition("/")[0], []).append(text)
     return by_key
 
 

@@ -144,9 +144,10 @@ def expect(true: bool, otherwise: str) -> None:
         raise AssertionError(otherwise)
 
 
-def scores(cluster: Cluster, store: str) -> dict[str, object]:
-    """`result.json` of every cell without what differs between launches of equal cells."""
-    return {key: _lasting(json.loads(text)) for key, text in results(cluster.hosts, store).items()}
+def scores(cluster: Cluster, store: str) -> dict[str, set[str]]:
+    """`result.json` of every cell without what differs between launches of equal cells; twins must be equal."""
+    found = results(cluster.hosts, store)
+    return {key: {json.dumps(_lasting(json.loads(text))) for text in texts} for key, texts in found.items()}
 
 
 def _lasting(value: object) -> object:
