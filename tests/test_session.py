@@ -67,7 +67,9 @@ def test_a_launch_without_a_table_or_with_events_that_were_refused_does_not_end_
     def build(*words):
         raise UserError("study 's': no run of it")
 
-    report = SimpleNamespace(paths=[tmp_path / "s.html"], header=("arm",), rows=(), reading=(), checks=(), incomplete="")
+    report = SimpleNamespace(
+        paths=[tmp_path / "s.html"], header=("arm",), rows=(), reading=(), checks=(), incomplete=""
+    )
     monkeypatch.setattr("raysweep.launch.summary.build_report", (lambda *words: report) if reported else build)
     monkeypatch.setattr("raysweep.launch.summary.log_search_pictures", lambda *words: None)
     store, out = Store(tmp_path / "store"), io.StringIO()

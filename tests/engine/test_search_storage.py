@@ -105,6 +105,8 @@ def test_what_is_no_optuna_storage_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"other\.db is not an Optuna storage"):
         asked(tmp_path, make_arm(SEARCH), f"sqlite:///{tmp_path}/other.db")
     for url in ("optuna.db", "nonsense://somewhere/db"):
-        with pytest.raises(UserError, match=r"give sqlite:///FILE or postgresql|name sqlite:///FILE or a database's URL"):
+        with pytest.raises(
+            UserError, match=r"give sqlite:///FILE or postgresql|name sqlite:///FILE or a database's URL"
+        ):
             asked(tmp_path, make_arm(SEARCH), url)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["other.db", "poem.db"]
