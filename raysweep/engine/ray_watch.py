@@ -11,7 +11,11 @@ from collections.abc import Callable
 
 import ray
 
+from raysweep.core.errors import UserError
+
 from .ray_internals import gcs_address, gcs_answers, raylet_connection
+
+RAYLET_DIED = "Ray's process on this machine (raylet) has died: it was killed, or memory ran out"
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at Ray."""
@@ -39,7 +43,10 @@ class RayWatch:
         self._silent_since: float | None = None
 
     def __enter__(self) -> RayWatch:
-        self._raylet = raylet_connection()
+        try:
+            self._raylet = raylet_connection()
+        except OSError:
+            raise UserError(RAYLET_DIED) from None
         threading.Thread(target=self._look, name="ray-watch", daemon=True).start()
         return self
 
@@ -49,7 +56,8 @@ class RayWatch:
     def _look(self) -> None:
         with self._raylet:
             while not self._left.wait(LOOK_EVERY):
-                if reason := self.trouble():
+                reason = self.trouble()
+                if reason and not self._left.is_set():
                     self.lost(reason)
                     self._have_left(reason)
                     return
@@ -67,7 +75,7 @@ class RayWatch:
     def trouble(self) -> str:
         """What no longer answers, as a sentence; "" while all does."""
         if is_closed(self._raylet):
-            return "Ray's process on this machine (raylet) has died: it was killed, or memory ran out"
+            return RAYLET_DIED
         if gcs_answers(HEAD_SECONDS):
             self._silent_since = None
             return ""

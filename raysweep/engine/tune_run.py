@@ -257,6 +257,7 @@ class _Watch(tune.Callback):
 
     def _died_before_work(self, cause: str) -> None:
         self.deaths += 1
+        self.dispatcher.listener.process_lost("")
         if self.deaths >= MAX_DEATHS:
             self.dispatcher.stop(
                 f"{self.deaths} processes in a row died before they could begin a task ({cause}): look at disk and "

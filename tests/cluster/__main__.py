@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,7 @@ def main() -> int:
     if unknown := [name for name in asked.drill if name not in DRILLS]:
         parser.error(f"no drill is called {unknown[0]!r}; there are {', '.join(DRILLS)}")
     hosts = Hosts(FOLDER)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` takes the hosts down
     try:
         check_machine()
         hosts.down(keep_base=True)

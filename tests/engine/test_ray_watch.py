@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from raysweep.core.errors import UserError
 from raysweep.engine import ray_watch
 from raysweep.engine.interrupt import CtrlC
 from raysweep.engine.ray_watch import RayWatch, is_closed
@@ -77,3 +78,29 @@ def test_the_main_thread_is_interrupted_and_knows_why():
     with pytest.raises(KeyboardInterrupt):
         ctrl_c.check()  # again, where Python has dropped the first
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_raylet_that_closes_once_the_context_is_left_is_no_loss(raylet, monkeypatch):
+    """As at the end of every launch: `ray.shutdown` ends a local raylet."""
+    told, inside, leave = [], threading.Event(), threading.Event()
+
+    def slow(connection):
+        inside.set()
+        leave.wait(10)
+        return True
+
+    monkeypatch.setattr(ray_watch, "is_closed", slow)
+    with RayWatch(told.append, "again"):
+        assert inside.wait(10)
+    leave.set()
+    time.sleep(0.1)
+    assert told == []
+
+
+def test_a_raylet_that_is_gone_already_is_a_sentence(monkeypatch):
+    def refused():
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(ray_watch, "raylet_connection", refused)
+    with pytest.raises(UserError, match=r"\(raylet\) has died"), RayWatch(print, "again"):
+        pass

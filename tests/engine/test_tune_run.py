@@ -273,6 +273,7 @@ def test_a_process_that_dies_before_it_begins_blames_no_task(tune):
     """As on a machine whose disk is full, where Ray's own processes cannot start."""
     assert tune.suggest("t1") == ["shared"]
     dies(tune, "t1")
+    assert ("lost", "") in tune.side.heard.words
     assert tune.suggest("t2") == ["shared"]
     tune.report("t2", Began(SHARED.key, "w1"))
     tune.watch.on_trial_recover(0, [], tune.trials["t2"])  # died on w1, and again before it began
