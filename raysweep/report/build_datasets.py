@@ -27,7 +27,7 @@ from .render.latex import table_latex
 from .results.aggregate import Summary, family_size, summarise
 from .results.records import Results
 from .tables.datasets import TOGETHER, check_alike, together_pivot, together_table
-from .tables.table import Table
+from .tables.table import ReportTable
 from .text.findings import question, reading
 
 FILES_TOGETHER = ".files-together.json"
@@ -62,7 +62,7 @@ class _Page:
         return question(self.summaries[0])
 
     @property
-    def tables(self) -> list[Table]:
+    def tables(self) -> list[ReportTable]:
         """The paper's shape first, where there is one."""
         pivot = together_pivot(self.summaries)
         return [*([pivot] if pivot else []), together_table(self.summaries)]

@@ -17,7 +17,7 @@ from raysweep.report.build import ReportFiles
 from raysweep.report.render.latex import _ALL, _SYMBOLS, escape, standalone_latex, table_latex
 from raysweep.report.render.markdown import escape as markdown_escape
 from raysweep.report.render.markdown import table_markdown
-from raysweep.report.tables.table import Column, Entry, Table
+from raysweep.report.tables.table import Column, Entry, ReportTable
 
 HOSTILE = ["β γ → ≥", "[x]", "[bold]x[/bold]", "$x^2$", "[/]", "a--b", "''q''", "`code", "<b>", "&amp;", "a|b", "*",
            "_x_", "\\", "# a", "- a", "1. a", "> a", "[a](b)", "[a]: b", "x]", "---", "100 %", "~x~", "?`",
@@ -81,7 +81,7 @@ def cells_of(markdown):
 
 
 def as_table(words):
-    return Table("t", (Column("a", left=True), Column("b", left=True)), ((Entry("first"), Entry(words)),))
+    return ReportTable("t", (Column("a", left=True), Column("b", left=True)), ((Entry("first"), Entry(words)),))
 
 
 @given(st.text(st.sampled_from([*"ab1 .:!-+=#>()[]{}/\\`*_|~<&$;\"'", "β", "é"]), min_size=1))
@@ -117,7 +117,7 @@ def test_the_terminals_table_shows_what_a_study_says(words):
 
 def hostile_table():
     rows = tuple((Entry(words), Entry(words[::-1])) for words in [*HOSTILE, "".join(ONE_WAY), "ΑΒΕΖΗΙΚΜΝΟΡΤΧο"])
-    return Table("hostile", (Column("[axis]", left=True), Column("*")), rows, tuple(HOSTILE), (("†", "β [x]"),))
+    return ReportTable("hostile", (Column("[axis]", left=True), Column("*")), rows, tuple(HOSTILE), (("†", "β [x]"),))
 
 
 def test_a_row_does_not_begin_with_an_option_of_the_command_before():

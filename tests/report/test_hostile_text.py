@@ -22,7 +22,7 @@ from raysweep.data.progress import progress_bar
 from raysweep.report.render.jinja import TEMPLATES
 from raysweep.report.render.latex import table_latex
 from raysweep.report.results.runs import cleaned, has_id
-from raysweep.report.tables.table import Column, Entry, Table
+from raysweep.report.tables.table import Column, Entry, ReportTable
 
 STEERING = {
     "clear": "\x1b[2Jx", "title": "\x1b]0;x\x07", "csi": "\x9b31mx", "bell": "a\x07", "back": "ab\x08",
@@ -125,7 +125,9 @@ HTML = st.lists(st.sampled_from(PIECES), min_size=1).map("".join)
 
 @given(words=HTML, run=HTML)
 def test_html_there_and_back(words, run):
-    table = Table("t", (Column(words, words, left=True),), ((Entry(words, runs=(run,)),),), (words,), (("†", words),))
+    table = ReportTable(
+        "t", (Column(words, words, left=True),), ((Entry(words, runs=(run,)),),), (words,), (("†", words),)
+    )
     reader = Reader()
     reader.feed(PAGE.render(page=SimpleNamespace(title=words, table=table)))
     assert {*reader.tags} <= {
@@ -152,10 +154,10 @@ def test_html_there_and_back(words, run):
     "run", ["a\n\\immediate\\write18{rm -rf ~}", "a\r\\input{x}", "%", "0" * 32, "a\u2028\\x", "a}\\end{table*}"]
 )
 def test_a_run_s_id_ends_no_comment(run):
-    lines = table_latex(Table("t", (Column("a"),), ((Entry("x", runs=(run,)),),))).splitlines()
+    lines = table_latex(ReportTable("t", (Column("a"),), ((Entry("x", runs=(run,)),),))).splitlines()
     assert not any("write18" in line.split("%")[0] or "\\input" in line for line in lines)
     assert sum("%" in line for line in lines) == sum("%" in line for line in table_latex(
-        Table("t", (Column("a"),), ((Entry("x", runs=("0" * 32,)),),))).splitlines())  # fmt: skip
+        ReportTable("t", (Column("a"),), ((Entry("x", runs=("0" * 32,)),),))).splitlines())  # fmt: skip
     assert not any("\\x" in line or "\\end{table*}" in line[:-12] for line in lines)
 
 

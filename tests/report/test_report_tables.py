@@ -16,7 +16,7 @@ from raysweep.report.render.latex import standalone_latex, table_latex
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.tables.arms import compact_table, pivot_table, results_table
 from raysweep.report.tables.published_methods import peers_table
-from raysweep.report.tables.table import Column, Entry, Table
+from raysweep.report.tables.table import Column, Entry, ReportTable
 
 NASTY = r"50% of $a_b & #1 {x} ~^\ <script> | `c` 表 “q” Δ *b* ] (u)"
 
@@ -154,7 +154,7 @@ class TestMarkdown:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
 
     def test_foreign_words_have_no_effect(self):
-        table = Table("t", (Column("x", left=True), Column("y")), ((Entry(NASTY), Entry(value=0.5, std=0.1)),))
+        table = ReportTable("t", (Column("x", left=True), Column("y")), ((Entry(NASTY), Entry(value=0.5, std=0.1)),))
         line = table_markdown(table).splitlines()[2]
         assert len(re.findall(r"(?<!\\)\|", line)) == 3
         assert "<script" not in line.replace("\\<script", "")
@@ -195,7 +195,7 @@ class TestLatex:
     @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
     def test_compiles(self, alpha_summary, noise_summary, tmp_path):
         """Both studies, and one whose every word is hostile; nothing sticks out of the page."""
-        hostile = Table(
+        hostile = ReportTable(
             "x", (Column(NASTY, left=True), Column("y", NASTY)), ((Entry(NASTY), Entry(value=-0.5, bold=True)),)
         )
         hostile = replace(hostile, caption=(NASTY,), notes=(("†", NASTY),))

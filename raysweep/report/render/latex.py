@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from raysweep.report.formatting import MINUS, PLUS_MINUS, number
-from raysweep.report.tables.table import Entry, Table
+from raysweep.report.tables.table import Entry, ReportTable
 
 _WORDS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -69,7 +69,7 @@ def _letter(c: str) -> str:
     return _ALL.get(c, c if known else f"[U+{ord(c):04X}]")
 
 
-def table_latex(table: Table) -> str:
+def table_latex(table: ReportTable) -> str:
     """A floating table to `\\input`. Needs booktabs and graphicx (a table wider than the line is shrunk to it)."""
     spec = "".join("l" if column.left else "r" for column in table.columns)
     lines = [
@@ -111,7 +111,7 @@ def standalone_latex(inputs: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _header(table: Table) -> list[str]:
+def _header(table: ReportTable) -> list[str]:
     """Group titles with their rules where there are groups, then column titles."""
     titles = _row([escape(column.title) for column in table.columns]) + r" \\"
     if not table.groups:
@@ -125,7 +125,7 @@ def _header(table: Table) -> list[str]:
     return [" & ".join(cells) + r" \\", "".join(rules), titles]
 
 
-def _body(table: Table) -> list[str]:
+def _body(table: ReportTable) -> list[str]:
     lines = []
     for index, row in enumerate(table.rows):
         if index in table.rules:
@@ -157,7 +157,7 @@ def _entry(entry: Entry) -> str:
     return text + escape(entry.count_words) + escape(entry.marks)
 
 
-def _notes(table: Table) -> list[str]:
+def _notes(table: ReportTable) -> list[str]:
     if not table.notes:
         return []
     texts = [f"{escape(mark)}{_sentence(text)}" for mark, text in table.notes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from raysweep.report.tables.table import Column, Entry, Table
+from raysweep.report.tables.table import Column, Entry, ReportTable
 
 _SPECIAL = re.compile(r"([\\`*_|~$]|<(?=[A-Za-z/!?])|\](?=[(\[:])|&(?=[A-Za-z#]))")
 _BLOCK = re.compile(r"^(?:(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|=+$|-+$)|(\d{1,9})(?=[.)](?:\s|$)))")
@@ -32,7 +32,7 @@ def prose(text: str) -> str:
     return "".join(f"`{part}`" if i % 2 else _SPECIAL.sub(r"\\\1", part) for i, part in enumerate(parts))
 
 
-def table_markdown(table: Table, notes: bool = True) -> str:
+def table_markdown(table: ReportTable, notes: bool = True) -> str:
     """The table with its notes below, if they are asked for; the caption is the caller's to place."""
     head = [escape(column.full_title) for column in table.columns]
     body = [[_entry(entry) for entry in row] for row in table.rows]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from raysweep.report.figures.catalog import Picture
 from raysweep.report.formatting import plural
 from raysweep.report.results.records import Results
-from raysweep.report.tables.table import Table
+from raysweep.report.tables.table import ReportTable
 from raysweep.report.text.caption import sentence
 
 
@@ -16,7 +16,7 @@ from raysweep.report.text.caption import sentence
 class SearchSection:
     """The searches of a study: the points found, figures, and the interactive page beside this one ("": none)."""
 
-    table: Table
+    table: ReportTable
     pictures: Sequence[Picture]
     page: str
 
@@ -28,7 +28,7 @@ class Page:
     results: Results
     question: str
     reading: Sequence[str]
-    tables: Sequence[Table]
+    tables: Sequence[ReportTable]
     pictures: Sequence[Picture]
     report_command: str
     search: SearchSection | None = None

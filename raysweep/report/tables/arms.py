@@ -16,10 +16,10 @@ from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag
 from raysweep.report.text.searches import hours_words, search_of
 
-from .table import BETTER, DEGENERATE, INCOMPLETE, WORSE, Column, Entry, Table
+from .table import BETTER, DEGENERATE, INCOMPLETE, WORSE, Column, Entry, ReportTable
 
 
-def results_table(summary: Summary, published: bool = True) -> Table:
+def results_table(summary: Summary, published: bool = True) -> ReportTable:
     """One row an arm: coordinates, n, scores, headline difference, and the paper's numbers beside them."""
     study = summary.study
     theirs = _printed_columns(summary) if published else []
@@ -28,10 +28,10 @@ def results_table(summary: Summary, published: bool = True) -> Table:
     rows = tuple((*arm_row(summary, arm, summary.columns), *_printed(summary, arm, theirs)) for arm in summary.arms)
     rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
     above, below = caption(summary), notes(summary, published)
-    return Table(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
+    return ReportTable(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
 
 
-def pivot_table(summary: Summary) -> Table | None:
+def pivot_table(summary: Summary) -> ReportTable | None:
     """The headline score, one axis down and the compared one across; None unless there are two axes."""
     study = summary.study
     if len(study.axes) != 2:
@@ -52,10 +52,10 @@ def pivot_table(summary: Summary) -> Table | None:
     head, *rest = caption(summary)
     above = (f"{title(study.metric)}: {head}", *rest)
     label, tag = f"{label_of(study)}_pivot", label_tag([study])
-    return Table(label, tuple(columns), tuple(rows), above, notes(summary), tag=tag)
+    return ReportTable(label, tuple(columns), tuple(rows), above, notes(summary), tag=tag)
 
 
-def compact_table(summary: Summary) -> Table:
+def compact_table(summary: Summary) -> ReportTable:
     """The results without the paper's columns and the scores of made labels, with short notes: for a terminal."""
     study = summary.study
     shown = tuple(score for score in summary.columns if score not in needing("labels") or score == study.metric)

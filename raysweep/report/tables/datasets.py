@@ -12,7 +12,7 @@ from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag
 
 from .arms import arm_columns, arm_row, pivot_entries
-from .table import Column, Entry, Table
+from .table import Column, Entry, ReportTable
 
 TOGETHER = "together"
 """Files are `<study>_together.*`."""
@@ -44,7 +44,7 @@ def check_alike(summaries: Summaries) -> None:
                 )
 
 
-def together_table(summaries: Summaries) -> Table:
+def together_table(summaries: Summaries) -> ReportTable:
     """One row a data set and arm: coordinates, n, scores, headline difference, the paper's numbers for these data."""
     study = summaries[0].study
     scores = _union(summary.columns for summary in summaries)
@@ -60,10 +60,10 @@ def together_table(summaries: Summaries) -> Table:
             rows.append((Entry(summary.study.data.name), *arm_row(summary, arm, scores), *theirs))
     above, below = _words(summaries)
     label = f"{label_of(study)}_{TOGETHER}"
-    return Table(label, tuple(columns), tuple(rows), above, below, frozenset(rules - {0}), _tag(summaries))
+    return ReportTable(label, tuple(columns), tuple(rows), above, below, frozenset(rules - {0}), _tag(summaries))
 
 
-def together_pivot(summaries: Summaries) -> Table | None:
+def together_pivot(summaries: Summaries) -> ReportTable | None:
     """The headline score, data sets and one axis down, the compared axis across; None unless there are two axes."""
     study = summaries[0].study
     if len(study.axes) != 2:
@@ -85,7 +85,7 @@ def together_pivot(summaries: Summaries) -> Table | None:
     rules = frozenset(i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text)
     above = (f"{title(study.metric)}: {head}", *rest)
     label = f"{label_of(study)}_{TOGETHER}_pivot"
-    return Table(label, tuple(columns), tuple(rows), above, below, rules, _tag(summaries))
+    return ReportTable(label, tuple(columns), tuple(rows), above, below, rules, _tag(summaries))
 
 
 def _tag(summaries: Summaries) -> str:

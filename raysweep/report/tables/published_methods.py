@@ -8,13 +8,13 @@ from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
 from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag
 
-from .table import Column, Entry, Table
+from .table import Column, Entry, ReportTable
 
 PEERS = "peers"
 """The table's file is `<study>_peers.tex`."""
 
 
-def peers_table(summary: Summary) -> Table | None:
+def peers_table(summary: Summary) -> ReportTable | None:
     """One row a published method, by data set in the paper's order, then one row an arm; None without such methods.
 
     Columns are those of our scores that any of the methods has.
@@ -44,7 +44,7 @@ def peers_table(summary: Summary) -> Table | None:
     columns = (Column("data", left=True), Column("method", left=True), *(Column(title(s, arrow=True)) for s in scores))
     head, *rest = caption(summary)
     above = (f"Published methods, as printed, and our arms: {head}", *rest)
-    return Table(f"{label_of(summary.study)}_{PEERS}", columns, tuple(rows), above, notes(summary),
+    return ReportTable(f"{label_of(summary.study)}_{PEERS}", columns, tuple(rows), above, notes(summary),
                  frozenset(rules - {0}), label_tag([summary.study]))  # fmt: skip
 
 

@@ -16,10 +16,10 @@ from raysweep.report.text.caption import label_of, preset_words
 from raysweep.report.text.overrides import label_tag, override_words
 from raysweep.report.text.searches import counts_words, hours_words, how_found, then_replicated, troubles
 
-from .table import Column, Entry, Table
+from .table import Column, Entry, ReportTable
 
 
-def points_table(summary: Summary) -> Table:
+def points_table(summary: Summary) -> ReportTable:
     """A row an arm and field: its value by default and where the search ended, with the trial's validation score."""
     study, plan = summary.study, summary.study.search
     assert plan is not None
@@ -35,7 +35,7 @@ def points_table(summary: Summary) -> Table:
         rows += [(*([Entry(search.arm)] if named else []), *row) for row in _rows(summary, search)]
     caption = (f"{study.title}: the best points found.", preset_words(study), *override_words(study),
                how_found(plan, summary.searches), then_replicated(study))  # fmt: skip
-    return Table(f"{label_of(study)}_points", (*columns, Column("trial")), tuple(rows), caption, _notes(summary),
+    return ReportTable(f"{label_of(study)}_points", (*columns, Column("trial")), tuple(rows), caption, _notes(summary),
                  frozenset(rules if named else ()), label_tag([study]))  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def _notes(summary: Summary) -> tuple[tuple[str, str], ...]:
     return (*lines, *(("", text) for text in troubles(summary)))
 
 
-def points_csv(table: Table) -> str:
+def points_csv(table: ReportTable) -> str:
     """The table of points, one line an arm and field."""
     head = [column.full_title for column in table.columns]
     lines = [[_plain(entry) for entry in row] for row in table.rows]

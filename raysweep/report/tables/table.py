@@ -1,4 +1,4 @@
-"""`Table`: what a table says, before any format. Every number knows the MLflow runs it comes from."""
+"""`ReportTable`: what a table says, before any format. Every number knows the MLflow runs it comes from."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Columns, rows, sentences above (caption) and below (notes, each with its mark or none).
 
     `label`: name of its files; `tag`: what follows it in LaTeX's label, where launches with other settings differ;
