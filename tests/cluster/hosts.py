@@ -83,7 +83,10 @@ class Hosts:
             self._connect(name, space, address)
             self._image(self.folder / f"{name}.img", disk)
             (self.folder / name).mkdir(exist_ok=True)
-        visible = sorted({str(PROJECT), sys.prefix, sys.base_prefix})
+        wanted = [PROJECT, Path(sys.prefix), Path(sys.base_prefix)]
+        visible = [
+            str(path) for path in wanted if not any(path.is_relative_to(other) for other in wanted if other != path)
+        ]
         words = [HERE / "host_init.sh", name, self.folder, self.folder / f"{name}.img", *visible]
         with (self.folder / f"{name}.log").open("ab") as log:
             start = ["ip", "netns", "exec", space, "unshare", "-m", "-p", "-u", "-i", "-f", "--kill-child=KILL", "bash"]
