@@ -18,10 +18,11 @@ KEY = "raysweep"
 
 @dataclass(frozen=True)
 class Began:
-    """The process begins this task."""
+    """The process begins this task, on this machine. `node`: its id in Ray."""
 
     task: str
     host: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)

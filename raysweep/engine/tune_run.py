@@ -25,6 +25,7 @@ from .interrupt import CtrlC, Fault, StopAfterEpoch
 from .messages import Began, Done, Epoch, Failed, HostUnfit, Message, Unusable, unpacked
 from .nodes.admission import admit_nodes, none_can_work
 from .nodes.left_out import placed
+from .nodes.lost import LostNodes, nodes_alive
 from .nodes.versions import Versions
 from .ray_internals import keep_from_workers
 from .ray_watch import RayWatch
@@ -35,7 +36,8 @@ from .worker import run_trial
 keep_from_workers(ALL_CREDENTIALS)  # Tune would pass them in an environment that Ray writes into its logs
 
 MAX_RETRIES = 2
-"""Restarts of a task whose process died, from its last checkpoint."""
+"""Restarts of a task whose process died, from its last checkpoint. Restarts after the loss of a machine are not
+counted."""
 
 MAX_DEATHS = 10
 """Trials in a row, each with its restarts, whose processes all died before they began a task."""
@@ -209,6 +211,7 @@ class _Watch(tune.Callback):
         self.unfit_since: float | None = None
         self.hosts: dict[str, str] = {}  # of trials whose process has begun a task
         self.deaths = 0  # of trials in a row whose process had not
+        self.nodes = LostNodes()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # see `_Searcher`
@@ -243,6 +246,8 @@ class _Watch(tune.Callback):
         self._left(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        if self.nodes.lost(trial.trial_id):
+            trial.run_metadata.num_failures -= 1
         self.dispatcher.listener.process_lost(self.hosts.pop(trial.trial_id, ""))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -250,6 +255,8 @@ class _Watch(tune.Callback):
         cause = describe(error) if error else "its process died"
         if trial.trial_id not in self.hosts:  # the machine's fault, of no task: the tasks go to other processes
             self._died_before_work(cause)
+        elif self.nodes.lost(trial.trial_id):
+            self.dispatcher.listener.process_lost(self.hosts.pop(trial.trial_id))
         elif trial.trial_id in self.dispatcher.trials:
             with self.guarded():
                 self.dispatcher.failed(trial.trial_id, cause)
@@ -267,10 +274,11 @@ class _Watch(tune.Callback):
     def _pass_on(self, trial_id: str, message: Message) -> None:
         dispatcher = self.dispatcher
         match message:
-            case Began(task, host):
+            case Began(task, host, node):
                 self.deaths = 0
                 self._host_works(host)
                 self.hosts[trial_id] = host
+                self.nodes.began(trial_id, [node] if self.devices.allotment.per_cell == 1 else nodes_alive())
                 dispatcher.started(trial_id, task)
             case Epoch(task, event, seconds):
                 dispatcher.epoch(trial_id, task, event, seconds)

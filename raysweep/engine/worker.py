@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ray
 import torch
 from ray import train, tune
 from ray.train import RunConfig, ScalingConfig
@@ -152,7 +153,7 @@ def _run(config: Mapping[str, Any], task: Mapping[str, Any], device: str, report
         report(Epoch(key, event, awake() - began))
 
     store, stage = _prepared(config, task)
-    report(Began(key, socket.gethostname()))
+    report(Began(key, socket.gethostname(), ray.get_runtime_context().get_node_id()))
     product = Context(store, device, report_epoch, frozenset(task["keep"])).product(stage)
     scores = product.scores if isinstance(product, CellResult) else {}
     report(Done(key, awake() - began, scores, socket.gethostname()))

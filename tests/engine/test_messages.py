@@ -15,7 +15,7 @@ EVENT = FitEvent("e", "M_A", 2, 5, {"train/loss": 0.1 + 0.2, "val/nll": math.inf
     "message",
     [
         Began("a" * 64),
-        Began("a" * 64, "w2"),
+        Began("a" * 64, "w2", "f" * 56),
         Epoch("a" * 64, EVENT, 3.25),
         Done("a" * 64, 1.0, {"validation/macro_f1": 1 / 3}),
         Failed("DegenerateLoss: β", "a" * 64, 2.0),

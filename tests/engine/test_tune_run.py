@@ -1,5 +1,6 @@
 """Tune's side of a dispatcher: what is suggested, and what its callbacks pass on. Real leases, no Ray."""
 
+import dataclasses
 import pickle
 from threading import Timer
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from raysweep.engine import tune_run
 from raysweep.engine.device_watch import DeviceWatch
 from raysweep.engine.interrupt import CtrlC, StopAfterEpoch
 from raysweep.engine.messages import Began, Done, Epoch, Failed, HostUnfit, Idle, Unusable, packed
+from raysweep.engine.nodes.lost import MOST_LOSSES, LostNodes
 from raysweep.engine.resources import Allotment
 from raysweep.engine.tune_run import _Searcher, _Watch
 from raysweep.pipeline import FitEvent
@@ -38,7 +40,10 @@ class Tune:
         config = self.searcher.suggest(name)
         if not isinstance(config, dict):
             return config
-        trial = self.trials[name] = SimpleNamespace(trial_id=name, config=config, status=Trial.RUNNING)
+        failures = SimpleNamespace(num_failures=0)
+        trial = self.trials[name] = SimpleNamespace(
+            trial_id=name, config=config, status=Trial.RUNNING, run_metadata=failures
+        )
         self.watch.on_trial_start(0, [], trial)
         return [self.side.names[task["key"]] for task in config["work"]["tasks"]]
 
@@ -104,6 +109,72 @@ def test_a_process_that_is_lost_is_told_with_its_machine(tune):
     for _ in range(2):  # the second was lost before it began anything
         tune.watch.on_trial_recover(0, [], tune.trials["t1"])
     assert tune.side.heard.words[-2:] == [("lost", "w2"), ("lost", "")]
+
+
+def loses_process(tune, name):
+    """The trial's process dies: Tune counts a failure, and starts it again until there are too many."""
+    trial = tune.trials[name]
+    trial.run_metadata.num_failures += 1
+    if trial.run_metadata.num_failures <= tune_run.MAX_RETRIES:
+        tune.watch.on_trial_recover(0, [], trial)
+        return
+    trial.status, trial.get_error = Trial.ERROR, lambda: None
+    tune.watch.on_trial_error(0, [], trial)
+
+
+@pytest.fixture
+def lossy(tune, monkeypatch):
+    """A cluster whose machines may go: `lossy.machines` are there."""
+    tune.machines = {"n1", "n2"}
+    tune.watch.nodes = LostNodes(lambda: frozenset(tune.machines), grace=0.0)
+    monkeypatch.setattr(tune_run, "nodes_alive", lambda: frozenset(tune.machines))
+    return tune
+
+
+def test_a_process_that_dies_with_its_machine_is_no_failure_of_its_task(lossy):
+    lossy.suggest("t1")
+    for loss in range(2 * tune_run.MAX_RETRIES):
+        lossy.machines.add(f"m{loss}")
+        lossy.report("t1", Began(SHARED.key, "w2", f"m{loss}"))
+        lossy.machines.remove(f"m{loss}")
+        loses_process(lossy, "t1")
+    assert lossy.side.heard.words == [("lost", "w2")] * (2 * tune_run.MAX_RETRIES)
+    assert lossy.trials["t1"].run_metadata.num_failures == 0
+    for _ in range(tune_run.MAX_RETRIES + 1):  # those of its own count as ever
+        lossy.report("t1", Began(SHARED.key, "w1", "n1"))
+        loses_process(lossy, "t1")
+    assert "its process died" in lossy.side.dispatcher.outcome.failed[LEFT.key]
+
+
+def test_a_machine_lost_after_the_last_retry_gives_the_task_to_another(lossy):
+    lossy.suggest("t1")
+    for _ in range(tune_run.MAX_RETRIES):
+        lossy.report("t1", Began(SHARED.key, "w1", "n1"))
+        loses_process(lossy, "t1")
+    lossy.report("t1", Began(SHARED.key, "w2", "n2"))
+    lossy.machines.remove("n2")
+    loses_process(lossy, "t1")
+    assert lossy.side.dispatcher.outcome.failed == {}
+    assert lossy.suggest("t2") == ["shared"]
+
+
+def test_a_task_that_takes_every_machine_with_it_fails_at_last(lossy):
+    lossy.suggest("t1")
+    for loss in range(MOST_LOSSES + tune_run.MAX_RETRIES + 1):
+        assert lossy.side.dispatcher.outcome.failed == {}
+        lossy.report("t1", Began(SHARED.key, "w2", f"m{loss}"))
+        loses_process(lossy, "t1")
+    assert LEFT.key in lossy.side.dispatcher.outcome.failed
+
+
+def test_a_group_on_several_machines_may_lose_any_of_them(lossy):
+    devices = lossy.watch.devices
+    devices.allotment = dataclasses.replace(devices.allotment, per_cell=2)
+    lossy.suggest("t1")
+    lossy.report("t1", Began(SHARED.key, "w1", "n1"))
+    lossy.machines.remove("n2")
+    loses_process(lossy, "t1")
+    assert lossy.trials["t1"].run_metadata.num_failures == 0
 
 
 def test_a_report_of_a_trial_that_is_over_is_passed_over(tune):

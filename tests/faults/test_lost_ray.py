@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from raysweep.engine.tune_run import MAX_RETRIES
 from tests.faults import processes
 from tests.faults.launches import Launch, epochs_told, run
 from tests.faults.records import assert_same, outcome
@@ -75,4 +76,19 @@ def test_a_launch_waits_for_the_machines_it_asks_for(nodes, fresh, reference):
         assert not epochs_told(fresh)
         nodes.add()
         launch.end(code=0)
+    assert_same(outcome(fresh, STUDY), reference.cells)
+
+
+def test_machines_that_are_preempted_again_and_again_do_not_use_up_the_retries_of_a_cell(nodes, fresh, reference):
+    """Each gets SIGTERM in all its processes, as when a spot machine shuts down."""
+    with Launch(fresh, *WORDS, "--address", nodes("")) as launch:
+        for loss in range(MAX_RETRIES + 1):
+            launch.wait_for("another epoch", lambda loss=loss: epochs_told(fresh) > loss)
+            machine = nodes.started[-1].pid
+            launch.wait_for("its trial", lambda machine=machine: processes.trial_processes(machine))
+            for process in processes.of_session(machine):
+                processes.send(process, signal.SIGTERM)
+            nodes.add()
+        ended = launch.end(code=0)
+    assert ended.stderr.count("its task goes on elsewhere") == MAX_RETRIES + 1
     assert_same(outcome(fresh, STUDY), reference.cells)
