@@ -27,15 +27,28 @@ _CAUSES = (
 
 def why_refused(error: BaseException) -> str:
     """What is wrong with the access to a store, and the remedy; for an unknown error that error and what to check."""
-    said = " ".join(f"{type(seen).__name__}: {seen}" for seen in _causes(error)).lower()
+    said = " ".join(f"{type(seen).__name__}: {seen}" for seen in causes(error)).lower()
     for words, meaning in _CAUSES:
         if any(word in said for word in words):
             return meaning
+    if any((http_status(seen) or 0) >= 500 for seen in causes(error)):
+        return f"its server is overloaded or down ({describe(error)}): wait until it answers"
     return f"{describe(error)}: check the address, the network and the credentials"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, its cause, the cause of that, and so on."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
+
+
+def http_status(error: BaseException) -> int | None:
+    """The HTTP status of an error of botocore, gcsfs or aiohttp."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(error, "status", None) or getattr(error, "code", None)
+    return int(found) if isinstance(found, int) or (isinstance(found, str) and found.isdigit()) else None

@@ -23,6 +23,7 @@ from raysweep.core.notices import passed_over
 
 from .names import below, inside, usable
 from .process import Process
+from .remote_access import PatientFileSystem
 from .unusable import StoreUnusable, reading, writing
 
 PACKAGES = {
@@ -168,7 +169,8 @@ class RemoteFiles:
 
     def __init__(self, url: str) -> None:
         self.url = remember(url).rstrip("/")
-        self.fs, self.top = _filesystem(url)
+        fs, self.top = _filesystem(url)
+        self.fs = PatientFileSystem(fs, self.url)
 
     def _path(self, name: str) -> str:
         return f"{self.top}/{below(name)}"
@@ -190,9 +192,10 @@ class RemoteFiles:
         if len(paths) == 1 or any(map(self._is_pattern, paths)):
             return {name: content for name in paths.values() if (content := self.read(name)) is not None}
         found = self.fs.cat(list(paths), on_error="return")
-        for content in found.values():
-            if isinstance(content, Exception) and not isinstance(content, (FileNotFoundError, IsADirectoryError)):
-                raise content
+        missing = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+        for path, content in found.items():
+            if isinstance(content, Exception) and not isinstance(content, missing):
+                found[path] = self.read(paths[path])
         return {paths[path]: content for path, content in found.items() if isinstance(content, bytes)}
 
     def write(self, name: str, content: bytes) -> None:
@@ -224,7 +227,7 @@ class RemoteFiles:
                     self.fs.rm_file(entry)
             folders = [entry for entry, info in there.items() if info["type"] == "directory"]
             for folder in sorted({*folders, path}, key=len, reverse=True):
-                with contextlib.suppress(OSError, NotImplementedError):  # object stores have none
+                with contextlib.suppress(OSError, NotImplementedError, StoreUnusable):  # object stores have none
                     self.fs.rmdir(folder)
 
     @staticmethod

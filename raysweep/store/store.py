@@ -238,7 +238,7 @@ class Store:
         except Exception as error:
             if self.is_local:
                 raise
-            raise UserError(f"the store {self.url} cannot be used: {why_refused(error)}") from error
+            raise UserError(f"the store {self.url} cannot be used: {why_refused(error.__cause__ or error)}") from error
 
 
 def _cache_of(url: str) -> Path:
