@@ -18,6 +18,7 @@ from raysweep.artifacts.adapted_labels import AdaptedLabels, BeforeAfter, Plane
 from raysweep.artifacts.array_file import Array
 
 from .scores import draw_shares
+from .style import class_color, class_handles, class_marker, draw_points, is_grid
 
 MOST_POINTS = 4000
 """More are drawn from evenly: a picture of 4,000 points looks the same and is drawn in a tenth of a second."""
@@ -28,7 +29,6 @@ PLANE_TITLES = {
     "adapted": "B after mapping and relabelling",
 }
 
-_COLORS = ("#8c8c8c", "#E69F00", "#0072B2", "#56B4E9", "#CC79A7", "#009E73", "#D55E00", "#5B3A8C")
 _QUICK = {"compress_level": 2}
 _BEFORE, _AFTER = "#8c8c8c", "#0072B2"
 
@@ -67,7 +67,7 @@ def draw_planes(shown: dict[str, Plane], classes: Sequence[str]) -> Figure:
         axes.set_title(f"{PLANE_TITLES[name]} ({plane.count:,})", fontsize=10.5)
     grid[0].set_ylabel("arousal")
     figure.subplots_adjust(left=0.75 / width, right=1 - 1.45 / width, bottom=0.11, top=0.93, wspace=0.14)
-    handles = class_handles(classes, target is not None and len(shown) > 1)
+    handles = plane_handles(classes, target is not None and len(shown) > 1)
     figure.legend(handles=handles, loc="center right", fontsize=8.5, frameon=False)
     return figure
 
@@ -75,33 +75,32 @@ def draw_planes(shown: dict[str, Plane], classes: Sequence[str]) -> Figure:
 def draw_plane(
     axes: Axes, plane: Plane, limit: float, target: Plane | None = None, most: int = MOST_POINTS, scale: float = 1.0
 ) -> None:
-    """Points by class, their centres as large dots, and the centres of `target` as crosses; markers times `scale`."""
+    """Points by class, their centres large, the centres of `target` large and open; markers times `scale`."""
+    frame_plane(axes, limit)
+    rows = some_of(plane.count, plane.count if is_grid(plane.va_N2) else most)
+    draw_points(axes, plane.va_N2[rows], plane.labels_N[rows], size=9 * scale**2)
+    for k, (v, a) in enumerate(plane.centres_K2):
+        axes.plot(v, a, ls="", marker=class_marker(k), ms=9 * scale, color=class_color(k), mec="black", mew=1.1 * scale,
+                  zorder=4)  # fmt: skip
+    for k, (v, a) in enumerate(target.centres_K2 if target is not None else ()):
+        axes.plot(v, a, ls="", marker=class_marker(k), ms=8 * scale, mfc="white", mec=class_color(k), mew=1.8 * scale,
+                  zorder=5)  # fmt: skip
+
+
+def frame_plane(axes: Axes, limit: float) -> None:
+    """A square with a cross at the origin."""
     axes.axhline(0, color="0.8", lw=0.8, zorder=0)
     axes.axvline(0, color="0.8", lw=0.8, zorder=0)
-    rows = some_of(plane.count, most)
-    colors = np.asarray([class_color(k) for k in range(int(plane.labels_N.max()) + 1)])
-    v_N, a_N = plane.va_N2[rows].T
-    axes.scatter(v_N, a_N, s=5 * scale**2, c=colors[plane.labels_N[rows]], alpha=0.55,
-                 linewidths=0, rasterized=True)  # fmt: skip
-    for k, (v, a) in enumerate(plane.centres_K2):
-        axes.plot(v, a, marker="o", ms=9 * scale, color=class_color(k), mec="black", mew=1.1 * scale, zorder=4)
-    for k, (v, a) in enumerate(target.centres_K2 if target is not None else ()):
-        axes.plot(v, a, marker="X", ms=8 * scale, color=class_color(k), mec="black", mew=0.8 * scale, zorder=5)
     ticks = (-1, -0.5, 0, 0.5, 1)
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=ticks, yticks=ticks)
 
 
-def class_color(index: int) -> str:
-    """Colour of a class, the same in every picture."""
-    return _COLORS[index % len(_COLORS)]
-
-
-def class_handles(classes: Sequence[str], both: bool) -> list[Line2D]:
-    """Legend: one entry a class, then what a dot and (`both`) a cross mean."""
-    handles = [Line2D([], [], ls="", marker="o", ms=6, color=class_color(k), label=n) for k, n in enumerate(classes)]
-    handles.append(Line2D([], [], ls="", marker="o", ms=8, mfc="none", mec="black", label="class centre"))
+def plane_handles(classes: Sequence[str], both: bool) -> list[Line2D]:
+    """Legend: one entry a class, then what a large marker and (`both`) an open one mean."""
+    handles = class_handles(classes)
+    handles.append(Line2D([], [], ls="", marker="o", ms=8, mfc="0.7", mec="black", label="class centre"))
     if both:
-        handles.append(Line2D([], [], ls="", marker="X", ms=7, mfc="none", mec="black", label="centre in A"))
+        handles.append(Line2D([], [], ls="", marker="o", ms=7, mfc="white", mec="0.4", mew=1.5, label="centre in A"))
     return handles
 
 
@@ -137,9 +136,8 @@ def draw_truth(
 def _draw_pairs(axes: Axes, pairs: tuple[Array, Array, Array], column: int, name: str) -> None:
     truth, pseudo, labels = pairs
     rows = some_of(len(labels), 2000)
-    colors = [class_color(k) if k >= 0 else "0.5" for k in labels[rows].tolist()]
     axes.plot([-1, 1], [-1, 1], color="0.6", lw=1, zorder=0)
-    axes.scatter(truth[rows, column], pseudo[rows, column], s=5, c=colors, alpha=0.55, linewidths=0)
+    draw_points(axes, np.stack([truth[rows, column], pseudo[rows, column]], axis=1), labels[rows])
     rmse = float(np.sqrt(np.mean((truth[:, column] - pseudo[:, column]) ** 2)))
     ticks = (-1, -0.5, 0, 0.5, 1)
     axes.set(xlim=(-1.04, 1.04), ylim=(-1.04, 1.04), xticks=ticks, yticks=ticks)

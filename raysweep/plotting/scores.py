@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from raysweep.artifacts.array_file import Array
 from raysweep.artifacts.cell_result import CellResult
 
+from .style import class_handles, draw_points
+
 
 def draw_artifacts(result: CellResult, folder: Path) -> None:
     """`confusion.png` and, where VA is known, `va_scatter.png` in `folder`."""
@@ -50,15 +52,14 @@ def _scatter(result: CellResult) -> Figure:
     figure = Figure(figsize=(9.4, 4.3))
     for column, (axes, name) in enumerate(zip(figure.subplots(1, 2), ("valence", "arousal"), strict=True)):
         axes.plot([-1, 1], [-1, 1], color="0.6", lw=1)
-        groups = [(k, f"C{k}", label) for k, label in enumerate(names)]
-        for k, colour, label in groups + [(-1, "0.5", "no expression")] * bool((predictions.labels < 0).any()):
-            rows = predictions.labels == k
-            axes.scatter(predictions.va[rows, column], predictions.affect[rows, column], s=6, alpha=0.6, color=colour,
-                         label=label, linewidths=0)  # fmt: skip
+        known = np.isfinite(predictions.va[:, column])
+        pairs = np.stack([predictions.va[known, column], predictions.affect[known, column]], axis=1)
+        draw_points(axes, pairs, predictions.labels[known])
         axes.set(xlim=(-1, 1), ylim=(-1, 1), aspect="equal", xlabel=f"annotated {name}", ylabel=f"predicted {name}")
         axes.set_title(
             f"RMSE {result.scores[f'test/rmse_{name}']:.3f}, CCC {result.scores[f'test/ccc_{name}']:.3f}", fontsize=11
         )
     figure.subplots_adjust(left=0.085, right=0.87, bottom=0.12, top=0.92, wspace=0.24)
-    figure.legend(*axes.get_legend_handles_labels(), loc="center right", fontsize=8, markerscale=2, frameon=False)
+    handles = class_handles(names, unlabelled=bool((predictions.labels < 0).any()))
+    figure.legend(handles=handles, loc="center right", fontsize=8, frameon=False)
     return figure

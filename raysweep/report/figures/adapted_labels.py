@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels, Plane
-from raysweep.plotting.adapted_labels import PLANE_TITLES, class_handles, draw_plane, plane_limit
+from raysweep.plotting.adapted_labels import PLANE_TITLES, draw_plane, plane_handles, plane_limit
+from raysweep.plotting.style import GRID_WORDS, is_grid
 from raysweep.report.formatting import better_way, listed
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.statistics import Spread, spread
@@ -139,7 +140,7 @@ def draw_label_planes(arms: Sequence[ArmPlanes], classes: Sequence[str]) -> Figu
     for axes in grid[-1]:
         axes.set_xlabel("valence")
     target = any("pseudo" in arm.planes for arm in arms)
-    figure.legend(handles=class_handles(classes, target), loc="outside lower center", ncols=-(-entries // lines),
+    figure.legend(handles=plane_handles(classes, target), loc="outside lower center", ncols=-(-entries // lines),
                   columnspacing=1.0, handletextpad=0.3)  # fmt: skip
     return figure
 
@@ -234,12 +235,18 @@ def labels_figure(summary: Summary) -> tuple[Figure, str] | None:
     return draw_label_planes(arms[:MOST_ARMS], summary.study.data.classes), _planes_words(arms)
 
 
+def _grid_words(arms: Sequence[ArmPlanes]) -> str:
+    if any(is_grid(plane.va_N2) for arm in arms for plane in arm.planes.values()):
+        return f" {GRID_WORDS}"
+    return ""
+
+
 def _planes_words(arms: Sequence[ArmPlanes]) -> str:
     replicates = listed([str(number) for number in sorted({arm.replicate for arm in arms[:MOST_ARMS]})])
     more = f" The first {MOST_ARMS} arms whose labels differ." if len(arms) > MOST_ARMS else ""
     word = "replicates" if " " in replicates else "replicate"
     return (
-        f"Labels in the valence/arousal plane ({word} {replicates}), at most {POINTS:,} points a panel. Colour: "
-        "class; dots: class centres of what is shown; crosses: those of A, to which B is mapped. "
-        f"The number in a corner counts the images.{more}"
+        f"Labels in the valence/arousal plane ({word} {replicates}), at most {POINTS:,} points a panel. Colour "
+        "and shape: class; large: class centres of what is shown; open: those of A, to which B is mapped. "
+        f"The number in a corner counts the images.{_grid_words(arms)}{more}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,9 @@ from raysweep.report.results.records import CellRecord
 from .style import FAINT, WIDTH, looks, shades
 
 MOST_PANELS = 6
+
+_LETTERS = {1: 60, 2: 44, 3: 28}
+"""That fit above a panel, by the number of panels side by side."""
 
 FIT_TITLES = {
     "fit/unflipped": "untouched labels\npredicted as given",
@@ -101,7 +105,7 @@ def draw_memorisation(panels: Mapping[str, Sequence[CurvePanel]], compared: Axis
     for row, name in enumerate(names):
         for axes, group in zip(grid[row], groups, strict=True):
             _draw_curves(axes, next((p for p in panels[name] if p.group == group), None), colors)
-            axes.set_title(group if row == 0 else "")
+            axes.set_title(heading(group, 76 // len(groups)) if row == 0 else "")
         grid[row][0].set_ylabel(FIT_TITLES[name])
         grid[row][0].set_ylim(bottom=0)
     for axes in grid[-1]:
@@ -120,7 +124,7 @@ def draw_learning(panels: Sequence[CurvePanel], what: str, compared: AxisRecord)
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(grid.ravel(), panels, strict=False):
         _draw_curves(axes, panel, colors)
-        axes.set_title(panel.group)
+        axes.set_title(heading(panel.group, _LETTERS[columns]))
     for axes in grid.ravel()[len(panels) :]:
         axes.set_visible(False)
     for axes in grid[-1]:
@@ -129,6 +133,17 @@ def draw_learning(panels: Sequence[CurvePanel], what: str, compared: AxisRecord)
         line[0].set_ylabel(what)
     _legend(figure, colors, compared, references)
     return figure
+
+
+def heading(group: str, most: int) -> str:
+    """A panel's title; where it has more than `most` letters a line an axis, and words on further lines.
+
+    >>> heading("pseudo VA=CLE, remainder=original", 28)
+    'pseudo VA=CLE\\nremainder=original'
+    """
+    if len(group) <= most:
+        return group
+    return "\n".join(textwrap.fill(part, max(most, 8)) for part in group.split(", "))
 
 
 def _colors(panels: Sequence[CurvePanel], compared: AxisRecord) -> tuple[dict[str, str], set[str]]:
