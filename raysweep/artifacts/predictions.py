@@ -28,3 +28,10 @@ class ImagePredictions(ArrayFile):
         known = known and self.rows.shape == labels.shape == (len(probs),)
         if not known or not floats or not probs.shape[1] or bool((labels >= probs.shape[1]).any()):
             raise ValueError("predictions of another shape")
+
+
+@dataclass(frozen=True, eq=False)
+class ValidationPredictions(ImagePredictions):
+    """Of the validation images, by the weights whose test predictions are kept: for what is fitted after training."""
+
+    FILE: ClassVar[str] = "validation.npz"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 ONE_HOT = "one_hot"
 """The given label alone."""
 
+GAUSSIAN = "gaussian"
+"""The posterior of class Gaussians."""
+
 Needs = Literal["", "va", "votes"]
 """What an image must have besides its label: nothing, valence and arousal, or rater votes."""
 
@@ -82,13 +85,19 @@ def euclidean(images: LabelledImages, within_std: float | None, squared: bool) -
 
 
 def gaussian(images: LabelledImages, within_std: float | None) -> Tensor:
-    """Posterior of class Gaussians (Eq. 2): those of `images`, else fitted to them (Eq. 1)."""
-    from .gaussians import class_gaussians, gaussian_labels
+    """Posterior of class Gaussians (Eq. 2)."""
+    from .gaussians import gaussian_labels
 
-    fitted = images.gaussians
-    if fitted is None:
-        fitted = class_gaussians(images.va_M2, images.statistics_labels_M, images.num_classes, within_std)
-    return gaussian_labels(images.va_M2, fitted)
+    return gaussian_labels(images.va_M2, gaussians_of(images, within_std))
+
+
+def gaussians_of(images: LabelledImages, within_std: float | None) -> ClassGaussians:
+    """Those that `images` bring along, else fitted to them (Eq. 1)."""
+    from .gaussians import class_gaussians
+
+    if images.gaussians is not None:
+        return images.gaussians
+    return class_gaussians(images.va_M2, images.statistics_labels_M, images.num_classes, within_std)
 
 
 def votes(images: LabelledImages) -> Tensor:
@@ -104,7 +113,7 @@ SOFT_LABELS = {
         SoftLabel(ONE_HOT, "", given_label),
         SoftLabel("uniform", "", uniform),
         SoftLabel("euclidean", "va", euclidean, ("within_std", "squared"), "class means"),
-        SoftLabel("gaussian", "va", gaussian, ("within_std",), "Gaussians"),
+        SoftLabel(GAUSSIAN, "va", gaussian, ("within_std",), "Gaussians"),
         SoftLabel("votes", "votes", votes),
     )
 }

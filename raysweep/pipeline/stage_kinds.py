@@ -85,8 +85,9 @@ STAGE_KINDS = {
         # 2: every field not excluded by name; 3: contrast about mean luma, ECE in 15 bins, CCC over N, defaults
         StageKind("step", 3, reaches.STEP),
         StageKind("fit", 1, None, "fit:run_fit", "fit:TrainerState"),
-        # 2: moments of VA; 3: attention maps; 4: macro-F1 over the classes among the labels; 5: as `step` 3
-        StageKind("evaluate", 5, reaches.WEIGHTS_DECIDE, "evaluate:run_evaluate", "evaluate:CellResult"),
+        # 2: moments of VA; 3: attention maps; 4: macro-F1 over the classes among the labels; 5: as `step` 3; 6, of
+        # `evaluate` alone, which costs no training: validation predictions, faces with their labels
+        StageKind("evaluate", 6, reaches.WEIGHTS_DECIDE, "evaluate:run_evaluate", "evaluate:CellResult"),
         StageKind("retrain", 5, reaches.WEIGHTS_DECIDE, "evaluate:run_retrain", "evaluate:CellResult"),
         # 2, 3: as `evaluate` 4, 5
         StageKind("validate", 3, reaches.WEIGHTS_DECIDE, "validate:run_validate", "validate:CellResult"),

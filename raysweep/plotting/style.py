@@ -72,7 +72,8 @@ def draw_points(axes: Axes, points_N2: Array, labels_N: Array, size: float = 7, 
     for part in np.array_split(np.arange(len(labels_N)), _ROUNDS):
         for k in np.unique(labels_N[part]).tolist():
             rows = part[labels_N[part] == k]
-            axes.scatter(*points_N2[rows].T, s=size, marker=class_marker(k), color=class_color(k), alpha=alpha,
+            x_M, y_M = points_N2[rows].T
+            axes.scatter(x_M, y_M, s=size, marker=class_marker(k), color=class_color(k), alpha=alpha,
                          linewidths=0, rasterized=True)  # fmt: skip
 
 

@@ -18,9 +18,11 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class FinalResult:
-    """Test predictions of each kind of weights ("last", "swa", "best"), and the attention maps of the headline kind."""
+    """Test predictions of each kind of weights ("last", "swa", "best"); of the headline kind also attention maps, and
+    predictions of the validation images, where there are any."""
 
     headline: str
     predictions: dict[str, Predictions]
     best_epoch: int | None
     attention: GradCam
+    validation: Predictions | None = None

@@ -15,6 +15,7 @@ from raysweep.core.errors import UserError
 from raysweep.data.borrowed import BorrowedGaussians
 from raysweep.data.dataset import TEST, TRAIN, VALIDATION, FaceData
 from raysweep.labels.fusion import fuse_labels
+from raysweep.labels.gaussians import ClassGaussians
 from raysweep.labels.noise import (
     flip_labels,
     flip_labels_by_confusion,
@@ -22,7 +23,7 @@ from raysweep.labels.noise import (
     human_confusion,
     perturb_va,
 )
-from raysweep.labels.registry import SOFT_LABELS, LabelledImages, labels_without_needs
+from raysweep.labels.registry import GAUSSIAN, SOFT_LABELS, LabelledImages, gaussians_of, labels_without_needs
 from raysweep.labels.weights import class_weights, sample_weights
 
 
@@ -65,9 +66,10 @@ class Given:
 class Targets:
     """Training targets, one row an image of the data set; rows that are not trained on hold -1, False or NaN.
 
-    `given_N` labels after noise, `true_N` before, `flipped_N` where noise changed them, `soft_NK` fused labels (Eq. 4),
-    `weights_N`, `va_N2`; `noise_hash` identifies the flips. An image with valence and arousal alone is trained on, too:
-    `given_N` is -1, `soft_NK` a row of zeros, its weight 1, as in the largest class.
+    `given_N` labels after noise, `true_N` before, `flipped_N` where noise changed them, `mixed_NK` p(y|x) (NaN: the
+    given label is kept), `soft_NK` fused labels (Eq. 4), `weights_N`, `va_N2`; `gaussians`: of the classes, where
+    p(y|x) is their posterior; `noise_hash` identifies the flips. An image with valence and arousal alone is trained on,
+    too: `given_N` is -1, `soft_NK` a row of zeros, its weight 1, as in the largest class.
     """
 
     given_N: Tensor
@@ -78,6 +80,8 @@ class Targets:
     va_N2: Tensor
     class_weights_K: Tensor
     noise_hash: str
+    mixed_NK: Tensor
+    gaussians: ClassGaussians | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,9 @@ def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...]
     _check_known(labels, given, name)
     noisy, clean = given.labels_N[rows], given.true_N[rows]
     counted = clean if labels.statistics == "clean" else noisy
-    soft = fuse_labels(noisy, _mixed_labels(labels, given, counted, len(classes)), labels.alpha)
+    images = _labelled(labels, given, counted, len(classes))
+    mixed = _mixed_labels(labels, images)
+    soft = fuse_labels(noisy, mixed, labels.alpha)
     per_class = class_weights(counted, len(classes))
     weights = sample_weights(objective.class_weights, per_class, noisy, soft, cap=objective.weight_cap)
     flipped = given.flipped_N[rows]
@@ -156,6 +162,8 @@ def build_targets(labels: Labels, objective: Objective, classes: tuple[str, ...]
         va_N2=torch.where((given.labels_N >= 0)[:, None] | given.va_only_N[:, None], given.va_N2, math.nan),
         class_weights_K=per_class,
         noise_hash=hashlib.sha256(noisy.numpy().tobytes() + flipped.numpy().tobytes()).hexdigest()[:16],
+        mixed_NK=_spread(count, rows, mixed.float(), math.nan),
+        gaussians=gaussians_of(images, labels.within_std) if labels.fused_method == GAUSSIAN else None,
     )
 
 
@@ -186,10 +194,10 @@ def _noisy_labels(config: Labels, data: FaceData, rows: Tensor, seed: int) -> tu
     return flip_labels(clean, config.noise_rate, classes, seed, ids=rows)
 
 
-def _mixed_labels(config: Labels, given: Given, counted: Tensor, classes: int) -> Tensor:
-    """p(y|x), (M, K) float64, with class statistics of labels `counted` (M,); a row of NaN keeps the given label."""
-    rows, soft = given.rows, SOFT_LABELS[config.fused_method]
-    images = LabelledImages(
+def _labelled(config: Labels, given: Given, counted: Tensor, classes: int) -> LabelledImages:
+    """The images with a label, class statistics to be those of labels `counted` (M,)."""
+    rows = given.rows
+    return LabelledImages(
         given.labels_N[rows],
         given.true_N[rows],
         counted,
@@ -198,6 +206,11 @@ def _mixed_labels(config: Labels, given: Given, counted: Tensor, classes: int) -
         classes,
         given.gaussians.within(config.within_std) if given.gaussians is not None else None,
     )
+
+
+def _mixed_labels(config: Labels, images: LabelledImages) -> Tensor:
+    """p(y|x), (M, K) float64; a row of NaN keeps the given label."""
+    soft = SOFT_LABELS[config.fused_method]
     return soft.make(images, **{name: getattr(config, name) for name in soft.options})
 
 

@@ -24,7 +24,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from raysweep.config.experiment import Experiment
 from raysweep.core.awake import awake
 from raysweep.core.errors import UserError
-from raysweep.data.dataset import TEST, FaceData
+from raysweep.data.dataset import TEST, VALIDATION, FaceData
 from raysweep.data.splits import for_protocol
 from raysweep.metrics.compute import all_scores
 from raysweep.models import Outputs, build_model, fresh_affinity
@@ -119,14 +119,17 @@ class Trainer:
             yield EpochResult(self.epoch, metrics)
 
     def finish(self) -> FinalResult:
-        """Predict the test images once with the last weights, the SWA average and the best epoch."""
+        """Predict the test images once with the last weights, the SWA average and the best epoch, and the validation
+        images with those of the headline."""
         kinds = ["last", *(["swa"] if self.average is not None else []), *(["best"] if self.best["weights"] else [])]
         models = {kind: self.ready_model(kind) for kind in kinds}
         predictions = {kind: self._predict(model, self.data.rows(TEST, va_only=True)) for kind, model in models.items()}
         config = self.experiment
         headline, rows = config.selection.weights, self.data.rows(TEST)
         attention = grad_cam(models[headline], config.model.backbone, rows, self.data.labels, self.scored_images)
-        return FinalResult(headline, predictions, self.best["epoch"], attention)
+        held_out = self.data.rows(VALIDATION, va_only=True)
+        validation = self._predict(models[headline], held_out) if len(held_out) else None
+        return FinalResult(headline, predictions, self.best["epoch"], attention, validation)
 
     def ready_model(self, kind: str | None = None) -> nn.Module:
         """The model with the "last", "swa" or "best" weights (default: the headline's), ready to predict."""

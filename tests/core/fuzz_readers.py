@@ -19,6 +19,7 @@ from pathlib import Path
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.artifacts.labelled_faces import LabelledFaces
 from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.core.errors import UserError
 from raysweep.data.cache import load_packed, save_packed
@@ -29,7 +30,7 @@ from raysweep.store.store import Store
 from raysweep.study.launch_records import write_record
 from raysweep.tracking.journal import Journal, events_of_a_death
 from tests.conftest import make_squares
-from tests.core.test_bounds import adapted, attention, predictions
+from tests.core.test_bounds import adapted, attention, faces, predictions
 from tests.study.small_plans import compute, small_plan
 
 TOKENS = [
@@ -97,7 +98,9 @@ class Readers:
         self.files["holder"].parent.mkdir(exist_ok=True)
         self.files["holder"].write_text('{"process": "a-1-1", "owner": "launch x", "machine": "m", "since": 1.0}')
         self.whole = {name: file.read_bytes() for name, file in self.files.items()}
-        self.arrays = {"attention": attention(), "labels": adapted(), "predictions": predictions()}
+        self.arrays = {
+            "attention": attention(), "faces": faces(), "labels": adapted(), "predictions": predictions(),
+        }  # fmt: skip
         self.plan = json.dumps(plan.record("command").describe()).encode()
         self.manifest = (
             b'{"format": 1, "name": "x", "files": {"images.npy": {"bytes": 1, "sha256": "' + b"0" * 64 + b'"}}}'
@@ -138,7 +141,8 @@ class Readers:
             self.files[name].write_bytes(self.whole[name])
 
     def _read_arrays(self, name: str, content: bytes) -> None:
-        {"attention": AttentionMaps, "labels": AdaptedLabels, "predictions": ImagePredictions}[name].read(content)
+        readers = {"attention": AttentionMaps, "faces": LabelledFaces, "labels": AdaptedLabels}
+        readers.get(name, ImagePredictions).read(content)
 
     def _read_plan(self, content: bytes) -> None:
         with contextlib.suppress(TypeError, AttributeError, RecursionError):  # the report says these in a sentence

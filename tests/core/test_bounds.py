@@ -17,7 +17,8 @@ from PIL import Image
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.attention_maps import AttentionMaps
-from raysweep.artifacts.predictions import ImagePredictions
+from raysweep.artifacts.labelled_faces import LabelledFaces
+from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictions
 from raysweep.cli.data import main as data
 from raysweep.core.bounds import read_npz, unzipped
 from raysweep.study.launch_record import BadRecord, LaunchRecord
@@ -166,7 +167,21 @@ def predictions(**changes):
     return npz(**{name: value for name, value in {**whole, **changes}.items() if value is not None})
 
 
+def faces(**changes):
+    part = {"pixels": np.zeros((K, 8, 8, 3), np.uint8), "labels_true": np.arange(K), "labels": np.arange(K),
+            "va": np.zeros((K, 2), np.float32), "mixed": np.full((K, K), 1 / K, np.float32),
+            "fused": np.eye(K, dtype=np.float32)}  # fmt: skip
+    extra = {"extra_pixels": np.zeros((2, 8, 8, 3), np.uint8), "extra_labels_given": np.arange(2),
+             "extra_labels_new": np.arange(2), "extra_va_given": np.zeros((2, 2), np.float32),
+             "extra_va_new": np.zeros((2, 2), np.float32)}  # fmt: skip
+    gaussians = {"priors": np.full(K, 1 / K), "means": np.zeros((K, 2)), "covariances": np.zeros((K, 2, 2))}
+    whole = {**part, **extra, **gaussians}
+    return npz(**{name: value for name, value in {**whole, **changes}.items() if value is not None})
+
+
 READERS = {
+    "faces": (faces, LabelledFaces),
+    "validation": (predictions, ValidationPredictions),
     "attention": (attention, AttentionMaps),
     "labels": (adapted, AdaptedLabels),
     "predictions": (predictions, ImagePredictions),
@@ -203,7 +218,10 @@ def test_what_is_written_is_read_again_and_other_names_are_passed_over(kind, tmp
     assert all(np.array_equal(array, again.arrays()[name]) for name, array in first.arrays().items())
 
 
-@pytest.mark.parametrize(("kind", "name"), [("attention", "maps"), ("predictions", "rows"), ("predictions", "va")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("attention", "maps"), ("predictions", "rows"), ("predictions", "va"), ("faces", "fused"), ("faces", "means")],
+)
 def test_the_absent_array_is_named(kind, name, tmp_path):
     with pytest.raises(ValueError, match=f"^{name} is missing$"):
         read(kind, READERS[kind][0](**{name: None}), tmp_path)
@@ -212,7 +230,7 @@ def test_the_absent_array_is_named(kind, name, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK", b"\0" * 100, b"{}", npz(), gzip.compress(b"x", mtime=0)])
 @pytest.mark.parametrize("kind", READERS)
 def test_what_is_no_archive_is_refused(kind, content, tmp_path):
-    if kind == "labels" and content == npz():
+    if kind in ("labels", "faces") and content == npz():
         return  # a cell without any
     with pytest.raises((ValueError, KeyError)):
         read(kind, content, tmp_path)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.cell_result import CellResult
-from raysweep.artifacts.predictions import ImagePredictions
+from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictions
 from raysweep.config.experiment import Experiment
 from raysweep.config.sections import epochs_of
 from raysweep.core.version import code_version
@@ -24,6 +24,7 @@ from raysweep.training import EpochResult, FinalResult, Given, Trainer, load_che
 from raysweep.training.predict import Predictions
 
 from .attention import kept_attention
+from .faces import AdaptedFaces, kept_faces
 from .fit import CHECKPOINT, cost, device_name, trainer_after
 from .labels import AdaptedTargets
 
@@ -108,7 +109,22 @@ def _result(trainer: Trainer, choice: Trainer, stage: Stage, context: Context) -
     facts = _facts(trainer, final) | {"label_notes": _notes(stage, context)}
     headline = kept_predictions(final.predictions[final.headline], trainer.data)
     made = labels if labels.arrays() else None
-    return CellResult(scores, facts, history, headline, made, kept_attention(trainer, final))
+    validation = None if final.validation is None else _validation(final.validation, trainer.data)
+    attention, faces = kept_attention(trainer, final), kept_faces(trainer.parts[0], _adapted(stage, context))
+    return CellResult(scores, facts, history, headline, made, attention, faces, validation)
+
+
+def _validation(predictions: Predictions, data: FaceData) -> ValidationPredictions:
+    return ValidationPredictions(**kept_predictions(predictions, data).arrays())
+
+
+def _adapted(stage: Stage, context: Context) -> AdaptedFaces | None:
+    """What faces of an extra set are kept of; None where a method adapts none."""
+    if "shown_adapted" not in stage.inputs:
+        return None
+    extra = stage.inputs["shown_extra"]
+    data: FaceData = context.product(extra.inputs["data"])
+    return AdaptedFaces(data, context.product(extra), context.product(stage.inputs["shown_adapted"]))
 
 
 def _shown_labels(stage: Stage, context: Context) -> AdaptedLabels:

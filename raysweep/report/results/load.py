@@ -17,6 +17,8 @@ from mlflow.exceptions import MlflowException
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.artifacts.labelled_faces import LabelledFaces
+from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictions
 from raysweep.artifacts.study_record import PlannedCell, StudyRecord
 from raysweep.core.errors import UserError, describe
 from raysweep.core.masking import masked, masked_values
@@ -194,6 +196,9 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         history=_history(client, str(run.info.run_id)),
         labels=_reader(client, str(run.info.run_id), AdaptedLabels.FILE, AdaptedLabels.read),
         attention=_reader(client, str(run.info.run_id), AttentionMaps.FILE, AttentionMaps.read),
+        faces=_reader(client, str(run.info.run_id), LabelledFaces.FILE, LabelledFaces.read),
+        predictions=_reader(client, str(run.info.run_id), ImagePredictions.FILE, ImagePredictions.read),
+        validation=_reader(client, str(run.info.run_id), ValidationPredictions.FILE, ValidationPredictions.read),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 from raysweep.artifacts.adapted_labels import AdaptedLabels
 from raysweep.artifacts.attention_maps import AttentionMaps
+from raysweep.artifacts.labelled_faces import LabelledFaces
+from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictions
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.data.names import kind_of_name
 
@@ -32,7 +34,7 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
 
 
 def no_arrays() -> None:
-    """The labels or the attention of a cell without any."""
+    """The arrays of a cell without any."""
 
 
 def target_kind(study: StudyRecord) -> str:
@@ -46,7 +48,7 @@ class CellRecord:
     """One cell from MLflow. `scores`: finite values of the headline weights by plain name ("macro_f1").
 
     `config`: every field of its `Experiment` as text, by dotted path. `label_notes`: sentences on its labels.
-    `history`, `labels` and `attention` read the store when called.
+    `history`, `labels`, `attention`, `faces`, `predictions` and `validation` read the store when called.
     """
 
     coordinates: Mapping[str, str]
@@ -67,6 +69,9 @@ class CellRecord:
     history: History = field(default=no_history, repr=False, compare=False)
     labels: Callable[[], AdaptedLabels | None] = field(default=no_arrays, repr=False, compare=False)
     attention: Callable[[], AttentionMaps | None] = field(default=no_arrays, repr=False, compare=False)
+    faces: Callable[[], LabelledFaces | None] = field(default=no_arrays, repr=False, compare=False)
+    predictions: Callable[[], ImagePredictions | None] = field(default=no_arrays, repr=False, compare=False)
+    validation: Callable[[], ValidationPredictions | None] = field(default=no_arrays, repr=False, compare=False)
 
     @property
     def complete(self) -> bool:
