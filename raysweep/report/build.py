@@ -17,9 +17,11 @@ from .render.jinja import render
 from .render.latex import standalone_latex, table_latex
 from .render.markdown import table_markdown
 from .render.page import Page, SearchSection
+from .render.results_json import NAME, results_json
 from .render.search_page import search_page
 from .results.aggregate import Summary, summarise
 from .results.load import load_results
+from .results.provenance import provenance
 from .results.records import Results
 from .tables.arms import compact_table, pivot_table, results_table
 from .tables.published_methods import PEERS, peers_table
@@ -133,7 +135,8 @@ def _page(results: Results, summary: Summary, faces: bool) -> Page:
     )
     pictures = draw_pictures(summary, file_stem(study.name), faces)
     tables = [results_table(summary), *more]
-    return Page(results, question(summary), reading(summary), tables, pictures, command, _search(summary))
+    found = _search(summary)
+    return Page(results, question(summary), reading(summary), tables, pictures, command, provenance(results), found)
 
 
 def _search(summary: Summary) -> SearchSection | None:
@@ -166,6 +169,7 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
     texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
+    texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made)
     texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
     return texts | (_search_texts(page.search, summary) if page.search else {})
 

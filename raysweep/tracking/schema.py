@@ -34,6 +34,7 @@ NOISE_HASH = "raysweep.noise_hash"
 WEIGHTS_HASH = "raysweep.weights_hash"
 DEVICE = "raysweep.device"
 HOST = "raysweep.host"  # machine that computed a cell's scores
+VERSIONS = "raysweep.versions"  # JSON object: versions of Python and libraries that computed a cell's scores
 PICTURES = "raysweep.pictures"  # why a cell's pictures could not be drawn
 LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels were made
 

@@ -8,7 +8,7 @@ import shlex
 import sqlite3
 import sys
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import urlparse, urlunparse
 
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
@@ -77,6 +77,14 @@ def ui_command(uri: str | None = None) -> str:
     """The command that shows the runs in a browser."""
     uri = masked(tracking_uri(uri))
     return f"open {uri}" if uri.startswith("http") else f"{UI} {shlex.quote(uri)}"
+
+
+def ui_address(uri: str | None = None) -> str:
+    """Address of the server that shows the runs in a browser, without login; "" for a database."""
+    parts = urlparse(tracking_uri(uri))
+    if parts.scheme not in ("http", "https"):
+        return ""
+    return urlunparse((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", "", ""))
 
 
 def _check_uri(uri: str, writable: bool) -> None:

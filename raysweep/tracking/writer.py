@@ -272,6 +272,8 @@ def _facts(facts: Mapping[str, Any]) -> dict[str, str]:
         schema.CODE_VERSION: facts["code_version"],
         schema.STATE: "complete",
     }
+    if facts.get("versions"):
+        tags[schema.VERSIONS] = json.dumps(facts["versions"])
     if facts.get("label_notes"):
         tags[schema.LABEL_NOTES] = _json_within(facts["label_notes"], schema.MAX_NOTES_LENGTH)
     return tags

@@ -40,7 +40,7 @@ def names(folder):
 
 def test_every_file_that_loses_a_byte_is_named(report, tmp_path):
     results, folder = report
-    assert {name.rsplit(".", 1)[-1] for name in names(folder)} == {"md", "tex", "csv", "html", "png", "pdf"}
+    assert {name.rsplit(".", 1)[-1] for name in names(folder)} == {"md", "tex", "csv", "json", "html", "png", "pdf"}
     shutil.copytree(folder, tmp_path / "copy")
     for name in names(folder):
         file = tmp_path / "copy" / name
@@ -62,11 +62,11 @@ def test_a_number_changed_in_the_page(copied):
     assert stale_files(results, folder) == [f"{STEM}.html (differs)"]
 
 
-@pytest.mark.parametrize("kind", ["html", "md", "tex", "csv"])
+@pytest.mark.parametrize("kind", ["html", "md", "tex", "csv", "json"])
 def test_one_digit_of_one_number(copied, kind):
     """For example 0.129 made 0.929, in the last number of each file as in the first."""
     results, folder = copied
-    for file in folder.glob(f"*.{kind}"):
+    for file in folder.glob(f"{STEM}*.{kind}"):
         before = file.read_text()
         found = list(re.finditer(r"(?<=\b0\.)\d(?=\d\d)", re.sub(r"base64,[^\"]*", lambda m: "-" * len(m[0]), before)))
         for match in (*found[:1], *found[-1:]):

@@ -15,6 +15,7 @@ from raysweep.artifacts.cell_result import CellResult
 from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictions
 from raysweep.config.experiment import Experiment
 from raysweep.config.sections import epochs_of
+from raysweep.core.libraries import library_versions
 from raysweep.core.version import code_version
 from raysweep.data.dataset import FaceData
 from raysweep.metrics.compute import confusion, label_scores, one_class_only, va_moments
@@ -194,6 +195,7 @@ def _facts(trainer: Trainer, final: FinalResult) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "code_version": code_version(),
         "torch_version": torch.__version__,
+        "versions": library_versions(),
     }
 
 

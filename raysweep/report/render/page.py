@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from raysweep.report.figures.catalog import Picture
 from raysweep.report.formatting import plural
+from raysweep.report.results.provenance import Provenance
 from raysweep.report.results.records import Results
 from raysweep.report.tables.table import ReportTable
 from raysweep.report.text.caption import sentence
+from raysweep.report.text.provenance import provenance_words
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,17 @@ class Page:
     tables: Sequence[ReportTable]
     pictures: Sequence[Picture]
     report_command: str
+    made: Provenance
     search: SearchSection | None = None
 
     @property
     def title(self) -> str:
         return self.results.study.title
+
+    @property
+    def origins(self) -> list[tuple[str, str]]:
+        """What the numbers come from, a word and what there is to say of it."""
+        return provenance_words(self.results, self.made)
 
     @property
     def commands(self) -> list[str]:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,9 +27,10 @@ from raysweep.core.printable import printable_tree
 from raysweep.data.progress import Bar, no_bar
 from raysweep.metrics.registry import METRICS
 from raysweep.tracking import schema
-from raysweep.tracking.server import connect
+from raysweep.tracking.server import connect, ui_address
 
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
+from .costs import device_seconds, training_seconds
 from .load_searches import read_searches
 from .records import CellRecord, Results, State, state_of
 from .runs import PAGE, chosen_launch, experiment_of, experiments, launch_runs, search_runs
@@ -93,7 +94,27 @@ def load_results(
     cells = [_cell(client, c, found, record) for c, found in of_cell]
     trials = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
-    return Results(record, tuple(cells), searches, tuple(remarks), tuple(_all_checked(client, of_cell, again, bar)))
+    return Results(
+        record,
+        tuple(cells),
+        searches,
+        tuple(remarks),
+        tuple(_all_checked(client, of_cell, again, bar)),
+        _shared_spent(client, experiment, record, page),
+        experiment,
+        ui_address(tracking_uri),
+    )
+
+
+def _shared_spent(client: MlflowClient, experiment: str, record: StudyRecord, page: int) -> Callable[[], float]:
+    """A function that sums the device-seconds of shared trainings once."""
+
+    @cache
+    def spent() -> float:
+        runs = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'training'", page)
+        return training_seconds(runs, partial(_history, client), record.data.fingerprint)
+
+    return spent
 
 
 def _narrowed(
@@ -179,7 +200,7 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
     if not runs:
         return empty
     run = _chosen(runs)
-    tags = run.data.tags
+    tags, history = run.data.tags, _history(client, str(run.info.run_id))
     return replace(
         empty,
         run_id=str(run.info.run_id),
@@ -193,7 +214,9 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         twins=len(runs) - 1,
         config=masked_values(dict(run.data.params)),
         label_notes=_sentences(tags.get(schema.LABEL_NOTES, "[]")),
-        history=_history(client, str(run.info.run_id)),
+        versions=_versions(tags.get(schema.VERSIONS, "{}")),
+        history=history,
+        spent=cache(partial(device_seconds, history, tags)),
         labels=_reader(client, str(run.info.run_id), AdaptedLabels.FILE, AdaptedLabels.read),
         attention=_reader(client, str(run.info.run_id), AttentionMaps.FILE, AttentionMaps.read),
         faces=_reader(client, str(run.info.run_id), LabelledFaces.FILE, LabelledFaces.read),
@@ -228,6 +251,15 @@ def _sentences(tag: str) -> tuple[str, ...]:
     except ValueError:
         return (tag,)
     return tuple(map(str, found)) if isinstance(found, list) else (tag,)
+
+
+def _versions(tag: str) -> dict[str, str]:
+    """Name to version of a tag with a JSON object; empty for any other tag."""
+    try:
+        found = json.loads(tag)
+    except (ValueError, RecursionError):
+        return {}
+    return {str(name): str(version) for name, version in found.items()} if isinstance(found, dict) else {}
 
 
 def headline_scores(metrics: Mapping[str, float]) -> dict[str, float]:

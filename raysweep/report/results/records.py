@@ -33,6 +33,10 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
     return ()
 
 
+def no_time() -> None:
+    """The device-seconds of a cell without a run."""
+
+
 def no_arrays() -> None:
     """The arrays of a cell without any."""
 
@@ -48,7 +52,9 @@ class CellRecord:
     """One cell from MLflow. `scores`: finite values of the headline weights by plain name ("macro_f1").
 
     `config`: every field of its `Experiment` as text, by dotted path. `label_notes`: sentences on its labels.
-    `history`, `labels`, `attention`, `faces`, `predictions` and `validation` read the store when called.
+    `device`: by name. `versions`: of the libraries that computed it, by name; empty in older runs. `spent`: its
+    device-seconds (`raysweep.report.results.costs`). `history`, `labels`, `attention`, `faces`, `predictions`,
+    `validation` and `spent` read the store when called.
     """
 
     coordinates: Mapping[str, str]
@@ -66,12 +72,19 @@ class CellRecord:
     twins: int = 0  # number of further runs of the cell, which are not read
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     label_notes: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
     history: History = field(default=no_history, repr=False, compare=False)
     labels: Callable[[], AdaptedLabels | None] = field(default=no_arrays, repr=False, compare=False)
     attention: Callable[[], AttentionMaps | None] = field(default=no_arrays, repr=False, compare=False)
     faces: Callable[[], LabelledFaces | None] = field(default=no_arrays, repr=False, compare=False)
     predictions: Callable[[], ImagePredictions | None] = field(default=no_arrays, repr=False, compare=False)
     validation: Callable[[], ValidationPredictions | None] = field(default=no_arrays, repr=False, compare=False)
+    spent: Callable[[], float | None] = field(default=no_time, repr=False, compare=False)
+
+    @property
+    def seeds(self) -> dict[str, str]:
+        """The seeds of the cell by name; empty without a run."""
+        return {name.removeprefix("seeds."): text for name, text in self.config.items() if name.startswith("seeds.")}
 
     @property
     def complete(self) -> bool:
@@ -91,6 +104,10 @@ class Results:
     searches: tuple[SearchRecord, ...] = ()
     remarks: tuple[str, ...] = ()  # on the choice of the launch
     checks: tuple[str, ...] = ()  # sentences on differences between MLflow and the files of its runs
+    shared_spent: Callable[[], float] = field(default=float, repr=False, compare=False)
+    """Device-seconds of trainings that several cells share. Reads the store when called."""
+    experiment: str = ""  # id of the study's experiment in MLflow
+    server: str = ""  # address of MLflow's UI, "" unless the runs were read from a server
 
     def of(self, coordinates: Mapping[str, str]) -> list[CellRecord]:
         """The cells of one arm, by replicate."""
