@@ -24,6 +24,8 @@ from .results.load import load_results
 from .results.provenance import provenance
 from .results.records import Results
 from .tables.arms import compact_table, pivot_table, results_table
+from .tables.diagnostics import NAMES as DIAGNOSTICS
+from .tables.diagnostics import diagnostic_files
 from .tables.published_methods import PEERS, peers_table
 from .tables.searches import points_csv, points_table, trials_csv
 from .text.findings import question, reading
@@ -171,6 +173,7 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
     texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made)
     texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
+    texts |= diagnostic_files(summary)
     return texts | (_search_texts(page.search, summary) if page.search else {})
 
 
@@ -185,4 +188,5 @@ def _search_texts(section: SearchSection, summary: Summary) -> dict[str, str]:
 def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
+    names += [f"{stem}_{name}.csv" for name in DIAGNOSTICS]
     return [*names, f"{stem}_pivot.tex", f"{stem}_{PEERS}.tex", *_search_names(stem)]

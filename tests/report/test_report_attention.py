@@ -16,16 +16,9 @@ from raysweep.artifacts.attention_maps import AttentionMaps, likeness
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.plotting import attention as attention_pictures
 from raysweep.report import Results, summarise
-from raysweep.report.figures.attention import (
-    MOST_COLUMNS,
-    attention_words,
-    constancy,
-    draw_attention,
-    gallery,
-    second_axis,
-    some,
-)
+from raysweep.report.figures.attention import attention_words, constancy, draw_attention, gallery
 from raysweep.report.figures.catalog import draw_pictures
+from raysweep.report.figures.chosen_arms import MOST_COLUMNS, second_axis, some
 from raysweep.report.figures.style import style
 from raysweep.report.results.statistics import spread
 from tests.report.conftest import CLASSES

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from raysweep.artifacts.attention_maps import AttentionMaps, is_flat, mean_likeness
-from raysweep.artifacts.study_record import AxisRecord, StudyRecord
+from raysweep.artifacts.study_record import AxisRecord
 from raysweep.core.formatting import arm_name
 from raysweep.plotting.attention import enlarged, inches, overlaid, prediction, tile
 from raysweep.report.formatting import listed, plural
@@ -20,14 +20,12 @@ from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.statistics import paired, spread
 from raysweep.report.tables.arms import difference_words
 
+from .chosen_arms import second_axis, side_by_side, some, standing
 from .scores import Line, Point, ScorePanel, frame, interval_handles, line_styles, rest_name
 from .style import FAINT, WIDTH
 
 Maps = Mapping[tuple[str, int], AttentionMaps]
 """By name of the arm and replicate, complete cells only."""
-
-MOST_COLUMNS = 6
-"""Models beside each face; half as many at each end of a second axis."""
 
 MOST_FACES = 4
 
@@ -87,7 +85,7 @@ def gallery(summary: Summary) -> Gallery | None:
     None when the first complete cell has no maps (a launch of an earlier version): the others are like it.
     """
     study, other = summary.study, second_axis(summary.study)
-    wanted = [(group, name, arm) for group, name, where in _columns(study, other) if (arm := summary.arm(where))]
+    wanted = [(group, name, arm) for group, name, where in side_by_side(study, other) if (arm := summary.arm(where))]
     if not _has_maps([arm for _, _, arm in wanted]):
         return None
     best: list[tuple[tuple[str, str], AttentionMaps]] = []
@@ -102,7 +100,7 @@ def gallery(summary: Summary) -> Gallery | None:
         if len(best) == len(wanted):
             break
     shown = {study.compared_axis.name, *([other.name] if other else [])}
-    fixed = {axis: level for axis, level in _fixed(study).items() if axis not in shown}
+    fixed = {axis: level for axis, level in standing(study).items() if axis not in shown}
     first = best[0][1].first_faces() if best else {}
     kept = some([str(k) for k in first], MOST_FACES)
     faces = {k: m for k, m in first.items() if str(k) in kept}
@@ -154,53 +152,6 @@ def _between(there: Maps, arm: ArmSummary) -> float | None:
     means = [mean_likeness(*pair) for pair in itertools.combinations(looks, 2)]
     known = [mean for mean in means if mean is not None]
     return sum(known) / len(known) if known else None
-
-
-def second_axis(study: StudyRecord) -> AxisRecord | None:
-    """The first numeric axis that is not the compared one; without one, the first other with several levels."""
-    others = [axis for axis in study.axes if axis != study.compared_axis and len(axis.levels) > 1]
-    return next((axis for axis in others if axis.numeric), others[0] if others else None)
-
-
-def some(levels: Sequence[str], most: int, always: str | None = None) -> list[str]:
-    """At most `most` levels in their order, evenly spread from the first to the last; `always` is among them.
-
-    >>> some(["0", "0.3", "0.5", "0.7", "1"], 3, "0.5")
-    ['0', '0.5', '1']
-    >>> some(["a", "b", "c", "d"], 2, "b")
-    ['b', 'd']
-    """
-    if len(levels) <= most:
-        return list(levels)
-    rest = [level for level in levels if level != always]
-    count, last = most - (len(rest) < len(levels)), len(rest) - 1
-    kept = {rest[last if count == 1 else round(i * last / (count - 1))] for i in range(count)} | {always}
-    return [level for level in levels if level in kept]
-
-
-def _columns(study: StudyRecord, other: AxisRecord | None) -> list[tuple[str, str, dict[str, str]]]:
-    """Heading of the group, level of the compared axis, coordinates."""
-    compared, fixed = study.compared_axis, _fixed(study)
-    levels = sorted(other.levels, key=float) if other and other.numeric else other.levels if other else [""]
-    ends = list(dict.fromkeys((levels[0], levels[-1])))
-    names = some(compared.levels, MOST_COLUMNS // len(ends), study.reference.get(compared.name))
-    return [
-        (_heading(compared, other, end), name, {**fixed, **({other.name: end} if other else {}), compared.name: name})
-        for end in ends
-        for name in names
-    ]
-
-
-def _heading(compared: AxisRecord, other: AxisRecord | None, level: str) -> str:
-    """What stands above columns that are named by levels of the compared axis; numbers need its name."""
-    if other is None:
-        return compared.name
-    return f"{other.name}={level}, {compared.name}:" if compared.numeric else f"{other.name}={level}"
-
-
-def _fixed(study: StudyRecord) -> dict[str, str]:
-    """Where an axis stands that is not shown: at its reference, else at its first level."""
-    return {axis.name: study.reference.get(axis.name, axis.levels[0]) for axis in study.axes}
 
 
 def _has_maps(arms: Sequence[ArmSummary]) -> bool:

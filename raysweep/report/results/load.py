@@ -91,7 +91,7 @@ def load_results(
         identity = tuple(run.data.tags.get(tag) for tag in (schema.KEY, schema.ARM, schema.REPLICATE))
         runs.setdefault(identity, []).append(run)
     of_cell = [(c, runs.get((c.key, c.arm, str(c.replicate)), [])) for c in record.cells]
-    cells = [_cell(client, c, found, record) for c, found in of_cell]
+    cells = [replace(_cell(client, c, found, record), again=again) for c, found in of_cell]
     trials = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'trial'", page) if record.search else []
     searches = read_searches(record.search, trials) if record.search else ()
     return Results(

@@ -79,6 +79,7 @@ class CellRecord:
     faces: Callable[[], LabelledFaces | None] = field(default=no_arrays, repr=False, compare=False)
     predictions: Callable[[], ImagePredictions | None] = field(default=no_arrays, repr=False, compare=False)
     validation: Callable[[], ValidationPredictions | None] = field(default=no_arrays, repr=False, compare=False)
+    again: bool = field(default=False, repr=False, compare=False)  # what earlier reports kept of its files is not used
     spent: Callable[[], float | None] = field(default=no_time, repr=False, compare=False)
 
     @property

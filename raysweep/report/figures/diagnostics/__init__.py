@@ -1,0 +1,1 @@
+"""Figures of what predictions say beyond scores: classes, confusions, calibration."""

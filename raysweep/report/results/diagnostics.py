@@ -1,0 +1,158 @@
+"""What a cell's predictions say beyond its scores: confusions, reliability, temperature.
+
+Made once of a run's files and kept in the user's cache, so that a report of thousands of runs reads each of them once;
+`--check` reads the files again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from raysweep.artifacts.array_file import Array
+from raysweep.artifacts.predictions import ImagePredictions
+from raysweep.core.hashing import canonical_json
+from raysweep.metrics.calibration import Reliability, at_temperature, fitted_temperature, log_loss, reliability
+
+from .records import CellRecord
+
+VERSION = 1
+"""Raised when the numbers below are computed otherwise, or others are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """After temperature scaling; the temperature is fitted on the cell's validation images."""
+
+    temperature: float
+    reliability: Reliability
+    log_loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class CellDiagnostics:
+    """Of the test images with an expression. `confusion` (K, K): label down, prediction across; `scaled`: None where no
+    validation predictions were kept."""
+
+    confusion: Array
+    reliability: Reliability
+    log_loss: float
+    scaled: Scaled | None = None
+
+    @property
+    def recalls(self) -> Array:
+        """By class; NaN where no test image has it. Shape (K,)."""
+        return _ratio(np.diag(self.confusion), self.confusion.sum(1))
+
+    @property
+    def f1(self) -> Array:
+        """By class, 2 TP / (images + predictions); NaN where no test image has it. Shape (K,)."""
+        images = self.confusion.sum(1)
+        scores = _ratio(2 * np.diag(self.confusion), images + self.confusion.sum(0))
+        known: Array = np.where(images > 0, scores, np.nan)
+        return known
+
+    @property
+    def shares(self) -> Array:
+        """The confusion as shares of its rows; NaN in rows without images."""
+        return _ratio(self.confusion, self.confusion.sum(1, keepdims=True))
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    whole = np.broadcast_to(whole, part.shape).astype(np.float64)
+    ratios: Array = np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    return ratios
+
+
+def diagnosed(predictions: ImagePredictions, validation: ImagePredictions | None) -> CellDiagnostics | None:
+    """None where no test image has an expression."""
+    probs, labels = _with_expression(predictions)
+    if not len(labels):
+        return None
+    classes = probs.shape[1]
+    counts = np.bincount(labels * classes + probs.argmax(1), minlength=classes**2).reshape(classes, classes)
+    scaled = None
+    if validation is not None and len(held_out := _with_expression(validation)[1]):
+        fitted = fitted_temperature(_with_expression(validation)[0], held_out)
+        temperature = float(f"{fitted:.4g}")  # further digits differ between machines
+        new = at_temperature(probs, temperature)
+        scaled = Scaled(temperature, reliability(new, labels), log_loss(new, labels))
+    return CellDiagnostics(counts, reliability(probs, labels), log_loss(probs, labels), scaled)
+
+
+def _with_expression(predictions: ImagePredictions) -> tuple[Array, Array]:
+    known = predictions.labels >= 0
+    return predictions.probs[known], predictions.labels[known].astype(np.int64)
+
+
+def of_cell(cell: CellRecord) -> CellDiagnostics | None:
+    """None for a cell that is not complete, or whose predictions lack."""
+    if not cell.complete or cell.run_id is None:
+        return None
+    kept = _home() / f"{_digest(cell)}.json"
+    if not cell.again and (found := _read(kept)) is not None:
+        return found
+    predictions = cell.predictions()
+    made = None if predictions is None else diagnosed(predictions, cell.validation())
+    if made is not None:
+        _keep(kept, made)
+    return made
+
+
+def _home() -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "raysweep" / "diagnostics"
+
+
+def _digest(cell: CellRecord) -> str:
+    """Another one when the run says something else in MLflow."""
+    scores = {name: repr(value) for name, value in sorted(cell.scores.items())}
+    said = [VERSION, cell.run_id, cell.key, scores, cell.code_version, cell.data_fingerprint]
+    return hashlib.sha256(canonical_json(said).encode()).hexdigest()
+
+
+def _read(file: Path) -> CellDiagnostics | None:
+    """None where nothing is kept, or what is kept cannot be read."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        scaled = found["scaled"]
+        return CellDiagnostics(
+            np.asarray(found["confusion"], dtype=np.int64),
+            _reliability(found["reliability"]),
+            float(found["log_loss"]),
+            scaled and Scaled(float(scaled["temperature"]), _reliability(scaled["reliability"]), scaled["log_loss"]),
+        )
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _reliability(found: Mapping[str, Any]) -> Reliability:
+    return Reliability(*(np.asarray(found[name], dtype=np.float64) for name in ("images", "confidence", "right")))
+
+
+def _keep(file: Path, made: CellDiagnostics) -> None:
+    scaled = made.scaled
+    values: dict[str, Any] = {
+        "confusion": made.confusion.tolist(),
+        "reliability": _lists(made.reliability),
+        "log_loss": made.log_loss,
+        "scaled": scaled and {**vars(scaled), "reliability": _lists(scaled.reliability)},
+    }
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps(values), encoding="utf-8")
+        os.replace(draft, file)
+    except OSError:  # without a cache the files are read every time
+        pass
+
+
+def _lists(of: Reliability) -> dict[str, list[float]]:
+    return {name: values.tolist() for name, values in vars(of).items()}
