@@ -5,10 +5,42 @@ Imports neither matplotlib nor MLflow. K classes; M faces of the set that every 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import ClassVar, TypeVar
 
 from .array_file import Array, ArrayFile
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedFaces:
+    """Faces of the set that every epoch trains on: the first part of `LabelledFaces`, by the same names."""
+
+    pixels: Array
+    labels_true: Array
+    labels: Array
+    va: Array
+    mixed: Array
+    fused: Array
+
+
+@dataclass(frozen=True, eq=False)
+class ExtraFaces:
+    """Faces of an extra set, before and after it was adapted."""
+
+    pixels: Array
+    labels_given: Array
+    labels_new: Array
+    va_given: Array
+    va_new: Array
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianArrays:
+    """Gaussians of the classes; a class of prior 0 has none."""
+
+    priors: Array
+    means: Array
+    covariances: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +70,21 @@ class LabelledFaces(ArrayFile):
     means: Array | None = None
     covariances: Array | None = None
 
+    @property
+    def trained(self) -> TrainedFaces | None:
+        """The first part."""
+        return _part(self, TrainedFaces)
+
+    @property
+    def extra(self) -> ExtraFaces | None:
+        """The part of the extra set."""
+        return _part(self, ExtraFaces, "extra_")
+
+    @property
+    def gaussians(self) -> GaussianArrays | None:
+        """The part of the Gaussians."""
+        return _part(self, GaussianArrays)
+
     def __post_init__(self) -> None:
         faces = ("pixels", "labels_true", "labels", "va", "mixed", "fused")
         extra = ("extra_pixels", "extra_labels_given", "extra_labels_new", "extra_va_given", "extra_va_new")
@@ -61,6 +108,15 @@ class LabelledFaces(ArrayFile):
             sizes = array.shape[1:] if fits else ()
             if not fits or any(end not in (None, size) for end, size in zip(ends, sizes, strict=True)):
                 raise ValueError(f"{name} is {array.dtype} {array.shape}")
+
+
+Part = TypeVar("Part")
+
+
+def _part(faces: LabelledFaces, part: type[Part], prefix: str = "") -> Part | None:
+    """A part, or None where it lacks; `__post_init__` has seen that no array of it does."""
+    arrays = {field.name: getattr(faces, prefix + field.name) for field in fields(part)}  # type: ignore[arg-type]
+    return None if any(array is None for array in arrays.values()) else part(**arrays)
 
 
 def _shape(what: str) -> tuple[str, tuple[int | None, ...]]:

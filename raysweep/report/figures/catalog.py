@@ -19,10 +19,16 @@ FIGURES = {
     "differences": "differences:differences_figure",
     "memorisation": "curves:memorisation_figure",
     "learning": "curves:learning_figure",
+    "arms": "papers.strategies:strategies_figure",
     "classes": "diagnostics.classes:classes_figure",
     "confusion": "diagnostics.confusion:confusion_figure",
     "reliability": "diagnostics.reliability:reliability_figure",
+    "gaussians": "papers.gaussians:gaussians_figure",
+    "fusion": "papers.fusion:fusion_figure",
+    "va_errors": "papers.va_errors:va_errors_figure",
     "attention": "attention:attention_figure",
+    "plane": "papers.plane:plane_figure",
+    "adapted_faces": "papers.adapted_faces:adapted_faces_figure",
     "truth": "adapted_labels:truth_figure",
     "labels": "adapted_labels:labels_figure",
 }
@@ -38,7 +44,7 @@ SEARCH_FIGURES = {
 }
 """Of the searches inside arms: functions of the planned search and its `SearchRecord`s."""
 
-WITH_FACES = ("attention",)
+WITH_FACES = ("attention", "fusion", "adapted_faces")
 """Those that show images of the data set."""
 
 
