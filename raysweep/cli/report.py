@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   python -m raysweep.report ablation_alpha
   python -m raysweep.report ablation_alpha --tracking http://localhost:5000 --out paper/alpha
   python -m raysweep.report ablation_alpha --on affectnet morphset     # a report of each, and one table of all
+  python -m raysweep.report --all                             # every study, and an index of all reports
   python -m raysweep.report ablation_alpha --check        # exit 1 when the files no longer match the runs
 
 exit codes: 0 written (missing cells are marked in the table), 1 --check found a difference,
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: also one table for all")
     add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
+    add("--all", action="store_true", help="a report of every study of the tracking store, and an index of all reports")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add(
         "--check",
@@ -70,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if asked.list:
             return _list(asked.tracking)
+        if asked.all:
+            return _all(asked)
         if not asked.study:
             parser().print_usage(sys.stderr)
             raise UserError("name a study, for example ablation_alpha (`--list` shows those that were run)")
@@ -91,7 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(asked: argparse.Namespace) -> int:
-    from raysweep.report import check_together, write_report, write_together  # mlflow takes seconds to import
+    from raysweep.report import check_together, write_index, write_report, write_together  # mlflow takes seconds
+    from raysweep.report.render.files import INDEX
 
     root, results = _results(asked)
     if len(results) > 1:
@@ -104,10 +109,38 @@ def _write(asked: argparse.Namespace) -> int:
         print("The table is INCOMPLETE: some cells are missing, failed or still running; they are marked.\n")
     if len(reports) > 1:
         paths += write_together(list(results.values()), root, list(results))
+    paths += [write_index(folder) for folder in {out.parent for out in results} if (folder / INDEX).is_file()]
     print("Written:")
     for path in paths:
         print(f"  {path}")
     return 0
+
+
+def _all(asked: argparse.Namespace) -> int:
+    """Every study's report below one folder, then the index over all reports there. With --check: compare both."""
+    from raysweep.report import index_text, list_results, write_index  # mlflow takes seconds to import
+    from raysweep.report.folder import ROOT
+    from raysweep.report.formatting import file_stem
+    from raysweep.report.render.files import INDEX
+
+    if asked.study or asked.on or asked.launch:
+        raise UserError("--all is about every study: leave out STUDY, --on and --launch, or leave out --all")
+    root = Path(asked.out or ROOT)
+    code = 0
+    for study in list_results(asked.tracking):
+        own = str(root / file_stem(study.name)) if asked.out else None
+        one = argparse.Namespace(**{**vars(asked), "study": study.name, "out": own})
+        try:
+            code = max(code, _check(one) if asked.check else _write(one))
+        except UserError as error:  # the others are written
+            print(f"raysweep: {error}", file=sys.stderr)
+            code = 2
+    if not asked.check:
+        print(f"index: {write_index(root)}")
+    elif not (root / INDEX).is_file() or (root / INDEX).read_bytes() != index_text(root).encode():
+        print(f"{root / INDEX} does not match the reports: python -m raysweep.report --all")
+        code = max(code, 1)
+    return code
 
 
 def _check(asked: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from .build import (
 )
 from .build_datasets import check_together, stale_together, write_together
 from .folder import default_folder, noted_launch, subject_of
+from .render.index import index_text, write_index
 from .results.aggregate import Summary, summarise
 from .results.load import list_results, load_results
 from .results.records import Results
@@ -25,6 +26,7 @@ __all__ = [
     "build_report",
     "check_together",
     "default_folder",
+    "index_text",
     "list_results",
     "load_results",
     "log_search_pictures",
@@ -35,6 +37,7 @@ __all__ = [
     "summarise",
     "summary_rows",
     "summary_text",
+    "write_index",
     "write_report",
     "write_together",
 ]

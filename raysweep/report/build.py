@@ -171,7 +171,7 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
     texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
-    texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made)
+    texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made, page.reading)
     texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
     texts |= diagnostic_files(summary)
     return texts | (_search_texts(page.search, summary) if page.search else {})

@@ -24,6 +24,7 @@ from .render.csv_files import scores_csv
 from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
 from .render.latex import table_latex
+from .render.links import Links
 from .results.aggregate import Summary, family_size, summarise
 from .results.records import Results
 from .tables.datasets import TOGETHER, check_alike, together_pivot, together_table
@@ -36,13 +37,14 @@ FILES_TOGETHER = ".files-together.json"
 
 @dataclass(frozen=True)
 class _Page:
-    """What the page shows. `links`: data set to its own report, relative to the page and without the file's ending,
+    """What the page shows. `own`: data set to its own report, relative to the page and without the file's ending,
     where there is one; `report_command`: to type to report them."""
 
     summaries: tuple[Summary, ...]
-    links: Mapping[str, str]
+    own: Mapping[str, str]
     pictures: Sequence[Picture]
     report_command: str
+    links: Links
 
     @property
     def study(self) -> StudyRecord:
@@ -71,7 +73,7 @@ class _Page:
     def readings(self) -> list[tuple[str, str, list[str]]]:
         """Of every data set its name, the link to its own report, and the result in words."""
         names = [summary.study.data.name for summary in self.summaries]
-        return [(name, self.links.get(name, ""), reading(s)) for name, s in zip(names, self.summaries, strict=True)]
+        return [(name, self.own.get(name, ""), reading(s)) for name, s in zip(names, self.summaries, strict=True)]
 
     @property
     def commands(self) -> list[str]:
@@ -124,7 +126,8 @@ def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Pa
     names = [summary.study.data.name for summary in summaries]
     links = {name: Path(os.path.relpath(page, out)).as_posix() for name, page in zip(names, pages, strict=False)}
     command = shlex.join(["python", "-m", "raysweep.report", study.name, "--on", *names])
-    return _Page(summaries, links, _pictures(summaries, f"{file_stem(study.name)}_{TOGETHER}"), command)
+    runs = Links.of(results[0])
+    return _Page(summaries, links, _pictures(summaries, f"{file_stem(study.name)}_{TOGETHER}"), command, runs)
 
 
 def _pictures(summaries: Sequence[Summary], stem: str) -> list[Picture]:

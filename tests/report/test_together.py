@@ -185,8 +185,9 @@ class TestCommand:
         out, _ = written
         page = Links()
         page.feed((out / "ablation_noise_rate_together.html").read_text())
-        assert page.found == [f"{name}/ablation_noise_rate.html" for name in SETS]
-        assert all((out / link).is_file() for link in page.found)
+        files = [link for link in page.found if not link.startswith("http://127.0.0.1:5000/#/")]  # to MLflow
+        assert files == [f"{name}/ablation_noise_rate.html" for name in SETS]
+        assert all((out / link).is_file() for link in files)
 
     def test_csv_holds_every_data_set_s_lines(self, written):
         out, _ = written

@@ -40,6 +40,15 @@ class Contents:
     checksums: str = FILES
 
 
+INDEX = "index.html"
+"""The list of all reports, beside their folders."""
+
+NAV = '<nav><a href="../index.html">All reports</a></nav>\n'
+"""The link to it, in pages that were written where it is."""
+
+_BODY = "<body>\n"
+
+
 def write_files(contents: Contents, out: Path) -> tuple[Path, ...]:
     """Write a report into the folder `out`, with a list of checksums, and remove what is left over of an earlier one.
     It is drafted beside first: a failure leaves nothing half-written. Returns the files, without the list.
@@ -52,7 +61,7 @@ def write_files(contents: Contents, out: Path) -> tuple[Path, ...]:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".draft-") as folder:
             draft = Path(folder)
-            names = _draft(contents, draft)
+            names = _draft(contents, draft, (out.parent / INDEX).is_file())
             (draft / contents.checksums).write_text(_list(draft, names, digests), encoding="utf-8")
             for name in (*names, contents.checksums):
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
@@ -68,12 +77,16 @@ def write_files(contents: Contents, out: Path) -> tuple[Path, ...]:
     return tuple(out / name for name in names)
 
 
-def _draft(contents: Contents, folder: Path) -> list[str]:
-    """Write every file below a folder. Returns their names, in the order in which a reader should hear of them."""
+def _draft(contents: Contents, folder: Path, listed: bool) -> list[str]:
+    """Write every file below a folder. Returns their names, in the order in which a reader should hear of them.
+
+    `listed`: pages link to the index of all reports.
+    """
     drawn = save_pictures(contents.pictures, folder / "figures")
     texts = contents.texts(folder / "figures")
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        linked = text.replace(_BODY, _BODY + NAV, 1) if listed and name in contents.shown else text
+        (folder / name).write_text(linked, encoding="utf-8", newline="\n")
     return [*texts, *(path.relative_to(folder).as_posix() for path in drawn)]
 
 
@@ -130,7 +143,8 @@ def _is_page(path: Path, text: str, shown: Sequence[str], noted: Mapping[str, Ma
         return False
     checksums = [hashlib.sha256(data).hexdigest() for data in pictures]
     same = not noted or checksums == [noted.get(name, {}).get("sha256") for name in shown]
-    return same and without_pictures(found) == without_pictures(text)
+    plain = found.replace(_BODY + NAV, _BODY, 1)
+    return same and without_pictures(plain) == without_pictures(text)
 
 
 _PICTURE = re.compile(r'(?<=src="data:image/png;base64,)[^"]*')

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_eval_context, select_autoescape
@@ -11,7 +13,7 @@ from jinja2.nodes import EvalContext
 from markupsafe import Markup
 
 from raysweep.report.figures.catalog import Picture
-from raysweep.report.formatting import MINUS
+from raysweep.report.formatting import MINUS, number
 
 from .markdown import escape, prose, table_markdown
 
@@ -37,6 +39,15 @@ def _minus(text: str) -> Markup:
     return Markup(html.escape(text).replace(MINUS, "&minus;"))
 
 
+def _replicates(values: Sequence[tuple[int, float]]) -> str:
+    """Replicates with their values, for the page's script."""
+    return " ".join(f"{replicate}:{number(value, decimals=4)}" for replicate, value in values)
+
+
+def _script() -> Markup:
+    return Markup(files(__package__).joinpath("templates", "page.js").read_text(encoding="utf-8"))
+
+
 TEMPLATES = Environment(
     loader=PackageLoader("raysweep.report.render"),
     autoescape=select_autoescape(["html"]),
@@ -47,5 +58,7 @@ TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 TEMPLATES.filters |= {
-    "escaped": escape, "html": html.escape, "minus": _minus, "png": _png, "prose": prose, "table": table_markdown,
+    "escaped": escape, "html": html.escape, "minus": _minus, "png": _png, "prose": prose, "replicates": _replicates,
+    "table": table_markdown,
 }  # fmt: skip
+TEMPLATES.globals["script"] = _script

@@ -13,6 +13,8 @@ from raysweep.report.tables.table import ReportTable
 from raysweep.report.text.caption import sentence
 from raysweep.report.text.provenance import provenance_words
 
+from .links import Links
+
 
 @dataclass(frozen=True)
 class SearchSection:
@@ -35,6 +37,10 @@ class Page:
     report_command: str
     made: Provenance
     search: SearchSection | None = None
+
+    @property
+    def links(self) -> Links:
+        return Links.of(self.results)
 
     @property
     def title(self) -> str:

@@ -29,14 +29,17 @@ NAME = "results.json"
 """End of the file's name, after the study's."""
 
 
-def results_json(results: Results, summary: Summary, tables: Sequence[ReportTable], made: Provenance) -> str:
-    """The file's text."""
+def results_json(
+    results: Results, summary: Summary, tables: Sequence[ReportTable], made: Provenance, reading: Sequence[str]
+) -> str:
+    """The file's text. `reading`: the result in words."""
     study = results.study
     document = FORMAT.stamped(
         {
             "study": _study(study),
             "launch": {"name": study.launch, "command": study.command, "overrides": override_words(study)},
             "data": _data(study),
+            "reading": list(reading),
             "provenance": _provenance(made),
             "remarks": [*summary.remarks],
             "disagreements": [*results.checks],

@@ -133,7 +133,8 @@ def _score(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
     shown += {"better": BETTER, "worse": WORSE}.get(verdict, "")
     count = None if score.spread.n == arm.complete else score.spread.n
     mean, std = score.spread.mean, score.spread.std
-    return Entry(value=mean, std=std, marks=shown, bold=verdict == "better", runs=score.runs, count=count)
+    bold, values = verdict == "better", tuple(score.values.items())
+    return Entry(value=mean, std=std, marks=shown, bold=bold, runs=score.runs, count=count, values=values)
 
 
 def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:

@@ -18,7 +18,7 @@ WORSE = "⁻"
 class Entry:
     """One cell of a table: words, or a mean with its standard deviation (None for a single value).
 
-    `count`: the values behind the mean, where they are fewer than the row says.
+    `count`: the values behind the mean, where they are fewer than the row says; `values`: by replicate, as `runs`.
     """
 
     text: str = ""
@@ -28,6 +28,7 @@ class Entry:
     bold: bool = False
     runs: tuple[str, ...] = ()
     count: int | None = None
+    values: tuple[tuple[int, float], ...] = ()
 
     @property
     def plain(self) -> str:
