@@ -130,7 +130,9 @@ def test_html_there_and_back(words, run):
     )
     reader = Reader()
     reader.feed(PAGE.render(page=SimpleNamespace(title=words, table=table)))
+    assert reader.tags.count("script") == 1  # the page's own
     assert {*reader.tags} <= {
+        "script",
         "html",
         "head",
         "meta",
