@@ -71,7 +71,7 @@ def test_a_launch_without_a_table_or_with_events_that_were_refused_does_not_end_
         paths=[tmp_path / "s.html"], header=("arm",), rows=(), reading=(), checks=(), incomplete=""
     )
     monkeypatch.setattr("raysweep.launch.summary.build_report", (lambda *words: report) if reported else build)
-    monkeypatch.setattr("raysweep.launch.summary.log_search_pictures", lambda *words: None)
+    monkeypatch.setattr("raysweep.launch.summary.log_report", lambda *words: None)
     store, out = Store(tmp_path / "store"), io.StringIO()
     options = LaunchOptions("raysweep run s", tracking="sqlite:///m.db", stdout=io.StringIO())
     with closing(Journal(tmp_path / "j.jsonl")) as journal:

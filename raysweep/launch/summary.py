@@ -21,7 +21,7 @@ from raysweep.core.errors import UserError, describe
 from raysweep.core.formatting import plural
 from raysweep.data.dataset import FaceData
 from raysweep.engine.task_dispatcher import TableOutcome
-from raysweep.report import ReportFiles, build_report, load_results, log_search_pictures, write_together
+from raysweep.report import ReportFiles, build_report, load_results, log_report, write_together
 from raysweep.report.folder import ROOT
 from raysweep.report.formatting import file_stem
 from raysweep.store.store import Store
@@ -73,7 +73,7 @@ class LaunchSummary:
             self._say(missing)
         report = None if self.options.worker else self._report()
         if report is not None and isinstance(publisher, Publisher):
-            self._log_pictures(report, publisher)
+            self._log_report(report, publisher)
         if plan_json is not None:
             self._tell_json(plan_json, report)
         else:
@@ -89,13 +89,18 @@ class LaunchSummary:
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
 
-    def _log_pictures(self, report: ReportFiles, publisher: Publisher) -> None:
-        """Log the figures of a search to its launch in MLflow."""
-        writer = publisher.writer
+    def _log_report(self, report: ReportFiles, publisher: Publisher) -> None:
+        """Log the report's files to the launch's run in MLflow, and a run for every arm."""
+        writer, study = publisher.writer, self.plan.study_name
         try:
-            log_search_pictures(report, partial(writer.log_file, self.plan.study_name, self.launch))
+            with publisher.lock() as changed:  # launches that end together would create the runs twice
+                if changed:
+                    writer.forget()
+                log_report(report, partial(writer.log_file, study, self.launch))
+                writer.log_arms(study, self.launch, report.arms)
         except Exception as error:  # noqa: BLE001  any error of the client; the report has the files
-            self._say(f"tracking: pictures of the search were not logged ({describe(error)})")
+            lacks = "the report's files and the arms' means are not all in MLflow"
+            self._say(f"tracking: {lacks} ({describe(error)}); repeat the launch to add them")
 
     def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
         told = {

@@ -6,7 +6,7 @@ Reads the tracking store alone; never imports the engine.
 from .build import (
     ReportFiles,
     build_report,
-    log_search_pictures,
+    log_report,
     stale_files,
     summary_rows,
     summary_text,
@@ -29,7 +29,7 @@ __all__ = [
     "index_text",
     "list_results",
     "load_results",
-    "log_search_pictures",
+    "log_report",
     "noted_launch",
     "stale_files",
     "stale_together",

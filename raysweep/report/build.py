@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from raysweep.tracking.arm_runs import ArmRun
+
 from .figures.catalog import FIGURES, SEARCH_FIGURES, draw_pictures, draw_search_pictures
 from .folder import default_folder, subject_of
 from .formatting import file_stem
@@ -20,6 +22,7 @@ from .render.page import Page, SearchSection
 from .render.results_json import NAME, results_json
 from .render.search_page import search_page
 from .results.aggregate import Summary, summarise
+from .results.arm_runs import arm_runs
 from .results.load import load_results
 from .results.provenance import provenance
 from .results.records import Results
@@ -43,6 +46,7 @@ class ReportFiles:
     rows: tuple[tuple[str, ...], ...]
     search_paths: tuple[Path, ...] = ()  # of `paths` those that show the study's searches
     checks: tuple[str, ...] = ()  # where MLflow disagrees with the files of its runs
+    arms: tuple[ArmRun, ...] = ()  # for MLflow
 
 
 def build_report(
@@ -78,17 +82,21 @@ def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles
     return ReportFiles(
         paths, table_markdown(compact_table(summary)), summary.incomplete, tuple(reading(summary)),
         tuple(header), tuple(tuple(row) for row in rows), _search_paths(out, paths, results), results.checks,
+        arm_runs(summary),
     )  # fmt: skip
 
 
-def log_search_pictures(report: ReportFiles, log: Callable[[Path, str], None]) -> int:
-    """Hand what shows the searches (pictures, tables, the page to explore) to `log`; returns how many files.
+def log_report(report: ReportFiles, log: Callable[[Path, str], None]) -> int:
+    """Hand every file of a report to `log`, and what shows the searches; returns how many files.
 
-    Only `raysweep.tracking` writes to MLflow: `log(file, folder)` is its, and the launch's run gets "search/<file>".
+    Only `raysweep.tracking` writes to MLflow: `log(file, folder)` is its, and the launch's run gets "report/<file>",
+    and "search/<file>" of pictures, tables and the page to explore.
     """
-    files = [path for path in report.search_paths if path.suffix in (".html", ".png", ".csv")]
-    for file in files:
-        log(file, "search")
+    root = report.paths[0].parent
+    files = [(path, (Path("report") / path.parent.relative_to(root)).as_posix()) for path in report.paths]
+    files += [(path, "search") for path in report.search_paths if path.suffix in (".html", ".png", ".csv")]
+    for path, folder in files:
+        log(path, folder)
     return len(files)
 
 

@@ -27,7 +27,7 @@ STILL = 150.0
 
 CHECKED_AGAIN = f"and is checked again in {STILL:.0f} seconds"
 
-KINDS = ("launch", "cell", "training", "trial")
+KINDS = ("launch", "cell", "arm", "training", "trial")
 
 
 def in_a_while(look: Callable[[], None]) -> None:

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from raysweep.core.hashing import canonical_json
 
 from . import schema
+from .data_inputs import data_inputs
 
 Epoch = tuple[int, Mapping[str, float], int]
 """Epoch number, metrics by name, and time in ms since 1970."""
@@ -94,6 +95,11 @@ class Runs:
         parts = [Param(name, value[: schema.MAX_PARAM_LENGTH]) for name, value in params.items()]
         for start in range(0, len(parts), schema.MAX_PARAMS_A_BATCH):
             self.client.log_batch(run, params=parts[start : start + schema.MAX_PARAMS_A_BATCH])
+
+    def name_data(self, run: str, tags: Mapping[str, str], config: Mapping[str, Any]) -> None:
+        """Name the run's data sets as its inputs, each once: the scored one, and those that `config` joins."""
+        if inputs := data_inputs(tags, config):
+            self.client.log_inputs(run, inputs)
 
     def take_up(self, run: str, launch: str) -> None:
         """Mark the run as continued by this launch."""

@@ -1,6 +1,8 @@
 """Names of MLflow tags, metrics and artifacts, for writing runs and for reports."""
 
-KIND = "raysweep.kind"  # "launch", "cell", "trial" (of a search), or "training" (shared by several cells)
+KIND = (
+    "raysweep.kind"  # "launch", "cell", "arm" (means over cells), "trial" (of a search), "training" (of several cells)
+)
 TITLE = "raysweep.title"  # title of a shared training, such as "M_A"
 STUDY = "raysweep.study"
 LAUNCH = "raysweep.launch"
@@ -37,6 +39,8 @@ HOST = "raysweep.host"  # machine that computed a cell's scores
 VERSIONS = "raysweep.versions"  # JSON object: versions of Python and libraries that computed a cell's scores
 PICTURES = "raysweep.pictures"  # why a cell's pictures could not be drawn
 LABEL_NOTES = "raysweep.label_notes"  # JSON list of sentences on how the labels were made
+
+CELLS = "raysweep.cells"  # of an arm: how many of its planned cells are complete, "4 of 5"
 
 PARENT_RUN = "mlflow.parentRunId"
 RUN_NAME = "mlflow.runName"

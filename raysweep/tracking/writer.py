@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from raysweep.plotting.scores import draw_artifacts
 from raysweep.store.store import HOST, Store
 
 from . import schema
+from .arm_runs import ArmRun, log_arms
 from .epoch_ranges import epochs_in, spans
 from .journal import now_ms
 from .run_identity import Event, identity_of, new_run
@@ -113,8 +114,14 @@ class Writer:
         run = self._launch_run({"study": study, "launch": launch, "time": now_ms()})
         self.client.log_artifact(run, str(file), folder)
 
+    def log_arms(self, study: str, launch: str, arms: Iterable[ArmRun]) -> None:
+        """Write the runs of a launch's arms. Not journaled, as files of a report."""
+        log_arms(self.runs, study, launch, self._launch_run({"study": study, "launch": launch, "time": now_ms()}), arms)
+
     def _on_launch(self, event: Event) -> None:
-        self.client.log_dict(self._launch_run(event), event["plan"], schema.PLAN_FILE)
+        run = self._launch_run(event)
+        self.client.log_dict(run, event["plan"], schema.PLAN_FILE)
+        self.runs.name_data(run, event.get("tags", {}), {})
 
     def _on_beat(self, event: Event) -> None:
         """Heartbeat of the launch; not journaled."""
@@ -238,6 +245,7 @@ class Writer:
                 event["study"], new.name, {**new.tags, **self._common_tags(event, new.identity)}, event["time"]
             )
             if new.config is not None:
+                self.runs.name_data(run, new.tags, new.config)
                 self.runs.describe(run, new.config, new.params)
             self._ids[identity] = run
         return self._ids[identity]

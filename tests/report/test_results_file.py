@@ -6,12 +6,15 @@ import math
 import statistics
 
 import pytest
+import scipy.stats
 from mlflow.entities import Metric
 
-from raysweep.report import load_results, write_report
+from raysweep.report import load_results, summarise, write_report
+from raysweep.report.results.arm_runs import arm_runs
 from raysweep.report.results.provenance import provenance
 from raysweep.report.text.provenance import provenance_words
 from raysweep.tracking import schema
+from raysweep.tracking.writer import Writer
 
 STEM = "ablation_noise_rate"
 
@@ -145,3 +148,24 @@ def test_the_foot_of_the_page(shared, written):
     assert "--seeds 5" in words["Launch"]
     page = (written[STEM][1] / f"{STEM}.html").read_text()
     assert "<dt>Device-hours</dt>" in page
+
+
+def test_runs_of_arms_have_the_tables_numbers_and_are_no_cells(tracking, fabricate):
+    study = fabricate("armed", {"kind": ("a", "b")}, {"kind": "a"}, lambda where: 0.5, replicates=3, epochs=1)
+    study.failed = {("kind=b", 1): "nan"}
+    before = tracking.write(study).load("armed")
+    arms = arm_runs(summarise(before))
+    Writer(tracking.client, tracking.store).log_arms("armed", before.study.launch, arms)
+    experiment = tracking.client.get_experiment_by_name("armed").experiment_id
+    runs = tracking.client.search_runs([experiment], "tags.`raysweep.kind` = 'arm'")
+    found = {run.data.tags[schema.ARM]: run for run in runs}
+    assert found["kind=b"].info.run_name == "kind=b, mean of 2 (2 of 3 cells)"
+    values = [c.scores["macro_f1"] for c in before.cells if c.arm == "kind=b" and c.complete]
+    half = scipy.stats.t.ppf(0.975, 1) * scipy.stats.sem(values)
+    told, mean = found["kind=b"].data.metrics, statistics.fmean(values)
+    assert told["n/macro_f1"] == 2
+    assert told["std/macro_f1"] == pytest.approx(statistics.stdev(values))
+    assert (told["ci_low/macro_f1"], told["ci_high/macro_f1"]) == pytest.approx((mean - half, mean + half))
+    after = tracking.load("armed")
+    assert [cell.run_id for cell in after.cells] == [cell.run_id for cell in before.cells]
+    assert provenance(after) == provenance(before)

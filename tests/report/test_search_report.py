@@ -9,7 +9,7 @@ import pytest
 
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.cli.report import main
-from raysweep.report import Results, build_report, log_search_pictures, stale_files, summarise, summary_rows
+from raysweep.report import Results, build_report, log_report, stale_files, summarise, summary_rows
 from raysweep.report.render.latex import table_latex
 from raysweep.report.render.search_page import page_data, search_page
 from raysweep.report.results.searches import TrialRecord
@@ -186,9 +186,12 @@ class TestFiles:
         files, _ = report
         experiment = store.client.get_experiment_by_name("search_example").experiment_id
         (run,) = store.client.search_runs([experiment], f"tags.`{schema.KIND}` = 'launch'")
-        count = log_search_pictures(files, lambda file, to: store.client.log_artifact(run.info.run_id, str(file), to))
+        count = log_report(files, lambda file, to: store.client.log_artifact(run.info.run_id, str(file), to))
         there = [file.path for file in store.client.list_artifacts(run.info.run_id, "search")]
-        assert len(there) == count
+        figures = store.client.list_artifacts(run.info.run_id, "report/figures")
+        own = [file.path for file in store.client.list_artifacts(run.info.run_id, "report") if not file.is_dir]
+        assert len(there) + len(own) + len(figures) == count
+        assert len(own) + len(figures) == len(files.paths)
         assert "search/search_example_search.html" in there
         assert "search/search_example_search_history.png" in there
 
