@@ -7,7 +7,7 @@ authors' code (`--set labels.statistics=noisy` is what a user really has).
     python -m raysweep.run ablation_noise_rate --seeds 5
 """
 
-from raysweep.study import Axis, Study
+from raysweep.study import Axis, Study, Table
 
 study = Study(
     title="Label noise and label fusion",
@@ -27,4 +27,22 @@ study = Study(
     reference={"method": "one-hot"},
     published="ddaf_table3",
     columns=("macro_f1", "accuracy", "ece"),
+    tables=[
+        Table(
+            source="DDAF, Table 3",
+            rows=["noise"],
+            columns=["method"],
+            metrics=["macro_f1"],
+            blocks=["data"],
+            words={
+                "noise": "Noise (%)",
+                "0.1": "10",
+                "0.2": "20",
+                "0.3": "30",
+                "one-hot": "One-hot",
+                "Euclidean": "Fusion (Euclidean)",
+                "Gaussian": "Fusion (GMM)",
+            },
+        )
+    ],
 )

@@ -3,7 +3,7 @@
 python -m raysweep.run dcjt_extra_size
 """
 
-from raysweep.study import Axis, Study
+from raysweep.study import Axis, Study, Table
 
 study = Study(
     title="Size of the extra set",
@@ -25,4 +25,20 @@ study = Study(
     metric="accuracy",
     published="dcjt_table8",
     columns=("accuracy", "macro_f1", "kept_share", "pseudo_rmse", "relabelled_right"),
+    tables=[
+        Table(
+            source="DCJT, Table 8",
+            rows=["extra"],
+            metrics=["accuracy"],
+            percent=True,
+            words={
+                "extra": "Dataset A and B",
+                "none": "A only",
+                "10 %": "A + 10 % of B",
+                "50 %": "A + 50 % of B",
+                "100 %": "A + 100 % of B",
+                "accuracy": "Accuracy on the test set of A (%)",
+            },
+        )
+    ],
 )

@@ -7,7 +7,7 @@ fine-tuned on C and scored on C.
     python -m raysweep.run dcjt_finetune --on A.csv --set joint.extra=B.csv+D.csv --set joint.finetune=C.csv
 """
 
-from raysweep.study import Axis, Study
+from raysweep.study import Axis, Study, Table
 
 DISCRETE = {"objective.weight_va": 0.0}
 TWO, THREE = {"joint.extra_sets": 1}, {"joint.extra_sets": 2}
@@ -34,4 +34,13 @@ study = Study(
     metric="accuracy",
     published="dcjt_table7",
     columns=("accuracy", "macro_f1", "ece"),
+    tables=[
+        Table(
+            source="DCJT, Table 7",
+            rows=["pre-training"],
+            metrics=["accuracy"],
+            percent=True,
+            words={"pre-training": "Pre-training data & strategy", "accuracy": "Acc. (%)"},
+        )
+    ],
 )

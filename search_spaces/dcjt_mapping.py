@@ -13,7 +13,7 @@ The 88.48 beside the last ResNet-18 row is from MS-Celeb, whose weights you must
         --set model.backbone=resnet18 --axis "mapping=none,GCLM,EDCLM,EDCLM from MS-Celeb=FILE"
 """
 
-from raysweep.study import Axis, Study, Yours
+from raysweep.study import Axis, Study, Table, Yours
 
 study = Study(
     title="Mapping and relabelling the remainder of B",
@@ -46,4 +46,26 @@ study = Study(
     metric="accuracy",
     published="dcjt_table2",
     columns=("accuracy", "macro_f1", "relabel_agreement", "relabelled_right", "given_va_rmse", "mapped_va_rmse"),
+    tables=[
+        Table(
+            source="DCJT, Table 2",
+            rows=["remainder", "pseudo VA", "mapping"],
+            ticks=["pseudo VA", ("Selected subset of B", "DL & CL"), "remainder", "mapping"],
+            metrics=["accuracy"],
+            blocks=["encoder"],
+            percent=True,
+            words={
+                "encoder": "Backbone",
+                "pseudo VA": "A",
+                "CLE": "DL & CLE",
+                "CLS": "DL & CLS",
+                "remainder": "Remainder of B: discrete labels",
+                "original": "original DL",
+                "relabelled": "relabelled DL",
+                "mapping": "Remainder of B: continuous labels",
+                "none": "original CL",
+                "accuracy": "Acc. (%)",
+            },
+        )
+    ],
 )

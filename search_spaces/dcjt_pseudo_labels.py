@@ -8,7 +8,7 @@ Three kinds of labels for A: expressions alone (DL), with pseudo VA from a model
     python -m raysweep.run dcjt_pseudo_labels --preset paper --on RAF_DB_FOLDER --set joint.extra=AFFECTNET.csv
 """
 
-from raysweep.study import Axis, Study
+from raysweep.study import Axis, Study, Table
 
 study = Study(
     title="Pseudo VA and subset selection",
@@ -37,4 +37,21 @@ study = Study(
     metric="accuracy",
     published="dcjt_table1",
     columns=("accuracy", "macro_f1", "ece", "kept_share", "kept_right", "pseudo_rmse"),
+    tables=[
+        Table(
+            source="DCJT, Table 1",
+            rows=["trained on", "labels"],
+            ticks=["trained on", "labels"],
+            metrics=["accuracy"],
+            blocks=["encoder"],
+            percent=True,
+            words={
+                "encoder": "Backbone",
+                "trained on": "Training datasets",
+                "A + subset": "A and selected subset of B",
+                "labels": "Training labels",
+                "accuracy": "Acc. (%)",
+            },
+        )
+    ],
 )

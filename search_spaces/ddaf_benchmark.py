@@ -7,7 +7,7 @@ numbers are for orientation only, and the report says so.
     python -m raysweep.run ddaf_benchmark --on affectnet --preset paper
 """
 
-from raysweep.study import Axis, Study
+from raysweep.study import Axis, Study, Table
 
 study = Study(
     title="Label fusion beside published methods",
@@ -26,4 +26,30 @@ study = Study(
     reference={"labels": "one-hot"},
     published="ddaf_benchmark",
     columns=("accuracy", "macro_f1", "rmse_valence", "rmse_arousal", "ccc_valence", "ccc_arousal"),
+    tables=[
+        Table(
+            title="Classification performance of different methods",
+            source="DDAF, Table 1",
+            rows=["labels"],
+            metrics=["accuracy", "macro_f1"],
+            methods=True,
+            percent=True,
+            words={"labels": "Method", "accuracy": "Accuracy", "macro_f1": "F1"},
+        ),
+        Table(
+            title="Regression performance of different methods",
+            source="DDAF, Table 2",
+            rows=["labels"],
+            metrics=["rmse_valence", "rmse_arousal", "ccc_valence", "ccc_arousal"],
+            methods=True,
+            groups={"RMSE ↓": ["rmse_valence", "rmse_arousal"], "CCC ↑": ["ccc_valence", "ccc_arousal"]},
+            words={
+                "labels": "Method",
+                "rmse_valence": "Valence",
+                "rmse_arousal": "Arousal",
+                "ccc_valence": "Valence",
+                "ccc_arousal": "Arousal",
+            },
+        ),
+    ],
 )

@@ -66,6 +66,13 @@ def test_a_study(applied):
     assert (said[-2], said[-1]) == ("0", "2") or said[-1] == "2"
 
 
+def test_a_layout(applied):
+    code = "from raysweep.run import main\nprint(main(['my_layout', '--preset', 'smoke', '--plan']))"
+    said = applied(code, "search_spaces/my_layout.py")
+    assert any("6 arms x 1 replicate" in line for line in said)
+    assert said[-1] == "0"
+
+
 SOFT = """
 import torch
 from raysweep.pipeline.stage_kinds import key_fields

@@ -13,6 +13,8 @@ from pydantic.dataclasses import dataclass
 
 from raysweep.core.versioned import RecordFormat
 
+from .declared_table import Table
+
 TUNING = "tuning"
 """The axis of a search study that says whether an arm is as it is or at the best point found for it."""
 
@@ -201,7 +203,7 @@ class PlannedSearch:
 
 STUDY = (
     *("name", "file", "content", "title", "source", "paper", "metric", "published", "columns", "notes", "reference"),
-    "axes",
+    *("axes", "tables"),
 )
 """Fields that stand under "study" in the file."""
 
@@ -245,6 +247,7 @@ class StudyRecord:
     arm_changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     search: PlannedSearch | None = None
     search_trouble: str = ""
+    tables: tuple[Table, ...] = ()
 
     @classmethod
     def read(cls, plan: Mapping[str, Any], launch: str) -> StudyRecord:
@@ -268,7 +271,7 @@ class StudyRecord:
     def describe(self) -> dict[str, Any]:
         """Plain values for the file."""
         values = _STUDY.dump_python(self, mode="json", exclude={"launch", "search", "search_trouble"})
-        study = {name: values.pop(name) for name in STUDY}
+        study = {name: value for name in STUDY if (value := values.pop(name)) or name != "tables"}
         arms = values.pop("arm_changes")
         described = FORMAT.stamped({"study": study, **values, "arms": arms})
         return described if self.search is None else {**described, "search": self.search.describe()}

@@ -13,7 +13,7 @@ from raysweep.tracking.arm_runs import ArmRun
 from .figures.catalog import FIGURES, SEARCH_FIGURES, draw_pictures, draw_search_pictures
 from .folder import default_folder, subject_of
 from .formatting import file_stem
-from .render.csv_files import cells_csv, scores_csv
+from .render.csv_files import cells_csv, scores_csv, tables_csv
 from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
 from .render.latex import standalone_latex, table_latex
@@ -26,10 +26,10 @@ from .results.arm_runs import arm_runs
 from .results.load import load_results
 from .results.provenance import provenance
 from .results.records import Results
-from .tables.arms import compact_table, pivot_table, results_table
+from .tables.arms import compact_table, results_table
+from .tables.declared import declared_tables
 from .tables.diagnostics import NAMES as DIAGNOSTICS
 from .tables.diagnostics import diagnostic_files
-from .tables.published_methods import PEERS, peers_table
 from .tables.searches import points_csv, points_table, trials_csv
 from .text.findings import question, reading
 
@@ -139,12 +139,11 @@ def _contents(results: Results, summary: Summary, faces: bool) -> Contents:
 
 def _page(results: Results, summary: Summary, faces: bool) -> Page:
     study = results.study
-    more = [table for table in (pivot_table(summary), peers_table(summary)) if table is not None]
     command = shlex.join(
         ["python", "-m", "raysweep.report", study.name, "--launch", study.launch, *([] if faces else ["--no-faces"])]
     )
     pictures = draw_pictures(summary, file_stem(study.name), faces)
-    tables = [results_table(summary), *more]
+    tables = [results_table(summary), *declared_tables([summary])]
     found = _search(summary)
     return Page(results, question(summary), reading(summary), tables, pictures, command, provenance(results), found)
 
@@ -180,6 +179,7 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
     texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made, page.reading)
+    texts |= {f"{stem}_tables.csv": tables_csv(page.tables[1:])} if page.tables[1:] else {}
     texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
     texts |= diagnostic_files(summary)
     return texts | (_search_texts(page.search, summary) if page.search else {})
@@ -197,4 +197,4 @@ def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     names += [f"{stem}_{name}.csv" for name in DIAGNOSTICS]
-    return [*names, f"{stem}_pivot.tex", f"{stem}_{PEERS}.tex", *_search_names(stem)]
+    return [*names, *(f"{stem}_{name}" for name in ("tables.csv", "pivot.tex", "peers.tex")), *_search_names(stem)]

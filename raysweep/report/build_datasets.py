@@ -20,14 +20,15 @@ from .figures.scores import dependence
 from .figures.style import style
 from .folder import subject_of
 from .formatting import file_stem, plural, title
-from .render.csv_files import scores_csv
+from .render.csv_files import scores_csv, tables_csv
 from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
 from .render.latex import table_latex
 from .render.links import Links
 from .results.aggregate import Summary, family_size, summarise
 from .results.records import Results
-from .tables.datasets import TOGETHER, check_alike, together_pivot, together_table
+from .tables.datasets import TOGETHER, check_alike, together_table
+from .tables.declared import declared_tables
 from .tables.table import ReportTable
 from .text.findings import question, reading
 
@@ -65,9 +66,8 @@ class _Page:
 
     @property
     def tables(self) -> list[ReportTable]:
-        """The paper's shape first, where there is one."""
-        pivot = together_pivot(self.summaries)
-        return [*([pivot] if pivot else []), together_table(self.summaries)]
+        """The paper's layout first, where there is one."""
+        return [*declared_tables(self.summaries, self.stem), together_table(self.summaries)]
 
     @property
     def readings(self) -> list[tuple[str, str, list[str]]]:
@@ -111,7 +111,11 @@ def _contents(results: Sequence[Results], out: Path, reports: Sequence[Path]) ->
         texts=partial(_texts, page),
         pictures=page.pictures,
         shown={f"{page.stem}.html": page.pictures},
-        optional=[f"{page.stem}_pivot.tex", *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf"))],
+        optional=[
+            f"{page.stem}_tables.csv",
+            f"{page.stem}_pivot.tex",
+            *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf")),
+        ],
         subjects=[subject_of(one.study) for one in results],
         checksums=FILES_TOGETHER,
     )
@@ -149,6 +153,7 @@ def _texts(page: _Page, figures: Path | None) -> dict[str, str]:
     texts = {f"{page.stem}.md": render("datasets.md", page=page)}
     texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
     texts[f"{page.stem}.csv"] = _csv(page.summaries)
+    texts |= {f"{page.stem}_tables.csv": tables_csv(page.tables[:-1])} if page.tables[:-1] else {}
     return texts | {f"{page.stem}.html": render("datasets.html", page=page, folder=figures)}
 
 

@@ -43,7 +43,7 @@ def number(value: float, signed: bool = False, decimals: int = 3) -> str:
     """
     text = f"{value:.{decimals}f}"
     if float(text) == 0:
-        return "0.000"
+        return f"{0:.{min(decimals, 3)}f}"
     return MINUS + text[1:] if text.startswith("-") else f"{'+' if signed else ''}{text}"
 
 

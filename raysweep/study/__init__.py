@@ -3,6 +3,7 @@
 `raysweep.study.plan` needs torch and is not imported here, so that listing and checking studies is fast.
 """
 
+from raysweep.artifacts.declared_table import Table
 from raysweep.config.presets import PRESETS, Preset
 
 from .cells import Cell, fresh_replicates, make_cells, search_budget, search_cells, with_axis
@@ -26,6 +27,7 @@ __all__ = [
     "Range",
     "Search",
     "Study",
+    "Table",
     "Uniform",
     "Yours",
     "find_study",

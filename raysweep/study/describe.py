@@ -119,6 +119,7 @@ def _study_fields(name: str, study: Study) -> dict[str, Any]:
         "metric": study.metric,
         "published": study.published,
         "columns": tuple(study.columns),
+        "tables": tuple(study.tables),
         "reference": dict(study.reference),
         "axes": tuple(AxisRecord(axis.name, tuple(axis.levels)) for axis in study.axes),
     }

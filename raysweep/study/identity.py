@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # torch takes seconds
 
     from .study import Study
 
-NOT_CONTENT = ("origin", "found")
-"""Fields of `Study` that are no part of its contents: its origin and the results of a search."""
+NOT_CONTENT = ("origin", "found", "tables")
+"""Fields of `Study` that are no part of its contents: its origin, the results of a search, and layouts of tables."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from raysweep.artifacts.declared_table import Table
 from raysweep.config.experiment import check_path
 from raysweep.config.values import level_names
 from raysweep.core.errors import UserError, unknown_name
@@ -14,6 +15,7 @@ from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import METRICS
 
 from .search import Search
+from .tables import check_tables
 
 TUNING = "tuning"
 """The axis that a finished search adds: the arm itself ("default"), and with its best point ("searched")."""
@@ -119,6 +121,7 @@ class Study:
             (`selection.metric`), unless it is a score of adapted labels, which epochs do not have.
         published: name of the paper's numbers to show in the table (`raysweep.report.published`).
         columns: scores in the table, including the headline score.
+        tables: layouts of the tables to show besides the one of all arms, in their order.
         notes: sentences for the caption.
         paper: the paper whose recipe a preset uses, "DDAF" or "DCJT".
         search: hyperparameter search inside each arm, on validation images; the table then compares every arm with its
@@ -135,6 +138,7 @@ class Study:
     metric: str = "macro_f1"
     published: str | None = None
     columns: Sequence[str] = ("rmse_valence", "rmse_arousal", "accuracy", "macro_f1", "ece")
+    tables: Sequence[Table] = ()
     notes: Sequence[str] = ()
     paper: Literal["DDAF", "DCJT"] = "DDAF"
     search: Search | None = None
@@ -160,6 +164,7 @@ class Study:
                 raise unknown_name(f"level of axis {name!r} in the study's reference:", level, axis.levels)
         for path in {*self.base, *(path for arm in self.arms() for path in arm.changes)}:
             check_path(path)
+        check_tables(self)
 
     def at(self, preset: str) -> Study:
         """The study with its arms under this preset."""

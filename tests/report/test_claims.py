@@ -11,15 +11,16 @@ import pytest
 from scipy import stats
 
 from bench.statistics import SHAPES, _draw, false_claims, results_of
+from raysweep.artifacts.declared_table import Table
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.report import Results, summarise
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.render.latex import table_latex
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.results.statistics import Comparison
-from raysweep.report.tables.arms import compact_table, difference_words, pivot_table, results_table
-from raysweep.report.tables.datasets import together_pivot, together_table
-from raysweep.report.tables.published_methods import peers_table
+from raysweep.report.tables.arms import compact_table, difference_words, results_table
+from raysweep.report.tables.datasets import together_table
+from raysweep.report.tables.declared import declared_tables
 from raysweep.report.text.caption import caption, notes
 from raysweep.report.text.findings import reading
 from tests.report.conftest import table_html
@@ -361,12 +362,14 @@ class TestScoresThatSomeCellsLack:
 
     def test_so_beside_published_methods_and_in_a_pivot(self):
         results = self.results()
-        peers = peers_table(summarise(replace(results, study=replace(results.study, published="dcjt_benchmark"))))
+        layout = Table(rows=["alpha"], metrics=["accuracy"], methods=True)
+        study = replace(results.study, published="dcjt_benchmark", tables=(layout,))
+        (peers,) = declared_tables([summarise(replace(results, study=study))])
         assert "(n = 5)" in table_markdown(peers)
         axes = (*results.study.axes, AxisRecord("kind", ("a",)))
         cells = tuple(replace(c, coordinates={**c.coordinates, "kind": "a"}) for c in results.cells)
-        pivot = pivot_table(summarise(Results(replace(results.study, axes=axes), cells)))
-        assert [entry.count for entry in pivot.rows[0]][1:] == [4, None, None, None]
+        (pivot,) = declared_tables([summarise(Results(replace(results.study, axes=axes), cells))])
+        assert [entry.count for entry in pivot.rows[0]][2:] == [4, None, None, None]
 
 
 class TestOneNumberOneTest:
@@ -392,8 +395,8 @@ class TestOneNumberOneTest:
         )
 
     def test_the_table_marks_the_number_wherever_it_stands(self):
-        pivot = pivot_table(summarise(self.results()))
-        assert [row[2].bold for row in pivot.rows] == [True] * 3
+        (pivot,) = declared_tables([summarise(self.results())])
+        assert [row[3].bold for row in pivot.rows] == [True] * 3
 
     @pytest.mark.parametrize(
         ("pair", "family", "said"),
@@ -464,8 +467,8 @@ class TestMarks:
         for made in (results_table(summary), compact_table(summary)):
             assert [row[3].marks for row in made.rows] == expected
         assert [row[4].marks for row in together_table([summary]).rows] == expected
-        for made, first in ((pivot_table(summary), 1), (together_pivot([summary]), 2)):
-            assert [entry.marks for row in made.rows for entry in row[first:]] == expected
+        (pivot,) = declared_tables([summary])
+        assert [entry.marks for row in pivot.rows for entry in row[2:]] == expected
 
     @pytest.mark.parametrize(
         ("render", "better", "worse"),

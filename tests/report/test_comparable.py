@@ -20,9 +20,9 @@ from raysweep.report.published.comparable import NOT_RECIPE, _phrase, comparable
 from raysweep.report.render.csv_files import scores_csv
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.results.records import CellRecord, Results
-from raysweep.report.tables.arms import pivot_table, results_table
-from raysweep.report.tables.datasets import together_pivot, together_table
-from raysweep.report.tables.published_methods import peers_table
+from raysweep.report.tables.arms import results_table
+from raysweep.report.tables.datasets import together_table
+from raysweep.report.tables.declared import declared_tables
 from raysweep.report.text.caption import caption, notes
 from raysweep.study import Axis, Study, find_study, make_cells
 from raysweep.study.cells import with_axis, with_fixed
@@ -143,7 +143,7 @@ class TestData:
         new = planned("ablation_noise_rate", (name, "affwild", SEVEN))
         record = replace(new.study, data=replace(new.study.data, kind=None))
         summary = replace(new, study=record)
-        assert any("same data" in c.group for c in together_pivot([summary]).columns) == same
+        assert any("same data" in c.group for c in together_table([summary]).columns) == same
         assert not comparable(summary, "Aff-Wild", summary.arms[0].coordinates)
         unknown = "Aff-Wild: whether ours may be compared with these numbers is unknown" in said(summary)
         assert unknown == same
@@ -470,14 +470,14 @@ class TestFiles:
 
     def test_a_pivot_stands_beside_the_paper_s_encoder_alone(self):
         changes = {"joint.extra": "affectnet-7", "model.backbone": "resnet18"}
-        groups = {column.group for column in pivot_table(planned("dcjt_pseudo_labels", RAFDB, changes, [B])).columns}
-        assert "paper, RAF-DB, ResNet-18" in groups
-        assert "paper, RAF-DB, ARM" not in groups
+        (table,) = declared_tables([planned("dcjt_pseudo_labels", RAFDB, changes, [B])])
+        ours = {row[0].text: row[-1].text for row in table.rows}
+        assert ours == {"ResNet-18": "–", "ARM": "n/r"}
 
     def test_peers_of_table_6_stand_in_the_paper_s_order(self):
         summary = with_scores(planned("dcjt_benchmark", CAERS, {"joint.extra": "affectnet-7"}, [B]))
-        names = [row[1].text for row in peers_table(summary).rows if row[0].text == "CAER-S"]
-        assert names == ["ResNet-18", "ResNet-50", "Res2Net", "CAER-NET-S", "MANET", "EASE", "EAC", "ARM",
+        names = [row[0].text for row in declared_tables([summary])[0].rows]
+        assert names[:9] == ["ResNet-18", "ResNet-50", "Res2Net", "CAER-NET-S", "MANET", "EASE", "EAC", "ARM",
                          "ARM + DCJT, with extra data"]  # fmt: skip
 
     def test_of_methods_that_are_not_ours_the_data_are_judged_too(self):

@@ -12,8 +12,9 @@ from raysweep.config.values import split_values
 from raysweep.report.render.latex import table_latex
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.results.records import CellRecord, Results
-from raysweep.report.tables.arms import pivot_table, results_table
+from raysweep.report.tables.arms import results_table
 from raysweep.report.tables.datasets import together_table
+from raysweep.report.tables.declared import declared_tables
 from raysweep.report.text.caption import caption
 from raysweep.study import Axis, Study
 from raysweep.study.cells import make_cells, with_axis
@@ -199,9 +200,10 @@ def test_every_table_has_the_label():
     study = Study("Any", [Axis.of("train.learning_rate", [1e-3, 2e-3]), Axis.of("train.epochs", [2, 3])])
     plain, changed = launched(study), launched(study, changes={"objective.cosine": False})
     other = replace(changed, study=replace(changed.study, data=replace(changed.study.data, name="E")))
-    for table in (results_table, pivot_table, lambda s: together_table([s, other])):
+    for table in (results_table, lambda s: together_table([s, other])):
         assert label(table(plain)) != label(table(changed))
         assert "objective.cosine" in " ".join(table(changed).caption)
+    assert label(declared_tables([plain])[0]) != label(declared_tables([changed])[0])
 
 
 def test_a_searchs_budget():

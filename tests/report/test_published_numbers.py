@@ -164,11 +164,13 @@ def test_raf_db_s_peers_stand_in_the_order_of_table_5():
                      "ARM + DCJT, with extra data"]  # fmt: skip
 
 
-def test_ddaf_s_peers_stand_in_the_order_of_table_1_then_of_table_2():
+def test_ddaf_s_peers_stand_in_the_orders_of_tables_1_and_2():
     names = [peer.name for peer in PUBLISHED["ddaf_benchmark"].peers["AffectNet, 8 classes"]]
     first = ["AffectNet baseline", "Wide Ensemble", "Auxiliary Label", "RAN", "SCN", "Pyramid super res.",
-             "Deep 3DMM", "Weighted Cluster"]  # fmt: skip
-    assert names == [*first, "Mobile CNN", "CAAE", "DDAF"]
+             "Deep 3DMM", "Weighted Cluster", "DDAF"]  # fmt: skip
+    second = ["Mobile CNN", "AffectNet baseline", "CAAE", "Wide Ensemble", "Deep 3DMM", "DDAF"]
+    assert [name for name in names if name in first] == first
+    assert [name for name in names if name in second] == second
 
 
 @pytest.mark.skipif(not DCJT_PAPER.is_file(), reason="needs the paper")

@@ -39,7 +39,14 @@ class TestFiles:
         report, folder = written["ablation_noise_rate"]
         names = {str(path.relative_to(folder)) for path in report.paths}
         stem = "ablation_noise_rate"
-        assert names >= {f"{stem}.md", f"{stem}.html", f"{stem}.tex", f"{stem}_pivot.tex", f"{stem}_standalone.tex"}
+        assert names >= {
+            f"{stem}.md",
+            f"{stem}.html",
+            f"{stem}.tex",
+            f"{stem}_table3.tex",
+            f"{stem}_tables.csv",
+            f"{stem}_standalone.tex",
+        }
         assert names >= {f"{stem}.csv", f"{stem}_cells.csv"}
         for figure in ("scores", "differences", "memorisation", "learning"):
             assert names >= {f"figures/{stem}_{figure}.png", f"figures/{stem}_{figure}.pdf"}

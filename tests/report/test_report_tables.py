@@ -14,8 +14,8 @@ from raysweep.report.render.csv_files import cells_csv, scores_csv
 from raysweep.report.render.latex import escape as latex_escape
 from raysweep.report.render.latex import standalone_latex, table_latex
 from raysweep.report.render.markdown import table_markdown
-from raysweep.report.tables.arms import compact_table, pivot_table, results_table
-from raysweep.report.tables.published_methods import peers_table
+from raysweep.report.tables.arms import compact_table, results_table
+from raysweep.report.tables.declared import declared_tables
 from raysweep.report.tables.table import Column, Entry, ReportTable
 
 NASTY = r"50% of $a_b & #1 {x} ~^\ <script> | `c` 表 “q” Δ *b* ] (u)"
@@ -103,39 +103,6 @@ class TestContent:
         assert "noise=0.3, method=one-hot: 1 of 4 (25 % [0.6, 80.6]), macro-F1 of the others 0.5" in table.notes[2][1]
         assert "the loss became nan" in table.notes[0][1]
 
-    def test_pivot_has_the_paper_s_shape(self, noise_summary):
-        table = pivot_table(noise_summary)
-        assert [c.title for c in table.columns[:4]] == ["noise", "one-hot", "Euclidean", "Gaussian"]
-        assert len(table.rows) == 4
-        assert [e.text for e in column(table, "one-hot", "paper, AffectNet")] == [
-            "0.6017",
-            "0.5842",
-            "0.5193",
-            "0.4336",
-        ]
-        assert column(table, "one-hot", "ours, faces")[3].marks == "†‡"
-
-    def test_published_methods_stand_above_our_arms(self, alpha_summary):
-        assert peers_table(alpha_summary) is None
-        columns = ("accuracy", "macro_f1", "rmse_valence", "ece")
-        study = replace(alpha_summary.study, published="ddaf_benchmark", columns=columns)
-        summary = replace(alpha_summary, study=study, columns=columns)
-        table = peers_table(summary)
-        assert [column.title for column in table.columns] == ["data", "method", "accuracy ↑", "macro-F1 ↑", "RMSE V ↓"]
-        rows = {(row[0].text, row[1].text): [entry.plain for entry in row[2:]] for row in table.rows}
-        assert rows["AffectNet, 8 classes", "Wide Ensemble"] == ["0.5930", "–", "0.36"]
-        assert rows["AffectNet, 8 classes", "DDAF"] == ["0.6193", "0.6193", "0.34"]
-        ours = [row for row in table.rows if row[0].text == "ours, faces"]
-        assert [row[3].value for row in ours] == [arm.scores["macro_f1"].spread.mean for arm in summary.arms]
-        assert table.rules == {11, 15}
-        notes = " ".join(text for _, text in table.notes)
-        assert "Published methods: " in notes
-        assert "Columns of the paper" not in notes
-        assert "its numbers repeat" not in notes
-
-    def test_no_pivot_for_one_axis(self, alpha_summary):
-        assert pivot_table(alpha_summary) is None
-
     def test_an_arm_without_complete_cells_is_a_dash(self, shared):
         results = shared.load("ablation_alpha")
         cells = tuple(
@@ -179,7 +146,7 @@ class TestLatex:
                 assert len(re.findall(r"(?<!\\)&", line)) + 1 + spans == len(spec), line
 
     def test_structure(self, alpha_summary, noise_summary):
-        for table in (results_table(alpha_summary), results_table(noise_summary), pivot_table(noise_summary)):
+        for table in (results_table(alpha_summary), results_table(noise_summary), declared_tables([noise_summary])[0]):
             self.check(table_latex(table))
 
     def test_run_ids_stand_behind_rows(self, alpha_summary):
@@ -199,7 +166,12 @@ class TestLatex:
             "x", (Column(NASTY, left=True), Column("y", NASTY)), ((Entry(NASTY), Entry(value=-0.5, bold=True)),)
         )
         hostile = replace(hostile, caption=(NASTY,), notes=(("†", NASTY),))
-        tables = [results_table(alpha_summary), results_table(noise_summary), pivot_table(noise_summary), hostile]
+        tables = [
+            results_table(alpha_summary),
+            results_table(noise_summary),
+            declared_tables([noise_summary])[0],
+            hostile,
+        ]
         for table in tables:
             (tmp_path / f"{table.label}.tex").write_text(table_latex(table), encoding="utf-8")
         (tmp_path / "all.tex").write_text(standalone_latex([table.label for table in tables]), encoding="utf-8")

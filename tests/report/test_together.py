@@ -11,7 +11,8 @@ from raysweep.core.errors import UserError
 from raysweep.report import summarise, write_together
 from raysweep.report.render.latex import table_latex
 from raysweep.report.tables.arms import results_table
-from raysweep.report.tables.datasets import together_pivot, together_table
+from raysweep.report.tables.datasets import together_table
+from raysweep.report.tables.declared import declared_tables
 from tests.report.conftest import ALPHA, NOISE, make_tracking, no_pictures
 
 SETS = ("affectnet", "morphset", "faces")
@@ -75,20 +76,23 @@ class TestTables:
         assert table.rules == {12, 24}
 
     def test_the_paper_s_numbers_stand_beside_its_own_data_set_alone(self, summaries):
-        table = together_pivot(summaries)
+        (table,) = declared_tables(summaries)
         assert [column.full_title for column in table.columns] == [
-            "data", "noise", "ours: one-hot", "ours: Euclidean", "ours: Gaussian", "paper, same data: one-hot",
-            "paper, same data: Euclidean", "paper, same data: Gaussian",
+            "data", "Noise (%)", "One-hot: paper", "One-hot: ours", "Fusion (Euclidean): paper",
+            "Fusion (Euclidean): ours", "Fusion (GMM): paper", "Fusion (GMM): ours",
         ]  # fmt: skip
-        printed = {(row[0].text, row[1].text): [entry.text for entry in row[-3:]] for row in table.rows}
-        assert printed["affectnet", "0.3"] == ["0.4336", "0.5822", "0.5746"]
-        assert printed["morphset", "0.1"] == ["0.8939", "0.8649", "0.9030"]
+        rows = {(row[0].text, row[1].text): row for row in table.rows}
+        printed = {key: [entry.text for entry in row[2::2]] for key, row in rows.items()}
+        assert printed["AffectNet", "30"] == ["0.4336", "0.5822", "0.5746"]
+        assert printed["MorphSet", "10"] == ["0.8939", "0.8649", "0.9030"]
         assert printed["faces", "0"] == ["–"] * 3
+        ours = {(name, noise): [entry.value is None for entry in row[3::2]] for (name, noise), row in rows.items()}
+        assert ours["AffectNet", "30"] == ours["MorphSet", "10"] == ours["faces", "0"] == [False] * 3
+        assert ours["Aff-Wild", "0"] == [True] * 3
 
     def test_without_the_paper_s_data_there_is_no_column_of_it(self, summaries):
         faces = [s for s in summaries if s.study.data.name == "faces"]
         assert not any("paper" in column.group for column in together_table(faces).columns)
-        assert not any("paper" in column.group for column in together_pivot(faces).columns)
 
     def test_what_differs_is_said_with_the_data_set_s_name_and_the_rest_once(self, summaries):
         table = together_table(summaries)
@@ -115,15 +119,13 @@ class TestTables:
         of_peers = [replace(s, study=replace(s.study, published="ddaf_benchmark")) for s in summaries]
         assert not any("paper" in words.lower() for _, words in together_table(of_peers).notes)
 
-    def test_one_axis_gives_no_pivot(self, summaries):
-        study = replace(summaries[0].study, axes=summaries[0].study.axes[:1], reference={})
-        assert together_pivot([replace(summaries[0], study=study)]) is None
-
     def test_latex_names_a_data_set_once(self, summaries):
-        lines = table_latex(together_pivot(summaries)).splitlines()
+        lines = table_latex(declared_tables(summaries)[0]).splitlines()
         body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
         rows = [line for line in body if "&" in line]
-        assert [row.split(" & ")[0] for row in rows if not row.startswith(" &")] == list(SETS)
+        assert [row.split(" & ")[0] for row in rows if not row.startswith(" &")] == [
+            "faces", "AffectNet", "Aff-Wild", "MorphSet",
+        ]  # fmt: skip
 
     @pytest.mark.parametrize(("change", "words"), [
         ({"preset": "paper"}, "preset"),
@@ -177,7 +179,8 @@ class TestCommand:
         assert all((out / name / f"{stem}.html").is_file() for name in SETS)
         made = {path.relative_to(out).as_posix() for path in out.rglob(f"{stem}_together*")}
         assert made == {
-            *(f"{stem}_together.{kind}" for kind in ("md", "html", "tex", "csv")), f"{stem}_together_pivot.tex",
+            *(f"{stem}_together.{kind}" for kind in ("md", "html", "tex", "csv")), f"{stem}_together_table3.tex",
+            f"{stem}_together_tables.csv",
             f"figures/{stem}_together.png", f"figures/{stem}_together.pdf",
         }  # fmt: skip
 

@@ -60,7 +60,7 @@ _PHRASES = {
     "data.train_images": "{} training images instead of {}",
     "data.test_images": "{} test images instead of {}",
 }
-_NAMES = {
+DATA_NAMES = {
     "affectnet": "AffectNet", "affwild": "Aff-Wild", "morphset": "MorphSet", "rafdb": "RAF-DB", "caers": "CAER-S",
     "ferplus": "FERPlus", "fer2013": "FER2013", "faces": "built-in faces", "csv": "a list of your own",
     "folder": "a folder of your own", "": "a set of unknown origin",
@@ -98,7 +98,7 @@ def printed(summary: Summary, dataset: str, coordinates: Mapping[str, str], scor
     table = published_table(summary.study)
     if table is None or table.printed(dataset, coordinates, score) is None:
         return None
-    theirs, ours = _encoders(table, dataset, coordinates), _encoder(summary, coordinates)
+    theirs, ours = _encoders(table, dataset, coordinates), encoder_of(summary, coordinates)
     rivals = {
         encoder
         for other, setting in table.settings.items()
@@ -119,7 +119,7 @@ def printed_on_same_data(summary: Summary, coordinates: Mapping[str, str], score
     table = published_table(summary.study)
     ours = [d for d in table.datasets if same_data(summary, d)] if table else []
     if table is not None and ours:
-        best = _preset_encoder(own_study(table.study).paper)
+        best = preset_encoder(own_study(table.study).paper)
         ours.sort(key=lambda dataset: best not in _encoders(table, dataset, coordinates))
     return next((text for d in ours if (text := printed(summary, d, coordinates, score))), None)
 
@@ -143,7 +143,7 @@ def same_data(summary: Summary, dataset: str) -> bool:
 
 def named_as(name: str, setting: Setting) -> bool:
     """Whether a whole name is that of a paper's data set, however it is spelled."""
-    known = {setting.data, _NAMES[setting.data]}
+    known = {setting.data, DATA_NAMES[setting.data]}
     return _plain(name) in {_plain(word) for word in known}
 
 
@@ -202,7 +202,8 @@ def _level_changes(table: PublishedTable, coordinates: Mapping[str, str]) -> dic
 
 
 @cache
-def _preset_encoder(paper: str) -> str:
+def preset_encoder(paper: str) -> str:
+    """Of a paper's recipe."""
     return Experiment().with_changes(PRESETS["paper"].fields(paper, "")).model.backbone
 
 
@@ -211,10 +212,10 @@ def _encoders(table: PublishedTable, dataset: str, coordinates: Mapping[str, str
     if not any(table.printed(dataset, coordinates, score) for score in table.scores(dataset)):
         return set()
     changed = _level_changes(table, coordinates).get("model.backbone")
-    return {str(changed or table.settings[dataset].encoder or _preset_encoder(own_study(table.study).paper))}
+    return {str(changed or table.settings[dataset].encoder or preset_encoder(own_study(table.study).paper))}
 
 
-def _encoder(summary: Summary, coordinates: Mapping[str, str]) -> str:
+def encoder_of(summary: Summary, coordinates: Mapping[str, str]) -> str:
     """Of an arm of ours: as planned, else as its runs say."""
     study, arm = summary.study, summary.arm(coordinates)
     planned = study.configs.get(arm_name(coordinates), {}).get("model.backbone")
@@ -225,7 +226,7 @@ def _encoder(summary: Summary, coordinates: Mapping[str, str]) -> str:
 def _other_data(study: StudyRecord, setting: Setting) -> tuple[str, ...]:
     data = study.data
     if data.kind != setting.data:
-        return (f"scored on {data.name} ({_NAMES.get(data.kind or '', data.kind)})",)
+        return (f"scored on {data.name} ({DATA_NAMES.get(data.kind or '', data.kind)})",)
     if setting.classes is not None and set(data.classes) != set(setting.classes):
         names = "" if len(data.classes) != len(setting.classes) else f" ({', '.join(data.classes)})"
         return (f"{len(data.classes)} expressions{names} instead of {len(setting.classes)}",)
@@ -243,7 +244,7 @@ def _other_labels(data: DataRecord) -> tuple[str, ...]:
 
 def _read_otherwise(kind: str | None, options: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     other = _OTHERWISE.get(kind or "", {})
-    return tuple(f"{_NAMES[str(kind)]} read with {k}={v}" for k, v in options if other.get(k) == v)
+    return tuple(f"{DATA_NAMES[str(kind)]} read with {k}={v}" for k, v in options if other.get(k) == v)
 
 
 def _other_extras(study: StudyRecord, ours: Experiment, theirs: Experiment) -> tuple[str, ...]:
@@ -251,8 +252,8 @@ def _other_extras(study: StudyRecord, ours: Experiment, theirs: Experiment) -> t
     found = [_extra(study, source) for source in ours.joint.used_extra]
     if [extra.kind for extra in found] == list(theirs.joint.used_extra):
         return ()
-    names = [f"{extra.name} ({_NAMES.get(extra.kind or '', extra.kind)})" for extra in found]
-    wanted = listed([_NAMES[kind] for kind in theirs.joint.used_extra])
+    names = [f"{extra.name} ({DATA_NAMES.get(extra.kind or '', extra.kind)})" for extra in found]
+    wanted = listed([DATA_NAMES[kind] for kind in theirs.joint.used_extra])
     return (f"extra data {listed(names) if names else 'none'} instead of {wanted or 'none'}",)
 
 
@@ -263,7 +264,7 @@ def _other_target(study: StudyRecord, ours: Experiment, setting: Setting) -> tup
     kind = (target.kind or "" if target else study.data.kind or "") if tuned else ""
     if kind == setting.target:
         return ()
-    named = {"": "nothing"} | {key: name for key, name in _NAMES.items() if key}
+    named = {"": "nothing"} | {key: name for key, name in DATA_NAMES.items() if key}
     return (f"trained before on {named.get(kind, kind)} instead of {named[setting.target]}",)
 
 

@@ -131,7 +131,9 @@ _BENCHMARK = PublishedTable(
     rows={},
     peers={
         "AffectNet, 8 classes": _peers(
+            "Mobile CNN             -      -      0.41 0.37 -    -",
             "AffectNet baseline     0.5800 0.5800 0.37 0.41 0.60 0.34",
+            "CAAE                   -      -      0.45 0.41 0.49 0.41",
             "Wide Ensemble          0.5930 -      0.36 0.33 -    -",
             "Auxiliary Label        0.5935 -      -    -    -    -",
             "RAN                    0.5950 -      -    -    -    -",
@@ -139,8 +141,6 @@ _BENCHMARK = PublishedTable(
             "Pyramid super res.     0.6068 -      -    -    -    -",
             "Deep 3DMM              0.6000 0.5900 0.37 0.38 0.62 0.54",
             "Weighted Cluster       0.6070 0.6049 -    -    -    -",
-            "Mobile CNN             -      -      0.41 0.37 -    -",
-            "CAAE                   -      -      0.45 0.41 0.49 0.41",
             "DDAF                   0.6193 0.6193 0.34 0.33 0.66 0.55",
         ),
         "AffectNet, 8 classes, later work": _peers(

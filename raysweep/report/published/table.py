@@ -19,6 +19,9 @@ class Peer:
     scores: Mapping[str, str]
 
 
+LATER = ", later work"
+"""End of the name of methods that are not in the paper, after what they were measured on."""
+
 EIGHT, SEVEN = EXPRESSIONS, EXPRESSIONS[:7]
 
 

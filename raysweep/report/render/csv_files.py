@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from raysweep.core.formatting import arm_name
 from raysweep.core.spreadsheet import csv_text
 from raysweep.report.published.comparable import differences, printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import Results
 from raysweep.report.results.statistics import Comparison
+from raysweep.report.tables.table import NO_TICK, TICK, Column, Entry, ReportTable
 from raysweep.report.text.searches import search_of
 
 COMPARISON = ("shared", "difference", "low", "high", "p", "p_adjusted", "p_holm", "verdict", "why", "same_cells_as")
@@ -41,6 +44,30 @@ def cells_csv(results: Results) -> str:
         parts += ["yes" if cell.degenerate else "no", *(_digits(cell.scores.get(score)) for score in study.columns)]
         lines.append([*parts, cell.code_version, cell.data_fingerprint, cell.device, cell.key, cell.run_id or ""])
     return csv_text(lines)
+
+
+def tables_csv(tables: Sequence[ReportTable]) -> str:
+    """Long format of declared tables: table, labels of the row, title of the column, what stands there, mean, std, run
+    ids."""
+    lines = [["table", "row", "column", "shown", "marks", "mean", "std", "runs"]]
+    for table in tables:
+        for row in table.rows:
+            named = list(zip(table.columns, row, strict=True))
+            labels = "; ".join(filter(None, (_label(*pair) for pair in named)))
+            for column, entry in named:
+                if _label(column, entry) is None:
+                    numbers = [_digits(entry.value), _digits(entry.std), " ".join(entry.runs)]
+                    lines.append(
+                        [f"{table.label}{table.tag}", labels, column.full_title, entry.plain, entry.marks, *numbers]
+                    )
+    return csv_text(lines)
+
+
+def _label(column: Column, entry: Entry) -> str | None:
+    """What an entry says of its row ("" where a tick is absent), or None where it is of a column of numbers."""
+    if entry.text in (TICK, NO_TICK):
+        return column.full_title if entry.text == TICK else ""
+    return f"{column.full_title}={entry.plain}" if column.left else None
 
 
 def _published(summary: Summary, arm: ArmSummary, dataset: str, score: str) -> tuple[str, str]:

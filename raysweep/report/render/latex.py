@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from raysweep.report.formatting import MINUS, PLUS_MINUS, number
+from raysweep.report.formatting import MINUS, PLUS_MINUS
 from raysweep.report.tables.table import Entry, ReportTable
 
 _WORDS = {
@@ -112,17 +112,17 @@ def standalone_latex(inputs: list[str]) -> str:
 
 
 def _header(table: ReportTable) -> list[str]:
-    """Group titles with their rules where there are groups, then column titles."""
-    titles = _row([escape(column.title) for column in table.columns]) + r" \\"
-    if not table.groups:
-        return [titles]
-    cells, rules, start = [], [], 1
-    for group, span in table.groups:
-        cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
-        if group:
-            rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
-        start += span
-    return [" & ".join(cells) + r" \\", "".join(rules), titles]
+    """Titles of groups with their rules where there are any, then column titles."""
+    lines = []
+    for groups in table.headers:
+        cells, rules, start = [], [], 1
+        for group, span in groups:
+            cells.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(group)}}}")
+            if group:
+                rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
+            start += span
+        lines += [" & ".join(cells) + r" \\", "".join(rules)]
+    return [*lines, _row([escape(column.title) for column in table.columns]) + r" \\"]
 
 
 def _body(table: ReportTable) -> list[str]:
@@ -150,10 +150,10 @@ def _row(cells: Sequence[str]) -> str:
 def _entry(entry: Entry) -> str:
     if entry.value is None:
         return escape(entry.plain) + escape(entry.marks)
-    text = escape(number(entry.value))
+    text = escape(entry.digits(entry.value))
     text = rf"\textbf{{{text}}}" if entry.bold else text
     if entry.std is not None:
-        text += rf"\,{{\scriptsize{escape(PLUS_MINUS)}{escape(number(entry.std))}}}"
+        text += rf"\,{{\scriptsize{escape(PLUS_MINUS)}{escape(entry.digits(entry.std))}}}"
     return text + escape(entry.count_words) + escape(entry.marks)
 
 

@@ -1,11 +1,11 @@
-"""A study's tables: one row an arm, and for two axes the pivot of the headline score."""
+"""A study's table of all arms: one row an arm."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raysweep.artifacts.study_record import AxisRecord, StudyRecord
+from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name
 from raysweep.metrics.registry import needing
 from raysweep.report.formatting import DASH, limit, number, p_value, title
@@ -29,30 +29,6 @@ def results_table(summary: Summary, published: bool = True) -> ReportTable:
     rules = {i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text} if len(study.axes) > 1 else set()
     above, below = caption(summary), notes(summary, published)
     return ReportTable(label_of(study), tuple(columns), rows, above, below, frozenset(rules), label_tag([study]))
-
-
-def pivot_table(summary: Summary) -> ReportTable | None:
-    """The headline score, one axis down and the compared one across; None unless there are two axes."""
-    study = summary.study
-    if len(study.axes) != 2:
-        return None
-    across = study.compared_axis
-    down = next(axis for axis in study.axes if axis != across)
-    table = published_table(study)
-    datasets = [d for d, s in _printed_columns(summary) if s == study.metric and table and table.knows(d, down.name)]
-    columns = [Column(down.name, left=True), *(Column(level, f"ours, {study.data.name}") for level in across.levels)]
-    columns += [Column(level, f"paper, {dataset}") for dataset in datasets for level in across.levels]
-    rows = []
-    for level in down.levels:
-        row = [Entry(level), *pivot_entries(summary, down, level, across)]
-        for dataset in datasets:
-            places = ({down.name: level, across.name: other} for other in across.levels)
-            row += [Entry(printed(summary, dataset, place, study.metric) or DASH) for place in places]
-        rows.append(tuple(row))
-    head, *rest = caption(summary)
-    above = (f"{title(study.metric)}: {head}", *rest)
-    label, tag = f"{label_of(study)}_pivot", label_tag([study])
-    return ReportTable(label, tuple(columns), tuple(rows), above, notes(summary), tag=tag)
 
 
 def compact_table(summary: Summary) -> ReportTable:
@@ -95,7 +71,7 @@ def arm_row(summary: Summary, arm: ArmSummary, scores: Sequence[str]) -> tuple[E
     entries = [Entry(level) for level in arm.coordinates.values()]
     entries.append(_count(arm))
     entries += _search_cost(summary, arm) if study.search else []
-    entries += [_score(arm, arm.scores[score]) if score in arm.scores else Entry(DASH) for score in scores]
+    entries += [score_entry(arm, arm.scores[score]) if score in arm.scores else Entry(DASH) for score in scores]
     if study.reference:
         entries += _difference(arm, arm.scores[study.metric])
     return tuple(entries)
@@ -124,7 +100,7 @@ def _marks(arm: ArmSummary) -> str:
     return (INCOMPLETE if arm.complete < arm.planned else "") + (DEGENERATE if arm.degenerate else "")
 
 
-def _score(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
+def score_entry(arm: ArmSummary, score: ScoreSummary, marks: bool = False) -> Entry:
     """A mean, with its own n where fewer cells have the score than the row counts."""
     shown = _marks(arm) if marks else ""
     if score.spread is None:
@@ -145,15 +121,6 @@ def _difference(arm: ArmSummary, score: ScoreSummary) -> list[Entry]:
     corrected = score.comparison.p_adjusted
     p = Entry(DASH if corrected is None else p_value(corrected))
     return [Entry(difference_words(score.comparison), runs=score.runs), p]
-
-
-def pivot_entries(summary: Summary, down: AxisRecord, level: str, across: AxisRecord) -> list[Entry]:
-    """The headline score at one level of `down`, one entry a level of `across`."""
-    entries = []
-    for other in across.levels:
-        arm = summary.arm({down.name: level, across.name: other})
-        entries.append(_score(arm, arm.scores[summary.study.metric], marks=True) if arm else Entry(DASH))
-    return entries
 
 
 def _printed_columns(summary: Summary) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from raysweep.report.results.aggregate import Summary
 from raysweep.report.text.caption import caption, label_of, notes
 from raysweep.report.text.overrides import label_tag
 
-from .arms import arm_columns, arm_row, pivot_entries
+from .arms import arm_columns, arm_row
 from .table import Column, Entry, ReportTable
 
 TOGETHER = "together"
@@ -61,31 +61,6 @@ def together_table(summaries: Summaries) -> ReportTable:
     above, below = _words(summaries)
     label = f"{label_of(study)}_{TOGETHER}"
     return ReportTable(label, tuple(columns), tuple(rows), above, below, frozenset(rules - {0}), _tag(summaries))
-
-
-def together_pivot(summaries: Summaries) -> ReportTable | None:
-    """The headline score, data sets and one axis down, the compared axis across; None unless there are two axes."""
-    study = summaries[0].study
-    if len(study.axes) != 2:
-        return None
-    across = study.compared_axis
-    down = next(axis for axis in study.axes if axis != across)
-    shows_paper = any(_knows(summary, study.metric) for summary in summaries)
-    columns = [Column("data", left=True), Column(down.name, left=True)]
-    columns += [Column(level, "ours") for level in across.levels]
-    columns += [Column(level, "paper, same data") for level in across.levels] if shows_paper else []
-    rows: list[tuple[Entry, ...]] = []
-    for summary in summaries:
-        for level in down.levels:
-            row = [Entry(summary.study.data.name), Entry(level), *pivot_entries(summary, down, level, across)]
-            places = ({down.name: level, across.name: other} for other in across.levels)
-            row += [_printed(summary, place, study.metric) for place in places] if shows_paper else []
-            rows.append(tuple(row))
-    (head, *rest), below = _words(summaries)
-    rules = frozenset(i for i in range(1, len(rows)) if rows[i][0].text != rows[i - 1][0].text)
-    above = (f"{title(study.metric)}: {head}", *rest)
-    label = f"{label_of(study)}_{TOGETHER}_pivot"
-    return ReportTable(label, tuple(columns), tuple(rows), above, below, rules, _tag(summaries))
 
 
 def _tag(summaries: Summaries) -> str:
