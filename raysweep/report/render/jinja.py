@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from markupsafe import Markup
 
 from raysweep.report.figures.catalog import Picture
 from raysweep.report.formatting import MINUS, number
+from raysweep.report.tables.table import Entry
 
 from .markdown import escape, prose, table_markdown
 
@@ -39,9 +39,10 @@ def _minus(text: str) -> Markup:
     return Markup(html.escape(text).replace(MINUS, "&minus;"))
 
 
-def _replicates(values: Sequence[tuple[int, float]]) -> str:
-    """Replicates with their values, for the page's script."""
-    return " ".join(f"{replicate}:{number(value, decimals=4)}" for replicate, value in values)
+def _replicates(entry: Entry) -> str:
+    """Replicates with their values in the entry's unit, for the page's script."""
+    unit = 100 if entry.percent else 1
+    return " ".join(f"{replicate}:{number(unit * value, decimals=4)}" for replicate, value in entry.values)
 
 
 def _script() -> Markup:
