@@ -31,6 +31,7 @@ from .tables.declared import declared_tables
 from .tables.diagnostics import NAMES as DIAGNOSTICS
 from .tables.diagnostics import diagnostic_files
 from .tables.searches import points_csv, points_table, trials_csv
+from .text.checklist import checklist
 from .text.findings import question, reading
 
 
@@ -180,6 +181,8 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
     texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made, page.reading)
     texts |= {f"{stem}_tables.csv": tables_csv(page.tables[1:])} if page.tables[1:] else {}
+    items = checklist(page.results, summary, page.made, page.commands)
+    texts[f"{stem}_checklist.md"] = render("checklist.md", page=page, items=items)
     texts[f"{stem}.html"] = render("study.html", page=page, folder=figures)
     texts |= diagnostic_files(summary)
     return texts | (_search_texts(page.search, summary) if page.search else {})
