@@ -47,7 +47,7 @@ def texts(folder, ids):
     for file in sorted(folder.iterdir()):
         if file.suffix in TEXTS and file.name[0] != ".":
             text = re.sub(r'(?<=src="data:image/png;base64,)[^"]*', "", file.read_bytes().decode())
-            found[file.name] = re.sub(r"\b[0-9a-f]{32}\b", lambda m: ids.get(m[0], m[0]), text)
+            found[file.name] = re.sub(r"(?:\b|(?<=%22))[0-9a-f]{32}\b", lambda m: ids.get(m[0], m[0]), text)
     return found
 
 
