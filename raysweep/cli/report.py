@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--launch", metavar="ID", help="which launch of the study: its name or run id; default the newest")
     add("--on", metavar="DATA", nargs="+", help="the newest launch on this data set; several: also one table for all")
-    add("--no-faces", action="store_true", help="leave out the figure that shows test faces")
+    add("--no-faces", action="store_true", help="leave out the figures that show faces")
     add("--all", action="store_true", help="a report of every study of the tracking store, and an index of all reports")
     add("--list", action="store_true", help="list the studies that the tracking store holds")
     add(
@@ -108,7 +108,7 @@ def _write(asked: argparse.Namespace) -> int:
     if any(report.incomplete for report in reports):
         print("The table is INCOMPLETE: some cells are missing, failed or still running; they are marked.\n")
     if len(reports) > 1:
-        paths += write_together(list(results.values()), root, list(results))
+        paths += write_together(list(results.values()), root, list(results), not asked.no_faces)
     paths += [write_index(folder) for folder in {out.parent for out in results} if (folder / INDEX).is_file()]
     print("Written:")
     for path in paths:
@@ -150,7 +150,9 @@ def _check(asked: argparse.Namespace) -> int:
     root, results = _results(asked)
     stale = [out / name for out, one in results.items() for name in stale_files(one, out, not asked.no_faces)]
     if len(results) > 1:
-        stale += [root / name for name in stale_together(list(results.values()), root, list(results))]
+        stale += [
+            root / name for name in stale_together(list(results.values()), root, list(results), not asked.no_faces)
+        ]
     for path in stale:
         print(path)
     wrong = sum(len(one.checks) for one in results.values())

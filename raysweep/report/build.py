@@ -75,7 +75,7 @@ def build_report(
 def write_report(results: Results, out: Path, faces: bool = True) -> ReportFiles:
     """Write the report of loaded results. It is drafted beside `out` first: a failure leaves nothing half-written.
 
-    `faces`: with the figure that shows test faces, which a data set's licence may forbid to pass on.
+    `faces`: with the figures that show faces, which a data set's licence may forbid to pass on.
     """
     summary = summarise(results)
     paths = write_files(_contents(results, summary, faces), out)

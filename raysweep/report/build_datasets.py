@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.spreadsheet import csv_text
 
 from .figures.catalog import Picture
 from .figures.datasets import draw_together
+from .figures.papers.attention_datasets import attention_together
 from .figures.scores import dependence
 from .figures.style import style
 from .folder import subject_of
@@ -34,6 +37,10 @@ from .text.findings import question, reading
 
 FILES_TOGETHER = ".files-together.json"
 """Checksums of the common report's files, which may lie beside those of one data set."""
+
+
+_ATTENTION = "_attention"
+"""End of the name of the figure with faces."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +88,21 @@ class _Page:
         return [*dict.fromkeys(summary.study.command for summary in self.summaries), self.report_command]
 
 
-def write_together(results: Sequence[Results], out: Path, reports: Sequence[Path] = ()) -> tuple[Path, ...]:
+def write_together(
+    results: Sequence[Results], out: Path, reports: Sequence[Path] = (), faces: bool = True
+) -> tuple[Path, ...]:
     """Write the report of one study on several data sets into the folder `out`. Returns the files.
 
     Args:
         results: one launch a data set, in the order of the table.
         out: folder; files of an earlier report of this kind are replaced.
         reports: folders of the data sets' own reports, in the same order, to link to.
+        faces: with the figure that shows faces.
 
     Raises:
         UserError: the launches cannot stand in one table, or `out` cannot be written.
     """
-    return write_files(_contents(results, out, reports), out)
+    return write_files(_contents(results, out, reports, faces), out)
 
 
 def check_together(results: Sequence[Results]) -> None:
@@ -100,28 +110,26 @@ def check_together(results: Sequence[Results]) -> None:
     check_alike([summarise(one) for one in results])
 
 
-def stale_together(results: Sequence[Results], out: Path, reports: Sequence[Path] = ()) -> list[str]:
+def stale_together(
+    results: Sequence[Results], out: Path, reports: Sequence[Path] = (), faces: bool = True
+) -> list[str]:
     """As `stale_files`, of the common report."""
-    return stale_among(_contents(results, out, reports), out)
+    return stale_among(_contents(results, out, reports, faces), out)
 
 
-def _contents(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> Contents:
-    page = _page(results, out, reports)
+def _contents(results: Sequence[Results], out: Path, reports: Sequence[Path], faces: bool) -> Contents:
+    page = _page(results, out, reports, faces)
     return Contents(
         texts=partial(_texts, page),
         pictures=page.pictures,
         shown={f"{page.stem}.html": page.pictures},
-        optional=[
-            f"{page.stem}_tables.csv",
-            f"{page.stem}_pivot.tex",
-            *(f"figures/{page.stem}.{kind}" for kind in ("png", "pdf")),
-        ],
+        optional=[f"{page.stem}_tables.csv", f"{page.stem}_pivot.tex", *_picture_files(page.stem)],
         subjects=[subject_of(one.study) for one in results],
         checksums=FILES_TOGETHER,
     )
 
 
-def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Page:
+def _page(results: Sequence[Results], out: Path, reports: Sequence[Path], faces: bool) -> _Page:
     family = sum(map(family_size, results))  # a reader sees one table
     summaries = tuple(summarise(one, family) for one in results)
     check_alike(summaries)
@@ -129,23 +137,34 @@ def _page(results: Sequence[Results], out: Path, reports: Sequence[Path]) -> _Pa
     pages = [folder / file_stem(study.name) for folder in reports]
     names = [summary.study.data.name for summary in summaries]
     links = {name: Path(os.path.relpath(page, out)).as_posix() for name, page in zip(names, pages, strict=False)}
-    command = shlex.join(["python", "-m", "raysweep.report", study.name, "--on", *names])
-    runs = Links.of(results[0])
-    return _Page(summaries, links, _pictures(summaries, f"{file_stem(study.name)}_{TOGETHER}"), command, runs)
+    without = [] if faces else ["--no-faces"]
+    command = shlex.join(["python", "-m", "raysweep.report", study.name, "--on", *names, *without])
+    runs, pictures = Links.of(results[0]), _pictures(summaries, f"{file_stem(study.name)}_{TOGETHER}", faces)
+    return _Page(summaries, links, pictures, command, runs)
 
 
-def _pictures(summaries: Sequence[Summary], stem: str) -> list[Picture]:
+def _picture_files(stem: str) -> list[str]:
+    return [f"figures/{stem}{end}.{kind}" for end in ("", _ATTENTION) for kind in ("png", "pdf")]
+
+
+def _pictures(summaries: Sequence[Summary], stem: str, faces: bool) -> list[Picture]:
+    """The headline score, and where faces may be shown attention."""
+    with style():
+        drawn = {"": _scores(summaries), _ATTENTION: attention_together(summaries) if faces else None}
+    return [Picture(f"{stem}{end}", *one) for end, one in drawn.items() if one is not None]
+
+
+def _scores(summaries: Sequence[Summary]) -> tuple[Figure, str] | None:
     study = summaries[0].study
     along = {summary.study.data.name: data for summary in summaries if (data := dependence(summary)) is not None}
     if len(along) < 2:
-        return []
+        return None
     axis = next(iter(along.values())).axis
     text = (
         f"{title(study.metric)} along {axis.name}, a panel a data set, each on an axis of its own: mean, 95 % "
         "t-interval of the mean, and each replicate (faint)."
     )
-    with style():
-        return [Picture(stem, draw_together(along, study.compared_axis.name), text)]
+    return draw_together(along, study.compared_axis.name), text
 
 
 def _texts(page: _Page, figures: Path | None) -> dict[str, str]:

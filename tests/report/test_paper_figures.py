@@ -10,16 +10,19 @@ from scipy.stats import multivariate_normal
 
 from raysweep.artifacts.labelled_faces import LabelledFaces
 from raysweep.artifacts.predictions import ImagePredictions
-from raysweep.report import Results, summarise
+from raysweep.report import Results, stale_together, summarise, write_together
 from raysweep.report.build import stale_files, write_report
+from raysweep.report.figures.attention import gallery
 from raysweep.report.figures.catalog import FIGURES, WITH_FACES, draw_pictures
 from raysweep.report.figures.papers.adapted_faces import adapted_arm, adapted_faces_figure
+from raysweep.report.figures.papers.attention_datasets import attention_together, chosen_face
 from raysweep.report.figures.papers.fusion import MOST_FACES, fused_arms, fusion_figure
 from raysweep.report.figures.papers.gaussians import POINTS, fitted_gaussians, gaussians_figure
 from raysweep.report.figures.papers.plane import draw_margins, margin_planes, plane_figure
 from raysweep.report.figures.papers.strategies import strategies, strategies_figure
 from raysweep.report.figures.papers.va_errors import predicted_va, va_errors_figure
 from raysweep.report.figures.style import contents, style
+from tests.report import test_report_attention as attention
 from tests.report.conftest import CENTRES, CLASSES
 
 NEW = ("arms", "gaussians", "fusion", "va_errors", "plane", "adapted_faces")
@@ -262,3 +265,46 @@ class TestReport:
             contents(gaussians_figure(summarise(told(noise, faces=lambda c: faces_of(0.5))))[0]) for _ in range(2)
         }
         assert len(digests) == 1
+
+
+class TestAttentionTogether:
+    """DDAF, Figure 6."""
+
+    @pytest.fixture
+    def sets(self, noise):
+        """The study on three data sets, the last of which has no maps."""
+        with_maps, _ = attention.with_maps(noise, attention.maps_of)
+        names = ("first", "second", "third")
+        return [
+            replace(one, study=replace(noise.study, data=replace(noise.study.data, name=name, fingerprint=name)))
+            for name, one in zip(names, (with_maps, with_maps, noise), strict=True)
+        ]
+
+    def test_a_row_a_data_set_each_of_another_class(self, sets):
+        summaries = [summarise(one) for one in sets]
+        figure, caption = attention_together(summaries)
+        shown = gallery(summaries[0])
+        assert [chosen_face(shown, row)[0] for row in range(5)] == [0, 1, 2, 3, 0]
+        (axes,) = figure.axes
+        assert len(axes.images) == 2 * (1 + len(shown.columns)) == 14
+        words = [text.get_text() for text in axes.texts]
+        assert {"first", "second", "neutral", "happiness", "one-hot", "noise=0.3"} <= set(words)
+        assert "Without maps in their runs: third." in caption
+        assert attention_together(summaries[1:]) is None
+
+    def test_words_do_not_meet(self, sets):
+        figure, _ = attention_together([summarise(one) for one in sets])
+        figure.draw_without_rendering()
+        boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+        assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+
+    def test_files_and_no_faces(self, sets, tmp_path):
+        write_together(sets, tmp_path)
+        file = tmp_path / "figures" / "ablation_noise_rate_together_attention.png"
+        assert file.exists()
+        assert stale_together(sets, tmp_path) == []
+        left = stale_together(sets, tmp_path, faces=False)
+        assert "figures/ablation_noise_rate_together_attention.png (left over)" in left
+        write_together(sets, tmp_path, faces=False)
+        assert not file.exists()
+        assert "--no-faces" in (tmp_path / "ablation_noise_rate_together.md").read_text()
