@@ -27,6 +27,7 @@ from .results.load import load_results
 from .results.provenance import provenance
 from .results.records import Results
 from .tables.arms import compact_table, results_table
+from .tables.budget import BUDGET, budget_table
 from .tables.declared import declared_tables
 from .tables.diagnostics import NAMES as DIAGNOSTICS
 from .tables.diagnostics import diagnostic_files
@@ -144,7 +145,8 @@ def _page(results: Results, summary: Summary, faces: bool) -> Page:
         ["python", "-m", "raysweep.report", study.name, "--launch", study.launch, *([] if faces else ["--no-faces"])]
     )
     pictures = draw_pictures(summary, file_stem(study.name), faces)
-    tables = [results_table(summary), *declared_tables([summary])]
+    budget = budget_table(summary, results)
+    tables = [results_table(summary), *declared_tables([summary]), *([budget] if budget else [])]
     found = _search(summary)
     return Page(results, question(summary), reading(summary), tables, pictures, command, provenance(results), found)
 
@@ -200,4 +202,8 @@ def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     names += [f"{stem}_{name}.csv" for name in DIAGNOSTICS]
-    return [*names, *(f"{stem}_{name}" for name in ("tables.csv", "pivot.tex", "peers.tex")), *_search_names(stem)]
+    return [
+        *names,
+        *(f"{stem}_{name}" for name in ("tables.csv", "pivot.tex", "peers.tex", f"{BUDGET}.tex")),
+        *_search_names(stem),
+    ]

@@ -109,6 +109,8 @@ class TestFiles:
         assert {p.name for p in (out / "figures").iterdir()} == {
             "tiny_differences.png",
             "tiny_differences.pdf",
+            "tiny_arms.png",
+            "tiny_arms.pdf",
             "mine.png",
         }
 

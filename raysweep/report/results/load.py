@@ -30,7 +30,7 @@ from raysweep.tracking import schema
 from raysweep.tracking.server import connect, ui_address
 
 from .choose import AskedStudy, asked_study, launches_of, launches_on, other_extras
-from .costs import device_seconds, training_seconds
+from .costs import SharedWork, device_seconds, shared_work, trained_epochs
 from .load_searches import read_searches
 from .records import CellRecord, Results, State, state_of
 from .runs import PAGE, chosen_launch, experiment_of, experiments, launch_runs, search_runs
@@ -100,19 +100,19 @@ def load_results(
         searches,
         tuple(remarks),
         tuple(_all_checked(client, of_cell, again, bar)),
-        _shared_spent(client, experiment, record, page),
+        _shared(client, experiment, record, page),
         experiment,
         ui_address(tracking_uri),
     )
 
 
-def _shared_spent(client: MlflowClient, experiment: str, record: StudyRecord, page: int) -> Callable[[], float]:
-    """A function that sums the device-seconds of shared trainings once."""
+def _shared(client: MlflowClient, experiment: str, record: StudyRecord, page: int) -> Callable[[], SharedWork]:
+    """A function that sums epochs and device-seconds of shared trainings once."""
 
     @cache
-    def spent() -> float:
+    def spent() -> SharedWork:
         runs = search_runs(client, experiment, f"tags.`{schema.KIND}` = 'training'", page)
-        return training_seconds(runs, partial(_history, client), record.data.fingerprint)
+        return shared_work(runs, partial(_history, client), record.data.fingerprint)
 
     return spent
 
@@ -217,6 +217,7 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         versions=_versions(tags.get(schema.VERSIONS, "{}")),
         history=history,
         spent=cache(partial(device_seconds, history, tags)),
+        epochs=cache(partial(trained_epochs, history, tags)),
         labels=_reader(client, str(run.info.run_id), AdaptedLabels.FILE, AdaptedLabels.read),
         attention=_reader(client, str(run.info.run_id), AttentionMaps.FILE, AttentionMaps.read),
         faces=_reader(client, str(run.info.run_id), LabelledFaces.FILE, LabelledFaces.read),

@@ -66,7 +66,7 @@ def _hours(results: Results) -> dict[str, float]:
             continue
         seen.add(cell.run_id or "")
         kinds.setdefault(_kind(cell), []).append(seconds)
-    kinds["trainings that cells share"] = [results.shared_spent()]
+    kinds["trainings that cells share"] = [results.shared().seconds]
     found = {kind: math.fsum(seconds) / 3600 for kind, seconds in kinds.items()}
     searched = [search.device_hours for search in results.searches if search.device_hours is not None]
     found |= {"search trials": math.fsum(searched)} if searched else {}

@@ -13,6 +13,7 @@ from raysweep.artifacts.predictions import ImagePredictions, ValidationPredictio
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.data.names import kind_of_name
 
+from .costs import SharedWork
 from .searches import SearchRecord
 
 State = Literal["complete", "failed", "running", "stopped", "missing"]
@@ -34,7 +35,7 @@ def no_history(name: str) -> Sequence[tuple[int, float]]:
 
 
 def no_time() -> None:
-    """The device-seconds of a cell without a run."""
+    """The device-seconds and epochs of a cell without a run."""
 
 
 def no_arrays() -> None:
@@ -81,6 +82,7 @@ class CellRecord:
     validation: Callable[[], ValidationPredictions | None] = field(default=no_arrays, repr=False, compare=False)
     again: bool = field(default=False, repr=False, compare=False)  # what earlier reports kept of its files is not used
     spent: Callable[[], float | None] = field(default=no_time, repr=False, compare=False)
+    epochs: Callable[[], int | None] = field(default=no_time, repr=False, compare=False)
 
     @property
     def seeds(self) -> dict[str, str]:
@@ -105,8 +107,8 @@ class Results:
     searches: tuple[SearchRecord, ...] = ()
     remarks: tuple[str, ...] = ()  # on the choice of the launch
     checks: tuple[str, ...] = ()  # sentences on differences between MLflow and the files of its runs
-    shared_spent: Callable[[], float] = field(default=float, repr=False, compare=False)
-    """Device-seconds of trainings that several cells share. Reads the store when called."""
+    shared: Callable[[], SharedWork] = field(default=SharedWork, repr=False, compare=False)
+    """Trainings that several cells share. Reads the store when called."""
     experiment: str = ""  # id of the study's experiment in MLflow
     server: str = ""  # address of MLflow's UI, "" unless the runs were read from a server
 
