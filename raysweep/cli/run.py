@@ -33,7 +33,7 @@ from raysweep.study.request import Request
 from raysweep.study.sources import check_sources
 
 from .job_folder import check_job
-from .run_arguments import check_waiting, device_counts, parser, requests
+from .run_arguments import check_detect, check_waiting, device_counts, parser, requests
 
 if TYPE_CHECKING:  # torch and mlflow take seconds
     from raysweep.launch.session import Session
@@ -92,6 +92,7 @@ def _run(asked: argparse.Namespace) -> int:
     asked_for = requests(asked, name, study)
     devices = device_counts(asked.devices)
     check_waiting(asked.wait_for_devices, asked.address)
+    check_detect(asked.detect, asked.plan)
     if not asked.plan:
         check_job(asked)
     _check_writable(asked)
@@ -109,10 +110,7 @@ def _run(asked: argparse.Namespace) -> int:
     if asked.plan:
         for session in sessions.values():
             session.check(download=False)
-        for session in sessions.values():
-            shown = (devices, asked.devices_per_trial)
-            print(json.dumps(session.json(*shown), indent=1) if asked.json else session.text(*shown))
-        return 0
+        return _shown(asked, sessions, devices)
     if len(sessions) > 1 and not asked.report_only:  # report errors of every data set before training on the first
         for session in sessions.values():
             session.check()
@@ -122,6 +120,20 @@ def _run(asked: argparse.Namespace) -> int:
 
     with working_copy(asked.tracking, Store(asked.store).local / "journal") as database:
         return _launched(asked, study, sessions, database)
+
+
+def _shown(asked: argparse.Namespace, sessions: Mapping[str, Session], devices: Sequence[int]) -> int:
+    """Print the plans. Returns 1 if --detect asks for what nothing was measured for."""
+    answered = True
+    for session in sessions.values():
+        found = None if asked.detect is None else session.detection(asked.detect)
+        answered = answered and (found is None or found.pooled is not None)
+        if asked.json:
+            plan = session.json(devices, asked.devices_per_trial)
+            print(json.dumps(plan if found is None else {**plan, "detect": found.json()}, indent=1))
+        else:
+            print(session.text(devices, asked.devices_per_trial), *([] if found is None else [found.text]), sep="\n")
+    return 0 if answered else 1
 
 
 def _check_writable(asked: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   python -m raysweep.run ablation_alpha --on affectnet morphset --preset paper
   python -m raysweep.run ablation_alpha --axis labels.alpha=0,0.5,1 --set train.epochs=5
   python -m raysweep.run ablation_noise_rate --preset paper --address auto --plan --devices 8,64
+  python -m raysweep.run ablation_alpha --plan --detect 0.01
   python -m raysweep.run search_dcjt --trials 40
   python -m raysweep.run --doctor
   python -m raysweep.run ablation_alpha --doctor --address auto --store s3://bucket/raysweep
@@ -63,6 +65,13 @@ def _add_inspection(group: argparse._ArgumentGroup) -> None:
         default="1,8,64",
         metavar="N,N,...",
         help="with --plan: numbers of devices to simulate the launch on; default 1,8,64",
+    )
+    add(
+        "--detect",
+        type=float,
+        metavar="D",
+        help="with --plan: how many replicates find a difference of D in the headline score, by what the store holds; "
+        "exit code 1 if nothing was measured",
     )
     add(
         "--status",
@@ -204,6 +213,16 @@ def device_counts(text: str) -> list[int]:
     if not counts or not all(count.isdigit() and int(count) for count in counts):
         raise UserError(f"--devices expects numbers of devices such as 8,64, but got {text!r}")
     return [int(count) for count in counts]
+
+
+def check_detect(difference: float | None, plan: bool) -> None:
+    """Raises UserError for a --detect without --plan, or one that is no difference."""
+    if difference is None:
+        return
+    if not plan:
+        raise UserError("--detect answers with the plan: add --plan")
+    if not (math.isfinite(difference) and difference > 0):
+        raise UserError(f"--detect expects a positive difference such as 0.01, but got {difference:g}")
 
 
 def check_waiting(count: int | None, address: str | None) -> None:

@@ -36,6 +36,7 @@ from raysweep.tracking.server import connect, tracking_uri
 from raysweep.tracking.writer import Writer
 
 from .context import Launch, console_for, opened, run_tags
+from .detection import Detection, detection
 from .options import LaunchOptions
 from .plan_view import PlanView
 from .preflight import try_inputs
@@ -89,6 +90,10 @@ class Session:
         plan = self._table
         cells = ((cell.arm.name, cell.experiment) for cell in plan.to_train)
         try_inputs(cells, self.cache, len(plan.study.arms()), download)
+
+    def detection(self, difference: float) -> Detection:
+        """How many replicates find a difference in the headline score. Raises UserError."""
+        return detection(self.plan, self.store, difference)
 
     def text(self, devices: Sequence[int] = (1,), per_trial: int = 1) -> str:
         """The plan as text, with its time on each number of devices."""

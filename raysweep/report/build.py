@@ -31,6 +31,7 @@ from .tables.budget import BUDGET, budget_table
 from .tables.declared import declared_tables
 from .tables.diagnostics import NAMES as DIAGNOSTICS
 from .tables.diagnostics import diagnostic_files
+from .tables.differences import DIFFERENCES, differences_table
 from .tables.searches import points_csv, points_table, trials_csv
 from .text.checklist import checklist
 from .text.findings import question, reading
@@ -145,8 +146,8 @@ def _page(results: Results, summary: Summary, faces: bool) -> Page:
         ["python", "-m", "raysweep.report", study.name, "--launch", study.launch, *([] if faces else ["--no-faces"])]
     )
     pictures = draw_pictures(summary, file_stem(study.name), faces)
-    budget = budget_table(summary, results)
-    tables = [results_table(summary), *declared_tables([summary]), *([budget] if budget else [])]
+    more = [differences_table(summary), *declared_tables([summary]), budget_table(summary, results)]
+    tables = [results_table(summary), *(table for table in more if table is not None)]
     found = _search(summary)
     return Page(results, question(summary), reading(summary), tables, pictures, command, provenance(results), found)
 
@@ -202,8 +203,5 @@ def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     names += [f"{stem}_{name}.csv" for name in DIAGNOSTICS]
-    return [
-        *names,
-        *(f"{stem}_{name}" for name in ("tables.csv", "pivot.tex", "peers.tex", f"{BUDGET}.tex")),
-        *_search_names(stem),
-    ]
+    tex = [f"{stem}_{name}.tex" for name in ("pivot", "peers", DIFFERENCES, BUDGET)]
+    return [*names, f"{stem}_tables.csv", *tex, *_search_names(stem)]

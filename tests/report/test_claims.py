@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bench.statistics import SHAPES, _draw, false_claims, results_of
+from bench.statistics.tables import SHAPES, _draw, false_claims, results_of
 from raysweep.artifacts.declared_table import Table
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.report import Results, summarise

@@ -143,7 +143,10 @@ class TestTables:
             write_together([results[0], results[0]], tmp_path)
 
 
-JUDGED = ("low", "high", "p_adjusted", "verdict")
+JUDGED = (
+    *("low", "high", "p_adjusted", "verdict", "detectable", "may_be_best", "from_best_low", "from_best_high"),
+    *("new_images_low", "new_images_high"),
+)
 """What depends on how many comparisons a table makes."""
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from raysweep.core.formatting import arm_name
 from raysweep.core.spreadsheet import csv_text
+from raysweep.report.inference.score_inference import ScoreInference
 from raysweep.report.published.comparable import differences, printed, published_table
 from raysweep.report.results.aggregate import ArmSummary, Summary
 from raysweep.report.results.records import Results
@@ -16,16 +18,23 @@ from raysweep.report.text.searches import search_of
 COMPARISON = ("shared", "difference", "low", "high", "p", "p_adjusted", "p_holm", "verdict", "why", "same_cells_as")
 """Columns of a comparison. `low`, `high` and `p_adjusted` of the headline score hold for the whole table at once."""
 
+INFERENCE = (
+    *("detectable", "d", "d_low", "d_high", "p_better", "p_better_low", "p_better_high"),
+    *("may_be_best", "from_best_low", "from_best_high"),
+    *("new_images_low", "new_images_high", "mean_new_images_low", "mean_new_images_high", "why_no_new_images"),
+)
+"""Columns of a `ScoreInference`; those of the headline score with new images hold for the whole table at once, too."""
+
 
 def scores_csv(summary: Summary) -> str:
-    """Long format: coordinates, score, mean, std, n, comparison with the reference, published values and whether each
-    may be compared with ours, run ids."""
+    """Long format: coordinates, score, mean, std, n, comparison with the reference, further inference, published values
+    and whether each may be compared with ours, run ids."""
     study = summary.study
     table = published_table(study)
     datasets = table.datasets if table else ()
     head = [*(axis.name for axis in study.axes), "score", "mean", "std", "n", "planned", "degenerate", "reference"]
     head += ["trials", "device_hours"] if study.search else []
-    head += [*COMPARISON]
+    head += [*COMPARISON, *INFERENCE]
     lines = [[*head, *(f"{what} {d}" for d in datasets for what in ("published", "comparable")), "runs"]]
     for arm in summary.arms:
         for score in summary.columns:
@@ -86,7 +95,8 @@ def _numbers(summary: Summary, arm: ArmSummary, score: str) -> list[str]:
     parts += [_digits(spread.mean), _digits(spread.std), str(spread.n)] if spread else ["", "", "0"]
     parts += [str(arm.planned), str(arm.degenerate)]
     reference = "" if not summary.study.reference or arm.is_reference else _reference_words(summary, arm)
-    return [*parts, reference, *_search_cost(summary, arm), *_comparison(values.comparison)]
+    found = (*_comparison(values.comparison), *_inference(values.inference))
+    return [*parts, reference, *_search_cost(summary, arm), *found]
 
 
 def _search_cost(summary: Summary, arm: ArmSummary) -> list[str]:
@@ -109,6 +119,18 @@ def _comparison(comparison: Comparison | None) -> list[str]:
     return [str(c.n), *numbers, c.verdict, c.why, c.same_as]
 
 
+def _inference(found: ScoreInference) -> list[str]:
+    effect, better, standing = found.effect, found.improvement, found.standing
+    numbers = [_digits(found.detectable)]
+    numbers += [_digits(x) for x in (effect.value, effect.low, effect.high)] if effect else [""] * 3
+    numbers += [_digits(x) for x in (better.share, better.low, better.high)] if better else [""] * 3
+    numbers += ["" if standing is None else "yes" if standing.may_be_best else "no"]
+    numbers += [_digits(x) for x in (standing.low, standing.high)] if standing else [""] * 2
+    for interval in (found.new_images, found.mean_new_images):
+        numbers += [_digits(interval.low), _digits(interval.high)] if interval else [""] * 2
+    return [*numbers, found.why]
+
+
 def _digits(value: float | None) -> str:
     """Six significant digits: the last bits of a mean differ between machines."""
-    return "" if value is None else f"{value:.6g}"
+    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"

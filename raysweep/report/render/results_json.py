@@ -14,6 +14,7 @@ from typing import Any
 
 from raysweep.artifacts.study_record import ExtraRecord, StudyRecord
 from raysweep.core.versioned import RecordFormat
+from raysweep.report.inference.best_arms import BestGroup
 from raysweep.report.results.aggregate import ArmSummary, ScoreSummary, Summary
 from raysweep.report.results.provenance import Provenance, commit_of
 from raysweep.report.results.records import CellRecord, Results
@@ -44,6 +45,8 @@ def results_json(
             "remarks": [*summary.remarks],
             "disagreements": [*results.checks],
             "comparisons": summary.family,
+            "power": summary.power and {**dataclasses.asdict(summary.power), "difference": summary.power.difference},
+            "best": [_best(group) for group in summary.best],
             "arms": [_arm(study, arm) for arm in summary.arms],
             "scores": [_score(arm, name, score) for arm in summary.arms for name, score in arm.scores.items()],
             "cells": [_cell(cell) for cell in results.cells],
@@ -149,7 +152,12 @@ def _score(arm: ArmSummary, name: str, score: ScoreSummary) -> dict[str, Any]:
         "values": [{"replicate": r, "value": v} for r, v in score.values.items()],
         "runs": list(score.runs),
         "comparison": comparison,
+        "inference": dataclasses.asdict(score.inference),
     }
+
+
+def _best(group: BestGroup) -> dict[str, Any]:
+    return {name: getattr(group, name) for name in ("where", "may_be_best", "excluded", "unjudged")}
 
 
 def _cell(cell: CellRecord) -> dict[str, Any]:

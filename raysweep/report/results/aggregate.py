@@ -14,6 +14,10 @@ from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.formatting import arm_name, plural
 from raysweep.metrics.registry import METRICS, OWN_VA
 from raysweep.report.formatting import listed
+from raysweep.report.inference.attach import inferred
+from raysweep.report.inference.best_arms import BestGroup
+from raysweep.report.inference.power import Power
+from raysweep.report.inference.score_inference import NOTHING, ScoreInference
 
 from .records import CellRecord, Results
 from .searches import SearchRecord
@@ -29,6 +33,7 @@ class ScoreSummary:
     spread: Spread | None
     runs: tuple[str, ...]
     comparison: Comparison | None = None
+    inference: ScoreInference = NOTHING
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,8 @@ class ArmSummary:
 class Summary:
     """A study's arms in order, its scores, remarks on its cells, and its searches.
 
-    `family`: number of comparisons in the headline score for which the claims hold simultaneously.
+    `family`: number of comparisons in the headline score for which the claims hold simultaneously; `power`: what they
+    can find; `best`: by group of arms, those that cannot be told from the best in the headline score.
     """
 
     study: StudyRecord
@@ -86,6 +92,8 @@ class Summary:
     remarks: tuple[str, ...]
     searches: tuple[SearchRecord, ...] = ()
     family: int = 0
+    power: Power | None = None
+    best: tuple[BestGroup, ...] = ()
 
     @property
     def incomplete(self) -> bool:
@@ -99,14 +107,15 @@ MOST_CHECKS = 8
 """Maximum number of runs named below a table for disagreeing with their files; `--check` names all."""
 
 
-def summarise(results: Results, family: int | None = None) -> Summary:
+def summarise(results: Results, family: int | None = None, further: bool = True) -> Summary:
     """Summarise every arm with a planned cell, and compare its scores with those of its reference arm.
 
     Args:
         family: number of comparisons of the table (`family_size`), if it has more than these results.
+        further: with all that is inferred beside the comparisons (`raysweep.report.inference`).
     """
-    study = results.study
-    family = family_size(results) if family is None else family
+    study, own = results.study, family_size(results)
+    family = own if family is None else family
     cells = {str(coordinates): tuple(results.of(coordinates)) for coordinates in study.arms}
     arms = [
         ArmSummary(coordinates, cells[str(coordinates)], study.is_reference(coordinates))
@@ -124,7 +133,8 @@ def summarise(results: Results, family: int | None = None) -> Summary:
     )
     hidden = tuple(score for score in study.columns if score not in shown)
     remarks = (*_remarks(results, arms), *said(results.checks, MOST_CHECKS))
-    return Summary(study, tuple(filled), shown, hidden, remarks, results.searches, family)
+    summary = Summary(study, tuple(filled), shown, hidden, remarks, results.searches, family)
+    return inferred(summary, family / own if own else 1.0) if further else summary
 
 
 def family_size(results: Results) -> int:

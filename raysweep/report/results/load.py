@@ -221,7 +221,7 @@ def _cell(client: MlflowClient, planned: PlannedCell, runs: list[Any], study: St
         labels=_reader(client, str(run.info.run_id), AdaptedLabels.FILE, AdaptedLabels.read),
         attention=_reader(client, str(run.info.run_id), AttentionMaps.FILE, AttentionMaps.read),
         faces=_reader(client, str(run.info.run_id), LabelledFaces.FILE, LabelledFaces.read),
-        predictions=_reader(client, str(run.info.run_id), ImagePredictions.FILE, ImagePredictions.read),
+        predictions=lambda: _reader(client, str(run.info.run_id), ImagePredictions.FILE, ImagePredictions.read)(),
         validation=_reader(client, str(run.info.run_id), ValidationPredictions.FILE, ValidationPredictions.read),
     )
 

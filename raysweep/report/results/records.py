@@ -55,7 +55,7 @@ class CellRecord:
     `config`: every field of its `Experiment` as text, by dotted path. `label_notes`: sentences on its labels.
     `device`: by name. `versions`: of the libraries that computed it, by name; empty in older runs. `spent`: its
     device-seconds (`raysweep.report.results.costs`). `history`, `labels`, `attention`, `faces`, `predictions`,
-    `validation` and `spent` read the store when called.
+    `validation` and `spent` read the store when called; `predictions` reads it at every call and keeps nothing.
     """
 
     coordinates: Mapping[str, str]

@@ -170,7 +170,7 @@ def exact_interval(count: int, of: int) -> tuple[float, float]:
     return low, high
 
 
-def t_quantile(share: float, freedom: int) -> float:
+def t_quantile(share: float, freedom: float) -> float:
     """Quantile of Student's t."""
     return float(special.stdtrit(freedom, share))
 

@@ -18,6 +18,7 @@ from raysweep.study.recipe_origins import departures
 from .caption_epoch import epoch_choice
 from .caption_joint import extra_notes, extra_shares, extra_weights, extra_words, joint_recipe, label_notes
 from .comparability import comparable_words, held_out_words, va_only_words
+from .inference import power_words
 from .overrides import override_words
 from .searches import how_found, then_replicated, troubles
 
@@ -291,4 +292,4 @@ def _statistics(summary: Summary) -> str:
         )
     if len(summary.columns) > 1:
         text += f" Scores other than {name} are exploratory: nothing is claimed of them."
-    return text
+    return f"{text} {power_words(summary)}".rstrip()

@@ -13,6 +13,7 @@ from raysweep.report.results.statistics import MIN_REPLICATES, Comparison
 from raysweep.report.tables.arms import difference_words
 
 from .caption import incomplete_words, replicate_range, sentence
+from .inference import best_words, new_images_words
 from .searches import troubles
 
 
@@ -22,7 +23,8 @@ def reading(summary: Summary) -> list[str]:
         return ["No replicate is planned yet: there is nothing to read in the table of results.", *troubles(summary)]
     if not any(arm.complete for arm in summary.arms):
         return [f"No cell is complete yet ({incomplete_words(summary)}): there is nothing to read.", *troubles(summary)]
-    return [*_headline(summary), *_other_scores(summary), *_limits(summary)]
+    more = [*new_images_words(summary), *best_words(summary)]
+    return [*_headline(summary), *more, *_other_scores(summary), *_limits(summary)]
 
 
 def question(summary: Summary) -> str:
