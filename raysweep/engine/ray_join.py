@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import socket
 import sys
@@ -38,6 +39,7 @@ def join(address: str, errors: Path | None = None, **quiet: Any) -> None:
     with _stderr_kept() as kept:
         try:
             _check_answers(address)
+            _check_account(address)
             with command_line(masked):
                 ray.init(address=address, **quiet)
             return
@@ -64,6 +66,39 @@ def _check_answers(address: str) -> None:
         ) from None
 
 
+def _check_account(address: str) -> None:
+    """Raises PermissionError where this machine's part of the cluster is another account's: Ray would abort the
+    process."""
+    place = bootstrap_address(address) if "://" not in address else None
+    port = (place or "").rpartition(":")[2]  # alone: a machine has several addresses
+    others = {user for user, gcs in _raylets() if port and gcs.rpartition(":")[2] == port}
+    if others and os.geteuid() not in {0, *others}:
+        name = _account(others.pop())
+        raise PermissionError(
+            f"Ray runs on this machine as {name}, and takes launches of that account alone: begin this one as {name}, "
+            "or without --address (launches on one store share its cells)"
+        )
+
+
+def _raylets() -> Iterator[tuple[int, str]]:
+    """Account and cluster of each Ray node on this machine; none where there is no /proc."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            program, *options = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if program.endswith("/raylet"):
+                gcs = [option.partition("=")[2] for option in options if option.startswith("--gcs-address=")]
+                yield folder.stat().st_uid, "".join(gcs)
+        except OSError:  # it has ended
+            continue
+
+
+def _account(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
 def _why(error: Exception, said: str) -> str:
     text = str(error)
     if isinstance(error, AuthenticationError) or _REFUSED.search(said + text):
@@ -76,6 +111,8 @@ def _why(error: Exception, said: str) -> str:
             f"the cluster runs Ray {theirs} and Python {python}, this process Ray {mine} and Python {own}: use the "
             "cluster's versions here, or start it again with these"
         )
+    if isinstance(error, PermissionError):
+        return text
     cause = text if text.startswith("nothing answers") else describe(error)
     return f"cannot join a Ray cluster there ({cause})"
 

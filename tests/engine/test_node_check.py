@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import raysweep
+from raysweep.core.errors import UserError
+from raysweep.engine import ray_join
 from raysweep.engine.nodes.check import NodeReport
 from raysweep.engine.nodes.versions import Versions
 from tests.faults import processes
@@ -179,9 +181,26 @@ def test_an_address_where_nobody_is_and_a_cluster_whose_token_is_not_here(tmp_pa
     assert "give HOST:PORT" in python(JOIN, "127.0.0.1:head", **access)
 
 
+def test_a_cluster_that_another_account_of_this_machine_has_started(monkeypatch):
+    """Ray would abort the process."""
+    monkeypatch.setattr(ray_join, "_raylets", lambda: iter([(1, "127.0.0.1:6379"), (4711, "127.0.0.1:1111")]))
+    monkeypatch.setattr(ray_join.os, "geteuid", lambda: 1500)
+    monkeypatch.setattr(ray_join, "_check_answers", lambda address: None)
+    with pytest.raises(UserError, match=r"--address 127\.0\.0\.1:6379: Ray runs on this machine as daemon, and takes"):
+        ray_join.join("127.0.0.1:6379")
+    with pytest.raises(PermissionError, match="as user 4711"):
+        ray_join._check_account("127.0.0.1:1111")
+    ray_join._check_account("127.0.0.1:2222")
+    for allowed in (1, 0):
+        monkeypatch.setattr(ray_join.os, "geteuid", lambda allowed=allowed: allowed)
+        ray_join._check_account("127.0.0.1:6379")
+
+
 @pytest.mark.full
 def test_the_token_of_another_cluster(tmp_path):
     with ray_head(tmp_path, cpus=0) as (address, access):
+        accounts = {gcs.rpartition(":")[2]: user for user, gcs in ray_join._raylets()}
+        assert accounts[address.rpartition(":")[2]] == os.geteuid()
         (tmp_path / "other").write_text(secrets.token_hex(32))
         said = python(JOIN, address, **{**access, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "other")})
         without = python(JOIN, address, HOME=str(tmp_path), RAY_AUTH_TOKEN="", RAY_AUTH_TOKEN_PATH="", RAY_AUTH_MODE="")
