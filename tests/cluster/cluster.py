@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import time
 from dataclasses import dataclass, field
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 from tests.cluster import services
 from tests.cluster.hosts import PROJECT, Hosts, HostsError, call
@@ -15,6 +19,8 @@ LAPTOP = ("laptop", "10.77.0.2")
 HEAD = ("head", "10.77.0.10")
 WORKERS = {"w1": "10.77.0.11", "w2": "10.77.0.12", "w3": "10.77.0.13"}
 PATIENCE = float(os.environ.get("RAYSWEEP_PATIENCE", "1"))
+SSH = "ssh -o StrictHostKeyChecking=no -i ~/ray_bootstrap_key.pem"
+"""From the head to a worker."""
 CPUS = "--num-cpus=1 --object-store-memory=150000000"
 """Added to `ray start`: all hosts share this machine's processors and memory."""
 
@@ -104,22 +110,66 @@ class Cluster:
     def head(self, command: str, seconds: float = 300, check: bool = True, user: str = "ubuntu") -> str:
         return self.hosts.run("head", f". ~/.raysweep_env; cd ~/raysweep; {command}", user, seconds, check)
 
-    def launch(self, name: str, more: str = "", address: str = "--address auto", user: str = "ubuntu") -> Launch:
-        """Start the study on the head under a name of its own: its MLflow experiment, store and report."""
+    def launch(
+        self,
+        name: str,
+        more: str = "",
+        address: str = "--address auto",
+        user: str = "ubuntu",
+        store: str = "",
+        before: str = "",
+    ) -> Launch:
+        """Start the study on the head under a name of its own: its MLflow experiment, store and report.
+
+        `before`: a command that runs the launch.
+        """
+        store = store or f"s3://{services.BUCKET}/{name}"
+        words = self.command(
+            name, f"--preset smoke {address} --store {store} --out ~/drills/{name} {more}", user, before
+        )
+        return Launch(self, name, store, words)
+
+    def command(self, name: str, options: str, user: str = "ubuntu", before: str = "") -> list[str]:
+        """The command line of `raysweep run` on the head, with the study under this name."""
         self.head(f"mkdir -p ~/drills && cp search_spaces/ablation_noise_rate.py ~/drills/{name}.py", user=user)
         command = (
-            f". ~/.raysweep_env; cd ~/drills; PYTHONPATH=~/raysweep exec python -m raysweep.run ~/drills/{name}.py "
-            f"--preset smoke {address} --store s3://{services.BUCKET}/{name} --out ~/drills/{name} {more}"
+            f". ~/.raysweep_env; cd ~/drills; PYTHONPATH=~/raysweep exec {before} python -m raysweep.run "
+            f"~/drills/{name}.py {options}"
         )
-        return Launch(self, name, self.hosts.words("head", command, user))
+        return self.hosts.words("head", command, user)
+
+    def config(self) -> dict[str, Any]:
+        """The file that the laptop gave to `ray up`."""
+        read: dict[str, Any] = yaml.safe_load(self.hosts.run("laptop", "cat ~/cluster-local.yaml"))
+        return read
+
+    def start_mlflow(self) -> None:
+        """As `ray up` starts it."""
+        for command in self.config()["head_start_ray_commands"][:2]:
+            self.hosts.run("head", command)
+
+    def set_up(self, name: str) -> None:
+        """A machine that is added by hand, as in docs/cluster.md: files from the head, then the setup commands."""
+        self.switch_on(name, WORKERS[name])
+        self.hosts.run("head", f"rsync -a -e '{SSH}' ~/raysweep ~/.ray ~/.aws {WORKERS[name]}:")
+        for command in self.config()["setup_commands"]:
+            self._over_ssh(name, command)
+
+    def join(self, name: str) -> None:
+        """Start Ray on a machine that is set up."""
+        for command in self.config()["worker_start_ray_commands"]:
+            self._over_ssh(name, f"export RAY_HEAD_IP={HEAD[1]}; {command}")
+
+    def _over_ssh(self, name: str, command: str) -> None:
+        self.hosts.run("head", f"{SSH} {WORKERS[name]} {shlex.quote(f'bash -lc {shlex.quote(command)}')}")
 
 
 class Launch:
-    """A launch that runs on the head, and what it prints."""
+    """A launch that runs on the head, and what it prints. `store`: its URL or folder."""
 
-    def __init__(self, cluster: Cluster, name: str, words: list[str]) -> None:
-        self.cluster, self.name, self.began = cluster, name, time.monotonic()
-        self.log = cluster.hosts.folder / f"launch-{name}.log"
+    def __init__(self, cluster: Cluster, name: str, store: str, words: list[str]) -> None:
+        self.cluster, self.name, self.store, self.began = cluster, name, store, time.monotonic()
+        self.log = cluster.hosts.folder / f"launch-{name}-{time.monotonic_ns()}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -129,7 +179,7 @@ class Launch:
     def wait_until_cells(self, count: int, seconds: float = 300) -> None:
         """Until so many cells are in the store. Raises HostsError if the launch ends before."""
         end = time.monotonic() + seconds * PATIENCE
-        while len(results(self.cluster.hosts, self.name)) < count:
+        while len(results(self.cluster.hosts, self.store)) < count:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise HostsError(f"fewer than {count} cells: {self.said()[-1500:]}")
             time.sleep(0.5)
@@ -143,23 +193,41 @@ class Launch:
             raise HostsError(f"the launch goes on after {seconds * PATIENCE:.0f} s: {self.said()[-1500:]}") from None
 
 
-def results(hosts: Hosts, store: str) -> dict[str, list[str]]:
-    """`result.json` of every cell in a store, by key. Read at the S3 server itself, not through the proxy.
+def results(hosts: Hosts, store: str, file: str = "result.json") -> dict[str, list[str]]:
+    """A file of every product in a store that has it, by key; of a bucket read at its server, not through the proxy.
 
     A cell has several where a machine that was cut off went on: the manifest names one of them.
     """
+    if store.startswith("s3://"):
+        found, top = _in_bucket(hosts, store, file), f"{store.removeprefix(f's3://{services.BUCKET}/')}/stages/"
+    else:
+        found, top = _in_folder(hosts, store, file), f"{store}/stages/"
+    by_key: dict[str, list[str]] = {}
+    for name, text in found.items():
+        by_key.setdefault(name.removeprefix(top).partition("/")[0], []).append(text)
+    return by_key
+
+
+def _in_bucket(hosts: Hosts, store: str, file: str) -> dict[str, str]:
+    prefix = store.removeprefix(f"s3://{services.BUCKET}/")
     code = (
         "import boto3, json; s3 = boto3.client('s3', endpoint_url='http://127.0.0.1:9001'); "
-        f"pages = s3.get_paginator('list_objects_v2').paginate(Bucket='{services.BUCKET}', Prefix='{store}/'); "
-        "names = [o['Key'] for page in pages for o in page.get('Contents', ()) if o['Key'].endswith('/result.json')]; "
+        f"pages = s3.get_paginator('list_objects_v2').paginate(Bucket='{services.BUCKET}', Prefix='{prefix}/'); "
+        f"names = [o['Key'] for page in pages for o in page.get('Contents', ()) if o['Key'].endswith('/{file}')]; "
         f"read = lambda name: s3.get_object(Bucket='{services.BUCKET}', Key=name)['Body'].read().decode(); "
         "print(json.dumps({name: read(name) for name in names}))"
     )
     found: dict[str, str] = json.loads(hosts.run(services.NAME, f'~/raysweep-venv/bin/python -c "{code}"'))
-    by_key: dict[str, list[str]] = {}
-    for name, text in found.items():
-        by_key.setdefault(name.removeprefix(f"{store}/stages/").partition("/")[0], []).append(text)
-    return by_key
+    return found
+
+
+def _in_folder(hosts: Hosts, store: str, file: str) -> dict[str, str]:
+    code = (
+        f"import json, pathlib; files = pathlib.Path('{store}').glob('stages/*/{file}'); "
+        "print(json.dumps({str(file): file.read_text() for file in files}))"
+    )
+    found: dict[str, str] = json.loads(hosts.run("head", f'~/raysweep-venv/bin/python -c "{code}"'))
+    return found
 
 
 __all__ = ["CPUS", "HEAD", "LAPTOP", "WORKERS", "Cluster", "Launch", "call", "filled_in", "results"]

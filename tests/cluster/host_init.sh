@@ -17,6 +17,7 @@ mount -t sysfs sysfs "$root/sys"
 if [ -d /sys/fs/cgroup ]; then mount -t cgroup2 none "$root/sys/fs/cgroup" 2> /dev/null || true; fi
 mount -t tmpfs tmpfs "$root/run"; mkdir -p "$root/run/sshd" "$root/run/lock"
 mount -t proc proc "$root/proc"
+mkdir -p "$root/mnt/shared"; mount --bind "$hosts/shared" "$root/mnt/shared"
 for folder in "$@"; do
     mkdir -p "$root$folder"
     mount --bind "$folder" "$root$folder"

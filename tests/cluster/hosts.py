@@ -6,6 +6,7 @@ Needs root. Nothing on this machine itself is changed outside the folder of the 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shlex
 import shutil
@@ -21,8 +22,10 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 PREFIX = "rsw"
 """Names of network namespaces begin with it."""
-DEBIAN = "openssh-server openssh-client rsync sudo iproute2 iputils-ping tmux curl procps psmisc postgresql"
+DEBIAN = "openssh-server openssh-client rsync sudo iproute2 iputils-ping tmux curl procps psmisc postgresql faketime"
 PYTHON = "moto[server] psycopg[binary]"
+SHARED = "/mnt/shared"
+"""A folder that is the same on all hosts."""
 
 
 class HostsError(Exception):
@@ -58,7 +61,9 @@ class Hosts:
     def build(self) -> None:
         """Base layer, bridge. A base layer that is there already is used again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        base, image = self.folder / "base", self.folder / "base.img"
+        (self.folder / "shared").mkdir(exist_ok=True)
+        (self.folder / "shared").chmod(0o1777)
+        base, image = self.folder / "base", self._base_image()
         base.mkdir(exist_ok=True)
         new = not image.exists()
         if new:
@@ -157,10 +162,16 @@ class Hosts:
                 call("ip", "netns", "del", line.split()[0])
         if os.path.ismount(self.folder / "base"):
             call("umount", "-l", self.folder / "base")
+        shutil.rmtree(self.folder / "shared", ignore_errors=True)
         for image in self.folder.glob("*.img"):
-            if not (keep_base and image.name == "base.img"):
+            if not (keep_base and image == self._base_image()):
                 image.unlink()
         self.addresses.clear()
+
+    def _base_image(self) -> Path:
+        """Of what is installed in it: another list of packages is another file."""
+        contents = f"{DEBIAN} {PYTHON} {sys.prefix} {(HERE / 'base_init.sh').read_text()}"
+        return self.folder / f"base-{hashlib.sha256(contents.encode()).hexdigest()[:8]}.img"
 
     def _connect(self, name: str, space: str, address: str) -> None:
         call("ip", "netns", "add", space)
