@@ -72,7 +72,8 @@ def drilled(cluster: Cluster, name: str, reference: dict[str, set[str]]) -> str:
     if launch is None:
         return "as expected"
     found = scores(cluster, launch.store)
-    different = sorted(key for key in reference.keys() | found.keys() if reference.get(key) != found.get(key))
+    expect(len(found) == launch.cells, f"{len(found)} cells instead of {launch.cells}")
+    different = sorted(key for key in reference if reference[key] != found.get(key))
     expect(not different, f"{len(different)} of {len(reference)} cells differ: {different[:3]}")
     cluster.head(f"cd ~/drills && python -m raysweep.report ~/drills/{name}.py --out ~/drills/{name} --check")
     return [line.strip() for line in launch.said().splitlines() if "cells done" in line][-1]

@@ -165,7 +165,9 @@ class Cluster:
 
 
 class Launch:
-    """A launch that runs on the head, and what it prints. `store`: its URL or folder."""
+    """A launch that runs on the head, and what it prints. `store`: its URL or folder; `cells`: how many it must make."""
+
+    cells = 12
 
     def __init__(self, cluster: Cluster, name: str, store: str, words: list[str]) -> None:
         self.cluster, self.name, self.store, self.began = cluster, name, store, time.monotonic()

@@ -86,7 +86,8 @@ def mlflow_restarted(cluster: Cluster) -> Launch:
 def machine_added(cluster: Cluster) -> Launch:
     """A third worker joins in mid-sweep and is used."""
     cluster.set_up("w3")
-    launch = cluster.launch("machine_added")
+    launch = cluster.launch("machine_added", "--seeds 3")  # long enough for the first process there to import torch
+    launch.cells = 36
     launch.wait_until_cells(1)
     cluster.join("w3")
     ends(launch, 0)
