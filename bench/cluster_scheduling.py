@@ -113,13 +113,13 @@ def sweep(address: str, folder: Path) -> tuple[float, float]:
     words = [sys.executable, "-m", "raysweep.run", "ablation_noise_rate", "--preset", "smoke", "--seeds", "5", "--json"]
     places = ["--address", address, "--store", f"{folder}/store", "--out", f"{folder}/report"]
     tracking = ["--tracking", f"sqlite:///{folder}/mlflow.db"]
-    with (folder / "launch.log").open("wb") as log:
-        process = subprocess.Popen([*words, *places, *tracking], stdout=log, stderr=subprocess.DEVNULL)
+    with (folder / "launch.log").open("wb") as log, (folder / "errors.log").open("wb") as errors:
+        process = subprocess.Popen([*words, *places, *tracking], stdout=log, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
     text = (folder / "launch.log").read_text()
     if os.waitstatus_to_exitcode(status):
-        raise SystemExit(f"the launch failed: {text[-1000:]}")
-    told: dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+        raise SystemExit(f"the launch failed: {(folder / 'errors.log').read_text()[-1000:]}")
+    told: dict[str, Any] = json.loads(text)
     return float(told["seconds"]), usage.ru_utime + usage.ru_stime
 
 

@@ -165,7 +165,7 @@ class Cluster:
 
 
 class Launch:
-    """A launch that runs on the head, and what it prints. `store`: its URL or folder; `cells`: how many it must make."""
+    """A launch that runs on the head, and what it prints. `store`: its URL or folder; `cells`: how many it makes."""
 
     cells = 12
 
