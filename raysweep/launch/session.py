@@ -181,7 +181,7 @@ class Session:
             launch.say(f"the search has {plural(unfinished, 'trial')} left: run it without --report-only")
         if plan is None:
             journal.finished("FAILED")
-            launch.publisher.close(DRAIN_SECONDS)
+            launch.publisher.close(DRAIN_SECONDS, patient=True)
             return 1
         launch.say(f"\nreplicating the best points over replicates {', '.join(map(str, self.request.replicates))}")
         launch.say(PlanView(plan, self.store, (1,)).headline())

@@ -33,7 +33,7 @@ from raysweep.tracking.server import ui_command
 from .options import LaunchOptions
 
 DRAIN_SECONDS = 60.0
-"""Seconds that a launch waits at its end for a slow tracking server; the rest stays in the journal."""
+"""Seconds that a launch waits at its end for each answer of a slow tracking server; the rest stays in the journal."""
 
 DRAIN_SECONDS_INTERRUPTED = 5.0
 
@@ -64,9 +64,10 @@ class LaunchSummary:
             if plan_json is not None:
                 self._tell_json(plan_json, None)
             return 130 if self.outcome.interrupted else 1
-        if not publisher.close(DRAIN_SECONDS):
+        if not publisher.close(DRAIN_SECONDS, patient=True):
+            why = publisher.trouble or "MLflow is too slow"
             self._say(
-                f"tracking: some events were not published ({publisher.trouble}); {publisher.journal.path} keeps them "
+                f"tracking: some events were not published ({why}); {publisher.journal.path} keeps them "
                 "and the next launch publishes them"
             )
         elif missing := refused(publisher.journal):

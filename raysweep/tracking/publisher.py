@@ -46,17 +46,23 @@ class Publisher(threading.Thread):
         self._news = threading.Event()
         self._closing = threading.Event()
         self._last: dict[str, Any] | None = None
+        self._arrived = 0  # batches
         self._beat_at = time.monotonic()
 
     def wake(self) -> None:
         """There are new events."""
         self._news.set()
 
-    def close(self, timeout: float) -> bool:
-        """Publish what is left, for at most `timeout` seconds. Returns whether everything arrived."""
+    def close(self, timeout: float, patient: bool = False) -> bool:
+        """Publish what is left, for at most `timeout` seconds; `patient`: begun anew whenever something arrives, for a
+        server that is only slow. Returns whether everything arrived."""
         self._closing.set()
         self._news.set()
-        self.join(timeout)
+        arrived, until = self._arrived, time.monotonic() + timeout
+        while self.is_alive() and time.monotonic() < until:
+            self.join(min(0.2, timeout))
+            if patient and self._arrived != arrived:
+                arrived, until = self._arrived, time.monotonic() + timeout
         return self.journal.complete()
 
     def run(self) -> None:
@@ -79,6 +85,7 @@ class Publisher(threading.Thread):
         try:
             for events in publish(self.journal, self.writer, self.lock):
                 self._last = events[-1]
+                self._arrived += 1
             self._beat()
         except Exception as error:  # noqa: BLE001  any error of the client; the events are retried
             self.trouble = describe(error)

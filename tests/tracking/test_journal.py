@@ -1,6 +1,7 @@
 """The journal: everything arrives, in order, once; dead launches are adopted, living ones left alone."""
 
 import json
+import time
 from contextlib import closing
 
 import pytest
@@ -46,6 +47,34 @@ def test_events_arrive_in_order_although_the_server_is_down_for_a_while(journal,
         publisher.wake()
     assert publisher.close(20)
     assert [e["time"] for e in server.events] == list(range(20))
+
+
+class SlowServer(Server):
+    """Takes its time over each event."""
+
+    def write_all(self, events):
+        time.sleep(0.2)
+        super().write_all(events)
+
+
+def test_a_server_that_is_only_slow_is_waited_for_as_long_as_events_arrive(journal):
+    server = SlowServer()
+    publisher = Publisher(journal, server)
+    for number in range(8):
+        journal.append(event("start", number))
+    publisher.start()
+    assert publisher.close(1.0, patient=True)
+    assert len(server.events) == 8
+
+
+def test_a_server_that_is_only_slow_is_not_waited_for_after_ctrl_c(journal):
+    server = SlowServer()
+    publisher = Publisher(journal, server)
+    for number in range(20):
+        journal.append(event("start", number))
+    publisher.start()
+    assert not publisher.close(0.5)
+    publisher.join()
 
 
 def test_a_torn_last_line_is_ignored(journal, tmp_path):
