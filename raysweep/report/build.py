@@ -13,10 +13,10 @@ from raysweep.tracking.arm_runs import ArmRun
 from .figures.catalog import FIGURES, SEARCH_FIGURES, draw_pictures, draw_search_pictures
 from .folder import default_folder, subject_of
 from .formatting import file_stem
+from .render.camera_ready import figures_latex, notes_latex, paper_latex
 from .render.csv_files import cells_csv, scores_csv, tables_csv
 from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
-from .render.latex import standalone_latex, table_latex
 from .render.markdown import table_markdown
 from .render.page import Page, SearchSection
 from .render.results_json import NAME, results_json
@@ -28,13 +28,16 @@ from .results.provenance import provenance
 from .results.records import Results
 from .tables.arms import compact_table, results_table
 from .tables.budget import BUDGET, budget_table
-from .tables.declared import declared_tables
+from .tables.declared import declared_tables, paper_tables
 from .tables.diagnostics import NAMES as DIAGNOSTICS
 from .tables.diagnostics import diagnostic_files
 from .tables.differences import DIFFERENCES, differences_table
 from .tables.searches import points_csv, points_table, trials_csv
 from .text.checklist import checklist
 from .text.findings import question, reading
+
+EARLIER = ("", "_pivot", "_peers", "_standalone", "_points", f"_{BUDGET}", f"_{DIFFERENCES}")
+"""Ends of LaTeX files of earlier versions, which are left over."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _search(summary: Summary) -> SearchSection | None:
 
 def _search_names(stem: str) -> list[str]:
     """Every file that a search can add to the report, relative to it."""
-    names = [f"{stem}_{name}" for name in ("search.html", "points.tex", "points.csv", "trials.csv")]
+    names = [f"{stem}_{name}" for name in ("search.html", "points.csv", "trials.csv")]
     return names + [f"figures/{stem}_{name}.{kind}" for name in SEARCH_FIGURES for kind in ("png", "pdf")]
 
 
@@ -179,8 +182,13 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
     stem = file_stem(page.results.study.name)
     tables = [*page.tables, *([page.search.table] if page.search else [])]
     texts = {f"{stem}.md": render("study.md", page=page)}
-    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
-    texts[f"{stem}_standalone.tex"] = standalone_latex([table.label for table in tables])
+    found = [*page.pictures, *(page.search.pictures if page.search else ())]
+    papers = paper_tables([summary])
+    shown = [*page.tables[1:], *([page.search.table] if page.search else [])]
+    more = [table for table in shown if table.label not in {one.label for one in papers}]
+    texts[f"{stem}_paper.tex"] = paper_latex([*papers, *more])
+    texts[f"{stem}_notes.tex"] = notes_latex(page.tables[0])
+    texts[f"{stem}_figures.tex"] = figures_latex(found, page.tables[0].tag)
     texts |= {f"{stem}.csv": scores_csv(summary), f"{stem}_cells.csv": cells_csv(page.results)}
     texts[f"{stem}_{NAME}"] = results_json(page.results, summary, tables, page.made, page.reading)
     texts |= {f"{stem}_tables.csv": tables_csv(page.tables[1:])} if page.tables[1:] else {}
@@ -194,7 +202,7 @@ def _texts(page: Page, summary: Summary, figures: Path | None) -> dict[str, str]
 def _search_texts(section: SearchSection, summary: Summary) -> dict[str, str]:
     """Of a study that searches: its points, its trials, and the page to explore them."""
     table = section.table
-    texts = {f"{table.label}.tex": table_latex(table), f"{table.label}.csv": points_csv(table)}
+    texts = {f"{table.label}.csv": points_csv(table)}
     texts[f"{file_stem(summary.study.name)}_trials.csv"] = trials_csv(summary)
     return texts | ({section.page: search_page(summary)} if section.page else {})
 
@@ -203,5 +211,4 @@ def _optional_names(stem: str) -> list[str]:
     """Files that some reports of a study have and others have not."""
     names = [f"figures/{stem}_{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")]
     names += [f"{stem}_{name}.csv" for name in DIAGNOSTICS]
-    tex = [f"{stem}_{name}.tex" for name in ("pivot", "peers", DIFFERENCES, BUDGET)]
-    return [*names, f"{stem}_tables.csv", *tex, *_search_names(stem)]
+    return [*names, f"{stem}_tables.csv", *(f"{stem}{end}.tex" for end in EARLIER), *_search_names(stem)]

@@ -23,15 +23,15 @@ from .figures.scores import dependence
 from .figures.style import style
 from .folder import subject_of
 from .formatting import file_stem, plural, title
+from .render.camera_ready import notes_latex, paper_latex
 from .render.csv_files import scores_csv, tables_csv
 from .render.files import Contents, stale_among, write_files
 from .render.jinja import render
-from .render.latex import table_latex
 from .render.links import Links
 from .results.aggregate import Summary, family_size, summarise
 from .results.records import Results
 from .tables.datasets import TOGETHER, check_alike, together_table
-from .tables.declared import declared_tables
+from .tables.declared import declared_tables, paper_tables
 from .tables.table import ReportTable
 from .text.findings import question, reading
 
@@ -123,7 +123,7 @@ def _contents(results: Sequence[Results], out: Path, reports: Sequence[Path], fa
         texts=partial(_texts, page),
         pictures=page.pictures,
         shown={f"{page.stem}.html": page.pictures},
-        optional=[f"{page.stem}_tables.csv", f"{page.stem}_pivot.tex", *_picture_files(page.stem)],
+        optional=[f"{page.stem}_tables.csv", f"{page.stem}_pivot.tex", f"{page.stem}.tex", *_picture_files(page.stem)],
         subjects=[subject_of(one.study) for one in results],
         checksums=FILES_TOGETHER,
     )
@@ -170,7 +170,8 @@ def _scores(summaries: Sequence[Summary]) -> tuple[Figure, str] | None:
 def _texts(page: _Page, figures: Path | None) -> dict[str, str]:
     """Name to content of every file but pictures. `figures`: folder of those that the page shows."""
     texts = {f"{page.stem}.md": render("datasets.md", page=page)}
-    texts |= {f"{table.label}.tex": table_latex(table) for table in page.tables}
+    texts[f"{page.stem}_paper.tex"] = paper_latex(paper_tables(page.summaries, page.stem))
+    texts[f"{page.stem}_notes.tex"] = notes_latex(page.tables[-1])
     texts[f"{page.stem}.csv"] = _csv(page.summaries)
     texts |= {f"{page.stem}_tables.csv": tables_csv(page.tables[:-1])} if page.tables[:-1] else {}
     return texts | {f"{page.stem}.html": render("datasets.html", page=page, folder=figures)}

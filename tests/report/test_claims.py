@@ -14,8 +14,8 @@ from bench.statistics.tables import SHAPES, _draw, false_claims, results_of
 from raysweep.artifacts.declared_table import Table
 from raysweep.artifacts.study_record import AxisRecord
 from raysweep.report import Results, summarise
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.render.csv_files import scores_csv
-from raysweep.report.render.latex import table_latex
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.results.statistics import Comparison
 from raysweep.report.tables.arms import compact_table, difference_words, results_table
@@ -475,7 +475,11 @@ class TestMarks:
         [
             (table_markdown, "**0.710 ± 0.014** ⁺", " 0.310 ± 0.014 ⁻"),
             (table_html, "<b>0.710 ± 0.014</b> <span class=marks>⁺<", ">0.310 ± 0.014 <span class=marks>⁻<"),
-            (table_latex, r"\textbf{0.710}\,{\scriptsize$\pm$0.014}$^+$", r" 0.310\,{\scriptsize$\pm$0.014}$^-$"),
+            (
+                table_latex,
+                r"\textbf{0.710}\,{\raysweepstd$\pm$0.014}\raisebox{.4ex}{$+$}",
+                r" 0.310\,{\raysweepstd$\pm$0.014}\raisebox{.4ex}{$-$}",
+            ),
         ],
     )
     def test_every_format_shows_them(self, render, better, worse):

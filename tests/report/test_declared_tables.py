@@ -8,8 +8,8 @@ import pytest
 
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.core.errors import UserError
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.render.csv_files import tables_csv
-from raysweep.report.render.latex import table_latex
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.tables.declared import declared_tables
 from raysweep.study import Axis, Study, Table, find_study

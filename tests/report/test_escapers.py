@@ -14,7 +14,8 @@ from rich.console import Console
 
 from raysweep.launch.summary import _table
 from raysweep.report.build import ReportFiles
-from raysweep.report.render.latex import _ALL, _SYMBOLS, escape, standalone_latex, table_latex
+from raysweep.report.render.camera_ready import table_latex
+from raysweep.report.render.latex import _ALL, _SYMBOLS, escape
 from raysweep.report.render.markdown import escape as markdown_escape
 from raysweep.report.render.markdown import table_markdown
 from raysweep.report.tables.table import Column, Entry, ReportTable
@@ -126,11 +127,18 @@ def test_a_row_does_not_begin_with_an_option_of_the_command_before():
     assert any(line.startswith("{}[x] & ") for line in lines)
 
 
+def document(*inputs):
+    lines = [r"\documentclass[10pt]{article}", r"\usepackage[T1]{fontenc}", r"\usepackage[utf8]{inputenc}",
+             r"\usepackage{booktabs,graphicx}", r"\begin{document}",
+             *(rf"\input{{{name}}}" for name in inputs), r"\end{document}"]  # fmt: skip
+    return "\n".join(lines)
+
+
 @pytest.mark.full
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_compiles(tmp_path):
     (tmp_path / "hostile.tex").write_text(table_latex(hostile_table()), encoding="utf-8")
-    (tmp_path / "main.tex").write_text(standalone_latex(["hostile"]), encoding="utf-8")
+    (tmp_path / "main.tex").write_text(document("hostile"), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "main.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]

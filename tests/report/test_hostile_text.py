@@ -19,8 +19,8 @@ from raysweep.core.spreadsheet import cell, write_csv
 from raysweep.data.listing import Problem
 from raysweep.data.prepare.parquet_rows import problem_rows, write_problems
 from raysweep.data.progress import progress_bar
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.render.jinja import TEMPLATES
-from raysweep.report.render.latex import table_latex
 from raysweep.report.results.runs import cleaned, has_id
 from raysweep.report.tables.table import Column, Entry, ReportTable
 

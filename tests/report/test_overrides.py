@@ -9,7 +9,7 @@ from raysweep.artifacts.study_record import StudyRecord
 from raysweep.config.experiment import Experiment, flat_words
 from raysweep.config.presets import PRESETS
 from raysweep.config.values import split_values
-from raysweep.report.render.latex import table_latex
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.results.aggregate import summarise
 from raysweep.report.results.records import CellRecord, Results
 from raysweep.report.tables.arms import results_table

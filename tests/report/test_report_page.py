@@ -42,10 +42,10 @@ class TestFiles:
         assert names >= {
             f"{stem}.md",
             f"{stem}.html",
-            f"{stem}.tex",
-            f"{stem}_table3.tex",
+            f"{stem}_paper.tex",
+            f"{stem}_notes.tex",
             f"{stem}_tables.csv",
-            f"{stem}_standalone.tex",
+            f"{stem}_figures.tex",
         }
         assert names >= {f"{stem}.csv", f"{stem}_cells.csv"}
         for figure in ("scores", "differences", "memorisation", "learning"):

@@ -10,7 +10,7 @@ import pytest
 from raysweep.artifacts.study_record import StudyRecord
 from raysweep.cli.report import main
 from raysweep.report import Results, build_report, log_report, stale_files, summarise, summary_rows
-from raysweep.report.render.latex import table_latex
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.render.search_page import page_data, search_page
 from raysweep.report.results.searches import TrialRecord
 from raysweep.report.tables.arms import results_table
@@ -201,7 +201,7 @@ class TestFiles:
         for words in ("## Search", "| noise=0 ", "(search_example_search.html)", "search_example_search_parallel.png"):
             assert words in markdown
         assert '<a href="search_example_search.html">' in page
-        assert "\\input{search_example_points}" in (folder / "search_example_standalone.tex").read_text()
+        assert "\\label{tab:search_example_points}" in (folder / "search_example_paper.tex").read_text()
 
     def test_check(self, report, store, capsys):
         _, folder = report

@@ -9,7 +9,7 @@ import pytest
 from raysweep.cli.report import main
 from raysweep.core.errors import UserError
 from raysweep.report import summarise, write_together
-from raysweep.report.render.latex import table_latex
+from raysweep.report.render.camera_ready import table_latex
 from raysweep.report.tables.arms import results_table
 from raysweep.report.tables.datasets import together_table
 from raysweep.report.tables.declared import declared_tables
@@ -182,7 +182,8 @@ class TestCommand:
         assert all((out / name / f"{stem}.html").is_file() for name in SETS)
         made = {path.relative_to(out).as_posix() for path in out.rglob(f"{stem}_together*")}
         assert made == {
-            *(f"{stem}_together.{kind}" for kind in ("md", "html", "tex", "csv")), f"{stem}_together_table3.tex",
+            *(f"{stem}_together.{kind}" for kind in ("md", "html", "csv")),
+            *(f"{stem}_together_{end}.tex" for end in ("paper", "notes")),
             f"{stem}_together_tables.csv",
             f"figures/{stem}_together.png", f"figures/{stem}_together.pdf",
         }  # fmt: skip

@@ -284,3 +284,14 @@ def _later(layout: Table, table: PublishedTable | None) -> list[str]:
     """Methods that are not in the paper."""
     found = _peers(layout, table, of=lambda name: name.endswith(LATER))
     return list(dict.fromkeys(name for peers in found for name, _ in peers))
+
+
+def paper_tables(summaries: Sequence[Summary], stem: str | None = None) -> list[ReportTable]:
+    """The declared tables; of a study without any, its axes and scores alone."""
+    found = declared_tables(summaries, stem)
+    if found:
+        return found
+    study = summaries[0].study
+    scores = [score for score in study.columns if all(score in summary.columns for summary in summaries)]
+    made = _axes_table(Table(rows=[axis.name for axis in study.axes], metrics=scores or [study.metric]), summaries)
+    return [replace(made, label=stem or made.label)]
