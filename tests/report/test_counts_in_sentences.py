@@ -34,7 +34,7 @@ def test_panels_are_first_ones_only_where_there_are_more(there):
 
 class Arm:
     def __init__(self, replicate):
-        self.replicate = replicate
+        self.replicate, self.planes = replicate, {}
 
 
 @pytest.mark.parametrize("there", [1, 3, 4, 5])

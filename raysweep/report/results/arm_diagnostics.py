@@ -65,9 +65,13 @@ def mean_of(values: Sequence[Array]) -> Array:
     return mean
 
 
-def of_arm(arm: ArmSummary) -> ArmDiagnostics | None:
-    """None where no cell of it has predictions."""
-    found = {cell.replicate: (cell.run_id or "", made) for cell in arm.cells if (made := of_cell(cell)) is not None}
+def of_arm(arm: ArmSummary, classes: int) -> ArmDiagnostics | None:
+    """Of its cells with predictions of so many classes; None where there are none."""
+    found = {
+        cell.replicate: (cell.run_id or "", made)
+        for cell in arm.cells
+        if (made := of_cell(cell)) is not None and len(made.confusion) == classes
+    }
     if not found:
         return None
     return ArmDiagnostics(arm, {r: made for r, (_, made) in found.items()}, tuple(run for run, _ in found.values()))
@@ -75,4 +79,5 @@ def of_arm(arm: ArmSummary) -> ArmDiagnostics | None:
 
 def of_summary(summary: Summary) -> list[ArmDiagnostics]:
     """Every arm that has any, in the order of the table."""
-    return [made for arm in summary.arms if (made := of_arm(arm)) is not None]
+    classes = len(summary.study.data.classes)
+    return [made for arm in summary.arms if (made := of_arm(arm, classes)) is not None]

@@ -55,7 +55,7 @@ def confusion_panels(summary: Summary) -> list[ConfusionPanel]:
 
 def _found(summary: Summary, where: dict[str, str]) -> ArmDiagnostics | None:
     arm = summary.arm(where)
-    return None if arm is None else of_arm(arm)
+    return None if arm is None else of_arm(arm, len(summary.study.data.classes))
 
 
 def _difference(ours: ArmDiagnostics, theirs: ArmDiagnostics) -> list[ConfusionPanel]:

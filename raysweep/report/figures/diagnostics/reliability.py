@@ -39,7 +39,7 @@ def reliability_panels(summary: Summary) -> list[ReliabilityPanel]:
     """Of the arms side by side; [] without predictions."""
     study = summary.study
     arms = [summary.arm(where) for _, _, where in side_by_side(study, second_axis(study))]
-    made = [of_arm(arm) for arm in arms if arm is not None]
+    made = [of_arm(arm, len(study.data.classes)) for arm in arms if arm is not None]
     return [_panel(arm) for arm in made if arm is not None]
 
 
