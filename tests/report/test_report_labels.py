@@ -369,4 +369,4 @@ class TestThreeAxes:
         assert not any(entry.text == "0.9224" for row in rows.values() for entry in row)
         names = {path.name for path in report.paths}
         assert {"dcjt_table2_truth.png", "dcjt_table2_differences.png"} <= names
-        assert r"Mapping \& relabelling, 100 \% of B" in (tmp_path / "dcjt_table2.tex").read_text()
+        assert r"Mapping \& relabelling, 100 \% of B" in (tmp_path / "dcjt_table2_paper.tex").read_text()

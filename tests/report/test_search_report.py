@@ -175,7 +175,7 @@ class TestFiles:
         files, folder = report
         names = {path.relative_to(folder).as_posix() for path in files.search_paths}
         stem = "search_example"
-        assert names >= {f"{stem}_search.html", f"{stem}_points.tex", f"{stem}_points.csv", f"{stem}_trials.csv"}
+        assert names >= {f"{stem}_search.html", f"{stem}_points.csv", f"{stem}_trials.csv"}
         for figure in ("history", "parallel", "slices"):
             assert names >= {f"figures/{stem}_search_{figure}.png", f"figures/{stem}_search_{figure}.pdf"}
         assert set(files.search_paths) < set(files.paths)

@@ -146,7 +146,7 @@ def _rate(count: int, of: int) -> str:
 
 def replicate_range(summary: Summary) -> str:
     """Number of replicates of the arms: "5 replicates", or "3 to 5 replicates"."""
-    counts = sorted({arm.complete for arm in summary.arms})
+    counts = sorted({arm.complete for arm in summary.arms}) or [0]
     if len(counts) == 1:
         return plural(counts[0], "replicate")
     return f"{counts[0]} to {counts[-1]} replicates"
