@@ -77,7 +77,7 @@ def test_a_launch_without_a_table_or_with_events_that_were_refused_does_not_end_
     with closing(Journal(tmp_path / "j.jsonl")) as journal:
         if refused:
             journal.refused.write_text('{"cause": "no name of a parameter", "event": {"event": "start"}}\n')
-        publisher = SimpleNamespace(close=lambda seconds: True, journal=journal, writer=None)
+        publisher = SimpleNamespace(close=lambda seconds, patient=False: True, journal=journal, writer=None)
         summary = LaunchSummary(small_plan(store), store, TableOutcome(), "l", options, PlainConsole(file=out))
         assert summary.tell(publisher, None) == (0 if reported and not refused else 1)
     assert ("no report: study 's': no run of it" in out.getvalue()) is not reported
