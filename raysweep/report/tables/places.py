@@ -75,10 +75,11 @@ class Places:
         return sorted(kept, key=lambda key: [rank[str(v)] for v, rank in zip(key, ranks, strict=True)])
 
     def levels(self, axis: str) -> list[str]:
-        """Levels of an axis that the table has: those that it names, else ours, then further ones of the paper."""
-        there = [own.arm.coordinates[axis] for own in self.ours]
-        there += [own.where[axis] for own in self.printed if axis in own.where]
-        chosen, known = self.layout.levels.get(axis), dict.fromkeys(there)
+        """Levels of an axis that the table has: those that it names, else the paper's if all of ours are among them, else
+        ours, then further ones of the paper."""
+        ours = dict.fromkeys(own.arm.coordinates[axis] for own in self.ours)
+        papers = dict.fromkeys(own.where[axis] for own in self.printed if axis in own.where)
+        chosen, known = self.layout.levels.get(axis), papers if ours.keys() <= papers.keys() else {**ours, **papers}
         return list(known) if chosen is None else [level for level in chosen if level in known]
 
     def our_arm(self, block: Key, where: Mapping[str, str | None]) -> Ours | None:
