@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from json import JSONDecodeError
 from typing import Any
 
 from raysweep.core.errors import describe
@@ -21,7 +22,9 @@ WAITS = (0.5, 1.0, 2.0, 4.0)
 _PASSING_STATUS = frozenset({408, 425, 429})
 _PASSING_NAMES = ("timeout", "connect", "incompleteread", "serverdisconnected", "clientpayload", "responseparser")
 _ABSENCE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError)
-_OF_THE_CALL = (NotImplementedError, AttributeError, TypeError, ValueError, LookupError)
+_OF_THE_CALL = (NotImplementedError, AttributeError, TypeError, KeyError)
+"""What a file system cannot do, or a listing does not say. Other errors, of an answer that is no JSON too, are the
+store's."""
 
 
 class PatientFileSystem:
@@ -87,7 +90,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def _passes(error: BaseException) -> bool:
-    if isinstance(error, (ConnectionError, TimeoutError)):
+    if isinstance(error, (ConnectionError, TimeoutError, JSONDecodeError)):  # a gateway's page in place of an answer
         return True
     status = http_status(error)
     if status is not None:

@@ -1,5 +1,6 @@
 """An object store that does not answer for a while, or refuses: no cell is blamed, short outages are outlasted."""
 
+import json
 import threading
 import time
 
@@ -65,6 +66,7 @@ def patient(*errors, answered=True):
         botocore.ReadTimeoutError(endpoint_url="http://x"),
         ConnectionResetError(),
         TimeoutError(),
+        json.JSONDecodeError("no JSON", "<html>502 Bad Gateway", 0),
     ],
 )
 def test_what_passes_is_tried_again(error, capsys):
@@ -74,7 +76,10 @@ def test_what_passes_is_tried_again(error, capsys):
     assert capsys.readouterr().err.count("s3://bucket/store does not answer") == 1
 
 
-@pytest.mark.parametrize("error", [refusal(403, "AccessDenied"), refusal(400), botocore.NoCredentialsError()])
+@pytest.mark.parametrize(
+    "error",
+    [refusal(403, "AccessDenied"), refusal(400), botocore.NoCredentialsError(), ValueError("odd answer")],
+)
 def test_what_does_not_pass_is_said_at_once_and_blames_no_cell(error):
     assert not is_passing(error)
     fs, flaky, clock = patient(error)
