@@ -21,6 +21,7 @@ from ray.exceptions import RayActorError, RpcError
 from ray.train._internal.session import get_session
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
+from ray.tune.experiment import Trial
 
 SESSION_LATEST: str = ray_constants.SESSION_LATEST
 """Name of the link to the newest session's folder, in the same folder."""
@@ -88,6 +89,11 @@ def keep_from_workers(variables: Iterable[str]) -> None:
 def read_settings_again() -> None:
     """Make Ray read its `RAY_*` variables again; it has read them at import."""
     Config.initialize("")
+
+
+def uncount_failure(trial: Trial) -> None:
+    """Take back the failure that Tune has just counted for a trial which it starts again."""
+    trial.run_metadata.num_failures -= 1
 
 
 def new_token() -> str:

@@ -27,7 +27,7 @@ from .nodes.admission import admit_nodes, none_can_work
 from .nodes.left_out import placed
 from .nodes.lost import LostNodes, nodes_alive
 from .nodes.versions import Versions
-from .ray_internals import keep_from_workers
+from .ray_internals import keep_from_workers, uncount_failure
 from .ray_watch import RayWatch
 from .resources import Allotment
 from .storage_access import ALL_CREDENTIALS, storage_access
@@ -247,7 +247,7 @@ class _Watch(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         if self.nodes.lost(trial.trial_id):
-            trial.run_metadata.num_failures -= 1
+            uncount_failure(trial)
         self.dispatcher.listener.process_lost(self.hosts.pop(trial.trial_id, ""))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -23,8 +23,10 @@ from ray._private import ray_constants
 from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader
+from ray.exceptions import RayActorError
 from ray.train._internal import session
 from ray.tune.execution import class_cache, tune_controller
+from ray.tune.experiment import Trial
 
 from raysweep.engine import ray_internals, ray_start
 
@@ -170,3 +172,14 @@ time.sleep(100)
     assert "Failed to connect to GCS" in (tmp_path / "ray.err").read_text()
     assert "Python's" in done.stderr
     assert "GCS" not in done.stderr
+
+
+def test_a_failure_that_is_taken_back_leaves_tune_its_restarts():
+    trial = Trial("nothing", stub=True, max_failures=1)
+    for _ in range(5):
+        trial._handle_ray_actor_error(RayActorError())
+        assert trial.should_recover()
+        ray_internals.uncount_failure(trial)
+    trial._handle_ray_actor_error(RayActorError())
+    trial._handle_ray_actor_error(RayActorError())
+    assert not trial.should_recover()
