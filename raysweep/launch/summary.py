@@ -73,14 +73,13 @@ class LaunchSummary:
         elif missing := refused(publisher.journal):
             self._say(missing)
         report = None if self.options.worker else self._report()
-        if report is not None and isinstance(publisher, Publisher):
-            self._log_report(report, publisher)
+        logged = report is None or not isinstance(publisher, Publisher) or self._log_report(report, publisher)
         if plan_json is not None:
             self._tell_json(plan_json, report)
         else:
             self._tell_people(report)
         no_table = not self.options.worker and (report is None or report.incomplete)
-        return 1 if self._failed or no_table or publisher.journal.refused.exists() else 0
+        return 1 if self._failed or no_table or not logged or publisher.journal.refused.exists() else 0
 
     def _report(self) -> ReportFiles | None:
         name = self.plan.study_name
@@ -90,8 +89,8 @@ class LaunchSummary:
             self._say(f"no report: {error}\nlater: python -m raysweep.report {name} --launch {self.launch}")
             return None
 
-    def _log_report(self, report: ReportFiles, publisher: Publisher) -> None:
-        """Log the report's files to the launch's run in MLflow, and a run for every arm."""
+    def _log_report(self, report: ReportFiles, publisher: Publisher) -> bool:
+        """Log the report's files to the launch's run in MLflow, and a run for every arm. Whether all arrived."""
         writer, study = publisher.writer, self.plan.study_name
         try:
             with publisher.lock() as changed:  # launches that end together would create the runs twice
@@ -102,6 +101,8 @@ class LaunchSummary:
         except Exception as error:  # noqa: BLE001  any error of the client; the report has the files
             lacks = "the report's files and the arms' means are not all in MLflow"
             self._say(f"tracking: {lacks} ({describe(error)}); repeat the launch to add them")
+            return False
+        return True
 
     def _tell_json(self, facts: dict[str, Any], report: ReportFiles | None) -> None:
         told = {
