@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
+from bench.cluster_scheduling import lasting
 from tests.cluster.cluster import Cluster, Launch, results
 
 Drill = Callable[[Cluster], Launch | None]
 """Disturbs a launch; the launch whose table must be the undisturbed one's, or None if it has checked all itself."""
-
-TIMES = {"seconds", "hours", "began", "ended", "device", "host"}
-"""Keys of result.json that differ between launches of equal cells."""
 
 
 def ends(launch: Launch, code: int) -> None:
@@ -33,10 +31,4 @@ def hosts_of(manifests: Iterable[str]) -> set[str]:
 def scores(cluster: Cluster, store: str) -> dict[str, set[str]]:
     """`result.json` of every cell without what differs between launches of equal cells; twins must be equal."""
     found = results(cluster.hosts, store)
-    return {key: {json.dumps(_lasting(json.loads(text))) for text in texts} for key, texts in found.items()}
-
-
-def _lasting(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _lasting(inner) for key, inner in value.items() if key not in TIMES}
-    return [_lasting(inner) for inner in value] if isinstance(value, list) else value
+    return {key: {json.dumps(lasting(json.loads(text))) for text in texts} for key, texts in found.items()}
