@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from typing import Any
 import raysweep
 from raysweep.core.errors import UserError
 from raysweep.core.notices import passed_over
+from raysweep.core.user_cache import user_cache
 from raysweep.core.versioned import NewerRecord, json_object
 
 from .access import why_refused
@@ -243,5 +243,4 @@ class Store:
 
 def _cache_of(url: str) -> Path:
     """This machine's cache of a remote store's products."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "raysweep" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    return user_cache() / hashlib.sha256(url.encode()).hexdigest()[:16]

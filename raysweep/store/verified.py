@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.core.hashing import file_checksum
+from raysweep.core.user_cache import user_cache
 from raysweep.core.versioned import json_object
 
 from .files import is_regular, read_regular
@@ -40,9 +41,8 @@ def altered_file(folder: Path, digests: Mapping[str, str]) -> str | None:
 
 
 def _place(folder: Path) -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     text = f"{platform.node()} {os.path.realpath(folder)}"
-    return caches / "raysweep" / "verified" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    return user_cache() / "verified" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
 def _read(place: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from raysweep.core.errors import UserError, unknown_name
 from raysweep.core.hashing import file_checksum
 from raysweep.core.notices import passed_over
+from raysweep.core.user_cache import user_cache
 from raysweep.store.files import Files, LocalFiles, RemoteFiles, new_draft
 from raysweep.store.unusable import writing
 
@@ -198,5 +199,4 @@ def is_name(text: str) -> bool:
 
 
 def _cache_of(url: str) -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "raysweep" / "data" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    return user_cache() / "data" / hashlib.sha256(url.encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
 """Intervals for new replicates and new test images alike: both are random (two-way, crossed, without repetition).
 
 A t-interval over replicates holds for the test images that were scored. All replicates share them, so which images
-happened to be in the test set does not average out. `python -m bench.coverage` measures the coverage of both.
+happened to be in the test set does not average out. `python -m bench.statistics --only coverage` measures
+the coverage of both.
 """
 
 from __future__ import annotations

@@ -6,16 +6,14 @@ Predictions of all cells are read for them once: results are kept in the user's 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from raysweep.core.hashing import canonical_json
+from raysweep.core.user_cache import cache_values, cached_values
 from raysweep.report.results.statistics import LEVEL
 
 from .arm_images import ArmImages, arm_images
@@ -24,6 +22,9 @@ from .crossed import Crossed, crossed
 if TYPE_CHECKING:  # it imports this package
     from raysweep.report.results.aggregate import ArmSummary
     from raysweep.report.results.records import CellRecord
+
+CACHE = "new-images"
+"""Folder in the user's cache."""
 
 VERSION = 1
 """Raised when the same predictions give other intervals."""
@@ -52,14 +53,14 @@ class ImageReader:
         cells = [cell for one in (arm, reference) if one for cell in one.cells if cell.complete]
         if not cells:
             return {}
-        kept = _home() / f"{_digest(arm, reference, levels)}.json"
-        if not any(cell.again for cell in cells) and (found := _read(kept)) is not None:
+        key = _digest(arm, reference, levels)
+        if not any(cell.again for cell in cells) and (found := _parsed(cached_values(CACHE, key))) is not None:
             return found
         ours = self._images(arm)
         theirs = None if reference is None else self._images(reference)
         made = {score: _of_score(ours, theirs, score, level) for score, level in levels.items()}
         if not (ours.why.get("") or (theirs and theirs.why.get(""))):  # else files may be away for a while
-            _keep(kept, made)
+            cache_values(CACHE, key, {score: asdict(one) for score, one in made.items()})
         return made
 
     def _images(self, arm: ArmSummary) -> ArmImages:
@@ -90,11 +91,6 @@ def _interval(rows: Sequence[np.ndarray], level: float) -> Crossed | None:
     return crossed(np.stack(rows), level=level) if len(rows) > 1 else None
 
 
-def _home() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "raysweep" / "new-images"
-
-
 def _digest(arm: ArmSummary, reference: ArmSummary | None, levels: Mapping[str, float]) -> str:
     """Another one when any run says something else in MLflow."""
     told = [[_told(cell) for cell in one.cells if cell.complete] for one in (arm, reference) if one]
@@ -107,27 +103,16 @@ def _told(cell: CellRecord) -> list[Any]:
     return [cell.replicate, cell.run_id, cell.key, scores, cell.code_version, cell.data_fingerprint]
 
 
-def _read(file: Path) -> dict[str, ImageIntervals] | None:
-    """None where nothing is kept, or what is kept cannot be read."""
+def _parsed(found: Any) -> dict[str, ImageIntervals] | None:
+    """None for values that are no intervals."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
         return {
             score: ImageIntervals(_crossed(one["mean"]), _crossed(one["difference"]), one["why"])
             for score, one in found.items()
         }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
 def _crossed(told: dict[str, Any] | None) -> Crossed | None:
     return None if told is None else Crossed(**told)
-
-
-def _keep(file: Path, made: Mapping[str, ImageIntervals]) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({score: asdict(one) for score, one in made.items()}), encoding="utf-8")
-        draft.replace(file)
-    except OSError:  # without a cache the files are read every time
-        pass

@@ -7,11 +7,8 @@ Made once of a run's files and kept in the user's cache, so that a report of tho
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,9 +16,13 @@ import numpy as np
 from raysweep.artifacts.array_file import Array
 from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.core.hashing import canonical_json
+from raysweep.core.user_cache import cache_values, cached_values
 from raysweep.metrics.calibration import Reliability, at_temperature, fitted_temperature, log_loss, reliability
 
 from .records import CellRecord
+
+CACHE = "diagnostics"
+"""Folder in the user's cache."""
 
 VERSION = 1
 """Raised when the numbers below are computed otherwise, or others are kept."""
@@ -96,19 +97,14 @@ def of_cell(cell: CellRecord) -> CellDiagnostics | None:
     """None for a cell that is not complete, or whose predictions lack."""
     if not cell.complete or cell.run_id is None:
         return None
-    kept = _home() / f"{_digest(cell)}.json"
-    if not cell.again and (found := _read(kept)) is not None:
+    key = _digest(cell)
+    if not cell.again and (found := _parsed(cached_values(CACHE, key))) is not None:
         return found
     predictions = cell.predictions()
     made = None if predictions is None else diagnosed(predictions, cell.validation())
     if made is not None:
-        _keep(kept, made)
+        cache_values(CACHE, key, _plain(made))
     return made
-
-
-def _home() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "raysweep" / "diagnostics"
 
 
 def _digest(cell: CellRecord) -> str:
@@ -118,10 +114,9 @@ def _digest(cell: CellRecord) -> str:
     return hashlib.sha256(canonical_json(said).encode()).hexdigest()
 
 
-def _read(file: Path) -> CellDiagnostics | None:
-    """None where nothing is kept, or what is kept cannot be read."""
+def _parsed(found: Any) -> CellDiagnostics | None:
+    """None for other values than those of `_plain`."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
         scaled = found["scaled"]
         return CellDiagnostics(
             np.asarray(found["confusion"], dtype=np.int64),
@@ -129,7 +124,7 @@ def _read(file: Path) -> CellDiagnostics | None:
             float(found["log_loss"]),
             scaled and Scaled(float(scaled["temperature"]), _reliability(scaled["reliability"]), scaled["log_loss"]),
         )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return None
 
 
@@ -137,21 +132,14 @@ def _reliability(found: Mapping[str, Any]) -> Reliability:
     return Reliability(*(np.asarray(found[name], dtype=np.float64) for name in ("images", "confidence", "right")))
 
 
-def _keep(file: Path, made: CellDiagnostics) -> None:
+def _plain(made: CellDiagnostics) -> dict[str, Any]:
     scaled = made.scaled
-    values: dict[str, Any] = {
+    return {
         "confusion": made.confusion.tolist(),
         "reliability": _lists(made.reliability),
         "log_loss": made.log_loss,
         "scaled": scaled and {**vars(scaled), "reliability": _lists(scaled.reliability)},
     }
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps(values), encoding="utf-8")
-        os.replace(draft, file)
-    except OSError:  # without a cache the files are read every time
-        pass
 
 
 def _lists(of: Reliability) -> dict[str, list[float]]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +16,16 @@ from raysweep.artifacts.predictions import ImagePredictions
 from raysweep.config.experiment import flat_words
 from raysweep.core.errors import UserError, describe
 from raysweep.core.hashing import canonical_json
+from raysweep.core.user_cache import cache_values, cached_values
 from raysweep.metrics.registry import METRICS
 from raysweep.pipeline.stage_kinds import NUMERICS
 from raysweep.report.formatting import number
 from raysweep.tracking import schema
 
 from .records import state_of
+
+CACHE = "checked"
+"""Folder in the user's cache."""
 
 Files = Callable[[str], bytes | None]
 """Name of an artifact of a run to its bytes, or None."""
@@ -60,14 +62,8 @@ def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...
     Args:
         again: read the files even if the result is cached.
     """
-    kept = _home() / f"{logged.digest}.json"
-    if not again:
-        try:
-            found = json.loads(kept.read_text(encoding="utf-8"))
-            if isinstance(found, list):
-                return tuple(map(str, found))
-        except (OSError, ValueError, RecursionError):
-            pass
+    if not again and isinstance(found := cached_values(CACHE, logged.digest), list):
+        return tuple(map(str, found))
     start = f"{logged.name} (run {logged.run[:8]})"
     try:
         sentences = tuple(f"{start}: {difference}." for difference in _disagreements(logged, files))
@@ -75,17 +71,8 @@ def checked(logged: Logged, files: Files, again: bool = False) -> tuple[str, ...
         return (f"{start}: its files cannot be read ({describe(error)}), so its scores are not verified.",)
     if any(sentence.endswith("not verified.") for sentence in sentences):
         return sentences
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(sentences), encoding="utf-8")
-    except OSError:  # without a cache the files are read every time
-        pass
+    cache_values(CACHE, logged.digest, sentences)
     return sentences
-
-
-def _home() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "raysweep" / "checked"
 
 
 def _disagreements(logged: Logged, files: Files) -> Iterator[str]:
