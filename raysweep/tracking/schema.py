@@ -1,8 +1,6 @@
 """Names of MLflow tags, metrics and artifacts, for writing runs and for reports."""
 
-KIND = (
-    "raysweep.kind"  # "launch", "cell", "arm" (means over cells), "trial" (of a search), "training" (of several cells)
-)
+KIND = "raysweep.kind"  # "launch", "cell", "arm" (means over cells), "trial" (of a search), "training" (shared)
 TITLE = "raysweep.title"  # title of a shared training, such as "M_A"
 STUDY = "raysweep.study"
 LAUNCH = "raysweep.launch"

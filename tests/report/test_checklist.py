@@ -46,8 +46,10 @@ def test_uncommitted_code_failed_cells_and_selection_on_test(tracking, study):
 def test_licences_of_known_and_unknown_sets(tracking, study):
     results = tracking.write(study).load("listed")
     known = replace(results, study=replace(results.study, data=replace(results.study.data, kind="rafdb")))
-    assert items(known)[12].answer == "Yes"
-    assert "must not be passed on" in items(known)[12].sentences[0]
+    drawn = replace(results, study=replace(results.study, data=replace(results.study.data, kind="faces")))
+    assert items(drawn)[12].answer == "Yes"
+    assert items(known)[12].answer == "To be stated"
+    assert "must not be passed on (check it against" in items(known)[12].sentences[0]
     unknown = replace(results, study=replace(results.study, data=replace(results.study.data, kind="csv")))
     assert items(unknown)[12].sentences[0].endswith("state it.")
 

@@ -75,8 +75,8 @@ class Places:
         return sorted(kept, key=lambda key: [rank[str(v)] for v, rank in zip(key, ranks, strict=True)])
 
     def levels(self, axis: str) -> list[str]:
-        """Levels of an axis that the table has: those that it names, else the paper's if all of ours are among them, else
-        ours, then further ones of the paper."""
+        """Levels of an axis that the table has: those that it names; else those of the paper, if all of ours are among
+        them; else ours, then further ones of the paper."""
         ours = dict.fromkeys(own.arm.coordinates[axis] for own in self.ours)
         papers = dict.fromkeys(own.where[axis] for own in self.printed if axis in own.where)
         chosen, known = self.layout.levels.get(axis), papers if ours.keys() <= papers.keys() else {**ours, **papers}

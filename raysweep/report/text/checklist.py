@@ -28,7 +28,7 @@ LICENCES = {
     "fer2013": "no clear licence: photographs from the web, distributed for a competition",
     "ferplus": "the votes are under the MIT licence; the photographs are FER2013's, without a clear licence",
 }
-"""Terms of a kind of data set, as its authors publish them."""
+"""Terms of a kind of data set, as far as raysweep knows them: a report says so and claims no more."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,13 @@ def _compute(made: Provenance) -> ChecklistItem:
 def _licences(data: DataRecord) -> ChecklistItem:
     sets: list[DataRecord | ExtraRecord] = [data, *data.extras]
     known = [LICENCES.get(one.kind or "") for one in sets]
-    sentences = [
-        f"{one.name}: {terms or 'its licence is not known to raysweep; state it'}."
-        for one, terms in zip(sets, known, strict=True)
-    ]
+    sentences = [f"{one.name}: {_terms(one.kind or '', terms)}." for one, terms in zip(sets, known, strict=True)]
     sentences.append("Initial weights, where they were downloaded, have a licence of their own: state it.")
-    return ChecklistItem(12, "Licenses for existing assets", "Yes" if all(known) else "To be stated", sentences)
+    own = all(one.kind == "faces" for one in sets)
+    return ChecklistItem(12, "Licenses for existing assets", "Yes" if own else "To be stated", sentences)
+
+
+def _terms(kind: str, terms: str | None) -> str:
+    if terms is None:
+        return "its licence is not known to raysweep; state it"
+    return terms if kind == "faces" else f"{terms} (check it against the terms that came with your copy)"
