@@ -71,7 +71,7 @@ def test_the_table_has_the_papers_numbers_and_marks_what_failed(swept):
     folder, _ = swept
     page = (folder / "reports" / "ablation_alpha" / "ablation_alpha.md").read_text()
     assert "failed" in page
-    assert (folder / "reports" / "ablation_alpha" / "ablation_alpha.tex").read_text().count("toprule") >= 1
+    assert (folder / "reports" / "ablation_alpha" / "ablation_alpha_paper.tex").read_text().count("toprule") >= 1
 
 
 def test_the_same_command_again_trains_nothing_and_says_what_failed(swept):

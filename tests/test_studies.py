@@ -156,7 +156,8 @@ def test_pictures_of_the_labels_come_with_the_cell(launches):
     folder = launches[0]
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("dcjt_mapping")
-    for run in client.search_runs([experiment.experiment_id], "tags.`raysweep.arm` LIKE '%mapping=EDCLM%'"):
+    asked = "tags.`raysweep.kind` = 'cell' AND tags.`raysweep.arm` LIKE '%mapping=EDCLM%'"
+    for run in client.search_runs([experiment.experiment_id], asked):
         artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
         assert {"labels.npz", "labels_va.png", "labels_truth.png"} <= artifacts
         assert 0 < run.data.metrics["labels/kept_share"] < 1

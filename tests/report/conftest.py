@@ -392,6 +392,13 @@ METHODS = Fabricated(
 )
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """What reports keep of a run is of one test: tests give the same runs other predictions."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr("raysweep.core.user_cache.user_cache", lambda: folder)
+
+
 @pytest.fixture(scope="session")
 def shared(migrated, tmp_path_factory):
     """Studies that tests read and do not change: a one-axis one, a two-axis one with gaps, one with an extra set."""
