@@ -397,6 +397,7 @@ def own_cache(monkeypatch, tmp_path_factory):
     """What reports keep of a run is of one test: tests give the same runs other predictions."""
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setattr("raysweep.core.user_cache.user_cache", lambda: folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

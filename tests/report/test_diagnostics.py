@@ -39,11 +39,6 @@ def predictions_of(seed, cls=ImagePredictions, **how):
     return cls(np.arange(len(labels)), probs, nothing, labels, nothing)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 class TestTemperature:
     @settings(max_examples=20)
     @given(st.integers(0, 1000), st.floats(0.3, 4))
@@ -133,10 +128,10 @@ class TestKept:
         of_cell(replace(spied, scores={"macro_f1": 0.123}))
         assert len(asked) == 3
 
-    def test_what_is_damaged_is_made_anew(self, results, tmp_path):
+    def test_what_is_damaged_is_made_anew(self, results, own_cache):
         cell = next(c for c in results.cells if c.complete)
         first = of_cell(cell)
-        (kept,) = (tmp_path / "cache" / "raysweep" / "diagnostics").iterdir()
+        (kept,) = (own_cache / "diagnostics").iterdir()
         for text in ("{", "[]", '{"confusion": 1, "scaled": null}'):
             kept.write_text(text)
             assert (of_cell(cell).confusion == first.confusion).all()

@@ -299,8 +299,7 @@ class TestSummary:
             results = replace(results, cells=tuple(replace(c, predictions=read) for c in results.cells))
             assert inference(results).why == "there are no predictions of arm=1 #0"
 
-    def test_predictions_are_read_once_until_the_run_changes(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    def test_predictions_are_read_once_until_the_run_changes(self, own_cache):
         read = []
 
         def counted(cell, again=False, **changes):
@@ -321,7 +320,7 @@ class TestSummary:
         read.clear()
         changed = replace(plain, cells=(counted(plain.cells[0], scores={"accuracy": 0.5}), *results.cells[1:]))
         assert "another score than MLflow" in inference(changed).why
-        for file in tmp_path.rglob("*.json"):
+        for file in own_cache.rglob("*.json"):
             file.write_text("{}x")
         assert inference(results) == first
 

@@ -28,11 +28,6 @@ BY_HAND = {"accuracy": 3 / 4, "macro_f1": (2 / 3 + 2 / 3 + 1) / 3, "rmse_valence
            "rmse_arousal": (0.16 / 3) ** 0.5}  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def _cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 def test_scores_come_from_the_predictions():
     scores = recomputed(PREDICTIONS)
     for name, value in BY_HAND.items():
@@ -236,9 +231,9 @@ def test_a_damaged_file_of_a_run_is_said_and_ends_no_report(tmp_path, name, data
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1", "[" * 100_000])
-def test_what_is_kept_and_damaged_is_found_anew(tmp_path, content):
+def test_what_is_kept_and_damaged_is_found_anew(tmp_path, own_cache, content):
     assert checked(logged(), files(tmp_path)) == ()
-    (kept,) = (tmp_path / "cache").rglob("*.json")
+    (kept,) = own_cache.rglob("*.json")
     kept.write_text(content)
     assert checked(logged(), files(tmp_path)) == ()
     assert kept.read_text() == "[]"
